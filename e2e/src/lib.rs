@@ -1,0 +1,1 @@
+//! Winddown on a real cluster.
