@@ -1,5 +1,16 @@
 //! Winddown: Kubernetes Deployments that shut down without dropping a request.
 
+pub mod annotations;
+pub mod budget;
+pub mod finding;
+pub mod injection;
+pub mod manifest;
+pub mod patch;
+pub mod plan;
 pub mod policy;
+pub mod readiness;
+pub mod report;
 pub mod review;
 pub mod seconds;
+pub mod settlement;
+pub mod verdict;
