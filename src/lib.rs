@@ -2,6 +2,7 @@
 
 pub mod annotations;
 pub mod budget;
+pub mod commands;
 pub mod finding;
 pub mod injection;
 pub mod manifest;

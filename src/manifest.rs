@@ -7,6 +7,8 @@ use serde_json::Value;
 pub struct Manifest {
     /// Which document of the file it stands in, counted from 1.
     pub document: usize,
+    /// The line on which that document starts, counted from 1.
+    pub line: usize,
     /// The whole object, with every field that stood there.
     pub deployment: Value,
 }
@@ -27,6 +29,9 @@ pub enum ManifestError {
     /// Not YAML, and the parser could not say where.
     #[error("{0}")]
     Unreadable(String),
+    /// Nothing but white space and comments.
+    #[error("is empty")]
+    Empty,
     /// YAML, but not a Kubernetes object.
     #[error("line {line}: document {document} is not a Kubernetes object: {reason}")]
     NotAnObject {
@@ -40,14 +45,18 @@ pub enum ManifestError {
 }
 
 /// All Deployments (`apps/v1`) of a text: of several documents, and of `List`s among them. Other kinds are passed over,
-/// and so are empty documents.
+/// and so are empty documents; a text with nothing in it at all is an error.
 pub fn deployments(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut found = Vec::new();
-    for (at, (line, document)) in documents(text).into_iter().enumerate() {
+    let documents = documents(text);
+    if documents.is_empty() {
+        return Err(ManifestError::Empty);
+    }
+    for (at, (line, document)) in documents.into_iter().enumerate() {
         let number = at + 1;
         // The parser counts lines from the start of the document it is given.
         let value: Value = serde_saphyr::from_str(document).map_err(|error| syntax(&error, line))?;
-        collect(value, &mut found, number).map_err(|reason| ManifestError::NotAnObject {
+        collect(value, &mut found, (number, line)).map_err(|reason| ManifestError::NotAnObject {
             document: number,
             line,
             reason,
@@ -56,7 +65,7 @@ pub fn deployments(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     Ok(found)
 }
 
-fn collect(value: Value, found: &mut Vec<Manifest>, document: usize) -> Result<(), &'static str> {
+fn collect(value: Value, found: &mut Vec<Manifest>, at: (usize, usize)) -> Result<(), &'static str> {
     if value.is_null() {
         return Ok(());
     }
@@ -64,11 +73,11 @@ fn collect(value: Value, found: &mut Vec<Manifest>, document: usize) -> Result<(
     let api_version = field("apiVersion").ok_or("it has no apiVersion")?;
     let kind = field("kind").ok_or("it has no kind")?;
     match (api_version, kind) {
-        ("apps/v1", "Deployment") => found.push(Manifest { document, deployment: value }),
+        ("apps/v1", "Deployment") => found.push(Manifest { document: at.0, line: at.1, deployment: value }),
         (_, "List" | "DeploymentList") => {
             let Value::Object(mut fields) = value else { return Ok(()) };
             match fields.remove("items") {
-                Some(Value::Array(items)) => items.into_iter().try_for_each(|item| collect(item, found, document))?,
+                Some(Value::Array(items)) => items.into_iter().try_for_each(|item| collect(item, found, at))?,
                 None | Some(Value::Null) => {}
                 Some(_) => return Err("its items are not a list"),
             }
@@ -138,7 +147,7 @@ mod tests {
             "# a comment\n---\n{DEPLOYMENT}---\n---\n# empty\n---\n{list}\n---\napiVersion: x/v1\nkind: Custom\n"
         );
         assert_eq!(names(&text), [(1, "\"a\"".to_owned()), (2, "\"b\"".to_owned())]);
-        assert_eq!(names(""), []);
+        assert_eq!(deployments(" \n# nothing\n---\n"), Err(ManifestError::Empty));
         assert_eq!(names(&DEPLOYMENT.replace('\n', "\r\n")).len(), 1);
     }
 
@@ -160,17 +169,9 @@ mod tests {
     fn hostile_text_is_an_error_and_never_a_panic() {
         let deep = "[".repeat(100_000);
         let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
-        for text in [
-            deep.as_str(),
-            laughs,
-            "\u{0}",
-            "a: b: c",
-            "%",
-            "- - - !!x",
-            "\t",
-            "{\"a\": 1,}x",
-            "kind: 5\napiVersion: 6",
-        ] {
+        for text in
+            [deep.as_str(), laughs, "\u{0}", "a: b: c", "%", "- - - !!x", "{\"a\": 1,}x", "kind: 5\napiVersion: 6"]
+        {
             assert!(deployments(text).is_err(), "{:?}", text.chars().take(20).collect::<String>());
         }
     }

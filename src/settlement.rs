@@ -93,8 +93,7 @@ pub fn settle(
         Declared::Budget(declaration) => declaration,
     };
 
-    let pod = PodSpec::deserialize(bare.template.get("spec").unwrap_or(&Value::Null))
-        .map_err(|error| UnreadableDeployment::PodSpec(error.to_string()))?;
+    let pod = pod_spec(&bare.template)?;
     let grace_period = grace_period::of(&bare.template, deployment, origin);
     let plan = plan::plan(&pod, grace_period, &declaration, policy);
     settlement.findings.extend(plan.findings.iter().cloned());
@@ -155,6 +154,19 @@ fn template(deployment: &Value) -> Result<&Value, UnreadableDeployment> {
         .pointer("/spec/template")
         .filter(|template| template.is_object())
         .ok_or(UnreadableDeployment::Shape { field: "spec.template".to_owned(), expected: "an object" })
+}
+
+fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableDeployment> {
+    let spec = template
+        .get("spec")
+        .filter(|spec| spec.is_object())
+        .ok_or_else(|| UnreadableDeployment::Shape { field: "spec.template.spec".to_owned(), expected: "an object" })?;
+    let pod = PodSpec::deserialize(spec).map_err(|error| UnreadableDeployment::PodSpec(error.to_string()))?;
+    // The API types read a missing name as an empty one; nothing could be said to such a container.
+    if pod.containers.is_empty() || pod.containers.iter().any(|container| container.name.is_empty()) {
+        return Err(UnreadableDeployment::PodSpec("it needs containers, each with a name".to_owned()));
+    }
+    Ok(pod)
 }
 
 /// A map of strings, empty where it is absent or null.
