@@ -3,3 +3,15 @@
 pub mod policy;
 pub mod review;
 pub mod seconds;
+
+#[cfg(feature = "operator")]
+pub mod admission;
+#[cfg(feature = "operator")]
+pub mod certificates;
+pub mod error_chain;
+#[cfg(feature = "operator")]
+pub mod health;
+#[cfg(feature = "operator")]
+pub mod kubernetes;
+#[cfg(feature = "operator")]
+pub mod telemetry;
