@@ -52,7 +52,9 @@ impl Error {
         self.status().is_some_and(|status| status.code == 422)
     }
 
-    fn status(&self) -> Option<&kube::core::Status> {
+    /// The API server's own words, where it had any.
+    #[must_use]
+    pub fn status(&self) -> Option<&kube::core::Status> {
         match self {
             Self::Call { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => Some(status),

@@ -8,10 +8,16 @@ pub mod seconds;
 pub mod admission;
 #[cfg(feature = "operator")]
 pub mod certificates;
+pub mod cli;
+pub mod commands;
+#[cfg(feature = "operator")]
+pub mod controller;
 pub mod error_chain;
 #[cfg(feature = "operator")]
 pub mod health;
 #[cfg(feature = "operator")]
 pub mod kubernetes;
+#[cfg(feature = "operator")]
+pub mod operator;
 #[cfg(feature = "operator")]
 pub mod telemetry;
