@@ -5,6 +5,7 @@ mod output;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
@@ -63,6 +64,21 @@ pub enum Exit {
     Denied = 1,
     /// The input cannot be used.
     Unusable = 2,
+}
+
+/// `winddown plan` on the process's own streams.
+#[must_use]
+pub fn command(arguments: &Arguments) -> ExitCode {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    match run(arguments, &mut stdin.lock(), &mut stdout.lock(), &mut stderr.lock()) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        // `winddown plan … | head`: nobody reads on.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("winddown: cannot write the plan: {error}");
+            ExitCode::from(Exit::Unusable as u8)
+        }
+    }
 }
 
 /// Runs the command on these streams.

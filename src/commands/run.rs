@@ -1,0 +1,35 @@
+//! `winddown run`.
+
+use std::process::ExitCode;
+
+use crate::error_chain::ErrorChain;
+use crate::{operator, telemetry};
+
+/// Flags of `winddown run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    operator: operator::Arguments,
+    #[command(flatten)]
+    telemetry: telemetry::Arguments,
+}
+
+/// Runs the operator: 0 after a signal, 1 after an error.
+#[must_use]
+pub fn command(arguments: Arguments) -> ExitCode {
+    if let Err(error) = telemetry::install(&arguments.telemetry) {
+        eprintln!("winddown: {}", ErrorChain(&error));
+        return ExitCode::FAILURE;
+    }
+    match super::block_on(operator::run(arguments.operator)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            tracing::error!("{}", ErrorChain(&error));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tracing::error!("cannot start threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
