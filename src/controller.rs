@@ -111,6 +111,7 @@ fn prune(watched: &mut Watched) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the Controller calls")]
 fn on_error(watched: Arc<Watched>, error: &Error, _: Arc<Context>) -> Action {
     let name = watched.metadata.name.as_deref().unwrap_or_default();
     let namespace = watched.metadata.namespace.as_deref().unwrap_or_default();

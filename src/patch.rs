@@ -15,8 +15,8 @@ pub fn between(received: &Value, desired: &Value) -> Patch {
 /// The same, but refused by the API server where somebody else changed the object meanwhile.
 #[must_use]
 pub fn guarded(received: &Value, patch: &Patch) -> Patch {
-    let path = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
+    let pointer = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
     let version = received.pointer("/metadata/resourceVersion").cloned().unwrap_or(Value::Null);
-    let guard = PatchOperation::Test(TestOperation { path, value: version });
+    let guard = PatchOperation::Test(TestOperation { path: pointer, value: version });
     Patch(std::iter::once(guard).chain(patch.0.iter().cloned()).collect())
 }

@@ -45,26 +45,26 @@ pub enum ReviewError {
 /// webhook does, once every other webhook had its say.
 pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(deployment) = request.deployment() else { return request.answer(Response::allowed()) };
+    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
     let response = match settle(deployment, request.before(), policy, Origin::ApiServer) {
-        Ok(settlement) => Response::allowed().with_patch(patch::between(deployment, &settlement.desired)),
+        Ok(settlement) => Response::allowed().with_patch(&patch::between(deployment, &settlement.desired)),
         Err(unreadable) => Response::allowed().with_warning(&passed_over(&unreadable)),
     };
-    request.answer(response)
+    request.answer(&response)
 }
 
 /// Answers the validating webhook: denies what does not fit, warns of what is unwise.
 pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(deployment) = request.deployment() else { return request.answer(Response::allowed()) };
+    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
     let before = request.before();
     let Ok(mut settlement) = settle(deployment, before, policy, Origin::ApiServer) else {
         // The mutating webhook has said so.
-        return request.answer(Response::allowed());
+        return request.answer(&Response::allowed());
     };
     settlement.findings.extend(not_injected(deployment, &settlement));
     let before = before.and_then(|before| settle(before, None, policy, Origin::ApiServer).ok());
-    request.answer(Response::judged(&judge(&settlement, before.as_ref()), &request))
+    request.answer(&Response::judged(&judge(&settlement, before.as_ref()), &request))
 }
 
 /// The template is not what the plan wants, although the mutating webhook is asked first: it was not reached.

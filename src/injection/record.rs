@@ -152,7 +152,9 @@ fn feed(hash: &mut Sha256, value: &Value) {
         Value::Array(items) => {
             hash.update([b'[']);
             hash.update(items.len().to_le_bytes());
-            items.iter().for_each(|item| feed(hash, item));
+            for item in items {
+                feed(hash, item);
+            }
         }
         Value::String(text) => {
             hash.update([b'"']);

@@ -79,12 +79,9 @@ impl Request {
         self.old_object.is_object().then_some(&self.old_object)
     }
 
-    pub(super) fn answer(&self, response: Response) -> Result<Answer, ReviewError> {
-        let outgoing = Outgoing {
-            api_version: API_VERSION,
-            kind: KIND,
-            response: Identified { uid: &self.uid, response: &response },
-        };
+    pub(super) fn answer(&self, response: &Response) -> Result<Answer, ReviewError> {
+        let outgoing =
+            Outgoing { api_version: API_VERSION, kind: KIND, response: Identified { uid: &self.uid, response } };
         Ok(Answer {
             body: serde_json::to_vec(&outgoing).map_err(ReviewError::Unwritable)?,
             object: format!("{}/{}", self.namespace, self.name),
@@ -134,9 +131,9 @@ impl Response {
 
     /// A patch without operations is left out: an answer without one costs the API server less (6.6 ms and 1.7 ms were
     /// measured on a Deployment of 20 KB).
-    pub(super) fn with_patch(mut self, patch: Patch) -> Self {
+    pub(super) fn with_patch(mut self, patch: &Patch) -> Self {
         if !patch.0.is_empty()
-            && let Ok(bytes) = serde_json::to_vec(&patch)
+            && let Ok(bytes) = serde_json::to_vec(patch)
         {
             self.patch = Some(k8s_openapi::ByteString(bytes));
             self.patch_type = Some("JSONPatch");

@@ -18,6 +18,8 @@ pub(super) struct Planned {
     pub(super) settlement: Settlement,
 }
 
+const NOTHING: &str = "nothing declared: no winddown.dev/drain or winddown.dev/deadline";
+
 #[derive(Serialize)]
 struct Row<'a> {
     namespace: &'a str,
@@ -51,7 +53,7 @@ pub(super) fn text(planned: &[Planned], out: &mut impl Write) -> io::Result<()> 
         match budget {
             Some(budget) => writeln!(out, "  {budget}")?,
             None if findings.is_empty() => {
-                writeln!(out, "  nothing declared: no winddown.dev/drain or winddown.dev/deadline")?
+                writeln!(out, "  {NOTHING}")?;
             }
             None => {}
         }
