@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
+
+// failure is the kind of a failed request.
+type failure string
+
+const (
+	refused     failure = "refused"
+	reset       failure = "reset"
+	timeout     failure = "timeout"
+	unreachable failure = "unreachable"
+	serverError failure = "5xx"
+	otherStatus failure = "other-status"
+	other       failure = "other"
+)
+
+// classify names the failure of a request that got no whole answer. conn is the connection it went out on, nil if it
+// never had one.
+func classify(err error, conn *watchedConn) failure {
+	kind := classifyError(err)
+	if kind == other && conn != nil {
+		if read := conn.readError.Load(); read != nil {
+			return classifyError(*read)
+		}
+	}
+	return kind
+}
+
+func classifyError(err error) failure {
+	var network net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return timeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return refused
+	// The end of the stream where an answer should be is the same loss to the client as a reset.
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return reset
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return unreachable
+	default:
+		return other
+	}
+}
