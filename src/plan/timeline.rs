@@ -62,6 +62,12 @@ impl fmt::Display for Timeline {
             let (start, end) = (start.to_string(), end.to_string());
             writeln!(f, "{start:>7} – {end:<7} {name:<9} {what}")?;
         }
-        write!(f, "{:>7}           SIGKILL", self.kill_at.to_string())
+        write!(f, "{:>7}           SIGKILL", self.kill_at.to_string())?;
+        let promised = self.phases.iter().map(|phase| phase.end).max().unwrap_or_default();
+        if promised > self.kill_at {
+            write!(f, ", {} before the app is done", promised.minus(self.kill_at))
+        } else {
+            Ok(())
+        }
     }
 }

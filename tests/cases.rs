@@ -1,0 +1,44 @@
+//! Whole cases: what `winddown plan` says of a manifest, and the manifest it leaves. `UPDATE=1 cargo test --test cases`
+//! writes the expectations anew; read the difference before committing it.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+#[test]
+fn every_case_is_planned_as_expected() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut names: Vec<_> = fs::read_dir(&cases).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert!(names.len() >= 10, "only {} cases found", names.len());
+    let mut wrong = Vec::new();
+    for name in names {
+        let case = cases.join(&name);
+        for (format, file) in [("text", "plan.txt"), ("yaml", "output.yaml")] {
+            if let Some(difference) = check(&case, format, file) {
+                wrong.push(difference);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n(UPDATE=1 writes what is said now)", wrong.join("\n"));
+}
+
+fn check(case: &Path, format: &str, file: &str) -> Option<String> {
+    let ran = Command::new(env!("CARGO_BIN_EXE_winddown"))
+        .args(["plan", "-f", "input.yaml", "-o", format])
+        .current_dir(case)
+        .output()
+        .unwrap();
+    assert!(ran.stderr.is_empty() || format == "yaml", "{}: {}", case.display(), String::from_utf8_lossy(&ran.stderr));
+    let mut said = String::from_utf8(ran.stdout).unwrap();
+    if format == "text" {
+        said.push_str(&format!("\nexit {}\n", ran.status.code().unwrap()));
+    }
+    let expected = case.join(file);
+    #[expect(clippy::disallowed_methods, reason = "whether to write the expectations anew")]
+    if env::var("UPDATE").is_ok() {
+        fs::write(&expected, &said).unwrap();
+    }
+    let written = fs::read_to_string(&expected).unwrap_or_default();
+    (written != said).then(|| format!("--- {}\n{written}\n+++ now\n{said}", expected.display()))
+}
