@@ -14,7 +14,7 @@ use crate::cli::{Cli, Command};
 pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         #[cfg(feature = "operator")]
-        Command::Run(arguments) => run::command(arguments),
+        Command::Run(arguments) => run::command(*arguments),
         #[cfg(feature = "operator")]
         Command::CheckInstall(arguments) => check_install::command(&arguments),
     }

@@ -18,6 +18,7 @@ pub enum LogFormat {
 
 /// Logging flags.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "WINDDOWN_LOG_FORMAT", value_enum, default_value = "text")]
@@ -69,9 +70,10 @@ impl OnChange {
         let now = error.map(|error| ErrorChain(error).to_string());
         let news = now != self.last;
         if news {
-            match &now {
-                Some(error) => tracing::warn!("{}: {error}", self.what),
-                None => tracing::info!("no longer: {}", self.what),
+            if let Some(error) = &now {
+                tracing::warn!("{}: {error}", self.what);
+            } else {
+                tracing::info!("no longer: {}", self.what);
             }
             self.last = now;
         }

@@ -26,6 +26,7 @@ const TOO_SHORT: i64 = 10;
 
 /// Flags of `winddown check-install`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// The namespace in which Deployments are created, as a dry run
     #[arg(long, env = "POD_NAMESPACE")]
