@@ -23,8 +23,9 @@ pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "WINDDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+    // What kube's client logs of each failing call we say ourselves, once.
     /// What is logged: error, warn, info, debug or trace, also by module, as in `info,winddown::admission=debug`
-    #[arg(long, env = "WINDDOWN_LOG", default_value = "info")]
+    #[arg(long, env = "WINDDOWN_LOG", default_value = "info,kube_client::client::builder=off")]
     pub log_level: String,
 }
 

@@ -87,8 +87,8 @@ async fn call(State(server): State<ApiServer>, method: Method, uri: Uri, body: B
         (Method::PUT, Some(found)) if version(&found) != version(&body) => refuse(StatusCode::CONFLICT),
         (Method::PUT, Some(_)) => answer(server.put(&path, body)),
         (_, Some(mut found)) => {
-            let patch: json_patch::Patch = serde_json::from_value(body).unwrap();
-            match json_patch::patch(&mut found, &patch) {
+            let operations: json_patch::Patch = serde_json::from_value(body).unwrap();
+            match json_patch::patch(&mut found, &operations) {
                 Ok(()) => answer(server.put(&path, found)),
                 Err(_) => refuse(StatusCode::UNPROCESSABLE_ENTITY),
             }
