@@ -14,6 +14,8 @@ pub struct Cli {
 /// What the binary can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what Winddown would make of the Deployments in a file, with no cluster at all
+    Plan(crate::commands::plan::Arguments),
     /// Run the operator: admission webhooks and controller
     #[cfg(feature = "operator")]
     Run(Box<crate::commands::run::Arguments>),

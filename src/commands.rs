@@ -2,6 +2,7 @@
 
 #[cfg(feature = "operator")]
 pub mod check_install;
+pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;
 
@@ -13,6 +14,7 @@ use crate::cli::{Cli, Command};
 #[must_use]
 pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
+        Command::Plan(arguments) => plan::command(&arguments),
         #[cfg(feature = "operator")]
         Command::Run(arguments) => run::command(*arguments),
         #[cfg(feature = "operator")]

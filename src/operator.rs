@@ -88,7 +88,11 @@ struct Running {
 
 impl Running {
     fn start(arguments: &Arguments, clients: &Clients, readiness: &Readiness) -> Result<Self, Error> {
-        let own = Own { namespace: arguments.namespace.clone(), pod: arguments.pod_name() };
+        let own = Own {
+            namespace: arguments.namespace.clone(),
+            deployment: arguments.service_name.clone(),
+            pod: arguments.pod_name(),
+        };
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
         let mut endless = JoinSet::new();

@@ -1,13 +1,22 @@
 //! An `AdmissionReview` in, an `AdmissionReview` out: bytes to bytes, no clock, no network.
 
+mod envelope;
+
+use serde_json::Value;
+
+use crate::finding::{Code, Finding};
+use crate::patch;
 use crate::policy::Policy;
+use crate::settlement::{Origin, Settlement, UnreadableDeployment, settle};
+use crate::verdict::judge;
+use envelope::{Request, Response};
 
 /// What goes back to the API server, and what the log should say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The `AdmissionReview` with a response, as JSON.
     pub body: Vec<u8>,
-    /// `namespace/name` of the object, for the log; empty where unknown.
+    /// `namespace/name` of the object, for the log; the name is empty where the API server makes it up.
     pub object: String,
     /// Whether the request passes.
     pub allowed: bool,
@@ -16,24 +25,60 @@ pub struct Answer {
 }
 
 /// Why a body gets no answer but an HTTP error.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     /// Nothing was sent.
     #[error("the body is empty; an AdmissionReview was expected")]
     Empty,
     /// Not JSON, or JSON that is no `admission.k8s.io/v1` `AdmissionReview` with a request.
-    #[error("the body is not an admission.k8s.io/v1 AdmissionReview: {0}")]
-    NotAReview(String),
+    #[error("the body is not an admission.k8s.io/v1 AdmissionReview with a request")]
+    NotAReview(#[source] serde_json::Error),
+    /// A review of a version that was never registered for.
+    #[error("the body is of {0}; only admission.k8s.io/v1 AdmissionReview is understood")]
+    Version(String),
+    /// The answer has no JSON form.
+    #[error("the answer cannot be written")]
+    Unwritable(#[source] serde_json::Error),
 }
 
-/// Answers the mutating webhook: the patch that brings the object to plan. Never denies on policy.
+/// Answers the mutating webhook: the patch that brings the object to plan. Never denies on policy; the validating
+/// webhook does, once every other webhook had its say.
 pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
-    let _ = (body, policy);
-    Err(ReviewError::Empty)
+    let request = Request::read(body)?;
+    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
+    let response = match settle(deployment, request.before(), policy, Origin::ApiServer) {
+        Ok(settlement) => Response::allowed().with_patch(&patch::between(deployment, &settlement.desired)),
+        Err(unreadable) => Response::allowed().with_warning(&passed_over(&unreadable)),
+    };
+    request.answer(&response)
 }
 
 /// Answers the validating webhook: denies what does not fit, warns of what is unwise.
 pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
-    let _ = (body, policy);
-    Err(ReviewError::Empty)
+    let request = Request::read(body)?;
+    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
+    let before = request.before();
+    let Ok(mut settlement) = settle(deployment, before, policy, Origin::ApiServer) else {
+        // The mutating webhook has said so.
+        return request.answer(&Response::allowed());
+    };
+    settlement.findings.extend(not_injected(deployment, &settlement));
+    let before = before.and_then(|before| settle(before, None, policy, Origin::ApiServer).ok());
+    request.answer(&Response::judged(&judge(&settlement, before.as_ref()), &request))
 }
+
+/// The template is not what the plan wants, although the mutating webhook is asked first: it was not reached.
+fn not_injected(deployment: &Value, settlement: &Settlement) -> Option<Finding> {
+    let template = |deployment: &Value| deployment.pointer("/spec/template").cloned();
+    (template(deployment) != template(&settlement.desired)).then(|| {
+        let message = "is not as planned: the mutating webhook was not reached; the controller will see to it";
+        Finding::warning(Code::NotInjected, "spec.template", message)
+    })
+}
+
+fn passed_over(unreadable: &UnreadableDeployment) -> String {
+    format!("passed over unchanged: {unreadable}")
+}
+
+#[cfg(test)]
+mod tests;

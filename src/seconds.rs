@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A duration of whole seconds, at most [`Seconds::MAX`].
+use serde::{Deserialize, Serialize};
+
+/// A duration of whole seconds; one that is parsed is at most [`Seconds::MAX`].
 ///
 /// Kubernetes takes whole seconds for `preStop.sleep.seconds` and `terminationGracePeriodSeconds`, so anything finer is
 /// refused where it is read. Text is a Gateway API duration (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Seconds(u32);
 
 /// Why a text is not a duration.
@@ -33,16 +36,28 @@ impl Seconds {
     /// A day. Nobody waits longer for a pod, and sums of a few of these fit every integer used here.
     pub const MAX: Self = Self(24 * 60 * 60);
 
-    /// That many seconds, cut at [`Seconds::MAX`].
+    /// That many seconds.
     #[must_use]
     pub const fn new(seconds: u32) -> Self {
-        if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
+        Self(seconds)
     }
 
-    /// Seconds from the API's integer: negative counts as none, more than [`Seconds::MAX`] as that.
+    /// Seconds from the API's integer: negative counts as none, more than fits (136 years) as the most that does.
     #[must_use]
     pub fn from_api(seconds: i64) -> Self {
-        Self::new(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
+        Self(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// The sum, which may be longer than [`Seconds::MAX`].
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, at least zero.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 
     /// As the API's integer.

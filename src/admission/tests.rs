@@ -20,7 +20,7 @@ fn explode(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
 }
 
 fn refuse(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
-    Err(ReviewError::NotAReview("no request in it".to_owned()))
+    Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
 }
 
 fn routes() -> Router {
@@ -78,7 +78,7 @@ async fn an_empty_body_is_a_bad_request() {
 async fn what_is_no_review_is_a_bad_request_that_says_why() {
     let (status, body) = post_to("/refuse", "{}").await;
     assert_eq!(status, 400);
-    assert!(body.contains("no request in it"), "{body}");
+    assert!(body.contains("v0 AdmissionReview"), "{body}");
 }
 
 #[tokio::test]

@@ -1,0 +1,65 @@
+//! Deployments as the API server writes them: JSON, with the fields that no type of ours knows.
+
+use json_patch::Patch as JsonPatch;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::kubernetes::{Error, within};
+
+/// What the API server knows changes of ours by.
+const FIELD_MANAGER: &str = "winddown";
+
+#[derive(Clone)]
+pub(super) struct Deployments {
+    client: Client,
+}
+
+#[derive(Deserialize)]
+struct List {
+    items: Vec<Value>,
+}
+
+impl Deployments {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// `None` where it is gone.
+    pub(super) async fn read(&self, namespace: &str, name: &str) -> Result<Option<Value>, Error> {
+        let call = format!("read Deployment {namespace}/{name}");
+        let request = request(namespace).get(name, &kube::api::GetParams::default());
+        match within(call.clone(), self.send(request)).await {
+            Ok(deployment) => Ok(Some(deployment)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Value>, Error> {
+        let request = Request::new(Deployment::url_path(&(), None)).list(&ListParams::default().match_any());
+        let list: List = within("list Deployments", self.send(request)).await?;
+        Ok(list.items)
+    }
+
+    /// Patches, and gives back what came of it once all admission webhooks had their say.
+    pub(super) async fn patch(&self, namespace: &str, name: &str, patch: JsonPatch) -> Result<Value, Error> {
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let request = request(namespace).patch(name, &parameters, &Patch::Json::<()>(patch));
+        within(format!("patch Deployment {namespace}/{name}"), self.send(request)).await
+    }
+
+    async fn send<T: serde::de::DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> kube::Result<T> {
+        self.client.request(request.map_err(kube::Error::BuildRequest)?).await
+    }
+}
+
+fn request(namespace: &str) -> Request {
+    Request::new(Deployment::url_path(&(), Some(namespace)))
+}

@@ -1,0 +1,131 @@
+//! One Deployment: read, settle, bring to plan, tell what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use serde_json::Value;
+
+use super::{Context, Watched};
+use crate::finding::Finding;
+use crate::kubernetes;
+use crate::patch;
+use crate::report::{self, EventKind, Seen};
+use crate::settlement::{Origin, Settlement, UnreadableDeployment, settle};
+
+/// Why a Deployment could not be seen to; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Kubernetes(#[from] kubernetes::Error),
+    #[error("cannot publish an Event")]
+    Event(#[source] Box<kube::Error>),
+}
+
+/// While somebody else's rollout is under way.
+const WAIT_FOR_TURN: Duration = Duration::from_secs(3);
+/// After somebody changed the Deployment between reading and patching.
+const CONFLICT: Duration = Duration::from_secs(1);
+
+pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, Error> {
+    let metadata = &watched.metadata;
+    let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
+        return Ok(Action::await_change());
+    };
+    let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
+    let before = context.memory.of(uid);
+    let own = *namespace == context.own.namespace && *name == context.own.deployment;
+    if own || metadata.deletion_timestamp.is_some() || (!annotated && before.is_none()) {
+        return Ok(Action::await_change());
+    }
+    let Some(deployment) = context.deployments.read(namespace, name).await? else {
+        return Ok(Action::await_change());
+    };
+    let settlement = match settle(&deployment, None, &context.policy, Origin::ApiServer) {
+        Ok(settlement) => settlement,
+        Err(unreadable) => {
+            skip(namespace, name, &unreadable);
+            return Ok(Action::await_change());
+        }
+    };
+    let now = Seen::new(&deployment, &settlement);
+    if !*context.leading.borrow() {
+        context.memory.remember(uid, now);
+        return Ok(Action::await_change());
+    }
+    let made = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let just_made = made.is_some_and(|made: Timestamp| made >= context.started);
+    tell(&context, &watched, &report::events(before.as_ref(), &now, just_made)).await?;
+    context.memory.remember(uid, now);
+
+    if settlement.desired == deployment || settlement.findings.iter().any(Finding::is_error) {
+        return Ok(Action::await_change());
+    }
+    match bring_to_plan(&context, namespace, name, &deployment, &settlement).await {
+        Ok(action) => Ok(action),
+        Err(error) if error.is_conflict() || error.is_misfit() => Ok(Action::requeue(CONFLICT)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Changes the Deployment; at most one rollout at a time is begun.
+async fn bring_to_plan(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    deployment: &Value,
+    settlement: &Settlement,
+) -> Result<Action, kubernetes::Error> {
+    let template = |deployment: &Value| deployment.pointer("/spec/template").cloned();
+    let rolls = template(deployment) != template(&settlement.desired);
+    if rolls && !context.turn.is_free(&context.deployments).await? {
+        return Ok(Action::requeue(WAIT_FOR_TURN));
+    }
+    // A patch of nothing makes the API server ask the webhook again. What admission changes belongs to no field manager,
+    // so that whoever applies the Deployment from Git never meets us in a conflict.
+    let nothing = patch::guarded(deployment, &Patch::default());
+    let mut changed = context.deployments.patch(namespace, name, nothing).await?;
+    if let Ok(left) = settle(&changed, None, &context.policy, Origin::ApiServer)
+        && left.desired != changed
+    {
+        tracing::info!(deployment = format!("{namespace}/{name}"), "the webhook was not reached; patching directly");
+        let patch = patch::guarded(&changed, &patch::between(&changed, &left.desired));
+        changed = context.deployments.patch(namespace, name, patch).await?;
+    }
+    if rolls {
+        context.turn.take(&changed).await;
+    }
+    tracing::info!(deployment = format!("{namespace}/{name}"), rolls, "brought to plan");
+    Ok(Action::await_change())
+}
+
+async fn tell(context: &Context, watched: &Watched, events: &[report::Event]) -> Result<(), Error> {
+    let reference = ObjectReference {
+        api_version: Some("apps/v1".to_owned()),
+        kind: Some("Deployment".to_owned()),
+        ..watched.object_ref(&())
+    };
+    for event in events {
+        let event = Event {
+            type_: match event.kind {
+                EventKind::Normal => EventType::Normal,
+                EventKind::Warning => EventType::Warning,
+            },
+            reason: event.reason.to_owned(),
+            note: Some(event.note.clone()),
+            action: "Plan".to_owned(),
+            secondary: None,
+        };
+        context.recorder.publish(&event, &reference).await.map_err(|error| Error::Event(Box::new(error)))?;
+    }
+    Ok(())
+}
+
+fn skip(namespace: &str, name: &str, unreadable: &UnreadableDeployment) {
+    tracing::warn!(deployment = format!("{namespace}/{name}"), "passed over unchanged: {unreadable}");
+}

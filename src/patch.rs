@@ -1,0 +1,22 @@
+//! The JSON Patch from a Deployment as received to the Deployment as it should be.
+
+use json_patch::{Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
+use serde_json::Value;
+
+/// The operations that turn `received` into `desired`; none where they are equal.
+///
+/// `desired` was made from `received` by changing single fields, so fields that no type of ours knows are in neither the
+/// operations nor in danger.
+#[must_use]
+pub fn between(received: &Value, desired: &Value) -> Patch {
+    json_patch::diff(received, desired)
+}
+
+/// The same, but refused by the API server where somebody else changed the object meanwhile.
+#[must_use]
+pub fn guarded(received: &Value, patch: &Patch) -> Patch {
+    let pointer = PointerBuf::from_tokens(["metadata", "resourceVersion"]);
+    let version = received.pointer("/metadata/resourceVersion").cloned().unwrap_or(Value::Null);
+    let guard = PatchOperation::Test(TestOperation { path: pointer, value: version });
+    Patch(std::iter::once(guard).chain(patch.0.iter().cloned()).collect())
+}

@@ -1,0 +1,82 @@
+//! preStop: how long each container keeps running after the pod was told to stop.
+//!
+//! The hooks of a pod's main containers run at the same time, so the drain is the longest of them, never the sum. Native
+//! sidecars are left alone: the kubelet stops them after the main containers (KEP-753).
+
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler, PodSpec};
+
+use super::{Mutation, container_field};
+use crate::annotations::Declaration;
+use crate::finding::{Code, Finding};
+use crate::seconds::Seconds;
+
+/// What the drain comes to, container by container.
+pub(super) struct Hooks {
+    pub(super) mutations: Vec<Mutation>,
+    pub(super) findings: Vec<Finding>,
+    /// The drain of the pod: the longest of its containers'.
+    pub(super) longest: Seconds,
+    /// Each main container and how long it sleeps, in the template's order.
+    pub(super) sleeps: Vec<(String, Seconds)>,
+}
+
+/// What a container has for a preStop.
+enum PreStop {
+    None,
+    Sleep(Seconds),
+    /// A command or a request: it takes as long as it takes.
+    Unknown(&'static str),
+}
+
+pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> Hooks {
+    let mut hooks = Hooks { mutations: Vec::new(), findings: Vec::new(), longest: Seconds::ZERO, sleeps: Vec::new() };
+    for container in &pod.containers {
+        let field = || container_field(&container.name, "lifecycle.preStop");
+        let sleep = match observe(container) {
+            PreStop::None if !takes_the_sleep(container, declaration) || drain == Seconds::ZERO => Seconds::ZERO,
+            PreStop::None => {
+                hooks.mutations.push(Mutation::SetPreStopSleep { container: container.name.clone(), sleep: drain });
+                drain
+            }
+            PreStop::Sleep(Seconds::ZERO) => {
+                if drain > Seconds::ZERO {
+                    let message = format!("opts out of the {drain} drain with a sleep of 0");
+                    hooks.findings.push(Finding::info(Code::DrainOptedOut, field(), message));
+                }
+                Seconds::ZERO
+            }
+            PreStop::Sleep(own) => {
+                if own < drain {
+                    let message = format!("its own preStop sleep of {own} is kept; the declared drain is {drain}");
+                    hooks.findings.push(Finding::warning(Code::PreStopShort, field(), message));
+                }
+                own
+            }
+            PreStop::Unknown(kind) => {
+                let message = format!("its own {kind} hook is kept; nobody knows how long it runs, {drain} is assumed");
+                hooks.findings.push(Finding::warning(Code::PreStopUnknown, field(), message));
+                drain
+            }
+        };
+        hooks.longest = hooks.longest.max(sleep);
+        hooks.sleeps.push((container.name.clone(), sleep));
+    }
+    hooks
+}
+
+fn takes_the_sleep(container: &Container, declaration: &Declaration) -> bool {
+    declaration.containers.as_ref().is_none_or(|names| names.contains(&container.name))
+}
+
+fn observe(container: &Container) -> PreStop {
+    let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+    match hook {
+        None => PreStop::None,
+        Some(LifecycleHandler { sleep: Some(sleep), .. }) => PreStop::Sleep(Seconds::from_api(sleep.seconds)),
+        Some(LifecycleHandler { exec: Some(_), .. }) => PreStop::Unknown("exec"),
+        Some(LifecycleHandler { http_get: Some(_), .. }) => PreStop::Unknown("httpGet"),
+        Some(LifecycleHandler { tcp_socket: Some(_), .. }) => PreStop::Unknown("tcpSocket"),
+        // A kind of hook that this version does not know: still the user's, and still there.
+        Some(_) => PreStop::Unknown("preStop"),
+    }
+}

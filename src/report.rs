@@ -1,0 +1,150 @@
+//! What the controller tells about a Deployment: events, and only when something changed.
+
+use serde_json::Value;
+
+use crate::finding::Finding;
+use crate::injection::Record;
+use crate::settlement::{Settlement, budget_annotation};
+
+/// An Event to publish on the Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether somebody should act.
+    pub kind: EventKind,
+    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, or a finding's code.
+    pub reason: &'static str,
+    /// The numbers; at most 1 kB.
+    pub note: String,
+}
+
+/// Kubernetes knows these two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// For information.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// What was last seen of a Deployment, as far as it matters for telling a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What was injected, in words; `None` where nothing is declared or nothing could be done about it.
+    budget: Option<Applied>,
+    errors: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Applied {
+    sum: String,
+    changes: String,
+}
+
+/// The API takes notes of up to 1024 bytes.
+const LONGEST_NOTE: usize = 1000;
+
+impl Seen {
+    /// Looks at a Deployment and its settlement.
+    #[must_use]
+    pub fn new(deployment: &Value, settlement: &Settlement) -> Self {
+        let record = deployment.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
+        let budget = record
+            .zip(budget_annotation(deployment))
+            .map(|(record, sum)| Applied { sum: sum.to_owned(), changes: record.in_words() });
+        let errors = settlement.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
+        Self { budget, errors }
+    }
+}
+
+/// The events that lead from what was seen before to what is seen now.
+///
+/// A Deployment that is seen for the first time (`before` is `None`) was either made just now or stood there when the
+/// controller started; only an error is worth telling of the latter.
+#[must_use]
+pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> {
+    let unknown = Seen::default();
+    let known = before.is_some() || just_made;
+    let before = before.unwrap_or(&unknown);
+    let new_errors = now.errors.iter().filter(|error| !before.errors.contains(error));
+    let mut events: Vec<_> = new_errors
+        .map(|error| Event {
+            kind: EventKind::Warning,
+            reason: error.code.as_str(),
+            note: shortened(format!("{}: {}", error.field, error.message)),
+        })
+        .collect();
+    if known && before.budget != now.budget {
+        events.push(match &now.budget {
+            Some(Applied { sum, changes }) => Event {
+                kind: EventKind::Normal,
+                reason: "BudgetApplied",
+                note: shortened(if changes.is_empty() { sum.clone() } else { format!("{sum}: {changes}") }),
+            },
+            None => Event {
+                kind: EventKind::Normal,
+                reason: "BudgetRemoved",
+                note: "the pod template is as its owner wrote it".to_owned(),
+            },
+        });
+    }
+    events
+}
+
+fn shortened(mut note: String) -> String {
+    if note.len() > LONGEST_NOTE {
+        let end = (0..=LONGEST_NOTE).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
+        note.truncate(end);
+        note.push('…');
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Applied, Event, EventKind, Seen, events, shortened};
+    use crate::finding::{Code, Finding};
+
+    fn applied(sum: &str) -> Seen {
+        Seen {
+            budget: Some(Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() }),
+            errors: vec![],
+        }
+    }
+
+    fn misfit(message: &str) -> Seen {
+        Seen { budget: None, errors: vec![Finding::error(Code::BudgetDoesNotFit, "spec", message)] }
+    }
+
+    fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
+        events.iter().map(|event| (event.kind, event.reason)).collect()
+    }
+
+    #[test]
+    fn events_tell_changes_and_nothing_else() {
+        let none = Seen::default();
+        let normal = |reason| vec![(EventKind::Normal, reason)];
+        let warning = vec![(EventKind::Warning, "BudgetDoesNotFit")];
+        for (case, before, now, just_made, told) in [
+            ("made with a budget", None, applied("35s"), true, normal("BudgetApplied")),
+            ("stood there at the start", None, applied("35s"), false, vec![]),
+            ("annotated", Some(none.clone()), applied("35s"), false, normal("BudgetApplied")),
+            ("looked at again", Some(applied("35s")), applied("35s"), false, vec![]),
+            ("another budget", Some(applied("35s")), applied("45s"), false, normal("BudgetApplied")),
+            ("annotation taken away", Some(applied("35s")), none.clone(), false, normal("BudgetRemoved")),
+            ("made unfit", Some(none.clone()), misfit("50s of 30s"), false, warning.clone()),
+            ("stood there unfit at the start", None, misfit("50s of 30s"), false, warning.clone()),
+            ("still unfit", Some(misfit("50s of 30s")), misfit("50s of 30s"), false, vec![]),
+            ("unfit in another way", Some(misfit("50s of 30s")), misfit("60s of 30s"), false, warning),
+            ("mended", Some(misfit("50s of 30s")), applied("35s"), false, normal("BudgetApplied")),
+        ] {
+            assert_eq!(reasons(&events(before.as_ref(), &now, just_made)), told, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_note_has_the_numbers_and_fits_the_api() {
+        let event = &events(Some(&Seen::default()), &applied("5s = 5s of 30s"), false)[0];
+        assert_eq!(event.note, "5s = 5s of 30s: preStop sleep 5s into app");
+        assert!(shortened("ä".repeat(5000)).len() <= 1024);
+    }
+}
