@@ -18,9 +18,31 @@ pub enum Command {
     Plan(crate::commands::plan::Arguments),
     /// Run the operator: admission webhooks and controller
     #[cfg(feature = "operator")]
-    Run(crate::commands::run::Arguments),
+    Run(Box<crate::commands::run::Arguments>),
     /// Check, from inside the cluster, that admission works; `helm test` runs it
     #[cfg(feature = "operator")]
     #[command(hide = true)]
     CheckInstall(crate::commands::check_install::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[cfg(feature = "operator")]
+    #[test]
+    fn every_flag_of_the_operator_has_an_environment_variable_and_a_help_text() {
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").unwrap();
+        for flag in run.get_arguments() {
+            assert!(flag.get_env().is_some() && flag.get_help().is_some(), "{flag}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Plan(arguments) => plan::command(&arguments),
         #[cfg(feature = "operator")]
-        Command::Run(arguments) => run::command(arguments),
+        Command::Run(arguments) => run::command(*arguments),
         #[cfg(feature = "operator")]
         Command::CheckInstall(arguments) => check_install::command(&arguments),
     }

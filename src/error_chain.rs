@@ -11,18 +11,16 @@ pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
-        f.write_str(&said)?;
         let mut next = self.0.source();
         while let Some(error) = next {
             let text = error.to_string();
             // Libraries often repeat their source in their own text.
-            if !said.ends_with(&text) {
-                write!(f, ": {text}")?;
+            if !said.contains(&text) {
+                said = format!("{said}: {text}");
             }
-            said = text;
             next = error.source();
         }
-        Ok(())
+        f.write_str(&said)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kube::config::InferConfigError;
+use kube::core::Status;
 use kube::{Client, Config};
 
 /// How long one short call may take in all.
@@ -17,12 +18,20 @@ pub enum Error {
     /// The configuration makes no client.
     #[error("cannot set up a client of the API server")]
     Client(#[source] Box<kube::Error>),
-    /// The API server refused or did not understand.
-    #[error("cannot {call}")]
-    Call {
+    /// The API server refused.
+    #[error("cannot {call}: {}", status.message)]
+    Refused {
         /// What was to be done: "read Secret winddown/winddown-ca".
         call: String,
-        /// What the API server said.
+        /// The API server's own words.
+        status: Box<Status>,
+    },
+    /// The call did not come to an answer, or to none that can be understood.
+    #[error("cannot {call}")]
+    Failed {
+        /// What was to be done.
+        call: String,
+        /// What went wrong.
         source: Box<kube::Error>,
     },
     /// No answer in time.
@@ -34,6 +43,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// What came of a call, named as in "cannot {call}".
+    #[must_use]
+    pub fn new(call: impl Into<String>, source: kube::Error) -> Self {
+        let call = call.into();
+        match source {
+            // kube's own text has the whole status in it as a Rust structure.
+            kube::Error::Api(status) => Self::Refused { call, status },
+            source => Self::Failed { call, source: Box::new(source) },
+        }
+    }
+
     /// Whether the object is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -54,12 +74,9 @@ impl Error {
 
     /// The API server's own words, where it had any.
     #[must_use]
-    pub fn status(&self) -> Option<&kube::core::Status> {
+    pub fn status(&self) -> Option<&Status> {
         match self {
-            Self::Call { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status),
-                _ => None,
-            },
+            Self::Refused { status, .. } => Some(status),
             _ => None,
         }
     }
@@ -90,7 +107,7 @@ pub async fn connect() -> Result<Clients, Error> {
 pub async fn within<T>(call: impl Into<String>, answer: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
     match tokio::time::timeout(CALL_LIMIT, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Error::Call { call: call.into(), source: Box::new(source) }),
+        Ok(Err(error)) => Err(Error::new(call, error)),
         Err(_) => Err(Error::TimedOut { call: call.into() }),
     }
 }

@@ -68,7 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
 
     let deadline = Duration::from_secs(arguments.shutdown_deadline.as_i64().unsigned_abs());
     let start = Instant::now();
-    if tokio::time::timeout(deadline, running.stop(deadline)).await.is_err() {
+    if tokio::time::timeout(deadline, running.stop()).await.is_err() {
         return Err(Error::Deadline(deadline.as_secs()));
     }
     tracing::info!(milliseconds = start.elapsed().as_millis(), "shut down");
@@ -139,19 +139,23 @@ impl Running {
         }
     }
 
-    /// Answers the reviews that are under way, lets the controller finish, and only then leaves the Lease to others.
-    async fn stop(self, deadline: Duration) {
-        self.webhooks.graceful_shutdown(Some(deadline));
-        self.stop_controller.cancel();
+    /// Answers the reviews that are under way. Meanwhile lets the controller finish, and only then leaves the Lease to
+    /// others. The caller has the deadline.
+    async fn stop(self) {
+        self.webhooks.graceful_shutdown(None);
         let reviews = async {
             while self.webhooks.connection_count() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        // A task that panicked has stopped, too.
-        let (_, ()) = tokio::join!(self.controller, reviews);
-        self.stop_candidate.cancel();
-        let _ = self.candidate.await;
+        let work = async {
+            self.stop_controller.cancel();
+            // A task that panicked has stopped, too.
+            let _ = self.controller.await;
+            self.stop_candidate.cancel();
+            let _ = self.candidate.await;
+        };
+        tokio::join!(reviews, work);
     }
 }
 

@@ -18,12 +18,14 @@ pub enum LogFormat {
 
 /// Logging flags.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "WINDDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+    // What kube's client logs of each failing call we say ourselves, once.
     /// What is logged: error, warn, info, debug or trace, also by module, as in `info,winddown::admission=debug`
-    #[arg(long, env = "WINDDOWN_LOG", default_value = "info")]
+    #[arg(long, env = "WINDDOWN_LOG", default_value = "info,kube_client::client::builder=off")]
     pub log_level: String,
 }
 
@@ -69,9 +71,10 @@ impl OnChange {
         let now = error.map(|error| ErrorChain(error).to_string());
         let news = now != self.last;
         if news {
-            match &now {
-                Some(error) => tracing::warn!("{}: {error}", self.what),
-                None => tracing::info!("no longer: {}", self.what),
+            if let Some(error) = &now {
+                tracing::warn!("{}: {error}", self.what);
+            } else {
+                tracing::info!("no longer: {}", self.what);
             }
             self.last = now;
         }

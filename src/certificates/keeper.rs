@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::bundle::Bundle;
 use super::configurations::{Configurations, Outcome};
-use super::leaf::{Leaf, successor};
+use super::leaf::{Leaf, Trust, successor};
 use super::resolver::Serving;
 use super::secret::{self, Settled};
 use crate::error_chain::ErrorChain;
@@ -25,9 +25,6 @@ use crate::telemetry::OnChange;
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Time to the next look after one that failed; doubles up to [`INTERVAL`].
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// How long a new authority must have stood in both configurations before anything it signed is served: the time for
-/// every API server to hear of it.
-const SETTLING: SignedDuration = SignedDuration::from_secs(10);
 /// How often a Secret is read again because another replica wrote it first.
 const ATTEMPTS: usize = 4;
 
@@ -52,7 +49,7 @@ pub struct Keeper {
     readiness: Readiness,
     known: Bundle,
     leaf: Option<Leaf>,
-    trusted_since: Option<Timestamp>,
+    trust: Trust,
     trouble: OnChange,
 }
 
@@ -82,7 +79,7 @@ impl Keeper {
             readiness,
             known: Bundle::default(),
             leaf: None,
-            trusted_since: None,
+            trust: Trust::default(),
             trouble: OnChange::new("the certificates are not as they should be"),
         }
     }
@@ -110,11 +107,7 @@ impl Keeper {
         self.known = bundle;
 
         let outcome = self.configurations.repair(&self.known, authority.certificate()).await;
-        if !outcome.is_both() {
-            self.trusted_since = None;
-        }
-        let since = outcome.is_both().then(|| *self.trusted_since.get_or_insert(now));
-        let trusted = since.is_some_and(|since| now.duration_since(since) >= SETTLING);
+        let trusted = self.trust.note(authority.certificate(), outcome.is_both(), now);
 
         if let Some(leaf) = successor(self.leaf.as_ref(), &authority, trusted, &self.target.names, now)? {
             let until = leaf.validity().not_after;
@@ -174,3 +167,6 @@ pub(super) fn waiting_for(outcome: &Outcome) -> Vec<String> {
     };
     [reason("mutating", &outcome.mutating), reason("validating", &outcome.validating)].into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests;

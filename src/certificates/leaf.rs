@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -55,6 +55,27 @@ impl Leaf {
     }
 }
 
+/// Since when clients know an authority.
+#[derive(Debug, Default)]
+pub struct Trust(Option<(Certificate, Timestamp)>);
+
+impl Trust {
+    /// How long a new authority must have been seen in both configurations before anything that it signed is served: the
+    /// time for every API server to hear of it.
+    const SETTLING: SignedDuration = SignedDuration::from_secs(10);
+
+    /// Takes note of whether both configurations carry `authority` at this moment; says whether they have for long enough.
+    pub fn note(&mut self, authority: &Certificate, carried: bool, now: Timestamp) -> bool {
+        self.0 = self.0.take().filter(|(known, _)| carried && known == authority);
+        if carried {
+            let (_, since) = self.0.get_or_insert_with(|| (authority.clone(), now));
+            now.duration_since(*since) >= Self::SETTLING
+        } else {
+            false
+        }
+    }
+}
+
 /// The serving certificate that should replace the `current` one; none if that is fine.
 ///
 /// `trusted` says that clients know `authority` by now. Until then a certificate of its predecessor goes on being served.
@@ -76,9 +97,29 @@ pub fn successor(
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
+
+    #[test]
+    fn an_authority_is_trusted_when_both_configurations_have_carried_it_for_a_while() {
+        let start: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let [old, new] = [(); 2].map(|()| Authority::generate(start).unwrap());
+        let mut trust = Trust::default();
+        for (second, authority, carried, trusted) in [
+            (0, &old, false, false),
+            (5, &old, true, false),
+            (14, &old, true, false),
+            (15, &old, true, true),
+            (20, &old, false, false),
+            (25, &old, true, false),
+            (35, &old, true, true),
+            // Another replica made a new authority and has written it already.
+            (40, &new, true, false),
+            (50, &new, true, true),
+        ] {
+            let now = start + SignedDuration::from_secs(second);
+            assert_eq!(trust.note(authority.certificate(), carried, now), trusted, "after {second} s");
+        }
+    }
 
     #[test]
     fn a_replica_changes_its_certificate_when_it_must_and_no_sooner() {

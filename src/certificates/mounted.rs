@@ -116,3 +116,57 @@ fn parse(files: &Files) -> Result<CertifiedKey, super::Error> {
     let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|_| super::Error::NoPem("private key"))?;
     CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()).map_err(super::Error::Serve)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use axum::Router;
+    use jiff::Timestamp;
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::certificates::resolver;
+
+    /// A certificate and its key, as PEM.
+    fn pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(["winddown".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    #[tokio::test]
+    async fn files_are_loaded_when_they_change_and_the_last_good_pair_stays() {
+        let directory = std::env::temp_dir().join(format!("winddown-mounted-{}", Timestamp::now().as_nanosecond()));
+        fs::create_dir(&directory).unwrap();
+        let write = |certificate: &str, key: &str| {
+            fs::write(directory.join("tls.crt"), certificate).unwrap();
+            fs::write(directory.join("tls.key"), key).unwrap();
+        };
+        let (serving, _resolver) = resolver::channel();
+        let mut served = serving.subscribe();
+        let client = Client::new(Router::new(), "ops");
+        let mut mounted = Mounted::new(directory.clone(), &client, "winddown", serving, Readiness::default());
+
+        assert!(matches!(mounted.reload(), Err(Error::Read(..))), "nothing is mounted yet");
+
+        let [(first, first_key), (second, second_key)] = [pair(), pair()];
+        write(&first, &first_key);
+        mounted.reload().unwrap();
+        assert!(served.has_changed().unwrap());
+        served.mark_unchanged();
+        mounted.reload().unwrap();
+        assert!(!served.has_changed().unwrap(), "the files are the same");
+
+        for (certificate, key) in [(&*second, &*first_key), ("garbage", &*first_key), (&*first, ""), ("", "")] {
+            write(certificate, key);
+            assert!(matches!(mounted.reload(), Err(Error::Use(..))));
+            assert!(!served.has_changed().unwrap());
+        }
+
+        write(&second, &second_key);
+        mounted.reload().unwrap();
+        assert!(served.has_changed().unwrap());
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

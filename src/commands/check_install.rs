@@ -26,6 +26,7 @@ const TOO_SHORT: i64 = 10;
 
 /// Flags of `winddown check-install`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// The namespace in which Deployments are created, as a dry run
     #[arg(long, env = "POD_NAMESPACE")]
@@ -71,9 +72,16 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 async fn check_until_right(namespace: &str) -> Result<(), Error> {
     let client = kubernetes::connect().await?.short;
     let start = tokio::time::Instant::now();
+    let mut said = String::new();
     loop {
         match check(&client, namespace).await {
-            Err(error) if start.elapsed() < PATIENCE => println!("not yet: {}", ErrorChain(&error)),
+            Err(error) if start.elapsed() < PATIENCE => {
+                let error = ErrorChain(&error).to_string();
+                if said != error {
+                    println!("not yet: {error}");
+                    said = error;
+                }
+            }
             result => return result,
         }
         tokio::time::sleep(INTERVAL).await;
@@ -180,8 +188,7 @@ mod tests {
     fn only_the_right_refusal_counts() {
         let refused = |code, message: &str| {
             let status = Status::failure(message, "Invalid").with_code(code);
-            let source = Box::new(kube::Error::Api(Box::new(status)));
-            refusal(kubernetes::Error::Call { call: String::new(), source })
+            refusal(kubernetes::Error::new("create", kube::Error::Api(Box::new(status))))
         };
         assert!(refused(422, "spec.template.spec.terminationGracePeriodSeconds: 10 is less than 35").is_ok());
         assert!(refused(422, "spec.replicas: must not be negative").is_err());

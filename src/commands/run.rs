@@ -7,6 +7,7 @@ use crate::{operator, telemetry};
 
 /// Flags of `winddown run`.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     #[command(flatten)]
     operator: operator::Arguments,

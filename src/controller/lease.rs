@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::kubernetes::within;
+use crate::kubernetes::{self, within};
 use crate::telemetry::OnChange;
 
 /// How long a leader that fell silent is waited for, in seconds.
@@ -50,19 +50,30 @@ pub struct Candidate {
 /// Why leadership is not to be had just now.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot get or renew it")]
-    Lease(#[from] LeaseManagerError),
-    #[error("no answer in time")]
+    #[error(transparent)]
+    Call(kubernetes::Error),
+    #[error("cannot get or renew the Lease")]
+    Lease(#[source] LeaseManagerError),
+    #[error("cannot release the Lease: no answer in time")]
     TimedOut,
-    #[error("its task ended")]
+    #[error("the election's task ended")]
     Task(#[from] JoinError),
+}
+
+impl From<LeaseManagerError> for Error {
+    fn from(error: LeaseManagerError) -> Self {
+        match error {
+            LeaseManagerError::KubeError(error) => Self::Call(kubernetes::Error::new("get or renew the Lease", error)),
+            error => Self::Lease(error),
+        }
+    }
 }
 
 impl Candidate {
     /// Stands for leadership until shutdown, telling through the channel whether this replica leads; at the end it does
     /// not, and the Lease is free.
     pub async fn stand(self, leading: watch::Sender<bool>, shutdown: CancellationToken) {
-        let mut trouble = OnChange::new("the Lease");
+        let mut trouble = OnChange::new("cannot stand for leadership");
         let mut retry = FIRST_RETRY;
         while !shutdown.is_cancelled() {
             // In a task of its own, so that a panic in the library is trouble like any other.

@@ -8,6 +8,7 @@ use crate::seconds::Seconds;
 
 /// Flags of `winddown run`; each can also be given by its environment variable.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Arguments {
     /// The operator's own namespace, where Secret and Lease are
     #[arg(long, env = "POD_NAMESPACE", default_value = "winddown")]
@@ -18,7 +19,7 @@ pub struct Arguments {
     /// The Service in front of the webhooks; the serving certificate is for its names
     #[arg(long, env = "WINDDOWN_SERVICE_NAME", default_value = "winddown")]
     pub service_name: String,
-    /// The name of both the MutatingWebhookConfiguration and the ValidatingWebhookConfiguration
+    /// The name of both webhook configurations, the mutating and the validating one
     #[arg(long, env = "WINDDOWN_WEBHOOK_CONFIGURATION", default_value = "winddown")]
     pub webhook_configuration: String,
     /// The Secret with the certificate authority
