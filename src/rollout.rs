@@ -33,31 +33,31 @@ mod tests {
     use super::is_in_progress;
     use serde_json::{Value, json};
 
-    fn deployment(status: Value) -> Value {
+    fn deployment(status: &Value) -> Value {
         json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status})
     }
 
     #[test]
     fn a_rollout_is_over_when_every_replica_is_new_and_available() {
         let done = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
-        assert!(!is_in_progress(&deployment(done.clone())));
+        assert!(!is_in_progress(&deployment(&done)));
         for (field, value) in
             [("observedGeneration", 1), ("replicas", 4), ("updatedReplicas", 2), ("availableReplicas", 2)]
         {
             let mut status = done.clone();
             status[field] = json!(value);
-            assert!(is_in_progress(&deployment(status)), "{field}");
+            assert!(is_in_progress(&deployment(&status)), "{field}");
         }
-        assert!(is_in_progress(&deployment(json!({}))));
+        assert!(is_in_progress(&deployment(&json!({}))));
     }
 
     #[test]
     fn nobody_waits_for_a_rollout_that_is_paused_or_stuck() {
-        let mut paused = deployment(json!({}));
+        let mut paused = deployment(&json!({}));
         paused["spec"]["paused"] = json!(true);
         assert!(!is_in_progress(&paused));
         let stuck =
             json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]});
-        assert!(!is_in_progress(&deployment(stuck)));
+        assert!(!is_in_progress(&deployment(&stuck)));
     }
 }

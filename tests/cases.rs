@@ -1,6 +1,8 @@
 //! Whole cases: what `winddown plan` says of a manifest, and the manifest it leaves. `UPDATE=1 cargo test --test cases`
 //! writes the expectations anew; read the difference before committing it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
@@ -32,7 +34,7 @@ fn check(case: &Path, format: &str, file: &str) -> Option<String> {
     assert!(ran.stderr.is_empty() || format == "yaml", "{}: {}", case.display(), String::from_utf8_lossy(&ran.stderr));
     let mut said = String::from_utf8(ran.stdout).unwrap();
     if format == "text" {
-        said.push_str(&format!("\nexit {}\n", ran.status.code().unwrap()));
+        said = format!("{said}\nexit {}\n", ran.status.code().unwrap());
     }
     let expected = case.join(file);
     #[expect(clippy::disallowed_methods, reason = "whether to write the expectations anew")]

@@ -1,5 +1,7 @@
 //! The laws of the plan, over Deployments that nobody thought of.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod generated_deployments;
 
 use std::collections::BTreeMap;

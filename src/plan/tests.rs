@@ -7,7 +7,7 @@ use crate::finding::{Code, Severity};
 use crate::policy::Policy;
 use crate::seconds::Seconds;
 
-fn pod(containers: Value) -> PodSpec {
+fn pod(containers: &Value) -> PodSpec {
     serde_json::from_value(json!({ "containers": containers })).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn declaration(annotations: &[(&str, &str)]) -> Declaration {
 
 fn planned(containers: Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
     let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
-    plan(&pod(containers), grace_period, &declaration(annotations), &Policy::default())
+    plan(&pod(&containers), grace_period, &declaration(annotations), &Policy::default())
 }
 
 fn findings(plan: &Plan) -> Vec<(Severity, Code)> {
@@ -127,7 +127,7 @@ fn only_the_containers_named_take_the_sleep() {
 
 #[test]
 fn native_sidecars_and_init_containers_are_never_touched() {
-    let mut pod = pod(json!([{"name": "app"}]));
+    let mut pod = pod(&json!([{"name": "app"}]));
     pod.init_containers =
         serde_json::from_value(json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}])).unwrap();
     let planned =
