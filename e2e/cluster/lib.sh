@@ -36,11 +36,7 @@ explain() { # heading, command...
 mode_running() { cat "$run/mode" 2> /dev/null || true; }
 
 choose_mode() {
-  case ${WINDDOWN_CLUSTER:-} in
-    stock|source) echo "$WINDDOWN_CLUSTER"; return ;;
-    '') ;;
-    *) die "WINDDOWN_CLUSTER is '$WINDDOWN_CLUSTER', expected stock or source" ;;
-  esac
+  if [ -n "${WINDDOWN_CLUSTER:-}" ]; then echo "$WINDDOWN_CLUSTER"; return; fi
   if command -v docker > /dev/null && timeout 10 docker info > /dev/null 2>&1 &&
     { docker image inspect "$stock_image" > /dev/null 2>&1 || timeout 20 docker manifest inspect "$stock_image" > /dev/null 2>&1; }; then
     echo stock
@@ -91,7 +87,10 @@ need_cluster() {
   running=$(mode_running)
   if [ -z "$running" ]; then die "there is no cluster, start one with e2e/cluster/up"; fi
   enter_mode "$running"
-  if [ "$mode" = source ] && ! [ -e "/var/run/netns/$netns" ]; then
+  [ "$mode" = source ] || return 0
+  # the running cluster's programs, whatever else is asked for
+  if [ -s "$run/version" ]; then KUBERNETES_VERSION=$(cat "$run/version"); export KUBERNETES_VERSION; fi
+  if ! [ -e "/var/run/netns/$netns" ]; then
     die "the cluster's network namespace is gone, start again with e2e/cluster/down and e2e/cluster/up"
   fi
 }

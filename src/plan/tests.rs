@@ -20,9 +20,9 @@ fn declaration(annotations: &[(&str, &str)]) -> Declaration {
     }
 }
 
-fn planned(containers: Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
+fn planned(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
     let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
-    plan(&pod(&containers), grace_period, &declaration(annotations), &Policy::default())
+    plan(&pod(containers), grace_period, &declaration(annotations), &Policy::default())
 }
 
 fn findings(plan: &Plan) -> Vec<(Severity, Code)> {
@@ -59,7 +59,7 @@ fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
         (vec![FIVE], Some(0), vec![], misfit),
         (vec![("drain", "0s"), ("deadline", "40s")], None, vec!["grace 45"], vec![]),
     ] {
-        let plan = planned(json!([{"name": "app"}]), grace_period, &annotations);
+        let plan = planned(&json!([{"name": "app"}]), grace_period, &annotations);
         assert_eq!(
             (mutations(&plan), findings(&plan)),
             (mutated.iter().map(ToString::to_string).collect(), found),
@@ -70,7 +70,7 @@ fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
 
 #[test]
 fn a_misfit_names_the_numbers_and_the_ways_out() {
-    let plan = planned(json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
+    let plan = planned(&json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
     assert_eq!(plan.findings[0].field, "spec.template.spec.terminationGracePeriodSeconds");
     assert_eq!(
         plan.findings[0].message,
@@ -105,7 +105,7 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
         (json!([sleep(-7)]), 0, vec![], vec![(Severity::Info, Code::DrainOptedOut)]),
     ] {
         let case = containers.to_string();
-        let plan = planned(containers, None, &[FIVE]);
+        let plan = planned(&containers, None, &[FIVE]);
         assert_eq!(plan.budget.drain, Seconds::new(drain), "{case}");
         assert_eq!(
             (mutations(&plan), findings(&plan)),
@@ -118,9 +118,9 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
 #[test]
 fn only_the_containers_named_take_the_sleep() {
     let containers = json!([{"name": "app"}, {"name": "proxy"}, {"name": "log"}]);
-    let plan = planned(containers.clone(), None, &[FIVE, ("containers", "proxy,app")]);
+    let plan = planned(&containers, None, &[FIVE, ("containers", "proxy,app")]);
     assert_eq!(mutations(&plan), ["app sleeps 5", "proxy sleeps 5", "grace 35"]);
-    let plan = planned(containers, None, &[FIVE, ("containers", "app,prxy")]);
+    let plan = planned(&containers, None, &[FIVE, ("containers", "app,prxy")]);
     assert_eq!((mutations(&plan), findings(&plan)), (vec![], vec![(Severity::Error, Code::ContainerNotFound)]));
     assert!(plan.findings[0].message.contains("there are app, proxy, log"), "{}", plan.findings[0].message);
 }
@@ -162,7 +162,7 @@ fn the_probe_goes_to_the_container_that_is_meant() {
         let mut annotations = vec![("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)];
         annotations.extend(names.map(|names| ("containers", names)));
         let case = format!("{readiness} {names:?} on {containers}");
-        let plan = planned(containers, None, &annotations);
+        let plan = planned(&containers, None, &annotations);
         let mutated: Vec<_> = target.map(|name| format!("{name} ready?")).into_iter().collect();
         assert_eq!((mutations(&plan), findings(&plan)), (mutated, found), "{case}");
     }
@@ -179,7 +179,7 @@ fn a_probe_has_every_default_written_out() {
         ("grpc:rpc/my.Service", json!({"grpc": {"port": 9090, "service": "my.Service"}})),
         ("grpc:9090", json!({"grpc": {"port": 9090, "service": ""}})),
     ] {
-        let plan = planned(app.clone(), None, &[("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)]);
+        let plan = planned(&app, None, &[("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)]);
         let [Mutation::SetReadinessProbe { probe, .. }] = plan.mutations.as_slice() else { panic!("{readiness}") };
         let mut expected = common.clone();
         expected.as_object_mut().unwrap().extend(action.as_object().unwrap().clone());
@@ -189,7 +189,7 @@ fn a_probe_has_every_default_written_out() {
 
 #[test]
 fn the_timeline_has_no_gaps_and_ends_with_sigkill() {
-    let plan = planned(json!([{"name": "app"}]), Some(60), &[FIVE]);
+    let plan = planned(&json!([{"name": "app"}]), Some(60), &[FIVE]);
     let phases: Vec<_> =
         plan.timeline.phases.iter().map(|phase| (phase.name, phase.start.as_i64(), phase.end.as_i64())).collect();
     assert_eq!(phases, [("drain", 0, 5), ("deadline", 5, 30), ("slack", 30, 60)]);
@@ -199,8 +199,8 @@ fn the_timeline_has_no_gaps_and_ends_with_sigkill() {
 #[test]
 fn several_hundred_containers_are_planned_and_named_briefly() {
     let containers: Vec<_> = (0..500).map(|number| json!({"name": format!("c{number}")})).collect();
-    let plan = planned(json!(containers), None, &[FIVE]);
+    let plan = planned(&json!(containers), None, &[FIVE]);
     assert_eq!(plan.mutations.len(), 501);
-    let plan = planned(json!(containers), None, &[FIVE, ("containers", "x")]);
+    let plan = planned(&json!(containers), None, &[FIVE, ("containers", "x")]);
     assert!(plan.findings[0].message.len() < 200, "{}", plan.findings[0].message);
 }

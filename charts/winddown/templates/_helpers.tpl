@@ -18,7 +18,7 @@
 {{/* What tells this release's replicas from every other pod; must never change, a Deployment's selector cannot. */}}
 {{- define "winddown.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "winddown.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
@@ -65,7 +65,7 @@ admissionReviewVersions: [v1]
 clientConfig:
   service:
     name: {{ include "winddown.fullname" .root }}
-    namespace: {{ .root.Release.Namespace }}
+    namespace: {{ .root.Release.Namespace | quote }}
     path: {{ .path }}
     port: 443
 rules:
