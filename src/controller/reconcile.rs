@@ -29,8 +29,6 @@ pub(super) enum Error {
 
 /// While somebody else's rollout is under way.
 const WAIT_FOR_TURN: Duration = Duration::from_secs(3);
-/// After somebody changed the Deployment between reading and patching.
-const CONFLICT: Duration = Duration::from_secs(1);
 
 pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, Error> {
     let metadata = &watched.metadata;
@@ -40,7 +38,12 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
     let before = context.memory.of(uid);
     let own = *namespace == context.own.namespace && *name == context.own.deployment;
-    if own || metadata.deletion_timestamp.is_some() || (!annotated && before.is_none()) {
+    if own || metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    if !annotated && before.as_ref().is_none_or(|before| *before == Seen::default()) {
+        // To be remembered, too: once it is annotated, that is a change.
+        context.memory.remember(uid, Seen::default());
         return Ok(Action::await_change());
     }
     let Some(deployment) = context.deployments.read(namespace, name).await? else {
@@ -66,11 +69,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     if settlement.desired == deployment || settlement.findings.iter().any(Finding::is_error) {
         return Ok(Action::await_change());
     }
-    match bring_to_plan(&context, namespace, name, &deployment, &settlement).await {
-        Ok(action) => Ok(action),
-        Err(error) if error.is_conflict() || error.is_misfit() => Ok(Action::requeue(CONFLICT)),
-        Err(error) => Err(error.into()),
-    }
+    Ok(bring_to_plan(&context, namespace, name, &deployment, &settlement).await?)
 }
 
 /// Changes the Deployment; at most one rollout at a time is begun.
