@@ -31,7 +31,7 @@ app.kubernetes.io/component: operator
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_")
 }}
-{{- toYaml (merge $labels .Values.commonLabels) }}
+{{- toYaml (merge $labels (.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{- define "winddown.serviceAccountName" -}}
@@ -53,7 +53,7 @@ labels:
 {{- if .root.Values.certManager.enabled }}
 {{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s" .root.Release.Namespace (include "winddown.fullname" .root)) }}
 {{- end }}
-{{- with merge $annotations .settings.annotations }}
+{{- with merge $annotations (.settings.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
