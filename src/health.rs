@@ -1,10 +1,17 @@
 //! `/healthz` and `/readyz`, plain HTTP on a port of their own, for the kubelet.
 
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::sync::watch;
+
+/// How long a client may take for the headers of a request, idle time included. The kubelet opens a connection each time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether this replica can answer reviews: it has a certificate, and the API servers trust who signed it.
 ///
@@ -64,6 +71,13 @@ impl Readiness {
 /// The routes.
 pub fn router(readiness: Readiness) -> Router {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(readiness)
+}
+
+/// Serves the routes for ever.
+pub async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
+    let mut server = axum_server::from_tcp(listener)?.first_request_timeout(PATIENCE);
+    server.http_builder().http1().header_read_timeout(PATIENCE);
+    server.serve(router(readiness).into_make_service()).await
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {

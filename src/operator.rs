@@ -97,9 +97,8 @@ impl Running {
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
         let mut endless = JoinSet::new();
 
-        let health_server = axum_server::from_tcp(health_listener).map_err(|error| Error::Server("health", error))?;
-        let health_routes = health::router(readiness.clone());
-        endless.spawn(async move { ended("health", health_server.serve(health_routes.into_make_service()).await) });
+        let health = health::serve(health_listener, readiness.clone());
+        endless.spawn(async move { ended("health", health.await) });
 
         let (serving, resolver) = resolver::channel();
         let patience = Patience::default();

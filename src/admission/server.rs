@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
@@ -13,7 +14,7 @@ use super::Patience;
 use crate::certificates::resolver::Resolver;
 
 /// How often an idle HTTP/2 connection is asked whether anybody is there. API servers keep theirs open.
-const PING_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Serves the routes over TLS 1.2 or newer until the handle shuts it down.
 pub async fn serve(
@@ -24,7 +25,13 @@ pub async fn serve(
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     let config = RustlsConfig::from_config(Arc::new(tls(resolver)?));
-    let mut server = from_tcp_rustls(listener, config)?.handle(handle).first_request_timeout(patience.first_request);
+    let mut server = from_tcp_rustls(listener, config)?
+        .handle(handle)
+        .first_request_timeout(patience.first_request)
+        .accept_error_handler(|client, error| {
+            // A client that does not trust us says so here.
+            tracing::debug!(client = client.map(tracing::field::display), "handshake failed: {error}");
+        });
     server.http_builder().http1().header_read_timeout(patience.headers);
     server.http_builder().http2().keep_alive_interval(Some(PING_INTERVAL));
     server.serve(routes.into_make_service()).await
@@ -43,7 +50,7 @@ fn tls(resolver: Resolver) -> io::Result<ServerConfig> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use jiff::Timestamp;
     use rustls::pki_types::ServerName;
