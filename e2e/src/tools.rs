@@ -3,7 +3,7 @@
 //! `e2e/tools/get` builds what is missing, once; folders that are given in `KUBEBUILDER_ASSETS` (as envtest does) come
 //! first, and what is there is not built.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, io};
@@ -84,11 +84,5 @@ impl Tools {
     #[must_use]
     pub fn path(&self) -> OsString {
         self.path.as_os_str().to_owned()
-    }
-}
-
-impl AsRef<OsStr> for Tools {
-    fn as_ref(&self) -> &OsStr {
-        &self.path
     }
 }
