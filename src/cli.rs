@@ -15,6 +15,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what Winddown would make of the Deployments in a file, with no cluster at all
+    ///
+    /// Reads YAML or JSON, several documents and Lists; other kinds are passed over. Needs neither cluster nor kubeconfig.
+    ///
+    /// Exits 0 if all is well, 1 if a finding is an error (the webhook would deny), 2 if the input cannot be used.
     Plan(crate::commands::plan::Arguments),
     /// Run the operator: admission webhooks and controller
     #[cfg(feature = "operator")]

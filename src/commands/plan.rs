@@ -16,10 +16,7 @@ use crate::policy::Policy;
 use crate::settlement::{Origin, Settlement, UnreadableDeployment, settle};
 use output::Planned;
 
-/// Show what Winddown would make of the Deployments in a file: budget, timeline, findings and changes.
-///
-/// Reads YAML or JSON, several documents and Lists; other kinds are passed over. Needs no cluster and no kubeconfig.
-/// Exits 0 if all is well, 1 if a finding is an error (the webhook would deny), 2 if the input cannot be used.
+/// Flags of `winddown plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  winddown plan -f deploy.yaml\n  helm template my-chart | winddown plan -f -\n  \
                         winddown plan -f deploy.yaml -o yaml | kubectl apply -f -")]
