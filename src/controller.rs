@@ -49,14 +49,23 @@ pub struct Own {
 
 /// What a reconciliation needs.
 struct Context {
+    client: Client,
+    reporter: Reporter,
     deployments: Deployments,
-    recorder: Recorder,
     policy: Policy,
     own: Own,
     leading: watch::Receiver<bool>,
     memory: Arc<Memory>,
     turn: Turn,
     started: Timestamp,
+}
+
+impl Context {
+    /// A new one for each Event. A `Recorder` takes what it published before under the same reason for the same Event once
+    /// more, and counts it, with the numbers of the first; here each is told because something changed.
+    fn recorder(&self) -> Recorder {
+        Recorder::new(self.client.clone(), self.reporter.clone())
+    }
 }
 
 /// After trouble with the API server.
@@ -67,8 +76,9 @@ pub async fn run(client: Client, leading: watch::Receiver<bool>, shutdown: Cance
     let memory = Arc::new(Memory::default());
     let reporter = Reporter { controller: "winddown".to_owned(), instance: Some(own.pod.clone()) };
     let context = Arc::new(Context {
+        client: client.clone(),
+        reporter,
         deployments: Deployments::new(client.clone()),
-        recorder: Recorder::new(client.clone(), reporter),
         policy: Policy::default(),
         own,
         leading: leading.clone(),

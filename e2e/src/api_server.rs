@@ -196,7 +196,7 @@ fn api_server_command(
         // Nobody makes the default service accounts here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
-        flag("service-account-key-file", &serving.key),
+        flag("service-account-key-file", &serving.certificate),
         flag("service-account-signing-key-file", &serving.key),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
     ]);

@@ -59,7 +59,7 @@ impl Authority {
         let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
         let mut parameters = CertificateParams::new(names)?;
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.sign(parameters, file)
+        self.sign(&parameters, file)
     }
 
     /// A kubeconfig by which the API server knows the bearer as this user in this group.
@@ -69,7 +69,7 @@ impl Authority {
         parameters.distinguished_name.push(DnType::OrganizationName, group);
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let name = user.replace(':', "-");
-        let files = self.sign(parameters, &name)?;
+        let files = self.sign(&parameters, &name)?;
         let file = self.directory.join(format!("{name}.kubeconfig"));
         fs::write(&file, self.kubeconfig_text(server, &files).to_string())?;
         Ok(file)
@@ -88,7 +88,7 @@ impl Authority {
         })
     }
 
-    fn sign(&self, parameters: CertificateParams, file: &str) -> Result<Files, Error> {
+    fn sign(&self, parameters: &CertificateParams, file: &str) -> Result<Files, Error> {
         let key = KeyPair::generate()?;
         let certificate = parameters.signed_by(&key, &self.issuer)?;
         let files = Files {

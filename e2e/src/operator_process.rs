@@ -83,7 +83,8 @@ impl Operator {
     /// Starts a replica of that name; it may not be ready yet.
     pub fn start(server: &ApiServer, manifests: &Manifests, pod: &str, ports: Ports) -> Result<Self, Error> {
         let variables = [("$(POD_NAMESPACE)", RELEASE), ("$(POD_NAME)", pod)];
-        let expand = |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
+        let expand =
+            |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
         let mut command = Command::new(binary()?);
         command.args(manifests.operator_arguments()?.into_iter().map(expand));
         command.env("KUBECONFIG", server.kubeconfig_of_service_account(RELEASE, RELEASE)?);
@@ -140,7 +141,9 @@ impl Operator {
     async fn get(&self, path: &str) -> String {
         let answer = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.ports.health)).await?;
-            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+            stream
+                .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
+                .await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
             io::Result::Ok(answer)

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,4 +31,13 @@ pub async fn until<T, E: From<Elapsed>>(
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Waits for what takes its time, but only so long.
+pub async fn within<T, E: From<Elapsed>>(
+    what: &str,
+    limit: Duration,
+    wait: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    timeout(limit, wait).await.unwrap_or_else(|_| Err(Elapsed { what: what.to_owned(), limit }.into()))
 }

@@ -1,6 +1,7 @@
 //! Deployments as the API server writes them: JSON, with the fields that no type of ours knows.
 
-use json_patch::Patch as JsonPatch;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::Request;
@@ -50,6 +51,22 @@ impl Deployments {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(namespace).patch(name, &parameters, &Patch::Json::<()>(patch));
         within(format!("patch Deployment {namespace}/{name}"), self.send(request)).await
+    }
+
+    /// Gives up the fields that a direct patch made ours, so that whoever applies the Deployment from Git never meets us in
+    /// a conflict. Nothing is asked of the API server where there are none.
+    pub(super) async fn disown(&self, namespace: &str, name: &str, deployment: &Value) -> Result<(), Error> {
+        let managers = deployment.pointer("/metadata/managedFields").and_then(Value::as_array);
+        let ours = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
+        let Some(index) = managers.and_then(|managers| managers.iter().position(ours)) else { return Ok(()) };
+        let entry = PointerBuf::from_tokens(["metadata", "managedFields", &index.to_string()]);
+        let mut manager = entry.clone();
+        manager.push_back("manager");
+        // Others come and go in that list: the test fails where another one has moved there.
+        let test = TestOperation { path: manager, value: Value::String(FIELD_MANAGER.to_owned()) };
+        let remove = RemoveOperation { path: entry };
+        let patch = JsonPatch(vec![PatchOperation::Test(test), PatchOperation::Remove(remove)]);
+        self.patch(namespace, name, patch).await.map(drop)
     }
 
     async fn send<T: serde::de::DeserializeOwned>(

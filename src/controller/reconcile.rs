@@ -67,6 +67,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     context.memory.remember(uid, now);
 
     if settlement.desired == deployment || settlement.findings.iter().any(Finding::is_error) {
+        context.deployments.disown(namespace, name, &deployment).await?;
         return Ok(Action::await_change());
     }
     Ok(bring_to_plan(&context, namespace, name, &deployment, &settlement).await?)
@@ -92,6 +93,7 @@ async fn bring_to_plan(
     if let Ok(left) = settle(&changed, None, &context.policy, Origin::ApiServer)
         && left.desired != changed
     {
+        // The fields are ours then; the change makes us look again, and then they are given up.
         tracing::info!(deployment = format!("{namespace}/{name}"), "the webhook was not reached; patching directly");
         let patch = patch::guarded(&changed, &patch::between(&changed, &left.desired));
         changed = context.deployments.patch(namespace, name, patch).await?;
@@ -120,7 +122,7 @@ async fn tell(context: &Context, watched: &Watched, events: &[report::Event]) ->
             action: "Plan".to_owned(),
             secondary: None,
         };
-        context.recorder.publish(&event, &reference).await.map_err(|error| Error::Event(Box::new(error)))?;
+        context.recorder().publish(&event, &reference).await.map_err(|error| Error::Event(Box::new(error)))?;
     }
     Ok(())
 }

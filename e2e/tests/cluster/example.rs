@@ -1,0 +1,81 @@
+//! Deployments of the example app, and what Winddown makes of them.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+use winddown_e2e::rollout::App;
+
+use crate::suite::Result;
+use crate::world::World;
+
+/// A Deployment that is about to be created.
+pub(crate) struct Example(Value);
+
+/// As in the README.
+pub(crate) const DRAIN: i64 = 5;
+pub(crate) const GRACE_PERIOD: i64 = 35;
+
+impl Example {
+    /// As little as a Deployment can be.
+    pub(crate) fn new(name: &str) -> Self {
+        Self(json!({
+            "metadata": {"name": name},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {"containers": [{
+                        "name": "app",
+                        "image": "winddown.local/node-http:dev",
+                        "imagePullPolicy": "IfNotPresent",
+                        "ports": [{"name": "http", "containerPort": 3000}],
+                    }]},
+                },
+            },
+        }))
+    }
+
+    /// With a drain of 5 s and a deadline of 25 s.
+    pub(crate) fn annotated(mut self) -> Self {
+        self.0["metadata"]["annotations"] = json!({"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"});
+        self
+    }
+
+    /// Without pods, for what is about the Deployment alone.
+    pub(crate) fn without_pods(mut self) -> Self {
+        self.0["spec"]["replicas"] = json!(0);
+        self
+    }
+
+    /// Creates it, and gives it back as it came out of admission.
+    pub(crate) async fn create(self, world: &World) -> Result<Deployment> {
+        let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &world.namespace);
+        Ok(deployments.create(&PostParams::default(), &serde_json::from_value(self.0)?).await?)
+    }
+
+    /// Creates it, and waits until its pod answers.
+    pub(crate) async fn start(self, world: &World) -> Result<App> {
+        let created = self.create(world).await?;
+        let app = App::new(&world.client, &world.namespace, created.metadata.name.as_deref().unwrap_or_default());
+        app.answers("3000/health").await?;
+        Ok(app)
+    }
+}
+
+/// Whether a template has the drain and the grace period that the annotations ask for.
+pub(crate) fn is_injected(deployment: &Deployment) -> bool {
+    let template = serde_json::to_value(&deployment.spec.template).unwrap_or_default();
+    let annotations = &template["metadata"]["annotations"];
+    annotations["winddown.dev/injected"].is_string()
+        && template["spec"]["terminationGracePeriodSeconds"] == GRACE_PERIOD
+        && template["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] == DRAIN
+}
+
+/// Whether there is no trace of Winddown in a template.
+pub(crate) fn is_bare(deployment: &Deployment) -> bool {
+    let template = serde_json::to_value(&deployment.spec.template).unwrap_or_default();
+    template["metadata"]["annotations"]["winddown.dev/injected"].is_null()
+        && template["spec"]["terminationGracePeriodSeconds"] == 30
+        && template["spec"]["containers"][0]["lifecycle"].is_null()
+}
