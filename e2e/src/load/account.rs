@@ -124,7 +124,9 @@ mod tests {
 
     fn account(lines: &[&str]) -> Account {
         let mut account = Account::default();
-        lines.iter().for_each(|line| account.read(line).unwrap());
+        for line in lines {
+            account.read(line).unwrap();
+        }
         account
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
-use crate::request::{create, delete};
+use crate::request::{create, delete, get};
 use crate::suite::{Result, Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -17,6 +17,8 @@ pub(crate) fn tests() -> Vec<Test> {
         a_dry_run_shows_the_injection_and_leaves_nothing,
         a_deployment_that_is_being_deleted_is_left_alone,
         what_winddown_injects_belongs_to_no_field_manager,
+        a_deployment_that_the_api_server_names_is_injected,
+        winddowns_own_deployment_is_left_alone,
     ]
 }
 
@@ -182,6 +184,29 @@ async fn what_winddown_injects_belongs_to_no_field_manager(namespace: Namespace)
         own["metadata"]["annotations"]["winddown.dev/budget"],
         "drain 9s + deadline 25s + margin 5s = 39s of 60s"
     );
+    Ok(())
+}
+
+async fn a_deployment_that_the_api_server_names_is_injected(namespace: Namespace) -> Result {
+    let named = deployment("web").budgeted().with("/metadata/name", Value::Null).with("/metadata/generateName", "web-");
+    let named = namespace.accepts(named).await?;
+    assert!(named["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("web-")));
+    assert_eq!(named.pointer(GRACE_PERIOD), Some(&json!(35)));
+    Ok(())
+}
+
+/// It keeps its promise by itself: were it to wait for its own webhooks, it might never start.
+async fn winddowns_own_deployment_is_left_alone(namespace: Namespace) -> Result {
+    let own = deployment("winddown").with("/metadata/namespace", "winddown");
+    let twin = namespace.accepts(create(own.as_ref()).dry_run()).await?;
+    let own = namespace.accepts(own.budgeted()).await?;
+    // Neither the webhooks nor, once it was busy with a later one, the controller.
+    namespace.accepts(deployment("later").budgeted()).await?;
+    namespace.is_told("later", "BudgetApplied: ").await?;
+    let path = "/apis/apps/v1/namespaces/winddown/deployments/winddown";
+    let still = namespace.accepts(get(path)).await?;
+    assert_eq!((&still["spec"], &own["spec"]["template"]), (&own["spec"], &twin["spec"]["template"]));
+    namespace.accepts(delete(path)).await?;
     Ok(())
 }
 

@@ -59,14 +59,13 @@ impl Manifest {
         let mut place = &mut self.0;
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
-            place = match step.parse::<usize>() {
-                Ok(index) => &mut place[index],
-                Err(_) => {
-                    if place.is_null() {
-                        *place = Value::Object(Map::new());
-                    }
-                    &mut place[step]
+            place = if let Ok(index) = step.parse::<usize>() {
+                &mut place[index]
+            } else {
+                if place.is_null() {
+                    *place = Value::Object(Map::new());
                 }
+                &mut place[step]
             };
         }
         *place = value.into();

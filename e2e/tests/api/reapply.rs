@@ -16,7 +16,8 @@ pub(crate) fn tests() -> Vec<Test> {
         the_same_again_by_kubectl_replace_replaces_no_pods,
         the_same_again_by_helm_3_replaces_no_pods,
         the_same_again_by_helm_4_replaces_no_pods,
-        a_grace_period_of_30_that_git_says_nothing_of_stays_raised,
+        a_grace_period_that_git_says_nothing_of_stays_raised,
+        a_rollout_restart_keeps_the_injection,
     ]
 }
 
@@ -108,10 +109,26 @@ async fn assert_replaces_no_pods(
     Ok(())
 }
 
-async fn a_grace_period_of_30_that_git_says_nothing_of_stays_raised(namespace: Namespace) -> Result {
+async fn a_grace_period_that_git_says_nothing_of_stays_raised(namespace: Namespace) -> Result {
     for _ in 0..3 {
         let applied = namespace.accepts(apply(web().as_ref())).await?;
         assert_eq!((applied.pointer(GRACE_PERIOD), &applied["metadata"]["generation"]), (Some(&json!(35)), &json!(1)));
     }
+    Ok(())
+}
+
+async fn a_rollout_restart_keeps_the_injection(namespace: Namespace) -> Result {
+    let first = namespace.accepts(web()).await?;
+    namespace.revisions("web").await?;
+    namespace.kubectl("rollout restart deployment web", None).await?;
+    let restarted = namespace.deployment("web").await?;
+    assert_eq!(restarted["spec"]["template"]["spec"], first["spec"]["template"]["spec"]);
+    assert_eq!(namespace.revisions("web").await?.len(), 2);
+    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    let ended = namespace.deployment("web").await?["spec"]["template"].clone();
+    let annotations = ended["metadata"]["annotations"].as_object().ok_or("the restart left no trace")?;
+    assert_eq!(annotations.keys().collect::<Vec<_>>(), ["kubectl.kubernetes.io/restartedAt"]);
+    assert_eq!(ended["spec"]["terminationGracePeriodSeconds"], 30);
     Ok(())
 }

@@ -134,6 +134,9 @@ impl World {
             let log = operator.log();
             let status = operator.terminate().await?;
             assert!(status.success(), "winddown ended with {status}; its log:\n{log}");
+            // The rights that the chart gives are enough, and nothing happened that never should.
+            let wrong = log.lines().find(|line| line.contains("forbidden") || line.contains("\"level\":\"ERROR\""));
+            assert_eq!(wrong, None);
         }
         Ok(())
     }
