@@ -1,7 +1,7 @@
 //! One Deployment: read, settle, bring to plan, tell what changed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use json_patch::Patch;
@@ -36,14 +36,14 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         return Ok(Action::await_change());
     };
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
-    let before = context.memory.of(uid);
+    let before = context.memory.last_told(uid, Instant::now());
     let own = *namespace == context.own.namespace && *name == context.own.deployment;
     if own || metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     if !annotated && before.as_ref().is_none_or(|before| *before == Seen::default()) {
         // To be remembered, too: once it is annotated, that is a change.
-        context.memory.remember(uid, Seen::default());
+        context.memory.told(uid, Seen::default());
         return Ok(Action::await_change());
     }
     let Some(deployment) = context.deployments.read(namespace, name).await? else {
@@ -58,13 +58,13 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     };
     let now = Seen::new(&deployment, &settlement);
     if !*context.leading.borrow() {
-        context.memory.remember(uid, now);
+        context.memory.noticed(uid, now, Instant::now());
         return Ok(Action::await_change());
     }
     let made = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let just_made = made.is_some_and(|made: Timestamp| made >= context.started);
     tell(&context, &watched, &report::events(before.as_ref(), &now, just_made)).await?;
-    context.memory.remember(uid, now);
+    context.memory.told(uid, now);
 
     if settlement.desired == deployment || settlement.findings.iter().any(Finding::is_error) {
         context.deployments.disown(namespace, name, &deployment).await?;
