@@ -81,12 +81,17 @@ async fn an_operator_is_not_ready_before_both_configurations_trust_it(namespace:
     world.stop_operator().await?;
     world.remove_webhooks().await?;
     world.begin_operator().await?;
-    until("both configurations were missed", async || {
-        let said = world.readiness().await;
-        let both = said.starts_with("HTTP/1.1 503") && said.contains("mutating") && said.contains("validating");
-        Ok(both.then_some(()))
-    })
-    .await?;
+    let misses = async |mutating: bool, validating: bool| {
+        until("it said which configurations it missed", async || {
+            let said = world.readiness().await;
+            let right = said.contains("mutating") == mutating && said.contains("validating") == validating;
+            Ok((said.starts_with("HTTP/1.1 503") && right).then_some(()))
+        })
+        .await
+    };
+    misses(true, true).await?;
+    world.install_webhook(0).await?;
+    misses(false, true).await?;
     world.install_webhooks().await?;
     until("it was ready", async || Ok(world.readiness().await.starts_with("HTTP/1.1 200").then_some(()))).await?;
     for path in CONFIGURATIONS {

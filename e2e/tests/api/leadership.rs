@@ -34,11 +34,16 @@ async fn a_second_replica_takes_over_when_the_first_goes(namespace: Namespace) -
     let world = &namespace.world;
     let mut second = world.another_replica("winddown-1")?;
     second.ready().await?;
+    namespace.accepts(deployment("unfit").budgeted().grace_period(10).annotated("mode", "Audit")).await?;
+    assert_eq!(namespace.is_told("unfit", "BudgetDoesNotFit: ").await?, 1);
     world.stop_operator().await?;
     // Nobody answers reviews here, but the new leader sees to what they missed.
     namespace.accepts(deployment("web").budgeted()).await?;
     world.wait_for_leader("winddown-1").await?;
     namespace.is_told("web", "BudgetApplied: ").await?;
+    // It cannot know that the first one has told of this.
+    let told = async || Ok((namespace.told("unfit").await?.len() == 2).then_some(()));
+    until("the new leader had told of it, too", told).await?;
     until("the Deployment was brought to plan", async || {
         let web = namespace.deployment("web").await?;
         Ok((web.pointer(GRACE_PERIOD) == Some(&json!(35))).then_some(()))

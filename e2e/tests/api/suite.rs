@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -18,6 +18,8 @@ pub(crate) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = s
 
 /// Tests wait for the API server more than they compute.
 const THREADS: usize = 4;
+/// A test that takes longer hangs: the slowest takes a tenth of it.
+const TEST_LIMIT: Duration = Duration::from_mins(3);
 
 /// A test, named like a sentence.
 #[derive(Clone)]
@@ -109,7 +111,8 @@ fn trial(test: Test, stage: Arc<Stage>) -> Trial {
 
 async fn act(test: &Test, world: Arc<World>) -> Result {
     let namespace = Namespace::new(world, test.sentence).await?;
-    (test.body)(namespace.clone()).await?;
+    let body = tokio::time::timeout(TEST_LIMIT, (test.body)(namespace.clone()));
+    body.await.map_err(|_| format!("not over after {} s", TEST_LIMIT.as_secs()))??;
     // What is left standing would keep the controller busy in the tests that follow.
     namespace.clear().await
 }
