@@ -59,7 +59,17 @@ pub fn router(policy: Arc<Policy>, patience: Patience) -> Router {
 }
 
 fn handler(webhook: &'static str, review: Review, policy: Arc<Policy>) -> MethodRouter {
-    post(async move |body: Bytes| answer(webhook, review, &body, &policy))
+    post(async move |body: Bytes| {
+        // A large review takes its time, and the other requests and the health checks shall not wait for it.
+        match tokio::task::spawn_blocking(move || answer(webhook, review, &body, &policy)).await {
+            Ok(response) => response,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => panicked(panic),
+                // The runtime is shutting down.
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            },
+        }
+    })
 }
 
 fn answer(webhook: &'static str, review: Review, body: &[u8], policy: &Policy) -> Response {

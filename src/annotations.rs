@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use crate::finding::{Code, Finding};
+use crate::policy::Policy;
 use crate::readiness::Readiness;
 use crate::seconds::Seconds;
 
@@ -58,6 +59,19 @@ pub struct Declaration {
     pub containers: Option<Vec<String>>,
 }
 
+impl Declaration {
+    /// What it comes to under a policy: nothing is left out any more.
+    #[must_use]
+    pub fn resolved(&self, policy: &Policy) -> Self {
+        Self {
+            drain: Some(self.drain.unwrap_or(policy.drain)),
+            deadline: Some(self.deadline.unwrap_or(policy.deadline)),
+            margin: Some(self.margin.unwrap_or(policy.margin)),
+            ..self.clone()
+        }
+    }
+}
+
 /// What the annotations of a Deployment say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -85,7 +99,7 @@ pub enum Declared {
 pub fn read(deployment: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
     let mut findings = Vec::new();
     let mode = value(deployment, MODE, &mut findings).unwrap_or_default();
-    if mode == Mode::Off && findings.is_empty() {
+    if mode == Mode::Off {
         return Reading { mode, declared: Declared::Nothing, findings };
     }
     findings.extend(unknown_keys(deployment));
@@ -205,6 +219,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{shown:?}{cut}")
 }
 
+/// Far more than anybody runs in a pod; what is beyond is not looked at, for looking takes time that grows with the square.
+pub(crate) const MOST_CONTAINERS: usize = 1000;
+
 /// Container names, separated by commas.
 struct Names(Vec<String>);
 
@@ -213,6 +230,9 @@ impl FromStr for Names {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        if names.len() > MOST_CONTAINERS {
+            return Err("names more containers than a pod can sensibly have");
+        }
         if names.iter().any(String::is_empty) {
             return Err("is not a list of container names; write one like app,proxy");
         }

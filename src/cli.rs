@@ -18,7 +18,7 @@ pub enum Command {
     ///
     /// Reads YAML or JSON, several documents and Lists; other kinds are passed over. Needs neither cluster nor kubeconfig.
     ///
-    /// Exits 0 if all is well, 1 if a finding is an error (the webhook would deny), 2 if the input cannot be used.
+    /// Exits 0 if all is well, 1 if a finding is an error, 2 if the input cannot be used.
     Plan(crate::commands::plan::Arguments),
     /// Run the operator: admission webhooks and controller
     #[cfg(feature = "operator")]

@@ -27,10 +27,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::annotations::PREFIX;
 use crate::error_chain::ErrorChain;
+use crate::kubernetes::Error;
 use crate::policy::Policy;
 use deployments::Deployments;
 use memory::Memory;
-use reconcile::{Error, reconcile};
+use reconcile::reconcile;
 use turn::Turn;
 
 /// A Deployment's metadata, which is all that is watched.

@@ -13,7 +13,7 @@ pub struct Finding {
     pub severity: Severity,
     /// The field as the API server would name it, e.g. `spec.template.spec.terminationGracePeriodSeconds`.
     pub field: String,
-    /// What is there, in numbers, and the way out.
+    /// What is wrong, in numbers; behind a semicolon, what else is there and the way out.
     pub message: String,
 }
 
@@ -78,6 +78,13 @@ impl Finding {
     #[must_use]
     pub fn info(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code, severity: Severity::Info, field: field.into(), message: message.into() }
+    }
+
+    /// Whether the other one is about the same thing, number for number. What stands beside it may have changed.
+    #[must_use]
+    pub fn is_the_same_as(&self, other: &Self) -> bool {
+        let what = |finding: &Self| finding.message.split("; ").next().map(str::to_owned);
+        (self.code, &self.field) == (other.code, &other.field) && what(self) == what(other)
     }
 
     /// Whether this denies, where mode is Enforce.

@@ -10,17 +10,18 @@ mod undo;
 use serde_json::{Map, Value, json};
 
 pub use record::{Record, UnreadableRecord};
-pub use undo::{Bare, undo};
+pub use undo::{Bare, Place, undo};
 
 use crate::annotations::{Declaration, INJECTED, MANAGED};
 use crate::plan::Mutation;
+use crate::policy::Policy;
 use record::{GracePeriodChange, Made};
 
 /// The template with the mutations made, and with the label and the record that say so.
 #[must_use]
-pub fn inject(bare: &Value, mutations: &[Mutation], declaration: &Declaration) -> Value {
+pub fn inject(bare: &Value, mutations: &[Mutation], declaration: &Declaration, policy: &Policy) -> Value {
     let mut template = bare.clone();
-    let mut record = Record::new(bare, declaration);
+    let mut record = Record::new(bare, declaration, policy);
     for mutation in mutations {
         apply(&mut template, mutation, &mut record);
     }

@@ -35,10 +35,12 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// No answer in time.
-    #[error("cannot {call}: no answer in {} s", CALL_LIMIT.as_secs())]
+    #[error("cannot {call}: no answer in {} s", limit.as_secs())]
     TimedOut {
         /// What was to be done.
         call: String,
+        /// How long it was waited for.
+        limit: Duration,
     },
 }
 
@@ -105,9 +107,18 @@ pub async fn connect() -> Result<Clients, Error> {
 
 /// One short call, named as in "cannot {call}", with a limit to waiting.
 pub async fn within<T>(call: impl Into<String>, answer: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-    match tokio::time::timeout(CALL_LIMIT, answer).await {
+    within_limit(CALL_LIMIT, call, answer).await
+}
+
+/// A call that may take longer.
+pub async fn within_limit<T>(
+    limit: Duration,
+    call: impl Into<String>,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, answer).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Error::new(call, error)),
-        Err(_) => Err(Error::TimedOut { call: call.into() }),
+        Err(_) => Err(Error::TimedOut { call: call.into(), limit }),
     }
 }

@@ -55,7 +55,8 @@ pub fn deployments(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     for (at, (line, document)) in documents.into_iter().enumerate() {
         let number = at + 1;
         // The parser counts lines from the start of the document it is given.
-        let value: Value = serde_saphyr::from_str(document).map_err(|error| syntax(&error, line))?;
+        let value: Value =
+            serde_saphyr::from_str_with_options(document, as_kubectl()).map_err(|error| syntax(&error, line))?;
         collect(value, &mut found, (number, line)).map_err(|reason| ManifestError::NotAnObject {
             document: number,
             line,
@@ -63,6 +64,13 @@ pub fn deployments(text: &str) -> Result<Vec<Manifest>, ManifestError> {
         })?;
     }
     Ok(found)
+}
+
+/// YAML 1.1 numbers, as kubectl reads them: `defaultMode: 0400` is octal.
+fn as_kubectl() -> serde_saphyr::Options {
+    let mut options = serde_saphyr::Options::default();
+    options.legacy_octal_numbers = true;
+    options
 }
 
 fn collect(value: Value, found: &mut Vec<Manifest>, at: (usize, usize)) -> Result<(), &'static str> {
@@ -99,7 +107,10 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
         let separator = line
             .strip_prefix("---")
             .is_some_and(|rest| rest.trim_end().is_empty() || rest.starts_with([' ', '\t', '#']));
-        if separator && at > start {
+        // Directives (`%YAML 1.1`) belong to the document that begins after them.
+        let before = &text[start..at];
+        let directives = before.starts_with('%') && before.lines().all(|line| line.starts_with('%') || is_blank(line));
+        if separator && at > start && !directives {
             documents.push((start_line, &text[start..at]));
             (start, start_line) = (at, number + 1);
         }
@@ -149,6 +160,7 @@ mod tests {
         assert_eq!(names(&text), [(1, "\"a\"".to_owned()), (2, "\"b\"".to_owned())]);
         assert_eq!(deployments(" \n# nothing\n---\n"), Err(ManifestError::Empty));
         assert_eq!(names(&DEPLOYMENT.replace('\n', "\r\n")).len(), 1);
+        assert_eq!(names(&format!("%YAML 1.1\n---\n{DEPLOYMENT}---\n{DEPLOYMENT}")).len(), 2);
     }
 
     #[test]

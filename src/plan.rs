@@ -3,7 +3,7 @@
 //! [`plan`] sees a *bare* template, one without anything that Winddown injected before, and decides all there is to
 //! decide; nothing after it has a choice left.
 
-pub mod hooks;
+mod hooks;
 mod mutation;
 mod readiness;
 mod timeline;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding};
 use crate::patch;
 use crate::policy::Policy;
-use crate::settlement::{Origin, Settlement, UnreadableDeployment, settle};
+use crate::settlement::{Before, Origin, Settlement, UnreadableDeployment, replaces_pods, settle};
 use crate::verdict::judge;
 use envelope::{Request, Response};
 
@@ -47,7 +47,14 @@ pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
     let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
     let response = match settle(deployment, request.before(), policy, Origin::ApiServer) {
-        Ok(settlement) => Response::allowed().with_patch(&patch::between(deployment, &settlement.desired)),
+        Ok(settlement) => {
+            let response = Response::allowed().with_patch(&patch::between(deployment, &settlement.desired));
+            // The validating webhook will see the new record only.
+            match settlement.findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
+                Some(finding) => response.with_warning(&finding.message),
+                None => response,
+            }
+        }
         Err(unreadable) => Response::allowed().with_warning(&passed_over(&unreadable)),
     };
     request.answer(&response)
@@ -63,14 +70,16 @@ pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
         return request.answer(&Response::allowed());
     };
     settlement.findings.extend(not_injected(deployment, &settlement));
-    let before = before.and_then(|before| settle(before, None, policy, Origin::ApiServer).ok());
+    let before = match before {
+        Before::Object(before) => settle(before, Before::Itself, policy, Origin::ApiServer).ok(),
+        Before::Nothing | Before::Itself => None,
+    };
     request.answer(&Response::judged(&judge(&settlement, before.as_ref()), &request))
 }
 
 /// The template is not what the plan wants, although the mutating webhook is asked first: it was not reached.
 fn not_injected(deployment: &Value, settlement: &Settlement) -> Option<Finding> {
-    let template = |deployment: &Value| deployment.pointer("/spec/template").cloned();
-    (template(deployment) != template(&settlement.desired)).then(|| {
+    replaces_pods(deployment, &settlement.desired).then(|| {
         let message = "is not as planned: the mutating webhook was not reached; the controller will see to it";
         Finding::warning(Code::NotInjected, "spec.template", message)
     })

@@ -14,18 +14,27 @@ pub fn is_in_progress(deployment: &Value) -> bool {
     let wanted = number("/spec/replicas").unwrap_or(1);
     let have = |field: &str| number(&format!("/status/{field}")).unwrap_or(0);
     let unseen = number("/metadata/generation").unwrap_or(0) > have("observedGeneration");
-    unseen
-        || have("updatedReplicas") < wanted
-        || have("replicas") > have("updatedReplicas")
-        || have("availableReplicas") < wanted
+    let replaced = have("updatedReplicas") >= wanted && have("replicas") <= have("updatedReplicas");
+    if !unseen && replaced && was_completed(deployment) {
+        // A pod that fails later is no rollout.
+        return false;
+    }
+    unseen || !replaced || have("availableReplicas") < wanted
 }
 
 fn is_stuck(deployment: &Value) -> bool {
-    let conditions = deployment.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        condition.get("type").and_then(Value::as_str) == Some("Progressing")
-            && condition.get("status").and_then(Value::as_str) == Some("False")
-    })
+    progressing(deployment, "status") == Some("False")
+}
+
+fn was_completed(deployment: &Value) -> bool {
+    progressing(deployment, "reason") == Some("NewReplicaSetAvailable")
+}
+
+/// A field of the condition `Progressing`.
+fn progressing<'a>(deployment: &'a Value, field: &str) -> Option<&'a str> {
+    let conditions = deployment.pointer("/status/conditions")?.as_array()?;
+    let of = |condition: &Value| condition.get("type").and_then(Value::as_str) == Some("Progressing");
+    conditions.iter().find(|condition| of(condition))?.get(field)?.as_str()
 }
 
 #[cfg(test)]
@@ -49,6 +58,17 @@ mod tests {
             assert!(is_in_progress(&deployment(&status)), "{field}");
         }
         assert!(is_in_progress(&deployment(&json!({}))));
+    }
+
+    #[test]
+    fn a_pod_that_fails_after_the_rollout_is_no_rollout() {
+        let conditions = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
+        let mut status = json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 2});
+        assert!(is_in_progress(&deployment(&status)));
+        status["conditions"] = conditions;
+        assert!(!is_in_progress(&deployment(&status)));
+        status["observedGeneration"] = json!(1);
+        assert!(is_in_progress(&deployment(&status)));
     }
 
     #[test]

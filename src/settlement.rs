@@ -2,7 +2,7 @@
 //!
 //! Webhooks, controller and command line all call [`settle`], so they can never disagree.
 
-mod grace_period;
+mod claims;
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,16 @@ use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-pub use grace_period::Origin;
+pub use claims::Origin;
 
-use crate::annotations::{self, BUDGET, Declaration, Declared, INJECTED, Mode};
+use claims::Claims;
+
+use crate::annotations::{self, BUDGET, Declaration, Declared, INJECTED, MANAGED, MOST_CONTAINERS, Mode};
 use crate::budget::Budget;
 use crate::finding::{Code, Finding};
-use crate::injection::{self, Bare, Record};
-use crate::plan::{self, Plan, Timeline};
+use crate::injection::{self, Bare, Record, UnreadableRecord};
+use crate::plan::{self, Timeline};
 use crate::policy::Policy;
-use crate::seconds::Seconds;
 
 /// What Winddown makes of a Deployment.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,13 +52,24 @@ pub enum UnreadableDeployment {
     PodSpec(String),
 }
 
-/// Settles a Deployment as received, given the one it replaces.
+/// What stood in the place of a Deployment before.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'a> {
+    /// Nothing: it is being made, and has no pods yet.
+    Nothing,
+    /// This one, which the request is to replace.
+    Object(&'a Value),
+    /// It stands there itself, and has pods.
+    Itself,
+}
+
+/// Settles a Deployment as received, given what stood there before.
 ///
 /// An unchanged template under an unchanged declaration is left as it stands, whatever a newer version of Winddown would
 /// inject today: an upgrade of Winddown restarts nobody's pods.
 pub fn settle(
     deployment: &Value,
-    before: Option<&Value>,
+    before: Before<'_>,
     policy: &Policy,
     origin: Origin,
 ) -> Result<Settlement, UnreadableDeployment> {
@@ -72,81 +84,116 @@ pub fn settle(
         findings: reading.findings,
         desired: deployment.clone(),
     };
-    let bare = match injection::undo(template) {
+    let claims = Claims::of(deployment, origin);
+    let bare = match injection::undo(template, |place, standing| claims.cover(place, standing)) {
         Ok(bare) => bare,
         Err(unreadable) => {
             settlement.findings.push(Finding::warning(
                 Code::RecordUnreadable,
                 format!("spec.template.metadata.annotations[{INJECTED}]"),
-                format!("{unreadable}; what stands in the template counts as written by hand"),
+                format!("{unreadable}; what stands in the template counts as its owner's"),
             ));
-            Bare { template: template.clone(), record: None, intact: false }
+            if let UnreadableRecord::Version(_) = unreadable {
+                return Ok(settlement);
+            }
+            Bare::without_record(template)
         }
     };
     let declaration = match reading.declared {
         Declared::Unreadable => return Ok(settlement),
-        Declared::Nothing => {
-            set_template(&mut settlement.desired, bare.template);
-            set_budget(&mut settlement.desired, None);
-            return Ok(settlement);
-        }
+        Declared::Nothing => return Ok(undone(settlement, bare)),
         Declared::Budget(declaration) => declaration,
     };
 
     let pod = pod_spec(&bare.template)?;
-    let grace_period = grace_period::of(&bare.template, deployment, origin);
+    let grace_period = claims.grace_period(&bare.template);
     let plan = plan::plan(&pod, grace_period, &declaration, policy);
     settlement.findings.extend(plan.findings.iter().cloned());
     settlement.timeline = Some(plan.timeline.clone());
     settlement.budget = Some(plan.budget);
     if reading.mode == Mode::Audit {
-        set_template(&mut settlement.desired, bare.template);
-        set_budget(&mut settlement.desired, None);
-        return Ok(settlement);
+        return Ok(undone(settlement, bare));
     }
     if plan.findings.iter().any(Finding::is_error) {
         return Ok(settlement);
     }
-    let template = settled_template(template, &bare, &plan, &declaration, before);
-    // What stands may be more than this version would ask for, and then that is the sum to show.
-    let budget = Budget { grace_period: grace_period_of(&template).max(plan.budget.needed()), ..plan.budget };
-    set_template(&mut settlement.desired, template);
-    set_budget(&mut settlement.desired, Some(&budget));
-    settlement.budget = Some(budget);
+    if let Some(standing) = standing_template(template, &bare, &declaration, before, policy) {
+        set_template(&mut settlement.desired, standing);
+        // It stands as another version may have planned it, and that one's sum stands with it.
+        if budget_annotation(deployment).is_none() {
+            set_budget(&mut settlement.desired, Some(&plan.budget));
+        }
+        return Ok(settlement);
+    }
+    let fresh = injection::inject(&bare.template, &plan.mutations, &declaration, policy);
+    // A new record alone is no reason to replace pods.
+    let running = match before {
+        Before::Nothing => None,
+        Before::Object(before) => self::template(before).ok(),
+        Before::Itself => Some(template),
+    };
+    let same = running.filter(|running| without_record(running) == without_record(&fresh)).cloned();
+    set_template(&mut settlement.desired, same.unwrap_or(fresh));
+    set_budget(&mut settlement.desired, Some(&plan.budget));
     Ok(settlement)
 }
 
-/// The template as it should be: as it stands, as it stood before, or newly injected.
-fn settled_template(
-    template: &Value,
-    bare: &Bare,
-    plan: &Plan,
-    declaration: &Declaration,
-    before: Option<&Value>,
-) -> Value {
-    let standing = bare.record.as_ref().filter(|_| bare.intact);
-    if standing.is_some_and(|record| record.was_made_for(&bare.template, declaration)) {
-        return template.clone();
+/// Nothing of ours is to be there.
+fn undone(mut settlement: Settlement, bare: Bare) -> Settlement {
+    if bare.record.is_some() {
+        set_template(&mut settlement.desired, bare.template);
     }
-    let before = before.and_then(|before| before.pointer("/spec/template"));
-    let bare_before = before.and_then(|before| injection::undo(before).ok());
-    let unchanged = bare_before.as_ref().map(|before| before.template == bare.template);
-    // Sent without the record, as by `kubectl replace` of the original manifest: the same template still.
-    if let (Some(before), Some(Bare { record: Some(record), intact: true, .. })) = (before, &bare_before)
-        && record.was_made_for(&bare.template, declaration)
-    {
-        return before.clone();
-    }
-    let fresh = injection::inject(&bare.template, &plan.mutations, declaration);
-    let same_effect = standing
-        .is_some_and(|record| Record::of(&fresh).ok().flatten().is_some_and(|fresh| record.has_same_effect_as(&fresh)));
-    // A new record alone is no reason to replace pods; where they are replaced anyway, it is brought up to date.
-    if same_effect && unchanged.unwrap_or(true) { template.clone() } else { fresh }
+    set_budget(&mut settlement.desired, None);
+    settlement
 }
 
-fn grace_period_of(template: &Value) -> Seconds {
-    let seconds = template.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
-    seconds.map_or(plan::DEFAULT_GRACE_PERIOD, Seconds::from_api)
+/// The template as it stands, or as it stood before, where neither it nor the declaration changed since it was settled.
+fn standing_template(
+    template: &Value,
+    bare: &Bare,
+    declaration: &Declaration,
+    before: Before<'_>,
+    policy: &Policy,
+) -> Option<Value> {
+    let settled = |settled: &Bare| {
+        let made_for_this = |record: &Record| record.was_made_for(&bare.template, declaration, policy);
+        settled.intact && settled.record.as_ref().is_some_and(made_for_this)
+    };
+    if settled(bare) {
+        return Some(template.clone());
+    }
+    // Sent without the record, as by `kubectl replace` of the original manifest: the same template still.
+    let Before::Object(before) = before else { return None };
+    let (template_before, bare_before) = bare_of(before)?;
+    settled(&bare_before).then(|| template_before.clone())
+}
+
+fn bare_of(deployment: &Value) -> Option<(&Value, Bare)> {
+    let template = template(deployment).ok()?;
+    let claims = Claims::of(deployment, Origin::ApiServer);
+    Some((template, injection::undo(template, |place, standing| claims.cover(place, standing)).ok()?))
+}
+
+/// Whether changing the one into the other replaces pods for more than label and record.
+#[must_use]
+pub fn replaces_pods(deployment: &Value, desired: &Value) -> bool {
+    let pods = |deployment: &Value| template(deployment).ok().map(without_record);
+    pods(deployment) != pods(desired)
+}
+
+/// The template but for label and record: what pods run by.
+fn without_record(template: &Value) -> Value {
+    let mut template = template.clone();
+    for (map, key) in [("annotations", INJECTED), ("labels", MANAGED)] {
+        let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) else { break };
+        if let Some(fields) = metadata.get_mut(map).and_then(Value::as_object_mut) {
+            fields.shift_remove(key);
+            if fields.is_empty() {
+                metadata.shift_remove(map);
+            }
+        }
+    }
+    template
 }
 
 fn template(deployment: &Value) -> Result<&Value, UnreadableDeployment> {
@@ -162,6 +209,9 @@ fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableDeployment> {
         .filter(|spec| spec.is_object())
         .ok_or_else(|| UnreadableDeployment::Shape { field: "spec.template.spec".to_owned(), expected: "an object" })?;
     let pod = PodSpec::deserialize(spec).map_err(|error| UnreadableDeployment::PodSpec(error.to_string()))?;
+    if pod.containers.len() > MOST_CONTAINERS {
+        return Err(UnreadableDeployment::PodSpec(format!("it has more than {MOST_CONTAINERS} containers")));
+    }
     // The API types read a missing name as an empty one; nothing could be said to such a container.
     if pod.containers.is_empty() || pod.containers.iter().any(|container| container.name.is_empty()) {
         return Err(UnreadableDeployment::PodSpec("it needs containers, each with a name".to_owned()));

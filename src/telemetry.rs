@@ -23,9 +23,8 @@ pub struct Arguments {
     /// How log lines look
     #[arg(long, env = "WINDDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    // What kube's client logs of each failing call we say ourselves, once.
     /// What is logged: error, warn, info, debug or trace, also by module, as in `info,winddown::admission=debug`
-    #[arg(long, env = "WINDDOWN_LOG", default_value = "info,kube_client::client::builder=off")]
+    #[arg(long, env = "WINDDOWN_LOG", default_value = "info")]
     pub log_level: String,
 }
 
@@ -42,8 +41,9 @@ pub enum Error {
 
 /// Sets up logging for the process.
 pub fn install(arguments: &Arguments) -> Result<(), Error> {
-    let filter =
-        EnvFilter::try_new(&arguments.log_level).map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
+    // What kube's client logs of each failing call we say ourselves, once.
+    let level = format!("kube_client::client::builder=off,{}", arguments.log_level);
+    let filter = EnvFilter::try_new(level).map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -23,7 +23,7 @@ pub struct Verdict {
 pub fn judge(now: &Settlement, before: Option<&Settlement>) -> Verdict {
     let mut verdict = Verdict::default();
     for finding in &now.findings {
-        let stood_before = before.is_some_and(|before| before.findings.contains(finding));
+        let stood_before = before.is_some_and(|before| before.findings.iter().any(|old| old.is_the_same_as(finding)));
         let place = match finding.severity {
             Severity::Error if now.mode == Mode::Enforce && !stood_before => &mut verdict.denials,
             Severity::Error | Severity::Warning => &mut verdict.warnings,
@@ -60,6 +60,19 @@ mod tests {
             let before = before.map(|findings| settlement(Mode::Enforce, findings));
             let verdict = judge(&settlement(mode, &small), before.as_ref());
             assert_eq!((verdict.denials.len(), verdict.warnings.len()), (denied.into(), (!denied).into()), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_an_old_error_may_change() {
+        let error = |message: &str| [Finding::error(Code::ContainerNotFound, "annotation", message)];
+        let before = settlement(Mode::Enforce, &error("\"x\" is not a container of this pod; there are app"));
+        for (message, denied) in [
+            ("\"x\" is not a container of this pod; there are app, proxy", false),
+            ("\"y\" is not a container of this pod; there are app", true),
+        ] {
+            let verdict = judge(&settlement(Mode::Enforce, &error(message)), Some(&before));
+            assert_eq!(!verdict.denials.is_empty(), denied, "{message}");
         }
     }
 

@@ -15,11 +15,11 @@ use winddown::patch;
 use winddown::policy::Policy;
 use winddown::review;
 use winddown::seconds::Seconds;
-use winddown::settlement::{Origin, Settlement, settle};
+use winddown::settlement::{Before, Origin, Settlement, settle};
 use winddown::verdict::judge;
 
 fn settled(deployment: &Value) -> Settlement {
-    settle(deployment, None, &Policy::default(), Origin::ApiServer).unwrap()
+    settle(deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap()
 }
 
 fn declaring(deployment: &Value, annotations: &Annotations) -> Value {
@@ -120,9 +120,9 @@ proptest! {
         let stands = settled(&declaring(&bare, &declared)).desired;
         let mut touched = stands.clone();
         touched["metadata"]["labels"] = json!({"touched": "yes"});
-        let by_webhook = settle(&touched, Some(&stands), &later, Origin::ApiServer).unwrap();
+        let by_webhook = settle(&touched, Before::Object(&stands), &later, Origin::ApiServer).unwrap();
         prop_assert_eq!(&by_webhook.desired["spec"], &stands["spec"]);
-        let by_controller = settle(&stands, None, &later, Origin::ApiServer).unwrap();
+        let by_controller = settle(&stands, Before::Itself, &later, Origin::ApiServer).unwrap();
         prop_assert_eq!(&by_controller.desired["spec"], &stands["spec"]);
     }
 

@@ -29,7 +29,7 @@ fn routes() -> Router {
         .route("/measure", handler("measure", measure, policy.clone()))
         .route("/explode", handler("explode", explode, policy.clone()))
         .route("/refuse", handler("refuse", refuse, policy));
-    guarded(routes, Patience { request: Duration::from_millis(200), ..Patience::default() })
+    guarded(routes, Patience { request: Duration::from_secs(3), ..Patience::default() })
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (u16, String) {

@@ -9,12 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::annotations::Mode;
 use crate::finding::Finding;
 use crate::manifest::{self, ManifestError};
 use crate::policy::Policy;
-use crate::settlement::{Origin, Settlement, UnreadableDeployment, settle};
-use output::Planned;
+use crate::settlement::{Before, Origin, UnreadableDeployment, settle};
+use output::{Planned, title};
 
 /// Flags of `winddown plan`.
 #[derive(Debug, Args)]
@@ -48,8 +47,8 @@ enum Unusable {
     Read { file: String, source: io::Error },
     #[error("{file}: {error}")]
     Manifest { file: String, error: ManifestError },
-    #[error("{file}: line {line}: document {document}: {error}")]
-    Deployment { file: String, line: usize, document: usize, error: UnreadableDeployment },
+    #[error("{file}: line {line}: Deployment {name} in document {document}: {error}")]
+    Deployment { file: String, name: String, line: usize, document: usize, error: UnreadableDeployment },
 }
 
 /// How the command ended; the number is the exit code.
@@ -58,7 +57,7 @@ pub enum Exit {
     /// Everything fits.
     Fine = 0,
     /// A finding is an error.
-    Denied = 1,
+    Errors = 1,
     /// The input cannot be used.
     Unusable = 2,
 }
@@ -69,8 +68,6 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     match run(arguments, &mut stdin.lock(), &mut stdout.lock(), &mut stderr.lock()) {
         Ok(exit) => ExitCode::from(exit as u8),
-        // `winddown plan … | head`: nobody reads on.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("winddown: cannot write the plan: {error}");
             ExitCode::from(Exit::Unusable as u8)
@@ -99,21 +96,26 @@ pub fn run(
     if planned.is_empty() {
         writeln!(err, "winddown: no apps/v1 Deployment there, nothing to plan")?;
     }
-    match arguments.output {
-        Format::Text => output::text(&planned, out)?,
-        Format::Json => output::json(&planned, out)?,
-        Format::Yaml => {
-            output::yaml(&planned, out)?;
-            // Standard output is the manifest; what there is to say about it must not get lost.
-            output::findings(&planned, err)?;
-        }
+    let errors = planned.iter().any(|planned| planned.settlement.findings.iter().any(Finding::is_error));
+    let exit = if errors { Exit::Errors } else { Exit::Fine };
+    match print(arguments.output, &planned, out, err) {
+        // `winddown plan … | head`: nobody reads on, but the answer stands.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        printed => printed.map(|()| exit),
     }
-    let denied = planned.iter().any(|planned| denies(&planned.settlement));
-    Ok(if denied { Exit::Denied } else { Exit::Fine })
 }
 
-fn denies(settlement: &Settlement) -> bool {
-    settlement.mode == Mode::Enforce && settlement.findings.iter().any(Finding::is_error)
+fn print(format: Format, planned: &[Planned], out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::Text => output::text(planned, out)?,
+        Format::Json => output::json(planned, out)?,
+        Format::Yaml => {
+            output::yaml(planned, out)?;
+            // Standard output is the manifest; what there is to say about it must not get lost.
+            output::findings(planned, err)?;
+        }
+    }
+    out.flush()
 }
 
 fn plan_file(file: &PathBuf, input: &mut impl Read) -> Result<Vec<Planned>, Unusable> {
@@ -140,9 +142,11 @@ fn plan_file(file: &PathBuf, input: &mut impl Read) -> Result<Vec<Planned>, Unus
             let deployment = manifest.deployment;
             // What has a UID was read from a cluster, with the API server's defaults in it.
             let from_cluster = deployment.pointer("/metadata/uid").is_some();
-            let origin = if from_cluster { Origin::ApiServer } else { Origin::File };
-            let settlement = settle(&deployment, None, &policy, origin).map_err(|error| Unusable::Deployment {
+            let (before, origin) =
+                if from_cluster { (Before::Itself, Origin::ApiServer) } else { (Before::Nothing, Origin::File) };
+            let settlement = settle(&deployment, before, &policy, origin).map_err(|error| Unusable::Deployment {
                 file: name.clone(),
+                name: title(&deployment),
                 line: manifest.line,
                 document: manifest.document,
                 error,

@@ -1,18 +1,26 @@
 //! Deployments as the API server writes them: JSON, with the fields that no type of ours knows.
 
+use std::time::Duration;
+
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::Request;
 use kube::{Client, Resource};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::kubernetes::{Error, within};
+use crate::kubernetes::{Error, within, within_limit};
 
 /// What the API server knows changes of ours by.
 const FIELD_MANAGER: &str = "winddown";
+/// How many Deployments are listed at once.
+const PAGE: u32 = 100;
+/// How long a patch may take. The API server waits for webhooks in vain before it goes on without them, 34 seconds in
+/// all (`requestTimeoutUpperBound`), and a webhook out of reach is what patches are for.
+const PATCH_LIMIT: Duration = Duration::from_secs(40);
 
 #[derive(Clone)]
 pub(super) struct Deployments {
@@ -22,6 +30,7 @@ pub(super) struct Deployments {
 #[derive(Deserialize)]
 struct List {
     items: Vec<Value>,
+    metadata: ListMeta,
 }
 
 impl Deployments {
@@ -40,17 +49,27 @@ impl Deployments {
         }
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Value>, Error> {
-        let request = Request::new(Deployment::url_path(&(), None)).list(&ListParams::default().match_any());
-        let list: List = within("list Deployments", self.send(request)).await?;
-        Ok(list.items)
+    /// The first one of the cluster that is like that, read page by page: all at once may be more than fits into memory.
+    pub(super) async fn find(&self, like: impl Fn(&Value) -> bool) -> Result<Option<Value>, Error> {
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let request = Request::new(Deployment::url_path(&(), None)).list(&page);
+            let List { items, metadata } = within("list Deployments", self.send(request)).await?;
+            if let Some(found) = items.into_iter().find(&like) {
+                return Ok(Some(found));
+            }
+            match metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// Patches, and gives back what came of it once all admission webhooks had their say.
     pub(super) async fn patch(&self, namespace: &str, name: &str, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(namespace).patch(name, &parameters, &Patch::Json::<()>(patch));
-        within(format!("patch Deployment {namespace}/{name}"), self.send(request)).await
+        within_limit(PATCH_LIMIT, format!("patch Deployment {namespace}/{name}"), self.send(request)).await
     }
 
     /// Gives up the fields that a direct patch made ours, so that whoever applies the Deployment from Git never meets us in

@@ -64,14 +64,14 @@ mod tests {
 
     use super::*;
     use crate::policy::Policy;
-    use crate::settlement::{Origin, settle};
+    use crate::settlement::{Before, Origin, settle};
 
     fn annotated() -> Seen {
         let deployment = json!({
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
-        let settlement = settle(&deployment, None, &Policy::default(), Origin::ApiServer).unwrap();
+        let settlement = settle(&deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
         Seen::new(&settlement.desired, &settlement)
     }
 

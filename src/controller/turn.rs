@@ -29,11 +29,11 @@ impl Turn {
         let mut whose = self.0.lock().await;
         let rolling = match &*whose {
             Whose::Nobodys => None,
-            Whose::Unknown => deployments
-                .list()
-                .await?
-                .into_iter()
-                .find(|deployment| budget_annotation(deployment).is_some() && is_in_progress(deployment)),
+            Whose::Unknown => {
+                deployments
+                    .find(|deployment| budget_annotation(deployment).is_some() && is_in_progress(deployment))
+                    .await?
+            }
             Whose::Of { namespace, name } => deployments.read(namespace, name).await?.filter(is_in_progress),
         };
         *whose = rolling.as_ref().map_or(Whose::Nobodys, Whose::of);

@@ -8,6 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::annotations::{Declaration, INJECTED};
+use crate::plan::DEFAULT_GRACE_PERIOD;
+use crate::policy::Policy;
 
 /// The form of record that this version writes and reads.
 const VERSION: u8 = 1;
@@ -20,9 +22,11 @@ const VERSION: u8 = 1;
 pub struct Record {
     v: u8,
     /// A hash of the bare template: whether it changed since.
-    pub(super) template: String,
+    template: String,
     /// The declaration in its canonical form: whether it changed since.
-    pub(super) declared: String,
+    declared: String,
+    /// What it came to under the policy of that time: whether only its spelling changed since.
+    resolved: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) grace_period: Option<GracePeriodChange>,
     /// Container name to seconds of sleep.
@@ -37,6 +41,12 @@ pub struct Record {
     /// What was made to hold label and record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) made: Vec<Made>,
+}
+
+/// What all versions of a record have in common.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u64,
 }
 
 /// The grace period, before and after.
@@ -64,18 +74,19 @@ pub(super) enum Made {
 pub enum UnreadableRecord {
     /// Not a string, not JSON, or not of our form.
     #[error("is not a record that Winddown wrote")]
-    Malformed(#[source] serde_json::Error),
-    /// Written by another version.
-    #[error("is a record of version {0}, this is Winddown for version {VERSION}")]
-    Version(u8),
+    Malformed,
+    /// Written by another version of Winddown, which knows what to undo.
+    #[error("is a record of version {0}, and this Winddown knows version {VERSION}; the template is left as it stands")]
+    Version(u64),
 }
 
 impl Record {
-    pub(super) fn new(bare: &Value, declaration: &Declaration) -> Self {
+    pub(super) fn new(bare: &Value, declaration: &Declaration, policy: &Policy) -> Self {
         Self {
             v: VERSION,
             template: fingerprint(bare),
             declared: declaration.to_string(),
+            resolved: declaration.resolved(policy).to_string(),
             grace_period: None,
             pre_stop: BTreeMap::new(),
             lifecycle: Vec::new(),
@@ -88,21 +99,24 @@ impl Record {
     pub fn of(template: &Value) -> Result<Option<Self>, UnreadableRecord> {
         let annotation = template.pointer("/metadata/annotations").and_then(|annotations| annotations.get(INJECTED));
         let Some(text) = annotation.and_then(Value::as_str) else { return Ok(None) };
-        let record: Self = serde_json::from_str(text).map_err(UnreadableRecord::Malformed)?;
-        if record.v == VERSION { Ok(Some(record)) } else { Err(UnreadableRecord::Version(record.v)) }
+        let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
+        if versioned.v != u64::from(VERSION) {
+            return Err(UnreadableRecord::Version(versioned.v));
+        }
+        let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
+        // Only a default is ever raised. Anything else was made up, and could lower what somebody wrote.
+        let default = DEFAULT_GRACE_PERIOD.as_i64();
+        let raised = |change: GracePeriodChange| change.was.is_none_or(|was| was == default) && change.set > default;
+        if record.grace_period.is_none_or(raised) { Ok(Some(record)) } else { Err(UnreadableRecord::Malformed) }
     }
 
-    /// Whether it was written for just this template and declaration.
+    /// Whether it was written for just this template and declaration, or for another spelling of it. A policy that
+    /// changed since changes nothing: what was declared is the same.
     #[must_use]
-    pub fn was_made_for(&self, bare: &Value, declaration: &Declaration) -> bool {
-        self.declared == declaration.to_string() && self.template == fingerprint(bare)
-    }
-
-    /// Whether the pods come out the same: only the fields that pods run by are compared.
-    #[must_use]
-    pub fn has_same_effect_as(&self, other: &Self) -> bool {
-        let set = |record: &Self| record.grace_period.map(|change| change.set);
-        set(self) == set(other) && self.pre_stop == other.pre_stop && self.readiness == other.readiness
+    pub fn was_made_for(&self, bare: &Value, declaration: &Declaration, policy: &Policy) -> bool {
+        let declared = self.declared == declaration.to_string();
+        let respelt = || self.resolved == declaration.resolved(policy).to_string();
+        (declared || respelt()) && self.template == fingerprint(bare)
     }
 
     /// What was done, in words; empty where the template already was as it should be.

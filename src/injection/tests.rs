@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{Record, inject, undo};
+use super::{Place, Record, inject, undo};
 use crate::annotations::{Declaration, INJECTED, MANAGED};
 use crate::plan::Mutation;
+use crate::policy::Policy;
 use crate::seconds::Seconds;
 
 fn bare() -> Value {
@@ -30,7 +31,11 @@ fn mutations() -> Vec<Mutation> {
 }
 
 fn injected() -> Value {
-    inject(&bare(), &mutations(), &Declaration::default())
+    inject(&bare(), &mutations(), &Declaration::default(), &Policy::default())
+}
+
+fn nobodys(_: Place<'_>, _: &Value) -> bool {
+    false
 }
 
 #[test]
@@ -51,7 +56,7 @@ fn what_is_injected_stands_where_it_belongs() {
 
 #[test]
 fn undo_gives_back_the_template_field_for_field() {
-    let undone = undo(&injected()).unwrap();
+    let undone = undo(&injected(), nobodys).unwrap();
     assert!(undone.intact);
     assert_eq!(undone.template.to_string(), bare().to_string(), "even the order of the fields");
 }
@@ -66,9 +71,23 @@ fn undo_leaves_what_somebody_changed_since() {
     ] {
         let mut template = injected();
         *template.pointer_mut(pointer).unwrap() = theirs.clone();
-        let undone = undo(&template).unwrap();
+        let undone = undo(&template, nobodys).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), Some(&theirs), "{pointer}");
+        assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
+    }
+}
+
+#[test]
+fn undo_leaves_what_the_owner_wrote_down_too() {
+    for (place, pointer) in [
+        (Place::GracePeriod, "/spec/terminationGracePeriodSeconds"),
+        (Place::PreStop("app"), "/spec/containers/0/lifecycle/preStop"),
+        (Place::Readiness("app"), "/spec/containers/0/readinessProbe"),
+    ] {
+        let undone = undo(&injected(), |claimed, _| claimed == place).unwrap();
+        assert!(!undone.intact, "{pointer}");
+        assert_eq!(undone.template.pointer(pointer), injected().pointer(pointer), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
     }
 }
@@ -77,7 +96,7 @@ fn undo_leaves_what_somebody_changed_since() {
 fn undo_bears_containers_that_were_renamed_or_removed() {
     let mut template = injected();
     template["spec"]["containers"].as_array_mut().unwrap().remove(0);
-    let undone = undo(&template).unwrap();
+    let undone = undo(&template, nobodys).unwrap();
     assert!(!undone.intact);
     assert_eq!(undone.template["spec"]["containers"], json!([bare()["spec"]["containers"][1]]));
 }
@@ -85,9 +104,9 @@ fn undo_bears_containers_that_were_renamed_or_removed() {
 #[test]
 fn a_template_without_metadata_gets_it_and_loses_it_again() {
     let bare = json!({"spec": {"containers": [{"name": "app"}]}});
-    let template = inject(&bare, &mutations(), &Declaration::default());
+    let template = inject(&bare, &mutations(), &Declaration::default(), &Policy::default());
     assert!(template["metadata"]["annotations"][INJECTED].is_string());
-    assert_eq!(undo(&template).unwrap().template, bare);
+    assert_eq!(undo(&template, nobodys).unwrap().template, bare);
 }
 
 #[test]
@@ -102,18 +121,21 @@ fn a_record_that_is_none_is_refused_and_never_trusted() {
         &good.replace("\"v\":1", "\"v\":2"),
         &good.replace("\"v\":1", "\"v\":256"),
         &good.replace("\"v\":1", "\"v\":1,\"more\":[]"),
+        &good.replace("\"was\":30", "\"was\":5"),
+        &good.replace("\"was\":30", "\"was\":-5"),
+        &good.replace("\"set\":35", "\"set\":30"),
         &"[".repeat(200_000),
         "\u{1f4a3}",
     ] {
         let mut template = injected();
         template["metadata"]["annotations"][INJECTED] = json!(text);
-        assert!(undo(&template).is_err(), "{}", text.chars().take(40).collect::<String>());
+        assert!(undo(&template, nobodys).is_err(), "{}", text.chars().take(40).collect::<String>());
     }
 }
 
 #[test]
 fn the_fingerprint_tells_templates_apart_but_not_their_spelling() {
-    let of = |bare: &Value| Record::new(bare, &Declaration::default()).template;
+    let of = |bare: &Value| Record::new(bare, &Declaration::default(), &Policy::default()).to_string();
     let respelt: Value =
         serde_json::from_str(r#"{"spec":{"b":1,"a":null,"containers":["x","y"]},"metadata":{}}"#).unwrap();
     assert_eq!(of(&respelt), of(&json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": 1}})));

@@ -17,26 +17,55 @@ pub struct Bare {
     pub intact: bool,
 }
 
-/// Undoes the injection that the template's own record describes.
-pub fn undo(template: &Value) -> Result<Bare, UnreadableRecord> {
+/// A field that Winddown may have injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// `terminationGracePeriodSeconds`.
+    GracePeriod,
+    /// `lifecycle.preStop` of the container of that name.
+    PreStop(&'a str),
+    /// `readinessProbe` of the container of that name.
+    Readiness(&'a str),
+}
+
+impl Bare {
+    /// A template whose record cannot be read: without the record, all that stands there is its owner's.
+    #[must_use]
+    pub fn without_record(template: &Value) -> Self {
+        let mut template = template.clone();
+        if let Some(annotations) = template.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.shift_remove(INJECTED);
+        }
+        Self { template, record: None, intact: false }
+    }
+}
+
+/// Undoes the injection that the template's own record describes, but for what its owner wrote since, even where that is
+/// the very value that was injected.
+pub fn undo(template: &Value, is_the_owners: impl Fn(Place<'_>, &Value) -> bool) -> Result<Bare, UnreadableRecord> {
     let Some(record) = Record::of(template)? else {
         return Ok(Bare { template: template.clone(), record: None, intact: true });
     };
     let mut template = template.clone();
-    let mut intact = undo_grace_period(&mut template, &record);
+    let mut intact = true;
+    if let Some(change) = record.grace_period {
+        let ours = !is_the_owners(Place::GracePeriod, &json!(change.set));
+        intact &= ours && undo_grace_period(&mut template, change);
+    }
     for (container, seconds) in &record.pre_stop {
+        let ours = !is_the_owners(Place::PreStop(container), &pre_stop(*seconds));
         let made_lifecycle = record.lifecycle.contains(container);
-        intact &= undo_pre_stop(&mut template, container, *seconds, made_lifecycle);
+        intact &= ours && undo_pre_stop(&mut template, container, *seconds, made_lifecycle);
     }
     for (container, probe) in &record.readiness {
-        intact &= undo_readiness(&mut template, container, probe);
+        let ours = !is_the_owners(Place::Readiness(container), probe);
+        intact &= ours && undo_readiness(&mut template, container, probe);
     }
     intact &= undo_stamp(&mut template, &record);
     Ok(Bare { template, record: Some(record), intact })
 }
 
-fn undo_grace_period(template: &mut Value, record: &Record) -> bool {
-    let Some(GracePeriodChange { was, set }) = record.grace_period else { return true };
+fn undo_grace_period(template: &mut Value, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
     let Some(spec) = object(template, "spec") else { return false };
     if spec.get("terminationGracePeriodSeconds") != Some(&json!(set)) {
         return false;

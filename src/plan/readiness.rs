@@ -55,7 +55,7 @@ fn target<'a>(pod: &'a PodSpec, declaration: &Declaration, port: &Port) -> Resul
             Code::ReadinessContainerUnclear,
             annotations::field(annotations::READINESS),
             format!(
-                "no container declares port {number}: add it to one's ports, or name one of {} in {}",
+                "no container declares port {number}; add it to one's ports, or name one of {} in {}",
                 names(several),
                 annotations::CONTAINERS
             ),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, ReviewError};
 use crate::finding::Finding;
+use crate::settlement::Before;
 use crate::verdict::Verdict;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -17,6 +18,8 @@ const KIND: &str = "AdmissionReview";
 const LONGEST_WARNING: usize = 120;
 /// The API server drops what is beyond 4096 characters in all.
 const MOST_WARNINGS: usize = 16;
+/// A denial that names more than this helps nobody.
+const MOST_CAUSES: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,9 +77,9 @@ impl Request {
         (ours && self.sub_resource.is_empty() && self.object.is_object() && !deleted).then_some(&self.object)
     }
 
-    /// The object that is being replaced; none on CREATE.
-    pub(super) fn before(&self) -> Option<&Value> {
-        self.old_object.is_object().then_some(&self.old_object)
+    /// The object that is being replaced; nothing on CREATE.
+    pub(super) fn before(&self) -> Before<'_> {
+        if self.old_object.is_object() { Before::Object(&self.old_object) } else { Before::Nothing }
     }
 
     pub(super) fn answer(&self, response: &Response) -> Result<Answer, ReviewError> {
@@ -182,8 +185,12 @@ fn shortened(text: &str) -> String {
 
 /// A `Status` as the API server itself writes one for an invalid object: code 422, reason Invalid, a cause for each field.
 fn denial(denials: &[Finding], name: &str) -> Value {
-    let sentences: Vec<_> = denials.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
-    let causes: Vec<_> = denials
+    let named = &denials[..denials.len().min(MOST_CAUSES)];
+    let mut sentences: Vec<_> = named.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
+    if denials.len() > named.len() {
+        sentences.push(format!("and {} more", denials.len() - named.len()));
+    }
+    let causes: Vec<_> = named
         .iter()
         .map(|finding| json!({"reason": "FieldValueInvalid", "field": finding.field, "message": finding.message}))
         .collect();

@@ -154,6 +154,15 @@ fn a_deployment_that_cannot_be_read_passes_with_a_warning() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_is_replaced_with_a_warning() {
+    let mut odd = declared(30);
+    odd["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
+    let response = asked(mutate, &review(&odd, &Value::Null));
+    assert!(response["patch"].is_string());
+    assert!(response["warnings"][0].as_str().unwrap().contains("is not a record that Winddown wrote"), "{response}");
+}
+
+#[test]
 fn a_body_that_is_no_review_is_refused() {
     let version =
         review(&declared(30), &Value::Null).to_string().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Origin, Settlement, settle};
+use super::{Before, Origin, Settlement, settle};
 use crate::annotations::{BUDGET, INJECTED};
 use crate::finding::Code;
 use crate::policy::Policy;
@@ -26,11 +26,12 @@ fn declared() -> Value {
 }
 
 fn settled(deployment: &Value, before: Option<&Value>, policy: &Policy) -> Settlement {
+    let before = before.map_or(Before::Itself, Before::Object);
     settle(deployment, before, policy, Origin::ApiServer).unwrap()
 }
 
 fn desired(deployment: &Value) -> Value {
-    settled(deployment, None, &Policy::default()).desired
+    settle(deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap().desired
 }
 
 /// What another version of Winddown might inject.
@@ -121,7 +122,7 @@ fn who_wrote_the_grace_period_decides_whether_it_may_be_raised() {
         let misfit = settlement.findings.iter().any(|finding| finding.code == Code::BudgetDoesNotFit);
         assert_eq!(misfit, explicit, "{case}");
     }
-    let in_a_file = settle(&declared(), None, &Policy::default(), Origin::File).unwrap();
+    let in_a_file = settle(&declared(), Before::Nothing, &Policy::default(), Origin::File).unwrap();
     assert!(in_a_file.findings.iter().any(|finding| finding.code == Code::BudgetDoesNotFit));
 }
 
@@ -194,6 +195,119 @@ fn what_is_taken_out_by_hand_is_put_in_again_and_what_is_changed_by_hand_is_kept
     assert_eq!(template["terminationGracePeriodSeconds"], 37);
 }
 
+/// The Deployment as `kubectl apply` of this manifest leaves its metadata.
+fn applied(mut deployment: Value, manifest: &Value) -> Value {
+    let key = "kubectl.kubernetes.io/last-applied-configuration";
+    deployment["metadata"]["annotations"][key] = json!(manifest.to_string());
+    deployment
+}
+
+#[test]
+fn an_owner_who_writes_down_what_was_injected_owns_it() {
+    let injected = desired(&declared());
+    let by_hand = {
+        let mut manifest = declared();
+        let pod = &mut manifest["spec"]["template"]["spec"];
+        pod["terminationGracePeriodSeconds"] = json!(35);
+        pod["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 5}}});
+        manifest
+    };
+    let fields = json!({"f:spec": {"f:template": {"f:spec": {
+        "f:terminationGracePeriodSeconds": {},
+        "f:containers": {"k:{\"name\":\"app\"}": {"f:lifecycle": {"f:preStop": {"f:sleep": {"f:seconds": {}}}}}},
+    }}}});
+    let mut owned = injected.clone();
+    owned["metadata"]["managedFields"] = json!([{"operation": "Apply", "fieldsV1": fields}]);
+    for case in [applied(injected.clone(), &by_hand), owned] {
+        for before in [None, Some(&injected)] {
+            let settlement = settled(&case, before, &Policy::default());
+            assert_eq!(settlement.findings, [], "fits");
+            assert_eq!(settlement.desired["spec"], injected["spec"], "no pods are replaced");
+        }
+        let mut undeclared = case.clone();
+        for key in ["winddown.dev/drain", "winddown.dev/deadline"] {
+            undeclared["metadata"]["annotations"].as_object_mut().unwrap().shift_remove(key);
+        }
+        let settlement = settled(&undeclared, Some(&case), &Policy::default());
+        assert_eq!(settlement.desired["spec"], by_hand["spec"], "what the owner wrote stays");
+    }
+}
+
+#[test]
+fn a_rollback_is_judged_by_the_template_and_not_by_the_last_manifest() {
+    let first = desired(&declared());
+    let mut later = declared();
+    later["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(60);
+    for template in [&first, &declared()] {
+        let rolled_back = applied(template.clone(), &later);
+        let settlement = settled(&rolled_back, Some(&applied(desired(&later), &later)), &Policy::default());
+        assert_eq!(settlement.findings, []);
+        assert_eq!(settlement.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 35);
+    }
+}
+
+#[test]
+fn a_respelt_budget_is_still_the_same_for_a_later_version() {
+    let mut respelt = desired(&declared());
+    respelt["metadata"]["annotations"]["winddown.dev/margin"] = json!("5s");
+    let stands = settled(&respelt, None, &Policy::default()).desired;
+    let later = Policy { readiness_period: 60, ..newer() };
+    let mut touched = stands.clone();
+    touched["metadata"]["labels"] = json!({"touched": "yes"});
+    for before in [None, Some(&stands)] {
+        let settlement = settled(&touched, before, &later);
+        assert_eq!(settlement.desired, touched, "neither template nor budget");
+    }
+}
+
+#[test]
+fn a_later_version_does_not_tell_another_budget_of_a_template_that_stands() {
+    let stands = desired(&declared());
+    assert_eq!(settled(&stands, None, &newer()).desired, stands);
+}
+
+#[test]
+fn what_another_webhook_changed_while_it_was_made_is_in_the_record() {
+    let made = with_image(&desired(&declared()), "shop@sha256:pinned");
+    let again = desired(&made);
+    assert_eq!(settled(&again, None, &newer()).desired, again);
+}
+
+#[test]
+fn pods_are_not_replaced_for_label_and_record_alone() {
+    let mut by_hand = declared();
+    let pod = &mut by_hand["spec"]["template"]["spec"];
+    pod["terminationGracePeriodSeconds"] = json!(35);
+    pod["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 5}}});
+    let mut before = by_hand.clone();
+    before["metadata"]["annotations"] = json!({});
+    for before in [None, Some(&before)] {
+        let settlement = settled(&by_hand, before, &Policy::default());
+        assert_eq!(settlement.desired["spec"], by_hand["spec"]);
+        assert!(settlement.desired["metadata"]["annotations"][BUDGET].is_string());
+    }
+    assert!(desired(&by_hand)["spec"]["template"]["metadata"]["annotations"][INJECTED].is_string());
+}
+
+#[test]
+fn a_record_of_another_version_is_left_to_that_version() {
+    let mut other = desired(&declared());
+    let record = &mut other["spec"]["template"]["metadata"]["annotations"][INJECTED];
+    *record = json!(record.as_str().unwrap().replace("{\"v\":1", "{\"v\":2,\"more\":true"));
+    let settlement = settled(&other, None, &Policy::default());
+    assert_eq!(settlement.findings[0].code, Code::RecordUnreadable);
+    assert_eq!(settlement.desired, other);
+}
+
+#[test]
+fn a_template_of_absurdly_many_containers_is_passed_over() {
+    let mut absurd = declared();
+    let containers: Vec<_> = (0..5000).map(|number| json!({"name": format!("c{number}")})).collect();
+    absurd["spec"]["template"]["spec"]["containers"] = json!(containers);
+    let error = settle(&absurd, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap_err();
+    assert!(error.to_string().contains("more than 1000 containers"), "{error}");
+}
+
 #[test]
 fn a_misfit_changes_nothing_at_all() {
     let mut misfit = declared();
@@ -204,7 +318,7 @@ fn a_misfit_changes_nothing_at_all() {
 #[test]
 fn a_record_that_cannot_be_read_is_said_so_and_replaced() {
     let mut odd = declared();
-    odd["spec"]["template"]["metadata"]["annotations"] = json!({INJECTED: "{\"v\":9}"});
+    odd["spec"]["template"]["metadata"]["annotations"] = json!({INJECTED: "{\"v\":1}"});
     let settlement = settled(&odd, None, &Policy::default());
     assert!(settlement.findings.iter().any(|finding| finding.code == Code::RecordUnreadable));
     assert_eq!(desired(&settlement.desired), settlement.desired);
@@ -230,7 +344,7 @@ fn a_deployment_of_another_shape_is_an_error_that_names_the_field() {
         if pointer.ends_with("/lifecycle") {
             *odd.pointer_mut("/spec/template/spec/containers/0").unwrap() = json!({"name": "app", "lifecycle": value});
         }
-        let error = settle(&odd, None, &Policy::default(), Origin::ApiServer).unwrap_err().to_string();
+        let error = settle(&odd, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap_err().to_string();
         assert!(error.starts_with(field), "{pointer}: {error}");
     }
 }

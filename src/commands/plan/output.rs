@@ -34,13 +34,16 @@ impl Planned {
         self.deployment.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or("")
     }
 
-    /// `namespace/name`, or the name alone where the file leaves the namespace to kubectl.
     fn title(&self) -> String {
-        match self.metadata("namespace") {
-            "" => self.metadata("name").to_owned(),
-            namespace => format!("{namespace}/{}", self.metadata("name")),
-        }
+        title(&self.deployment)
     }
+}
+
+/// `namespace/name`, or the name alone where the file leaves the namespace to kubectl.
+pub(super) fn title(deployment: &Value) -> String {
+    let metadata = |field: &str| deployment.get("metadata")?.get(field)?.as_str();
+    let name = metadata("name").unwrap_or("without a name");
+    metadata("namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
 pub(super) fn text(planned: &[Planned], out: &mut impl Write) -> io::Result<()> {

@@ -42,13 +42,13 @@ fn a_deployment_that_fits_is_explained_and_exits_0() {
 fn a_deployment_that_does_not_fit_exits_1_with_the_numbers() {
     let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
     let (exit, out, _) = plan(&misfit, &[]);
-    assert_eq!(exit, Exit::Denied);
+    assert_eq!(exit, Exit::Errors);
     assert!(out.contains("error BudgetDoesNotFit"), "{out}");
     let (exit, _, err) = plan(&misfit, &["-o", "yaml"]);
-    assert_eq!(exit, Exit::Denied);
+    assert_eq!(exit, Exit::Errors);
     assert!(err.contains("web/shop: error BudgetDoesNotFit"), "{err}");
     let audit = misfit.replace("winddown.dev/drain", "winddown.dev/mode: Audit\n    winddown.dev/drain");
-    assert_eq!(plan(&audit, &[]).0, Exit::Fine);
+    assert_eq!(plan(&audit, &[]).0, Exit::Errors, "an error is an error, though nothing would be denied");
 }
 
 #[test]
@@ -74,6 +74,15 @@ fn yaml_is_the_deployment_as_the_webhook_would_leave_it_and_planning_it_again_ch
 }
 
 #[test]
+fn numbers_are_read_as_kubectl_reads_them() {
+    let octal = FITS
+        .replace("    spec:\n", "    spec:\n      volumes: [{name: v, secret: {secretName: s, defaultMode: 0400}}]\n");
+    let (exit, out, err) = plan(&octal, &["-o", "yaml"]);
+    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert!(out.contains("defaultMode: 256"), "{out}");
+}
+
+#[test]
 fn other_kinds_are_passed_over_and_said_so() {
     let (exit, out, err) = plan("apiVersion: v1\nkind: Service\n", &["-o", "json"]);
     assert_eq!((exit, out.as_str()), (Exit::Fine, "[]\n"));
@@ -86,7 +95,10 @@ fn unusable_input_exits_2_and_names_the_place() {
         ("", "standard input: is empty"),
         ("kind: [", "standard input: line 1"),
         ("{\"kind\": \"Deployment\"}", "line 1: document 1 is not a Kubernetes object"),
-        (&format!("{FITS}---\napiVersion: apps/v1\nkind: Deployment\nspec: {{}}\n"), "line 16: document 2"),
+        (
+            &format!("{FITS}---\napiVersion: apps/v1\nkind: Deployment\nspec: {{}}\n"),
+            "line 16: Deployment without a name in document 2",
+        ),
         (&FITS.replace("drain: 5s", "drain: 5"), "metadata.annotations[winddown.dev/drain] is not a string"),
         (&FITS.replace("- name: app", "- {}\n      - name: app"), "spec.template.spec cannot be read"),
     ] {
