@@ -17,6 +17,8 @@ use crate::rollout::{self, App};
 /// Where it is played.
 pub const NAMESPACE: &str = "demo";
 
+const EXAMPLE: &str = "node-http";
+
 /// What the README tells people to type.
 pub const ANNOTATE: &str = "winddown.dev/drain=5s winddown.dev/deadline=25s winddown.dev/readiness=http:3000/health";
 
@@ -49,9 +51,9 @@ pub async fn run(client: &Client, scale: Scale, narrator: Narrator) -> Result<Re
     narrator.say("an empty namespace, and Winddown newly installed");
     let namespace = async { Ok(fresh_namespace(client, NAMESPACE, &[]).await?) };
     tokio::try_join!(namespace, install(client, narrator))?;
-    let app = App::new(client, NAMESPACE, "node-http");
+    let app = App::new(client, NAMESPACE, EXAMPLE);
     typed(&app.kubectl("apply --filename examples/node-http/deployment.yaml"), narrator).await?;
-    app.answers("3000/health").await?;
+    app.answers(3000, "/health").await?;
 
     narrator.say(format_args!(
         "control: {rollouts} rollouts without annotations, {rate} requests/s over new connections and {rate}/s over kept ones"
@@ -64,9 +66,15 @@ pub async fn run(client: &Client, scale: Scale, narrator: Narrator) -> Result<Re
     let annotated = arm::run(client, &app, ANNOTATED, scale, narrator).await;
     let annotated = annotated.map_err(|error| Error::Arm(ANNOTATED, error))?;
 
+    Ok(Report { arms: control.into_iter().chain(annotated).collect() })
+}
+
+/// Shows what the annotations have come to.
+pub async fn describe(client: &Client, narrator: Narrator) -> Result<(), Error> {
+    let app = App::new(client, NAMESPACE, EXAMPLE);
     let description = typed(&app.kubectl("describe deployment").word(&app.name), narrator).await?;
     println!("{description}");
-    Ok(Report { arms: control.into_iter().chain(annotated).collect() })
+    Ok(())
 }
 
 /// Ends what would go on after the demo was interrupted.

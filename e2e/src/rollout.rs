@@ -112,23 +112,30 @@ impl App {
         Ok(())
     }
 
-    /// Waits until all of its pods are available, and answer on this port and path. Without a readiness probe a pod is
+    /// Waits until there are only available pods, which answer on this port and path. Without a readiness probe a pod is
     /// available before its process listens.
-    pub async fn answers(&self, port_and_path: &str) -> Result<(), Error> {
+    pub async fn answers(&self, port: u16, path: &str) -> Result<(), Error> {
         self.available().await?;
         for pod in self.all_pods().await? {
+            if pod.metadata.deletion_timestamp.is_some() {
+                self.gone(&pod).await?;
+                continue;
+            }
             let name = pod.name_any();
-            let uri = format!(
-                "/api/v1/namespaces/{}/pods/{name}:{}",
-                self.namespace,
-                port_and_path.replacen('/', "/proxy/", 1)
-            );
-            let asks = async || {
+            let uri = format!("/api/v1/namespaces/{}/pods/{name}:{port}/proxy{path}", self.namespace);
+            let ask = async || {
                 let request = Request::get(&uri).body(Vec::new()).map_err(kube::Error::HttpError)?;
                 Ok::<_, Error>(self.client.request_text(request).await.ok())
             };
-            until(&format!("{name} answers"), LIMIT, asks).await?;
+            until(&format!("{name} answers"), LIMIT, ask).await?;
         }
+        Ok(())
+    }
+
+    async fn gone(&self, pod: &Pod) -> Result<(), Error> {
+        let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
+        let what = format!("the old pod {name} is gone");
+        watch_until(self.pods.clone(), &name, &what, LIMIT, is_deleted(&uid)).await?;
         Ok(())
     }
 
@@ -157,9 +164,7 @@ impl Rollout {
         let deployment = self.app.until("a rollout has brought all new pods", LIMIT, is_complete).await?;
         let Self { app, old, begun } = self;
         for pod in &old {
-            let what = format!("the old pod {} is gone", pod.name_any());
-            let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
-            watch_until(app.pods.clone(), &name, &what, LIMIT, is_deleted(&uid)).await?;
+            app.gone(pod).await?;
         }
         let took = begun.elapsed();
         let wanted = usize::try_from(deployment.spec.replicas.unwrap_or(1)).unwrap_or_default();

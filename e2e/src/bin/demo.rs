@@ -43,13 +43,15 @@ async fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     remove(file)?;
     let client = cluster::connect().await?;
     let scale = Scale { rollouts: *rollouts, rate: *rate };
+    let narrator = Narrator::begin();
     let report = tokio::select! {
-        report = demo::run(&client, scale, Narrator::begin()) => report?,
+        report = demo::run(&client, scale, narrator) => report?,
         _ = tokio::signal::ctrl_c() => {
             demo::end(&client).await?;
             return Err("interrupted".into());
         }
     };
+    demo::describe(&client, narrator).await?;
     println!("{report}");
     fs::write(file, serde_json::to_string_pretty(&report)? + "\n")?;
     report.verdict()?;

@@ -96,13 +96,18 @@ async fn hostile_annotations_are_denied_and_winddown_lives(namespace: Namespace)
         }
     }
     // A record is user input, too: one that nobody wrote is not believed, and not fatal.
-    for (at, value) in ["", "{}", "null", "[]", "{\"v\":1}", "{\"v\":9999}", &huge, &nested].into_iter().enumerate() {
+    for (at, value) in ["", "{}", "null", "[]", "{\"v\":1}", &huge, &nested].into_iter().enumerate() {
         let forged = deployment(&format!("forged-{at}"))
             .budgeted()
             .with("/spec/template/metadata/annotations/winddown.dev~1injected", value);
         let injected = namespace.accepts(forged).await?;
         assert_eq!(injected.pointer(GRACE_PERIOD), Some(&json!(35)), "{at}");
     }
+    // One of another version of Winddown is left to that version, so that two of them do not undo each other's work.
+    let of_another = deployment("of-another-version")
+        .budgeted()
+        .with("/spec/template/metadata/annotations/winddown.dev~1injected", "{\"v\":9999}");
+    assert_eq!(namespace.accepts(of_another).await?.pointer(GRACE_PERIOD), Some(&json!(30)));
     assert!(namespace.world.is_alive().await);
     Ok(())
 }

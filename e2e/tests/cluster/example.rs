@@ -58,7 +58,7 @@ impl Example {
     pub(crate) async fn start(self, world: &World) -> Result<App> {
         let created = self.create(world).await?;
         let app = App::new(&world.client, &world.namespace, created.metadata.name.as_deref().unwrap_or_default());
-        app.answers("3000/health").await?;
+        app.answers(3000, "/health").await?;
         Ok(app)
     }
 }

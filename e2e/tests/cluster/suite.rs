@@ -55,6 +55,8 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
 fn trial(test: Test, runtime: Arc<Runtime>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
     Trial::test(format!("{module}::{}", test.sentence), move || {
+        // The runner has written the test's name without an end of the line.
+        eprintln!();
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act(test))));
         eprintln!("  {:.0} s", start.elapsed().as_secs_f32());

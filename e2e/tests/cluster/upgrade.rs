@@ -31,6 +31,7 @@ async fn an_upgrade_of_winddown_and_a_touched_label_start_no_rollout(world: Worl
     Helm::V4.install("podAnnotations.revision=three").run().await?;
     upgrade.over().await?;
     app.kubectl("label deployment app team=checkout").run().await?;
+    world.led().await?;
     // Once the new leader has told of a newer Deployment, it has seen this one, too.
     Example::new("newer").annotated().without_pods().create(&world).await?;
     world.event("BudgetApplied", "newer", LIMIT).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
@@ -26,6 +27,9 @@ const EXPLANATIONS: [&str; 3] = [
     "kubectl get events --all-namespaces --sort-by .metadata.creationTimestamp",
     "kubectl logs --namespace winddown --selector app.kubernetes.io/name=winddown --prefix --tail 60",
 ];
+
+/// A Lease that was not given back lasts for some seconds.
+const LEASE: Duration = Duration::from_mins(1);
 
 const LINES: usize = 80;
 
@@ -56,6 +60,19 @@ impl World {
     /// Winddown's own Deployment.
     pub(crate) fn operator(&self) -> App {
         App::new(&self.client, release::NAME, release::NAME)
+    }
+
+    /// Waits until one of the replicas that are there leads.
+    pub(crate) async fn led(&self) -> Result {
+        let replicas = names(&self.operator().all_pods().await?);
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), release::NAME);
+        let look = async || {
+            let holder = leases.get(release::NAME).await?.spec.and_then(|spec| spec.holder_identity);
+            Ok::<_, Failure>(holder.filter(|holder| replicas.contains(holder)))
+        };
+        let leader = until("a replica leads", LEASE, look).await?;
+        eprintln!("  {leader} leads");
+        Ok(())
     }
 
     /// Waits for an Event about an object in the test's namespace, and gives back its note.
