@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
+use winddown_e2e::error_chain::error_chain;
 use winddown_e2e::operator_process::LIMIT;
 
 use crate::namespace::Namespace;
@@ -85,7 +86,7 @@ fn trial(test: Test, stage: Arc<Stage>) -> Trial {
         let world = stage.world.get_or_init(|| {
             let start = Instant::now();
             let world = stage.runtime.block_on(World::start()).map_err(|error| {
-                eprintln!("{}", chain(error.as_ref()));
+                eprintln!("{}", error_chain(error.as_ref()));
                 "there is no API server to test on; the reason is above".to_owned()
             })?;
             eprintln!("the API server and winddown are ready after {:.1} s", start.elapsed().as_secs_f32());
@@ -102,10 +103,10 @@ fn trial(test: Test, stage: Arc<Stage>) -> Trial {
         let act = AssertUnwindSafe(|| stage.runtime.block_on(act(&test, world.clone())));
         let outcome = catch_unwind(act);
         if test.alone {
-            stage.runtime.block_on(world.restore()).map_err(|error| chain(error.as_ref()))?;
+            stage.runtime.block_on(world.restore()).map_err(|error| error_chain(error.as_ref()))?;
         }
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| Failed::from(chain(error.as_ref())))
+        result.map_err(|error| Failed::from(error_chain(error.as_ref())))
     })
 }
 
@@ -115,15 +116,4 @@ async fn act(test: &Test, world: Arc<World>) -> Result {
     body.await.map_err(|_| format!("not over after {} s", TEST_LIMIT.as_secs()))??;
     // What is left standing would keep the controller busy in the tests that follow.
     namespace.clear().await
-}
-
-/// An error with everything that led to it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
