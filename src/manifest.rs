@@ -129,7 +129,9 @@ fn is_blank(line: &str) -> bool {
 fn syntax(error: &serde_saphyr::Error, document_line: usize) -> ManifestError {
     // One line of it: the parser's own rendering goes on to draw the text.
     let message = error.without_snippet().to_string();
-    let message = message.lines().next().unwrap_or_default().to_owned();
+    let message = message.lines().next().unwrap_or_default();
+    // It names the line of the document; ours is that of the file.
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned();
     match error.location() {
         Some(location) => ManifestError::Syntax {
             line: location.line() + document_line as u64 - 1,
@@ -173,6 +175,7 @@ mod tests {
     fn an_error_names_the_line_of_the_file() {
         let error = deployments(&format!("{DEPLOYMENT}---\n{DEPLOYMENT}spec: [1, 2\nmore: 3\n")).unwrap_err();
         assert!(matches!(&error, ManifestError::Syntax { line: 8 | 9, .. }), "{error}");
+        assert_eq!(error.to_string().matches("line").count(), 1, "{error}");
         let error = deployments(&format!("{DEPLOYMENT}---\njust text\n")).unwrap_err();
         assert_eq!(error.to_string(), "line 4: document 2 is not a Kubernetes object: it has no apiVersion");
     }

@@ -29,7 +29,7 @@ pub enum EventKind {
 /// What was last seen of a Deployment, as far as it matters for telling a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// What was injected, in words; `None` where nothing is declared or nothing could be done about it.
+    /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
     budget: Option<Applied>,
     errors: Vec<Finding>,
 }
@@ -48,9 +48,8 @@ impl Seen {
     #[must_use]
     pub fn new(deployment: &Value, settlement: &Settlement) -> Self {
         let record = deployment.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
-        let budget = record
-            .zip(budget_annotation(deployment))
-            .map(|(record, sum)| Applied { sum: sum.to_owned(), changes: record.in_words() });
+        let changes = record.map(|record| record.in_words()).unwrap_or_default();
+        let budget = budget_annotation(deployment).map(|sum| Applied { sum: sum.to_owned(), changes });
         let errors = settlement.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
         Self { budget, errors }
     }

@@ -91,7 +91,7 @@ pub fn settle(
             settlement.findings.push(Finding::warning(
                 Code::RecordUnreadable,
                 format!("spec.template.metadata.annotations[{INJECTED}]"),
-                format!("{unreadable}; what stands in the template counts as its owner's"),
+                unreadable.to_string(),
             ));
             if let UnreadableRecord::Version(_) = unreadable {
                 return Ok(settlement);

@@ -103,6 +103,19 @@ proptest! {
     }
 
     #[test]
+    fn what_an_owner_writes_down_is_the_owners(bare in deployment(), declared in annotations()) {
+        let stands = settled(&declaring(&bare, &declared)).desired;
+        // As `kubectl apply` of just what stands there.
+        let mut written = stands.clone();
+        let key = "kubectl.kubernetes.io/last-applied-configuration";
+        written["metadata"]["annotations"][key] = json!(json!({"spec": stands["spec"]}).to_string());
+        let applied = settle(&written, Before::Object(&stands), &Policy::default(), Origin::ApiServer).unwrap();
+        prop_assert_eq!(&applied.desired["spec"], &stands["spec"]);
+        let undeclared = settled(&undeclaring(&written)).desired;
+        prop_assert_eq!(pods_of(&undeclared), pods_of(&stands));
+    }
+
+    #[test]
     fn what_is_enforced_fits(bare in deployment(), declared in annotations()) {
         let settlement = settled(&declaring(&bare, &declared));
         let fits = settlement.budget.is_none_or(|budget| budget.fits());

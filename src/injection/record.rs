@@ -73,7 +73,7 @@ pub(super) enum Made {
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableRecord {
     /// Not a string, not JSON, or not of our form.
-    #[error("is not a record that Winddown wrote")]
+    #[error("is not a record that Winddown wrote; what stands in the template counts as its owner's")]
     Malformed,
     /// Written by another version of Winddown, which knows what to undo.
     #[error("is a record of version {0}, and this Winddown knows version {VERSION}; the template is left as it stands")]
