@@ -45,9 +45,17 @@ pub enum Error {
     Rollout(#[from] rollout::Error),
 }
 
+/// How often and how hard each arm is played.
+#[derive(Clone, Copy, Debug)]
+pub struct Arms {
+    /// Without annotations.
+    pub control: Scale,
+    /// With them.
+    pub annotated: Scale,
+}
+
 /// Installs Winddown and the example, and plays both arms.
-pub async fn run(client: &Client, scale: Scale, narrator: Narrator) -> Result<Report, Error> {
-    let Scale { rollouts, rate } = scale;
+pub async fn run(client: &Client, arms: Arms, narrator: Narrator) -> Result<Report, Error> {
     narrator.say("an empty namespace, and Winddown newly installed");
     let namespace = async { Ok(fresh_namespace(client, NAMESPACE, &[]).await?) };
     tokio::try_join!(namespace, install(client, narrator))?;
@@ -55,15 +63,17 @@ pub async fn run(client: &Client, scale: Scale, narrator: Narrator) -> Result<Re
     typed(&app.kubectl("apply --filename examples/node-http/deployment.yaml"), narrator).await?;
     app.answers(3000, "/health").await?;
 
+    let Scale { rollouts, rate } = arms.control;
     narrator.say(format_args!(
         "control: {rollouts} rollouts without annotations, {rate} requests/s over new connections and {rate}/s over kept ones"
     ));
-    let control = arm::run(client, &app, CONTROL, scale, narrator).await;
+    let control = arm::run(client, &app, CONTROL, arms.control, narrator).await;
     let control = control.map_err(|error| Error::Arm(CONTROL, error))?;
 
     annotate(&app, narrator).await?;
-    narrator.say(format_args!("annotated: {rollouts} rollouts with annotations, the same load"));
-    let annotated = arm::run(client, &app, ANNOTATED, scale, narrator).await;
+    let Scale { rollouts, rate } = arms.annotated;
+    narrator.say(format_args!("annotated: {rollouts} rollouts with annotations, the same load of {rate}/s each"));
+    let annotated = arm::run(client, &app, ANNOTATED, arms.annotated, narrator).await;
     let annotated = annotated.map_err(|error| Error::Arm(ANNOTATED, error))?;
 
     Ok(Report { arms: control.into_iter().chain(annotated).collect() })

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use winddown_e2e::arm::Scale;
+use winddown_e2e::demo::Arms;
 use winddown_e2e::error_chain::error_chain;
 use winddown_e2e::narrator::Narrator;
 use winddown_e2e::{cluster, demo};
@@ -45,7 +46,7 @@ async fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let scale = Scale { rollouts: *rollouts, rate: *rate };
     let narrator = Narrator::begin();
     let report = tokio::select! {
-        report = demo::run(&client, scale, narrator) => report?,
+        report = demo::run(&client, Arms { control: scale, annotated: scale }, narrator) => report?,
         _ = tokio::signal::ctrl_c() => {
             demo::end(&client).await?;
             return Err("interrupted".into());

@@ -2,7 +2,7 @@
 
 use winddown_e2e::arm::{self, Row, Scale};
 use winddown_e2e::cluster::fresh_namespace;
-use winddown_e2e::demo;
+use winddown_e2e::demo::{self, Arms};
 use winddown_e2e::narrator::Narrator;
 use winddown_e2e::rollout::App;
 
@@ -21,7 +21,10 @@ const RATE: u32 = 200;
 
 async fn rollouts_drop_requests_without_the_annotations_and_none_with_them(world: World) -> Result {
     // The demo brings its own.
-    let report = demo::run(&world.client, Scale { rollouts: 3, rate: RATE }, Narrator::begin()).await?;
+    // Some control rollouts drop nothing over kept connections; not all of ten. They are quick.
+    let control = Scale { rollouts: 10, rate: RATE };
+    let annotated = Scale { rollouts: 3, rate: RATE };
+    let report = demo::run(&world.client, Arms { control, annotated }, Narrator::begin()).await?;
     eprintln!("{report}");
     report.verdict()?;
     Ok(fresh_namespace(&world.client, demo::NAMESPACE, &[]).await?)
@@ -31,9 +34,9 @@ async fn rollouts_drop_requests_without_the_annotations_and_none_with_them(world
 /// of its own.
 async fn a_readiness_probe_without_a_drain_is_not_enough(world: World) -> Result {
     let annotations = "winddown.dev/drain=0s winddown.dev/deadline=25s winddown.dev/readiness=http:3000/health";
-    for row in restarted(&world, annotations, "SHUTDOWN_WAIT_MS=0").await? {
-        assert!(row.count.failed > 0, "{row:?}");
-    }
+    // Kept connections are told to close in time, most of them.
+    let [new, _] = restarted(&world, annotations, "SHUTDOWN_WAIT_MS=0").await?;
+    assert!(new.count.failed > 0, "{new:?}");
     world.clear().await
 }
 
