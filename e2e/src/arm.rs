@@ -50,6 +50,9 @@ pub enum Error {
 /// Load before the first rollout and after the last one.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// How often the generators start before something is wrong with more than the start.
+const ATTEMPTS: u32 = 3;
+
 /// The most that a rollout may take on average; load ends by itself after that.
 const ROLLOUT: Duration = Duration::from_mins(2);
 
@@ -69,6 +72,22 @@ pub async fn run(
     result
 }
 
+/// Both generators, once nothing fails by itself. A Service that was made just now is refused until the node of the
+/// generators knows it, so they start anew, with accounts of their own.
+async fn undisturbed(client: &Client, new: &Load, kept: &Load) -> Result<(Generator, Generator), Error> {
+    let mut failed = 0;
+    for _ in 0..ATTEMPTS {
+        let generators = tokio::try_join!(Generator::start(client, new), Generator::start(client, kept))?;
+        sleep(QUIET).await;
+        failed = generators.0.so_far()?.failed + generators.1.so_far()?.failed;
+        if failed == 0 {
+            return Ok(generators);
+        }
+        load::end_all(client, &new.namespace).await?;
+    }
+    Err(Error::Unwell(failed))
+}
+
 async fn under_load(
     client: &Client,
     app: &App,
@@ -84,13 +103,7 @@ async fn under_load(
         connections,
         at_most: ROLLOUT * (rollouts + 1),
     };
-    let (new, kept) = (load(Connections::New), load(Connections::Kept));
-    let (new, kept) = tokio::try_join!(Generator::start(client, &new), Generator::start(client, &kept))?;
-    sleep(QUIET).await;
-    let failed = new.so_far()?.failed + kept.so_far()?.failed;
-    if failed > 0 {
-        return Err(Error::Unwell(failed));
-    }
+    let (new, kept) = undisturbed(client, &load(Connections::New), &load(Connections::Kept)).await?;
     for rollout in 1..=rollouts {
         let took = app.restart().await?.as_secs_f32();
         let so_far = [("new", new.so_far()?), ("kept", kept.so_far()?)]
