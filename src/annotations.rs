@@ -1,11 +1,14 @@
-//! What a team writes on its Deployment, and the only parser of it.
+//! What a team writes on its Deployment, StatefulSet or DaemonSet, and the only parser of it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use crate::budget::Source;
 use crate::finding::{Code, Finding};
+use crate::nearest::nearest;
 use crate::policy::Policy;
+use crate::presets::{Runtime, Traffic};
 use crate::readiness::Readiness;
 use crate::seconds::Seconds;
 
@@ -15,6 +18,10 @@ pub const PREFIX: &str = "winddown.dev/";
 pub const DRAIN: &str = "winddown.dev/drain";
 /// How long the app needs after SIGTERM. Opts in.
 pub const DEADLINE: &str = "winddown.dev/deadline";
+/// What brings the traffic: a preset that proposes the drain. Opts in.
+pub const TRAFFIC: &str = "winddown.dev/traffic";
+/// What the app runs on: a preset that proposes the deadline. Opts in.
+pub const RUNTIME: &str = "winddown.dev/runtime";
 /// Slack between the app's own deadline and SIGKILL.
 pub const MARGIN: &str = "winddown.dev/margin";
 /// The readiness probe to inject where a container has none.
@@ -30,9 +37,12 @@ pub const INJECTED: &str = "winddown.dev/injected";
 /// The label that Winddown puts on the pod template, so that managed pods can be selected.
 pub const MANAGED: &str = "winddown.dev/managed";
 
-const DECLARING: [&str; 6] = [DRAIN, DEADLINE, MARGIN, READINESS, CONTAINERS, MODE];
+/// What a team may write.
+pub const DECLARING: [&str; 8] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME, MARGIN, READINESS, CONTAINERS, MODE];
+/// What declares a promise by itself.
+const OPTING_IN: [&str; 4] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME];
 
-/// What Winddown may do to the Deployment.
+/// What Winddown may do to the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Inject what is missing, deny what cannot fit.
@@ -51,6 +61,10 @@ pub struct Declaration {
     pub drain: Option<Seconds>,
     /// How long the app needs after SIGTERM.
     pub deadline: Option<Seconds>,
+    /// What brings the traffic; proposes the drain where none is written.
+    pub traffic: Option<&'static Traffic>,
+    /// What the app runs on; proposes the deadline where none is written.
+    pub runtime: Option<&'static Runtime>,
     /// Slack before SIGKILL.
     pub margin: Option<Seconds>,
     /// The readiness probe to inject.
@@ -60,19 +74,43 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// What it comes to under a policy: nothing is left out any more.
+    /// The drain, and where it comes from.
+    #[must_use]
+    pub fn drain(&self, policy: &Policy) -> (Seconds, Source) {
+        let preset = self.traffic.map(|traffic| (traffic.drain, traffic.name.as_str()));
+        pick(self.drain, preset, policy.drain)
+    }
+
+    /// The deadline, and where it comes from.
+    #[must_use]
+    pub fn deadline(&self, policy: &Policy) -> (Seconds, Source) {
+        let preset = self.runtime.and_then(|runtime| Some((runtime.deadline?, runtime.name.as_str())));
+        pick(self.deadline, preset, policy.deadline)
+    }
+
+    /// What it comes to under a policy, in numbers alone: nothing is left out any more.
     #[must_use]
     pub fn resolved(&self, policy: &Policy) -> Self {
         Self {
-            drain: Some(self.drain.unwrap_or(policy.drain)),
-            deadline: Some(self.deadline.unwrap_or(policy.deadline)),
+            drain: Some(self.drain(policy).0),
+            deadline: Some(self.deadline(policy).0),
+            traffic: None,
+            runtime: None,
             margin: Some(self.margin.unwrap_or(policy.margin)),
             ..self.clone()
         }
     }
 }
 
-/// What the annotations of a Deployment say.
+fn pick(written: Option<Seconds>, preset: Option<(Seconds, &str)>, default: Seconds) -> (Seconds, Source) {
+    match (written, preset) {
+        (Some(written), _) => (written, Source::Declared),
+        (None, Some((proposed, name))) => (proposed, Source::Preset(name.to_owned())),
+        (None, None) => (default, Source::Default),
+    }
+}
+
+/// What the annotations of a workload say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Who may do what.
@@ -86,7 +124,7 @@ pub struct Reading {
 /// Whether, and how readably, something was declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
-    /// Neither drain nor deadline is there, or mode is Off.
+    /// Nothing that opts in is there, or mode is Off.
     Nothing,
     /// Something is there that cannot be read; an [`Severity::Error`](crate::finding::Severity::Error) says what.
     Unreadable,
@@ -94,29 +132,33 @@ pub enum Declared {
     Budget(Declaration),
 }
 
-/// Reads the annotations of a Deployment and those of its pod template (where only our record belongs).
+/// Reads the annotations of a workload and those of its pod template (where only our record belongs).
 #[must_use]
-pub fn read(deployment: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
+pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
     let mut findings = Vec::new();
-    let mode = value(deployment, MODE, &mut findings).unwrap_or_default();
+    let mode = value(workload, MODE, &mut findings).unwrap_or_default();
     if mode == Mode::Off {
         return Reading { mode, declared: Declared::Nothing, findings };
     }
-    findings.extend(unknown_keys(deployment));
+    findings.extend(unknown_keys(workload));
     findings.extend(misplaced_keys(template));
     let declaration = Declaration {
-        drain: value(deployment, DRAIN, &mut findings),
-        deadline: value(deployment, DEADLINE, &mut findings),
-        margin: value(deployment, MARGIN, &mut findings),
-        readiness: value(deployment, READINESS, &mut findings),
-        containers: value(deployment, CONTAINERS, &mut findings).map(|Names(names)| names),
+        drain: value(workload, DRAIN, &mut findings),
+        deadline: value(workload, DEADLINE, &mut findings),
+        traffic: value(workload, TRAFFIC, &mut findings),
+        runtime: value(workload, RUNTIME, &mut findings),
+        margin: value(workload, MARGIN, &mut findings),
+        readiness: value(workload, READINESS, &mut findings),
+        containers: value(workload, CONTAINERS, &mut findings).map(|Names(names)| names),
     };
-    let opted_in = [DRAIN, DEADLINE].iter().any(|key| deployment.contains_key(key));
-    if !opted_in && let Some(key) = DECLARING.iter().find(|key| deployment.contains_key(*key)) {
-        findings.push(Finding::warning(
+    let opted_in = OPTING_IN.iter().any(|key| workload.contains_key(key));
+    if !opted_in && let Some(key) = DECLARING.iter().find(|key| workload.contains_key(*key)) {
+        findings.push(Finding::new(
             Code::NotOptedIn,
             field(key),
-            format!("{key} does nothing alone: declare {DRAIN} or {DEADLINE}"),
+            format!(
+                "{key} does nothing alone: declare {DRAIN} or {DEADLINE}, or let {TRAFFIC} or {RUNTIME} propose them"
+            ),
         ));
     }
     let declared = if findings.iter().any(Finding::is_error) {
@@ -144,10 +186,15 @@ fn value<T: FromStr<Err: Display>>(
     match text.parse() {
         Ok(value) => Some(value),
         Err(error) => {
-            findings.push(Finding::error(Code::InvalidAnnotation, field(key), format!("{} {error}", quoted(text))));
+            findings.push(Finding::new(Code::InvalidAnnotation, field(key), format!("{} {error}", quoted(text))));
             None
         }
     }
+}
+
+/// The keys that a team may write, without the prefix.
+fn names() -> impl Iterator<Item = &'static str> {
+    DECLARING.iter().filter_map(|known| known.strip_prefix(PREFIX))
 }
 
 fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Finding> {
@@ -155,15 +202,12 @@ fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Finding> {
         .keys()
         .filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key))
         .map(|key| {
-            let hint = match nearest(key) {
-                Some(known) => format!("did you mean {known}?"),
+            let hint = match key.strip_prefix(PREFIX).and_then(|name| nearest(name, names())) {
+                Some(known) => format!("did you mean {PREFIX}{known}?"),
                 None if *key == INJECTED => "Winddown keeps it on the pod template".to_owned(),
-                None => {
-                    let known: Vec<_> = DECLARING.iter().filter_map(|known| known.strip_prefix(PREFIX)).collect();
-                    format!("{PREFIX} knows {}", known.join(", "))
-                }
+                None => format!("{PREFIX} knows {}", names().collect::<Vec<_>>().join(", ")),
             };
-            Finding::error(Code::UnknownAnnotation, field(key), format!("nothing reads this annotation; {hint}"))
+            Finding::new(Code::UnknownAnnotation, field(key), format!("nothing reads this annotation; {hint}"))
         })
         .collect()
 }
@@ -172,43 +216,13 @@ fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Finding> {
     let misplaced = template.keys().filter(|key| DECLARING.contains(*key));
     misplaced
         .map(|key| {
-            Finding::warning(
+            Finding::new(
                 Code::MisplacedAnnotation,
                 format!("spec.template.metadata.annotations[{key}]"),
                 "does nothing on the pod template: write it on the Deployment's own metadata",
             )
         })
         .collect()
-}
-
-/// The known key that somebody who wrote `key` most likely meant: at most two edits away.
-fn nearest(key: &str) -> Option<&'static str> {
-    let written = key.strip_prefix(PREFIX).filter(|name| name.len() <= 20)?;
-    DECLARING
-        .iter()
-        .filter_map(|known| Some((edits(written, known.strip_prefix(PREFIX)?), *known)))
-        .filter(|(edits, _)| *edits <= 2)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Edit distance in which swapping two neighbours is one edit, as typing goes.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let substitute = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = substitute.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 /// A value as it may stand in a message: escaped, and cut where it would drown the rest.
@@ -263,6 +277,8 @@ impl fmt::Display for Declaration {
         let parts = [
             ("drain", seconds(self.drain)),
             ("deadline", seconds(self.deadline)),
+            ("traffic", self.traffic.map(|traffic| traffic.name.clone())),
+            ("runtime", self.runtime.map(|runtime| runtime.name.clone())),
             ("margin", seconds(self.margin)),
             ("readiness", self.readiness.as_ref().map(Readiness::to_string)),
             ("containers", self.containers.as_ref().map(|names| names.join(","))),

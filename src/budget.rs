@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::seconds::Seconds;
 
-/// The four numbers of a pod's shutdown, in whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The four numbers of a pod's shutdown, in whole seconds, and whose they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
     /// From the deletion request until no new traffic arrives: the longest preStop sleep of the pod.
@@ -18,6 +18,25 @@ pub struct Budget {
     pub margin: Seconds,
     /// From the deletion request to SIGKILL: `terminationGracePeriodSeconds`.
     pub grace_period: Seconds,
+    /// Whose drain it is.
+    pub drain_from: Source,
+    /// Whose deadline it is.
+    pub deadline_from: Source,
+}
+
+/// Where a number comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// An annotation says so.
+    #[default]
+    Declared,
+    /// The preset of that name proposes it.
+    Preset(String),
+    /// Nobody said anything.
+    Default,
+    /// The container of that name has a hook of its own, longer than what is declared.
+    Hook(String),
 }
 
 impl Budget {
@@ -42,18 +61,32 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { drain, deadline, margin, grace_period } = self;
-        write!(f, "drain {drain} + deadline {deadline} + margin {margin} = {} of {grace_period}", self.needed())
+        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from } = self;
+        write!(f, "drain {drain}{drain_from} + deadline {deadline}{deadline_from} + margin {margin}")?;
+        write!(f, " = {} of {grace_period}", self.needed())
+    }
+}
+
+impl fmt::Display for Source {
+    /// What is written behind the number; nothing where an annotation says it already.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declared => Ok(()),
+            Self::Preset(name) => write!(f, " ({name})"),
+            Self::Default => f.write_str(" (default)"),
+            Self::Hook(container) => write!(f, " (preStop of {container})"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Seconds};
+    use super::{Budget, Seconds, Source};
 
     fn budget(numbers: [u32; 4]) -> Budget {
         let [drain, deadline, margin, grace_period] = numbers.map(Seconds::new);
-        Budget { drain, deadline, margin, grace_period }
+        let (drain_from, deadline_from) = (Source::Declared, Source::Declared);
+        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from }
     }
 
     #[test]
@@ -67,6 +100,16 @@ mod tests {
     #[test]
     fn a_budget_reads_like_a_sum() {
         assert_eq!(budget([5, 25, 5, 40]).to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 40s");
+    }
+
+    #[test]
+    fn a_number_that_nobody_declared_says_where_it_comes_from() {
+        let mut budget = budget([60, 25, 5, 90]);
+        budget.drain_from = Source::Preset("alb-ip".to_owned());
+        budget.deadline_from = Source::Default;
+        assert_eq!(budget.to_string(), "drain 60s (alb-ip) + deadline 25s (default) + margin 5s = 90s of 90s");
+        budget.drain_from = Source::Hook("app".to_owned());
+        assert!(budget.to_string().starts_with("drain 60s (preStop of app) + "));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Winddown: Kubernetes Deployments that shut down without dropping a request.
+//! Winddown: Kubernetes workloads that shut down without dropping a request.
 //!
 //! ```text
 //! 0            D                        D+T        D+T+M ≤ G
@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! main → cli → commands → operator → {admission, controller} → {review, report, patch, verdict}
-//!      → settlement → {plan, injection} → {budget, policy, annotations} → {readiness, finding, seconds}
+//!      → settlement → {plan, injection} → {policy, annotations} → {presets, budget, readiness, finding} → seconds
 //! ```
 //!
 //! [`settlement::settle`] is the one function that webhooks, controller and command line all call.
@@ -25,9 +25,11 @@ pub mod budget;
 pub mod finding;
 pub mod injection;
 pub mod manifest;
+pub mod nearest;
 pub mod patch;
 pub mod plan;
 pub mod policy;
+pub mod presets;
 pub mod readiness;
 pub mod report;
 pub mod review;
@@ -35,6 +37,7 @@ pub mod rollout;
 pub mod seconds;
 pub mod settlement;
 pub mod verdict;
+pub mod workload;
 
 // What the binary is asked, and where it says what went wrong.
 pub mod cli;

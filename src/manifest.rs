@@ -1,16 +1,20 @@
-//! YAML or JSON text in, Deployments out.
+//! YAML or JSON text in, workloads out.
 
 use serde_json::Value;
 
-/// A Deployment from a file.
+use crate::workload::Kind;
+
+/// A workload from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// Which document of the file it stands in, counted from 1.
     pub document: usize,
     /// The line on which that document starts, counted from 1.
     pub line: usize,
+    /// What it is.
+    pub kind: Kind,
     /// The whole object, with every field that stood there.
-    pub deployment: Value,
+    pub object: Value,
 }
 
 /// Why a text is no manifest.
@@ -44,9 +48,9 @@ pub enum ManifestError {
     },
 }
 
-/// All Deployments (`apps/v1`) of a text: of several documents, and of `List`s among them. Other kinds are passed over,
+/// All workloads of a text: of several documents, and of `List`s among them. Other kinds are passed over,
 /// and so are empty documents; a text with nothing in it at all is an error.
-pub fn deployments(text: &str) -> Result<Vec<Manifest>, ManifestError> {
+pub fn workloads(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut found = Vec::new();
     let documents = documents(text);
     if documents.is_empty() {
@@ -81,8 +85,10 @@ fn collect(value: Value, found: &mut Vec<Manifest>, at: (usize, usize)) -> Resul
     let api_version = field("apiVersion").ok_or("it has no apiVersion")?;
     let kind = field("kind").ok_or("it has no kind")?;
     match (api_version, kind) {
-        ("apps/v1", "Deployment") => found.push(Manifest { document: at.0, line: at.1, deployment: value }),
-        (_, "List" | "DeploymentList") => {
+        (Kind::API_VERSION, kind) if let Some(kind) = Kind::named(kind) => {
+            found.push(Manifest { document: at.0, line: at.1, kind, object: value });
+        }
+        (_, "List" | "DeploymentList" | "StatefulSetList" | "DaemonSetList") => {
             let Value::Object(mut fields) = value else { return Ok(()) };
             match fields.remove("items") {
                 Some(Value::Array(items)) => items.into_iter().try_for_each(|item| collect(item, found, at))?,
@@ -144,11 +150,11 @@ fn syntax(error: &serde_saphyr::Error, document_line: usize) -> ManifestError {
 
 #[cfg(test)]
 mod tests {
-    use super::{ManifestError, deployments};
+    use super::{ManifestError, workloads};
 
     fn names(text: &str) -> Vec<(usize, String)> {
-        let found = deployments(text).unwrap();
-        found.into_iter().map(|found| (found.document, found.deployment["metadata"]["name"].to_string())).collect()
+        let found = workloads(text).unwrap();
+        found.into_iter().map(|found| (found.document, found.object["metadata"]["name"].to_string())).collect()
     }
 
     const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
@@ -160,7 +166,7 @@ mod tests {
             "# a comment\n---\n{DEPLOYMENT}---\n---\n# empty\n---\n{list}\n---\napiVersion: x/v1\nkind: Custom\n"
         );
         assert_eq!(names(&text), [(1, "\"a\"".to_owned()), (2, "\"b\"".to_owned())]);
-        assert_eq!(deployments(" \n# nothing\n---\n"), Err(ManifestError::Empty));
+        assert_eq!(workloads(" \n# nothing\n---\n"), Err(ManifestError::Empty));
         assert_eq!(names(&DEPLOYMENT.replace('\n', "\r\n")).len(), 1);
         assert_eq!(names(&format!("%YAML 1.1\n---\n{DEPLOYMENT}---\n{DEPLOYMENT}")).len(), 2);
     }
@@ -173,10 +179,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_line_of_the_file() {
-        let error = deployments(&format!("{DEPLOYMENT}---\n{DEPLOYMENT}spec: [1, 2\nmore: 3\n")).unwrap_err();
+        let error = workloads(&format!("{DEPLOYMENT}---\n{DEPLOYMENT}spec: [1, 2\nmore: 3\n")).unwrap_err();
         assert!(matches!(&error, ManifestError::Syntax { line: 8 | 9, .. }), "{error}");
         assert_eq!(error.to_string().matches("line").count(), 1, "{error}");
-        let error = deployments(&format!("{DEPLOYMENT}---\njust text\n")).unwrap_err();
+        let error = workloads(&format!("{DEPLOYMENT}---\njust text\n")).unwrap_err();
         assert_eq!(error.to_string(), "line 4: document 2 is not a Kubernetes object: it has no apiVersion");
     }
 
@@ -187,7 +193,7 @@ mod tests {
         for text in
             [deep.as_str(), laughs, "\u{0}", "a: b: c", "%", "- - - !!x", "{\"a\": 1,}x", "kind: 5\napiVersion: 6"]
         {
-            assert!(deployments(text).is_err(), "{:?}", text.chars().take(20).collect::<String>());
+            assert!(workloads(text).is_err(), "{:?}", text.chars().take(20).collect::<String>());
         }
     }
 }

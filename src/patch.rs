@@ -1,4 +1,4 @@
-//! The JSON Patch from a Deployment as received to the Deployment as it should be.
+//! The JSON Patch from a workload as received to the workload as it should be.
 
 use json_patch::{Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::Value;

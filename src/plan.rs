@@ -1,23 +1,27 @@
-//! What a declaration asks of a pod template: the heart of Winddown, a pure function.
+//! What a declaration asks of a workload: the heart of Winddown, a pure function.
 //!
-//! [`plan`] sees a *bare* template, one without anything that Winddown injected before, and decides all there is to
+//! [`plan`] sees a *bare* workload, one without anything that Winddown injected before, and decides all there is to
 //! decide; nothing after it has a choice left.
 
 mod hooks;
 mod mutation;
 mod readiness;
+mod rules;
 mod timeline;
+mod workload;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 pub use mutation::Mutation;
 pub use timeline::{Phase, Timeline};
+pub use workload::{Amount, Rollout, Step, Workload};
 
 use crate::annotations::{self, Declaration};
-use crate::budget::Budget;
+use crate::budget::{Budget, Source};
 use crate::finding::{Code, Finding};
 use crate::policy::Policy;
 use crate::seconds::Seconds;
+use rules::Subject;
 
 /// What Kubernetes gives a pod that asks for nothing (`terminationGracePeriodSeconds`, API reference of `PodSpec`).
 pub const DEFAULT_GRACE_PERIOD: Seconds = Seconds::new(30);
@@ -48,10 +52,12 @@ pub struct Plan {
     pub timeline: Timeline,
 }
 
-/// Plans a bare pod template. Total and deterministic; `grace_period` is that of the template.
+/// Plans a bare workload. Total and deterministic.
 #[must_use]
-pub fn plan(pod: &PodSpec, grace_period: GracePeriod, declaration: &Declaration, policy: &Policy) -> Plan {
-    let drain = declaration.drain.unwrap_or(policy.drain);
+pub fn plan(workload: &Workload, declaration: &Declaration, policy: &Policy) -> Plan {
+    let pod = &workload.pod;
+    let (drain, drain_from) = declaration.drain(policy);
+    let (deadline, deadline_from) = declaration.deadline(policy);
     let mut findings = unknown_containers(pod, declaration);
     let hooks = hooks::plan(pod, declaration, drain);
     findings.extend(hooks.findings);
@@ -59,11 +65,13 @@ pub fn plan(pod: &PodSpec, grace_period: GracePeriod, declaration: &Declaration,
 
     let mut budget = Budget {
         drain: hooks.longest,
-        deadline: declaration.deadline.unwrap_or(policy.deadline),
+        deadline,
         margin: declaration.margin.unwrap_or(policy.margin),
         grace_period: DEFAULT_GRACE_PERIOD,
+        drain_from: hooks.longest_from.map_or(drain_from, Source::Hook),
+        deadline_from,
     };
-    match grace_period {
+    match workload.grace_period {
         GracePeriod::Explicit(grace_period) => budget.grace_period = grace_period,
         GracePeriod::Unset if budget.needed() > DEFAULT_GRACE_PERIOD => {
             budget.grace_period = budget.needed();
@@ -79,6 +87,7 @@ pub fn plan(pod: &PodSpec, grace_period: GracePeriod, declaration: &Declaration,
     findings.extend(probe.finding);
     mutations.extend(probe.mutation);
 
+    findings.extend(rules::findings(&Subject { workload, declaration, budget: &budget, sleeps: &hooks.sleeps }));
     if findings.iter().any(Finding::is_error) {
         mutations.clear();
     }
@@ -86,9 +95,9 @@ pub fn plan(pod: &PodSpec, grace_period: GracePeriod, declaration: &Declaration,
 }
 
 fn does_not_fit(budget: &Budget) -> Finding {
-    let Budget { drain, deadline, margin, grace_period } = budget;
+    let Budget { drain, deadline, margin, grace_period, .. } = budget;
     let (needed, missing) = (budget.needed(), budget.missing());
-    Finding::error(
+    Finding::new(
         Code::BudgetDoesNotFit,
         GRACE_PERIOD_FIELD,
         format!(
@@ -112,7 +121,7 @@ fn unknown_containers(pod: &PodSpec, declaration: &Declaration) -> Vec<Finding> 
             } else {
                 "is not a container of this pod"
             };
-            Finding::error(
+            Finding::new(
                 Code::ContainerNotFound,
                 annotations::field(annotations::CONTAINERS),
                 format!("{} {reason}; there are {}", annotations::quoted(name), names(&pod.containers)),

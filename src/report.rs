@@ -1,4 +1,4 @@
-//! What the controller tells about a Deployment: events, and only when something changed.
+//! What the controller tells about a workload: events, and only when something changed.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::injection::Record;
 use crate::settlement::{Settlement, budget_annotation};
 
-/// An Event to publish on the Deployment.
+/// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Whether somebody should act.
@@ -26,7 +26,7 @@ pub enum EventKind {
     Warning,
 }
 
-/// What was last seen of a Deployment, as far as it matters for telling a change.
+/// What was last seen of a workload, as far as it matters for telling a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
@@ -44,12 +44,12 @@ struct Applied {
 const LONGEST_NOTE: usize = 1000;
 
 impl Seen {
-    /// Looks at a Deployment and its settlement.
+    /// Looks at a workload and its settlement.
     #[must_use]
-    pub fn new(deployment: &Value, settlement: &Settlement) -> Self {
-        let record = deployment.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
+    pub fn new(workload: &Value, settlement: &Settlement) -> Self {
+        let record = workload.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
         let changes = record.map(|record| record.in_words()).unwrap_or_default();
-        let budget = budget_annotation(deployment).map(|sum| Applied { sum: sum.to_owned(), changes });
+        let budget = budget_annotation(workload).map(|sum| Applied { sum: sum.to_owned(), changes });
         let errors = settlement.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
         Self { budget, errors }
     }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn misfit(message: &str) -> Seen {
-        Seen { budget: None, errors: vec![Finding::error(Code::BudgetDoesNotFit, "spec", message)] }
+        Seen { budget: None, errors: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {

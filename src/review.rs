@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding};
 use crate::patch;
 use crate::policy::Policy;
-use crate::settlement::{Before, Origin, Settlement, UnreadableDeployment, replaces_pods, settle};
+use crate::settlement::{Before, Origin, Settlement, UnreadableWorkload, replaces_pods, settle};
 use crate::verdict::judge;
 use envelope::{Request, Response};
 
@@ -45,10 +45,10 @@ pub enum ReviewError {
 /// webhook does, once every other webhook had its say.
 pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
-    let response = match settle(deployment, request.before(), policy, Origin::ApiServer) {
+    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
+    let response = match settle(workload, request.before(), policy, Origin::ApiServer) {
         Ok(settlement) => {
-            let response = Response::allowed().with_patch(&patch::between(deployment, &settlement.desired));
+            let response = Response::allowed().with_patch(&patch::between(workload, &settlement.desired));
             // The validating webhook will see the new record only.
             match settlement.findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
                 Some(finding) => response.with_warning(&finding.message),
@@ -63,13 +63,13 @@ pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
 /// Answers the validating webhook: denies what does not fit, warns of what is unwise.
 pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(deployment) = request.deployment() else { return request.answer(&Response::allowed()) };
+    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
     let before = request.before();
-    let Ok(mut settlement) = settle(deployment, before, policy, Origin::ApiServer) else {
+    let Ok(mut settlement) = settle(workload, before, policy, Origin::ApiServer) else {
         // The mutating webhook has said so.
         return request.answer(&Response::allowed());
     };
-    settlement.findings.extend(not_injected(deployment, &settlement));
+    settlement.findings.extend(not_injected(workload, &settlement));
     let before = match before {
         Before::Object(before) => settle(before, Before::Itself, policy, Origin::ApiServer).ok(),
         Before::Nothing | Before::Itself => None,
@@ -78,14 +78,14 @@ pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
 }
 
 /// The template is not what the plan wants, although the mutating webhook is asked first: it was not reached.
-fn not_injected(deployment: &Value, settlement: &Settlement) -> Option<Finding> {
-    replaces_pods(deployment, &settlement.desired).then(|| {
+fn not_injected(workload: &Value, settlement: &Settlement) -> Option<Finding> {
+    replaces_pods(workload, &settlement.desired).then(|| {
         let message = "is not as planned: the mutating webhook was not reached; the controller will see to it";
-        Finding::warning(Code::NotInjected, "spec.template", message)
+        Finding::new(Code::NotInjected, "spec.template", message)
     })
 }
 
-fn passed_over(unreadable: &UnreadableDeployment) -> String {
+fn passed_over(unreadable: &UnreadableWorkload) -> String {
     format!("passed over unchanged: {unreadable}")
 }
 

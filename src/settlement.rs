@@ -1,4 +1,4 @@
-//! One Deployment, settled: what it should look like, and what there is to say about it.
+//! One workload, settled: what it should look like, and what there is to say about it.
 //!
 //! Webhooks, controller and command line all call [`settle`], so they can never disagree.
 
@@ -18,10 +18,11 @@ use crate::annotations::{self, BUDGET, Declaration, Declared, INJECTED, MANAGED,
 use crate::budget::Budget;
 use crate::finding::{Code, Finding};
 use crate::injection::{self, Bare, Record, UnreadableRecord};
-use crate::plan::{self, Timeline};
+use crate::plan::{self, GracePeriod, Rollout, Timeline, Workload};
 use crate::policy::Policy;
+use crate::workload::Kind;
 
-/// What Winddown makes of a Deployment.
+/// What Winddown makes of a workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// What the team lets Winddown do.
@@ -38,8 +39,8 @@ pub struct Settlement {
 
 /// Why nothing can be said about an object.
 #[derive(Debug, thiserror::Error)]
-pub enum UnreadableDeployment {
-    /// A part that every Deployment has is missing or of another type.
+pub enum UnreadableWorkload {
+    /// A part that every workload has is missing or of another type.
     #[error("{field} is not {expected}")]
     Shape {
         /// The field's path.
@@ -50,9 +51,12 @@ pub enum UnreadableDeployment {
     /// The pod template is none that these API types can read.
     #[error("spec.template.spec cannot be read: {0}")]
     PodSpec(String),
+    /// Nor does it say how pods are replaced.
+    #[error("spec cannot be read: {0}")]
+    Rollout(String),
 }
 
-/// What stood in the place of a Deployment before.
+/// What stood in the place of a workload before.
 #[derive(Clone, Copy, Debug)]
 pub enum Before<'a> {
     /// Nothing: it is being made, and has no pods yet.
@@ -63,32 +67,34 @@ pub enum Before<'a> {
     Itself,
 }
 
-/// Settles a Deployment as received, given what stood there before.
+/// Settles a workload as received, given what stood there before.
 ///
 /// An unchanged template under an unchanged declaration is left as it stands, whatever a newer version of Winddown would
 /// inject today: an upgrade of Winddown restarts nobody's pods.
 pub fn settle(
-    deployment: &Value,
+    workload: &Value,
     before: Before<'_>,
     policy: &Policy,
     origin: Origin,
-) -> Result<Settlement, UnreadableDeployment> {
-    let written = strings(deployment, "/metadata/annotations", "metadata.annotations")?;
-    let on_template = strings(deployment, "/spec/template/metadata/annotations", "spec.template.metadata.annotations")?;
+) -> Result<Settlement, UnreadableWorkload> {
+    let kind = Kind::of(workload)
+        .ok_or_else(|| UnreadableWorkload::Shape { field: "kind".to_owned(), expected: "one that Winddown plans" })?;
+    let written = strings(workload, "/metadata/annotations", "metadata.annotations")?;
+    let on_template = strings(workload, "/spec/template/metadata/annotations", "spec.template.metadata.annotations")?;
     let reading = annotations::read(&written, &on_template);
-    let template = template(deployment)?;
+    let template = template(workload)?;
     let mut settlement = Settlement {
         mode: reading.mode,
         budget: None,
         timeline: None,
         findings: reading.findings,
-        desired: deployment.clone(),
+        desired: workload.clone(),
     };
-    let claims = Claims::of(deployment, origin);
+    let claims = Claims::of(workload, origin);
     let bare = match injection::undo(template, |place, standing| claims.cover(place, standing)) {
         Ok(bare) => bare,
         Err(unreadable) => {
-            settlement.findings.push(Finding::warning(
+            settlement.findings.push(Finding::new(
                 Code::RecordUnreadable,
                 format!("spec.template.metadata.annotations[{INJECTED}]"),
                 unreadable.to_string(),
@@ -105,12 +111,11 @@ pub fn settle(
         Declared::Budget(declaration) => declaration,
     };
 
-    let pod = pod_spec(&bare.template)?;
-    let grace_period = claims.grace_period(&bare.template);
-    let plan = plan::plan(&pod, grace_period, &declaration, policy);
+    let planned = bare_workload(kind, workload, &bare.template, claims.grace_period(&bare.template))?;
+    let plan = plan::plan(&planned, &declaration, policy);
     settlement.findings.extend(plan.findings.iter().cloned());
     settlement.timeline = Some(plan.timeline.clone());
-    settlement.budget = Some(plan.budget);
+    settlement.budget = Some(plan.budget.clone());
     if reading.mode == Mode::Audit {
         return Ok(undone(settlement, bare));
     }
@@ -120,7 +125,7 @@ pub fn settle(
     if let Some(standing) = standing_template(template, &bare, &declaration, before, policy) {
         set_template(&mut settlement.desired, standing);
         // It stands as another version may have planned it, and that one's sum stands with it.
-        if budget_annotation(deployment).is_none() {
+        if budget_annotation(workload).is_none() {
             set_budget(&mut settlement.desired, Some(&plan.budget));
         }
         return Ok(settlement);
@@ -168,17 +173,17 @@ fn standing_template(
     settled(&bare_before).then(|| template_before.clone())
 }
 
-fn bare_of(deployment: &Value) -> Option<(&Value, Bare)> {
-    let template = template(deployment).ok()?;
-    let claims = Claims::of(deployment, Origin::ApiServer);
+fn bare_of(workload: &Value) -> Option<(&Value, Bare)> {
+    let template = template(workload).ok()?;
+    let claims = Claims::of(workload, Origin::ApiServer);
     Some((template, injection::undo(template, |place, standing| claims.cover(place, standing)).ok()?))
 }
 
 /// Whether changing the one into the other replaces pods for more than label and record.
 #[must_use]
-pub fn replaces_pods(deployment: &Value, desired: &Value) -> bool {
-    let pods = |deployment: &Value| template(deployment).ok().map(without_record);
-    pods(deployment) != pods(desired)
+pub fn replaces_pods(workload: &Value, desired: &Value) -> bool {
+    let pods = |workload: &Value| template(workload).ok().map(without_record);
+    pods(workload) != pods(desired)
 }
 
 /// The template but for label and record: what pods run by.
@@ -196,44 +201,65 @@ fn without_record(template: &Value) -> Value {
     template
 }
 
-fn template(deployment: &Value) -> Result<&Value, UnreadableDeployment> {
-    deployment
+fn template(workload: &Value) -> Result<&Value, UnreadableWorkload> {
+    workload
         .pointer("/spec/template")
         .filter(|template| template.is_object())
-        .ok_or(UnreadableDeployment::Shape { field: "spec.template".to_owned(), expected: "an object" })
+        .ok_or(UnreadableWorkload::Shape { field: "spec.template".to_owned(), expected: "an object" })
 }
 
-fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableDeployment> {
+fn bare_workload(
+    kind: Kind,
+    workload: &Value,
+    template: &Value,
+    grace_period: GracePeriod,
+) -> Result<Workload, UnreadableWorkload> {
+    let spec = workload.get("spec").unwrap_or(&Value::Null);
+    let owned = |pointer: &str, field: &str| -> Result<BTreeMap<String, String>, UnreadableWorkload> {
+        let map = strings(template, pointer, field)?;
+        Ok(map.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    };
+    Ok(Workload {
+        kind,
+        rollout: Rollout::read(kind, spec).map_err(|error| UnreadableWorkload::Rollout(error.to_string()))?,
+        annotations: owned("/metadata/annotations", "spec.template.metadata.annotations")?,
+        labels: owned("/metadata/labels", "spec.template.metadata.labels")?,
+        pod: pod_spec(template)?,
+        grace_period,
+    })
+}
+
+fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableWorkload> {
     let spec = template
         .get("spec")
         .filter(|spec| spec.is_object())
-        .ok_or_else(|| UnreadableDeployment::Shape { field: "spec.template.spec".to_owned(), expected: "an object" })?;
-    let pod = PodSpec::deserialize(spec).map_err(|error| UnreadableDeployment::PodSpec(error.to_string()))?;
+        .ok_or_else(|| UnreadableWorkload::Shape { field: "spec.template.spec".to_owned(), expected: "an object" })?;
+    let pod = PodSpec::deserialize(spec).map_err(|error| UnreadableWorkload::PodSpec(error.to_string()))?;
     if pod.containers.len() > MOST_CONTAINERS {
-        return Err(UnreadableDeployment::PodSpec(format!("it has more than {MOST_CONTAINERS} containers")));
+        return Err(UnreadableWorkload::PodSpec(format!("it has more than {MOST_CONTAINERS} containers")));
     }
     // The API types read a missing name as an empty one; nothing could be said to such a container.
     if pod.containers.is_empty() || pod.containers.iter().any(|container| container.name.is_empty()) {
-        return Err(UnreadableDeployment::PodSpec("it needs containers, each with a name".to_owned()));
+        return Err(UnreadableWorkload::PodSpec("it needs containers, each with a name".to_owned()));
     }
     Ok(pod)
 }
 
 /// A map of strings, empty where it is absent or null.
 fn strings<'a>(
-    deployment: &'a Value,
+    workload: &'a Value,
     pointer: &str,
     field: &str,
-) -> Result<BTreeMap<&'a str, &'a str>, UnreadableDeployment> {
-    let fields = match deployment.pointer(pointer) {
+) -> Result<BTreeMap<&'a str, &'a str>, UnreadableWorkload> {
+    let fields = match workload.pointer(pointer) {
         None | Some(Value::Null) => return Ok(BTreeMap::new()),
         Some(Value::Object(fields)) => fields,
-        Some(_) => return Err(UnreadableDeployment::Shape { field: field.to_owned(), expected: "an object" }),
+        Some(_) => return Err(UnreadableWorkload::Shape { field: field.to_owned(), expected: "an object" }),
     };
     fields
         .iter()
         .map(|(key, value)| {
-            let value = value.as_str().ok_or_else(|| UnreadableDeployment::Shape {
+            let value = value.as_str().ok_or_else(|| UnreadableWorkload::Shape {
                 field: format!("{field}[{}]", key.chars().take(80).collect::<String>()),
                 expected: "a string (quote it)",
             })?;
@@ -242,14 +268,14 @@ fn strings<'a>(
         .collect()
 }
 
-fn set_template(deployment: &mut Value, template: Value) {
-    if let Some(place) = deployment.pointer_mut("/spec/template") {
+fn set_template(workload: &mut Value, template: Value) {
+    if let Some(place) = workload.pointer_mut("/spec/template") {
         *place = template;
     }
 }
 
-fn set_budget(deployment: &mut Value, budget: Option<&Budget>) {
-    let Some(metadata) = deployment.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+fn set_budget(workload: &mut Value, budget: Option<&Budget>) {
+    let Some(metadata) = workload.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     match budget {
         Some(budget) => {
             let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
@@ -268,10 +294,10 @@ fn set_budget(deployment: &mut Value, budget: Option<&Budget>) {
     }
 }
 
-/// The budget annotation of a Deployment, where Winddown wrote one.
+/// The budget annotation of a workload, where Winddown wrote one.
 #[must_use]
-pub fn budget_annotation(deployment: &Value) -> Option<&str> {
-    deployment.pointer("/metadata/annotations").and_then(Value::as_object).and_then(annotation_text)
+pub fn budget_annotation(workload: &Value) -> Option<&str> {
+    workload.pointer("/metadata/annotations").and_then(Value::as_object).and_then(annotation_text)
 }
 
 fn annotation_text(annotations: &Map<String, Value>) -> Option<&str> {

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn an_error_is_denied_where_it_is_new_and_warned_of_where_it_stood_before() {
-        let misfit = |sum: &str| Finding::error(Code::BudgetDoesNotFit, "spec", sum);
+        let misfit = |sum: &str| Finding::new(Code::BudgetDoesNotFit, "spec", sum);
         let (small, large) = ([misfit("35s of 30s")], [misfit("50s of 30s")]);
         for (mode, before, denied) in [
             (Mode::Enforce, None, true),
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_stands_beside_an_old_error_may_change() {
-        let error = |message: &str| [Finding::error(Code::ContainerNotFound, "annotation", message)];
+        let error = |message: &str| [Finding::new(Code::ContainerNotFound, "annotation", message)];
         let before = settlement(Mode::Enforce, &error("\"x\" is not a container of this pod; there are app"));
         for (message, denied) in [
             ("\"x\" is not a container of this pod; there are app, proxy", false),
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn warnings_are_shown_and_infos_are_noted() {
-        let warning = Finding::warning(Code::PreStopShort, "spec", "short");
-        let info = Finding::info(Code::DrainOptedOut, "spec", "none");
+        let warning = Finding::new(Code::PreStopShort, "spec", "short");
+        let info = Finding::new(Code::DrainOptedOut, "spec", "none");
         let verdict = judge(&settlement(Mode::Enforce, &[warning.clone(), info.clone()]), None);
         assert_eq!((verdict.denials, verdict.warnings, verdict.notes), (vec![], vec![warning], vec![info]));
     }

@@ -1,4 +1,4 @@
-use super::{Declaration, Declared, Mode, Reading, edits};
+use super::{Declaration, Declared, Mode, Reading};
 use crate::finding::{Code, Severity};
 use crate::seconds::Seconds;
 
@@ -44,6 +44,8 @@ fn everything_declared_is_read() {
     let reading = read(&[
         ("winddown.dev/drain", "1m"),
         ("winddown.dev/deadline", "25s"),
+        ("winddown.dev/traffic", "service"),
+        ("winddown.dev/runtime", "spring-boot"),
         ("winddown.dev/margin", "3s"),
         ("winddown.dev/readiness", "http:web/ready"),
         ("winddown.dev/containers", "app, proxy"),
@@ -55,13 +57,15 @@ fn everything_declared_is_read() {
     let declaration = Declaration {
         drain: Some(Seconds::new(60)),
         deadline: Some(Seconds::new(25)),
+        traffic: Some("service".parse().unwrap()),
+        runtime: Some("spring-boot".parse().unwrap()),
         margin: Some(Seconds::new(3)),
         readiness: Some("http:web/ready".parse().unwrap()),
         containers: Some(vec!["app".to_owned(), "proxy".to_owned()]),
     };
     assert_eq!(
         declaration.to_string(),
-        "drain=60s deadline=25s margin=3s readiness=http:web/ready containers=app,proxy"
+        "drain=60s deadline=25s traffic=service runtime=spring-boot margin=3s readiness=http:web/ready containers=app,proxy"
     );
     assert_eq!(reading.declared, Declared::Budget(declaration));
 }
@@ -100,7 +104,7 @@ fn a_typo_in_a_key_is_an_error_with_a_suggestion() {
         ("winddown.dev/Drain", "did you mean winddown.dev/drain?"),
         ("winddown.dev/dealine", "did you mean winddown.dev/deadline?"),
         ("winddown.dev/container", "did you mean winddown.dev/containers?"),
-        ("winddown.dev/grace-period", "knows drain, deadline, margin, readiness, containers, mode"),
+        ("winddown.dev/grace-period", "knows drain, deadline, traffic, runtime, margin, readiness, containers, mode"),
         ("winddown.dev/", "knows drain"),
         ("winddown.dev/injected", "on the pod template"),
     ] {
@@ -121,9 +125,4 @@ fn a_declaration_on_the_pod_template_is_pointed_out() {
     let template = [("winddown.dev/drain", "5s"), ("winddown.dev/injected", "{}")].into_iter().collect();
     let reading = super::read(&[].into_iter().collect(), &template);
     assert_eq!(codes(&reading), [(Code::MisplacedAnnotation, Severity::Warning)]);
-}
-
-#[test]
-fn swapping_two_letters_is_one_edit() {
-    assert_eq!((edits("drian", "drain"), edits("", "abc"), edits("mode", "mode")), (1, 3, 0));
 }

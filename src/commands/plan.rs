@@ -12,7 +12,8 @@ use clap::{Args, ValueEnum};
 use crate::finding::Finding;
 use crate::manifest::{self, ManifestError};
 use crate::policy::Policy;
-use crate::settlement::{Before, Origin, UnreadableDeployment, settle};
+use crate::settlement::{Before, Origin, UnreadableWorkload, settle};
+use crate::workload::Kind;
 use output::{Planned, title};
 
 /// Flags of `winddown plan`.
@@ -47,8 +48,8 @@ enum Unusable {
     Read { file: String, source: io::Error },
     #[error("{file}: {error}")]
     Manifest { file: String, error: ManifestError },
-    #[error("{file}: line {line}: Deployment {name} in document {document}: {error}")]
-    Deployment { file: String, name: String, line: usize, document: usize, error: UnreadableDeployment },
+    #[error("{file}: line {line}: {kind} {name} in document {document}: {error}")]
+    Workload { file: String, kind: Kind, name: String, line: usize, document: usize, error: UnreadableWorkload },
 }
 
 /// How the command ended; the number is the exit code.
@@ -94,7 +95,7 @@ pub fn run(
         }
     }
     if planned.is_empty() {
-        writeln!(err, "winddown: no apps/v1 Deployment there, nothing to plan")?;
+        writeln!(err, "winddown: no Deployment, StatefulSet or DaemonSet of apps/v1 there, nothing to plan")?;
     }
     let errors = planned.iter().any(|planned| planned.settlement.findings.iter().any(Finding::is_error));
     let exit = if errors { Exit::Errors } else { Exit::Fine };
@@ -134,24 +135,25 @@ fn plan_file(file: &PathBuf, input: &mut impl Read) -> Result<Vec<Planned>, Unus
         file: name.clone(),
         source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
     })?;
-    let manifests = manifest::deployments(&text).map_err(|error| Unusable::Manifest { file: name.clone(), error })?;
+    let manifests = manifest::workloads(&text).map_err(|error| Unusable::Manifest { file: name.clone(), error })?;
     let policy = Policy::default();
     manifests
         .into_iter()
         .map(|manifest| {
-            let deployment = manifest.deployment;
+            let object = manifest.object;
             // What has a UID was read from a cluster, with the API server's defaults in it.
-            let from_cluster = deployment.pointer("/metadata/uid").is_some();
+            let from_cluster = object.pointer("/metadata/uid").is_some();
             let (before, origin) =
                 if from_cluster { (Before::Itself, Origin::ApiServer) } else { (Before::Nothing, Origin::File) };
-            let settlement = settle(&deployment, before, &policy, origin).map_err(|error| Unusable::Deployment {
+            let settlement = settle(&object, before, &policy, origin).map_err(|error| Unusable::Workload {
                 file: name.clone(),
-                name: title(&deployment),
+                kind: manifest.kind,
+                name: title(&object),
                 line: manifest.line,
                 document: manifest.document,
                 error,
             })?;
-            Ok(Planned { file: name.clone(), deployment, settlement })
+            Ok(Planned { file: name.clone(), kind: manifest.kind, object, settlement })
         })
         .collect()
 }

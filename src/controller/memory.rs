@@ -68,6 +68,7 @@ mod tests {
 
     fn annotated() -> Seen {
         let deployment = json!({
+            "kind": "Deployment",
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });

@@ -17,7 +17,7 @@ use crate::finding::Finding;
 use crate::kubernetes::{self, within};
 use crate::patch;
 use crate::report::{self, EventKind, Seen};
-use crate::settlement::{Before, Origin, Settlement, UnreadableDeployment, settle};
+use crate::settlement::{Before, Origin, Settlement, UnreadableWorkload, settle};
 
 /// While somebody else's rollout is under way.
 const WAIT_FOR_TURN: Duration = Duration::from_secs(3);
@@ -122,6 +122,6 @@ async fn tell(context: &Context, watched: &Watched, event: report::Event) -> Res
     within("publish an Event", context.recorder().publish(&event, &reference)).await
 }
 
-fn skip(namespace: &str, name: &str, unreadable: &UnreadableDeployment) {
+fn skip(namespace: &str, name: &str, unreadable: &UnreadableWorkload) {
     tracing::warn!(deployment = format!("{namespace}/{name}"), "passed over unchanged: {unreadable}");
 }

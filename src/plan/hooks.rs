@@ -16,8 +16,19 @@ pub(super) struct Hooks {
     pub(super) findings: Vec<Finding>,
     /// The drain of the pod: the longest of its containers'.
     pub(super) longest: Seconds,
+    /// The container whose own hook that is, where it is longer than what is declared.
+    pub(super) longest_from: Option<String>,
     /// Each main container and how long it sleeps, in the template's order.
-    pub(super) sleeps: Vec<(String, Seconds)>,
+    pub(super) sleeps: Vec<Sleep>,
+}
+
+/// How long a main container keeps running before SIGTERM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sleep {
+    /// Its name.
+    pub(super) container: String,
+    /// How long its preStop takes, as far as anybody can tell.
+    pub(super) seconds: Seconds,
 }
 
 /// What a container has for a preStop.
@@ -29,7 +40,13 @@ enum PreStop {
 }
 
 pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> Hooks {
-    let mut hooks = Hooks { mutations: Vec::new(), findings: Vec::new(), longest: Seconds::ZERO, sleeps: Vec::new() };
+    let mut hooks = Hooks {
+        mutations: Vec::new(),
+        findings: Vec::new(),
+        longest: Seconds::ZERO,
+        longest_from: None,
+        sleeps: Vec::new(),
+    };
     for container in &pod.containers {
         let field = || container_field(&container.name, "lifecycle.preStop");
         let sleep = match observe(container) {
@@ -41,25 +58,28 @@ pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> 
             PreStop::Sleep(Seconds::ZERO) => {
                 if drain > Seconds::ZERO {
                     let message = format!("opts out of the {drain} drain with a sleep of 0");
-                    hooks.findings.push(Finding::info(Code::DrainOptedOut, field(), message));
+                    hooks.findings.push(Finding::new(Code::DrainOptedOut, field(), message));
                 }
                 Seconds::ZERO
             }
             PreStop::Sleep(own) => {
                 if own < drain {
                     let message = format!("its own preStop sleep of {own} is kept; the declared drain is {drain}");
-                    hooks.findings.push(Finding::warning(Code::PreStopShort, field(), message));
+                    hooks.findings.push(Finding::new(Code::PreStopShort, field(), message));
                 }
                 own
             }
             PreStop::Unknown(kind) => {
                 let message = format!("its own {kind} hook is kept; nobody knows how long it runs, {drain} is assumed");
-                hooks.findings.push(Finding::warning(Code::PreStopUnknown, field(), message));
+                hooks.findings.push(Finding::new(Code::PreStopUnknown, field(), message));
                 drain
             }
         };
-        hooks.longest = hooks.longest.max(sleep);
-        hooks.sleeps.push((container.name.clone(), sleep));
+        if sleep > hooks.longest {
+            hooks.longest = sleep;
+            hooks.longest_from = (sleep > drain).then(|| container.name.clone());
+        }
+        hooks.sleeps.push(Sleep { container: container.name.clone(), seconds: sleep });
     }
     hooks
 }

@@ -28,7 +28,7 @@ pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, policy: &Policy) ->
     };
     if container.readiness_probe.is_some() {
         let field = container_field(&container.name, "readinessProbe");
-        let finding = Finding::info(Code::ReadinessKept, field, "its own readiness probe is kept");
+        let finding = Finding::new(Code::ReadinessKept, field, "its own readiness probe is kept");
         return Planned { mutation: None, finding: Some(finding) };
     }
     match probe(container, readiness, policy) {
@@ -51,7 +51,7 @@ fn target<'a>(pod: &'a PodSpec, declaration: &Declaration, port: &Port) -> Resul
     match (port, pod.containers.as_slice()) {
         (_, []) => Ok(None),
         (Port::Number(_), [only]) => Ok(Some(only)),
-        (Port::Number(number), several) => Err(Finding::error(
+        (Port::Number(number), several) => Err(Finding::new(
             Code::ReadinessContainerUnclear,
             annotations::field(annotations::READINESS),
             format!(
@@ -79,7 +79,7 @@ fn port_not_found(port: &Port, containers: &[&Container]) -> Finding {
         [] => "no port there has a name".to_owned(),
         named => format!("there are {}", named.join(", ")),
     };
-    Finding::error(
+    Finding::new(
         Code::PortNotFound,
         annotations::field(annotations::READINESS),
         format!("no container port is named {:?}; {there}", port.to_string()),

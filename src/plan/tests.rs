@@ -1,14 +1,23 @@
-use k8s_openapi::api::core::v1::PodSpec;
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{GracePeriod, Mutation, Plan, plan};
+use super::{GracePeriod, Mutation, Plan, Rollout, Workload, plan};
 use crate::annotations::{Declaration, Declared, read};
 use crate::finding::{Code, Severity};
 use crate::policy::Policy;
 use crate::seconds::Seconds;
+use crate::workload::Kind;
 
-fn pod(containers: &Value) -> PodSpec {
-    serde_json::from_value(json!({ "containers": containers })).unwrap()
+fn workload(pod: &Value, grace_period: GracePeriod) -> Workload {
+    Workload {
+        kind: Kind::Deployment,
+        rollout: Rollout::read(Kind::Deployment, &json!({})).unwrap(),
+        annotations: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        pod: serde_json::from_value(pod.clone()).unwrap(),
+        grace_period,
+    }
 }
 
 fn declaration(annotations: &[(&str, &str)]) -> Declaration {
@@ -22,7 +31,7 @@ fn declaration(annotations: &[(&str, &str)]) -> Declaration {
 
 fn planned(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
     let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
-    plan(&pod(containers), grace_period, &declaration(annotations), &Policy::default())
+    plan(&workload(&json!({"containers": containers}), grace_period), &declaration(annotations), &Policy::default())
 }
 
 fn findings(plan: &Plan) -> Vec<(Severity, Code)> {
@@ -127,11 +136,9 @@ fn only_the_containers_named_take_the_sleep() {
 
 #[test]
 fn native_sidecars_and_init_containers_are_never_touched() {
-    let mut pod = pod(&json!([{"name": "app"}]));
-    pod.init_containers =
-        serde_json::from_value(json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}])).unwrap();
-    let planned =
-        |annotations: &[(&str, &str)]| plan(&pod, GracePeriod::Unset, &declaration(annotations), &Policy::default());
+    let init = json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]);
+    let workload = workload(&json!({"containers": [{"name": "app"}], "initContainers": init}), GracePeriod::Unset);
+    let planned = |annotations: &[(&str, &str)]| plan(&workload, &declaration(annotations), &Policy::default());
     assert_eq!(mutations(&planned(&[FIVE])), ["app sleeps 5", "grace 35"]);
     let plan = planned(&[FIVE, ("containers", "mesh")]);
     assert_eq!(findings(&plan), [(Severity::Error, Code::ContainerNotFound)]);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::hooks::Sleep;
 use crate::budget::Budget;
 use crate::seconds::Seconds;
 
@@ -29,7 +30,7 @@ pub struct Phase {
 
 impl Timeline {
     /// The timeline of a budget, for containers that each sleep so long before SIGTERM.
-    pub(super) fn new(budget: &Budget, sleeps: &[(String, Seconds)]) -> Self {
+    pub(super) fn new(budget: &Budget, sleeps: &[Sleep]) -> Self {
         let sigterm = budget.drain;
         let exit = sigterm.plus(budget.deadline);
         let kill_at = budget.grace_period;
@@ -37,8 +38,8 @@ impl Timeline {
         if budget.drain > Seconds::ZERO {
             let sleeping: Vec<_> = sleeps
                 .iter()
-                .filter(|(_, sleep)| *sleep > Seconds::ZERO)
-                .map(|(name, sleep)| format!("{name} {sleep}"))
+                .filter(|sleep| sleep.seconds > Seconds::ZERO)
+                .map(|Sleep { container, seconds }| format!("{container} {seconds}"))
                 .collect();
             let what = format!("preStop ({}); endpoints and balancers forget the pod", sleeping.join(", "));
             phases.push(Phase { start: Seconds::ZERO, end: sigterm, name: "drain", what });

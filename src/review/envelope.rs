@@ -11,6 +11,7 @@ use super::{Answer, ReviewError};
 use crate::finding::Finding;
 use crate::settlement::Before;
 use crate::verdict::Verdict;
+use crate::workload::Kind;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
@@ -69,12 +70,16 @@ impl Request {
         Ok(request)
     }
 
-    /// The object, if it is a Deployment that lives on: one that is being deleted has no rollout before it.
-    pub(super) fn deployment(&self) -> Option<&Value> {
-        let GroupVersionKind { group, version, kind } = &self.kind;
-        let ours = (group.as_str(), version.as_str(), kind.as_str()) == ("apps", "v1", "Deployment");
+    /// The object, if it is a workload that lives on: one that is being deleted has no rollout before it.
+    pub(super) fn workload(&self) -> Option<&Value> {
         let deleted = self.object.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string);
-        (ours && self.sub_resource.is_empty() && self.object.is_object() && !deleted).then_some(&self.object)
+        (self.workload_kind().is_some() && self.object.is_object() && !deleted).then_some(&self.object)
+    }
+
+    fn workload_kind(&self) -> Option<Kind> {
+        let GroupVersionKind { group, version, kind } = &self.kind;
+        let ours = group == Kind::GROUP && version == Kind::VERSION && self.sub_resource.is_empty();
+        Kind::named(kind).filter(|_| ours)
     }
 
     /// The object that is being replaced; nothing on CREATE.
@@ -152,7 +157,7 @@ impl Response {
     pub(super) fn judged(verdict: &Verdict, request: &Request) -> Self {
         let mut response = Self { allowed: verdict.denials.is_empty(), ..Self::default() };
         if !response.allowed {
-            response.status = Some(denial(&verdict.denials, &request.name));
+            response.status = Some(denial(&verdict.denials, &request.kind.kind, &request.name));
         }
         for finding in verdict.warnings.iter().take(MOST_WARNINGS) {
             response = response.with_warning(&warning(finding));
@@ -184,7 +189,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// A `Status` as the API server itself writes one for an invalid object: code 422, reason Invalid, a cause for each field.
-fn denial(denials: &[Finding], name: &str) -> Value {
+fn denial(denials: &[Finding], kind: &str, name: &str) -> Value {
     let named = &denials[..denials.len().min(MOST_CAUSES)];
     let mut sentences: Vec<_> = named.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
     if denials.len() > named.len() {
@@ -199,6 +204,6 @@ fn denial(denials: &[Finding], name: &str) -> Value {
         "code": 422,
         "reason": "Invalid",
         "message": sentences.join("; "),
-        "details": {"group": "apps", "kind": "Deployment", "name": name, "causes": causes},
+        "details": {"group": Kind::GROUP, "kind": kind, "name": name, "causes": causes},
     })
 }

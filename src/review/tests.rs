@@ -126,11 +126,11 @@ fn warnings_are_few_and_short() {
 }
 
 #[test]
-fn what_is_no_living_deployment_passes_untouched() {
+fn what_is_no_living_workload_passes_untouched() {
     let mut deleted = declared(10);
     deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let mut of_another_kind = review(&declared(10), &Value::Null);
-    of_another_kind["request"]["kind"]["kind"] = json!("StatefulSet");
+    of_another_kind["request"]["kind"]["kind"] = json!("ReplicaSet");
     let mut scale = review(&declared(10), &Value::Null);
     scale["request"]["subResource"] = json!("scale");
     for review in [review(&deleted, &Value::Null), review(&Value::Null, &declared(10)), of_another_kind, scale] {

@@ -12,7 +12,7 @@ use crate::seconds::Seconds;
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Where a Deployment comes from.
+/// Where a workload comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// From an API server, with defaults filled in.
@@ -21,7 +21,7 @@ pub enum Origin {
     File,
 }
 
-/// What a Deployment's metadata says of who wrote the fields of its template.
+/// What a workload's metadata says of who wrote the fields of its template.
 pub(super) struct Claims<'a> {
     origin: Origin,
     /// The fields of each server-side apply, below the pod template's `spec`.
@@ -31,8 +31,8 @@ pub(super) struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    pub(super) fn of(deployment: &'a Value, origin: Origin) -> Self {
-        let metadata = deployment.get("metadata").unwrap_or(&Value::Null);
+    pub(super) fn of(workload: &'a Value, origin: Origin) -> Self {
+        let metadata = workload.get("metadata").unwrap_or(&Value::Null);
         let managers = metadata.get("managedFields").and_then(Value::as_array);
         let applied = managers
             .into_iter()

@@ -10,11 +10,13 @@ use crate::finding::Finding;
 use crate::injection::Record;
 use crate::patch;
 use crate::settlement::Settlement;
+use crate::workload::Kind;
 
-/// A Deployment of a file, and what Winddown makes of it.
+/// A workload of a file, and what Winddown makes of it.
 pub(super) struct Planned {
     pub(super) file: String,
-    pub(super) deployment: Value,
+    pub(super) kind: Kind,
+    pub(super) object: Value,
     pub(super) settlement: Settlement,
 }
 
@@ -22,26 +24,27 @@ const NOTHING: &str = "nothing declared: no winddown.dev/drain or winddown.dev/d
 
 #[derive(Serialize)]
 struct Row<'a> {
+    kind: &'static str,
     namespace: &'a str,
     name: &'a str,
-    budget: Option<Budget>,
+    budget: Option<&'a Budget>,
     findings: &'a [Finding],
     patch: json_patch::Patch,
 }
 
 impl Planned {
     fn metadata(&self, field: &str) -> &str {
-        self.deployment.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or("")
+        self.object.get("metadata").and_then(|metadata| metadata.get(field)).and_then(Value::as_str).unwrap_or("")
     }
 
     fn title(&self) -> String {
-        title(&self.deployment)
+        title(&self.object)
     }
 }
 
 /// `namespace/name`, or the name alone where the file leaves the namespace to kubectl.
-pub(super) fn title(deployment: &Value) -> String {
-    let metadata = |field: &str| deployment.get("metadata")?.get(field)?.as_str();
+pub(super) fn title(object: &Value) -> String {
+    let metadata = |field: &str| object.get("metadata")?.get(field)?.as_str();
     let name = metadata("name").unwrap_or("without a name");
     metadata("namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
@@ -52,7 +55,7 @@ pub(super) fn text(planned: &[Planned], out: &mut impl Write) -> io::Result<()> 
             writeln!(out)?;
         }
         let Settlement { budget, timeline, findings, desired, .. } = &planned.settlement;
-        writeln!(out, "Deployment {} ({})", planned.title(), planned.file)?;
+        writeln!(out, "{} {} ({})", planned.kind, planned.title(), planned.file)?;
         match budget {
             Some(budget) => writeln!(out, "  {budget}")?,
             None if findings.is_empty() => {
@@ -70,7 +73,7 @@ pub(super) fn text(planned: &[Planned], out: &mut impl Write) -> io::Result<()> 
             writeln!(out)?;
             findings.iter().try_for_each(|finding| writeln!(out, "  {finding}"))?;
         }
-        if let Some(changes) = changes(&planned.deployment, desired) {
+        if let Some(changes) = changes(&planned.object, desired) {
             writeln!(out, "\n  changes: {changes}")?;
         }
     }
@@ -78,8 +81,8 @@ pub(super) fn text(planned: &[Planned], out: &mut impl Write) -> io::Result<()> 
 }
 
 /// What would be changed, in words.
-fn changes(deployment: &Value, desired: &Value) -> Option<String> {
-    if deployment == desired {
+fn changes(object: &Value, desired: &Value) -> Option<String> {
+    if object == desired {
         return None;
     }
     let record = desired.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
@@ -103,11 +106,12 @@ pub(super) fn json(planned: &[Planned], out: &mut impl Write) -> io::Result<()> 
     let rows: Vec<_> = planned
         .iter()
         .map(|planned| Row {
+            kind: planned.kind.as_str(),
             namespace: planned.metadata("namespace"),
             name: planned.metadata("name"),
-            budget: planned.settlement.budget,
+            budget: planned.settlement.budget.as_ref(),
             findings: &planned.settlement.findings,
-            patch: patch::between(&planned.deployment, &planned.settlement.desired),
+            patch: patch::between(&planned.object, &planned.settlement.desired),
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &rows)?;

@@ -57,7 +57,10 @@ fn json_has_the_agreed_form() {
     let (exit, out, _) = plan(&format!("{FITS}---\n{undeclared}"), &["-o", "json"]);
     assert_eq!(exit, Exit::Fine);
     let rows: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(rows[0]["budget"], serde_json::json!({"drain": 5, "deadline": 25, "margin": 5, "gracePeriod": 35}));
+    assert_eq!(
+        rows[0]["budget"],
+        serde_json::json!({"drain": 5, "deadline": 25, "margin": 5, "gracePeriod": 35, "drainFrom": "declared", "deadlineFrom": "declared"})
+    );
     assert_eq!((&rows[0]["namespace"], &rows[0]["name"]), (&"web".into(), &"shop".into()));
     assert!(rows[0]["patch"].as_array().is_some_and(|patch| !patch.is_empty()));
     assert_eq!((&rows[1]["budget"], &rows[1]["patch"]), (&Value::Null, &serde_json::json!([])));
@@ -86,7 +89,7 @@ fn numbers_are_read_as_kubectl_reads_them() {
 fn other_kinds_are_passed_over_and_said_so() {
     let (exit, out, err) = plan("apiVersion: v1\nkind: Service\n", &["-o", "json"]);
     assert_eq!((exit, out.as_str()), (Exit::Fine, "[]\n"));
-    assert!(err.contains("no apps/v1 Deployment"), "{err}");
+    assert!(err.contains("no Deployment, StatefulSet or DaemonSet"), "{err}");
 }
 
 #[test]

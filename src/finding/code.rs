@@ -1,0 +1,104 @@
+//! The kinds of findings: one line for each, and one page in `finding/pages`.
+
+use serde::{Serialize, Serializer};
+
+use super::Severity;
+
+/// The one table of codes. The doc comment is the title of the finding's page; the page itself is `pages/CODE.md`.
+macro_rules! codes {
+    ($(#[doc = $title:literal] $code:ident: $severity:ident,)+) => {
+        /// The kinds of findings. The names are stable: event reasons, `-o json` and people's scripts use them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $code,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of `docs/findings.md`.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The stable name, as in events and JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)+ }
+            }
+
+            /// How grave every finding of this kind is.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$code => Severity::$severity,)+ }
+            }
+
+            /// What it is, in one sentence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)+ }.trim()
+            }
+
+            /// Why it matters, what to do about it, and where the facts come from: Markdown with the sections `Why`,
+            /// `What to do` and `Source`.
+            #[must_use]
+            pub const fn page(self) -> &'static str {
+                match self { $(Self::$code => include_str!(concat!("pages/", stringify!($code), ".md")),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // The declaration.
+    /// An annotation's value cannot be read.
+    InvalidAnnotation: Error,
+    /// A `winddown.dev/` key that nobody knows.
+    UnknownAnnotation: Error,
+    /// Annotations that do nothing, because nothing opts in.
+    NotOptedIn: Warning,
+    /// A declaration on the pod template, where nobody looks for it.
+    MisplacedAnnotation: Warning,
+    /// A container that is named but not there.
+    ContainerNotFound: Error,
+    // The sum.
+    /// drain + deadline + margin is more than the grace period.
+    BudgetDoesNotFit: Error,
+    // Hooks.
+    /// A container keeps a preStop hook whose length nobody can read.
+    PreStopUnknown: Warning,
+    /// A container's own preStop sleep is shorter than the declared drain.
+    PreStopShort: Warning,
+    /// A container opted out of the drain with `preStop.sleep.seconds: 0`.
+    DrainOptedOut: Info,
+    // Probes.
+    /// A port that is named but not there.
+    PortNotFound: Error,
+    /// Several containers, and nothing says which one the probe is for.
+    ReadinessContainerUnclear: Error,
+    /// A container keeps its own readiness probe.
+    ReadinessKept: Info,
+    /// A long preStop hook also delays the restart of a wedged container.
+    RestartDelayed: Warning,
+    // Winddown's own work.
+    /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
+    RecordUnreadable: Warning,
+    /// The template is not as the plan wants it; the mutating webhook was not asked.
+    NotInjected: Warning,
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_has_a_page_that_says_why_what_to_do_and_where_from() {
+        for code in Code::ALL {
+            let sections: Vec<_> = code.page().lines().filter(|line| line.starts_with('#')).collect();
+            assert_eq!(sections, ["## Why", "## What to do", "## Source"], "{}", code.as_str());
+            assert!(code.title().ends_with('.'), "{}", code.as_str());
+        }
+    }
+}

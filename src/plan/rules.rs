@@ -1,0 +1,84 @@
+//! What else can go wrong in a pod's shutdown.
+//!
+//! Each rule is a file of its own: a function from the whole picture to findings, with the table that shows when it speaks
+//! and when it is silent. A rule never changes anything and never denies: the sum alone does.
+
+mod delayed_restart;
+
+use crate::annotations::Declaration;
+use crate::budget::Budget;
+use crate::finding::Finding;
+use crate::plan::Workload;
+use crate::plan::hooks::Sleep;
+
+/// Everything a rule may look at.
+pub(super) struct Subject<'a> {
+    /// The bare workload.
+    pub(super) workload: &'a Workload,
+    /// What its team declared.
+    pub(super) declaration: &'a Declaration,
+    /// What that comes to, injections included.
+    pub(super) budget: &'a Budget,
+    /// Each main container and how long it sleeps before SIGTERM, injections included, in the template's order.
+    pub(super) sleeps: &'a [Sleep],
+}
+
+type Rule = fn(&Subject<'_>) -> Vec<Finding>;
+
+const RULES: [Rule; 1] = [delayed_restart::rule];
+
+/// What all rules have to say, rule by rule.
+pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
+    RULES.iter().flat_map(|rule| rule(subject)).collect()
+}
+
+/// For the tables of the rules: what a rule says of a manifest.
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::{Code, Finding};
+    use crate::policy::Policy;
+    use crate::settlement::{Before, Origin, settle};
+
+    /// A Deployment with a drain of 10s and a deadline of 20s; `change` makes of it what a case is about.
+    pub(crate) fn deployment(change: impl FnOnce(&mut Value)) -> Value {
+        let mut deployment = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "shop", "annotations": {"winddown.dev/drain": "10s", "winddown.dev/deadline": "20s"}},
+            "spec": {"replicas": 3, "template": {"metadata": {}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}},
+        });
+        change(&mut deployment);
+        deployment
+    }
+
+    /// The same, where the case is about the pod's spec.
+    pub(crate) fn pod(change: impl FnOnce(&mut Value)) -> Value {
+        deployment(|deployment| change(&mut deployment["spec"]["template"]["spec"]))
+    }
+
+    /// The same, where the case is about the container `app`.
+    pub(crate) fn container(change: impl FnOnce(&mut Value)) -> Value {
+        pod(|pod| change(&mut pod["containers"][0]))
+    }
+
+    /// The findings of that kind that a manifest gets, all rules and the whole plan asked.
+    pub(crate) fn found(manifest: &Value, code: Code) -> Vec<Finding> {
+        let settlement = settle(manifest, Before::Nothing, &Policy::default(), Origin::File).unwrap();
+        settlement.findings.into_iter().filter(|finding| finding.code == code).collect()
+    }
+
+    /// Asserts that the manifest gets no finding of that kind.
+    pub(crate) fn silent(manifest: &Value, code: Code) {
+        assert_eq!(found(manifest, code), vec![], "{manifest}");
+    }
+
+    /// Asserts that the manifest gets exactly one finding of that kind, and gives its field and message.
+    pub(crate) fn fires(manifest: &Value, code: Code) -> (String, String) {
+        match found(manifest, code).as_slice() {
+            [finding] => (finding.field.clone(), finding.message.clone()),
+            findings => panic!("{} findings {}: {findings:?}", findings.len(), code.as_str()),
+        }
+    }
+}
