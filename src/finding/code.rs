@@ -37,8 +37,7 @@ macro_rules! codes {
 
             /// Why it matters, what to do about it, and where the facts come from: Markdown with the sections `Why`,
             /// `What to do` and `Source`.
-            #[must_use]
-            pub const fn page(self) -> &'static str {
+            pub(super) const fn sections(self) -> &'static str {
                 match self { $(Self::$code => include_str!(concat!("pages/", stringify!($code), ".md")),)+ }
             }
         }
@@ -96,7 +95,7 @@ mod tests {
     #[test]
     fn every_code_has_a_page_that_says_why_what_to_do_and_where_from() {
         for code in Code::ALL {
-            let sections: Vec<_> = code.page().lines().filter(|line| line.starts_with('#')).collect();
+            let sections: Vec<_> = code.sections().lines().filter(|line| line.starts_with('#')).collect();
             assert_eq!(sections, ["## Why", "## What to do", "## Source"], "{}", code.as_str());
             assert!(code.title().ends_with('.'), "{}", code.as_str());
         }
