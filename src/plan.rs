@@ -3,6 +3,7 @@
 //! [`plan`] sees a *bare* workload, one without anything that Winddown injected before, and decides all there is to
 //! decide; nothing after it has a choice left.
 
+mod command;
 mod hooks;
 mod mutation;
 mod readiness;
