@@ -6,14 +6,16 @@ use clap::{Parser, Subcommand};
 const PICTURE: &str = "\
 Kubernetes workloads that shut down without dropping a request
 
-A pod that is to go has so long, and its parts have to fit into it:
+A pod that is to go has its grace period, and three things have to fit into it:
 
-  0            drain                   + deadline    + margin <= grace period
-  |-- drain ---|------- deadline ------|-- margin ---|
-  preStop sleep  SIGTERM: the app        slack         SIGKILL
+  0            5 s                        30 s         35 s
+  |-- drain ---|-------- deadline --------|-- margin --|
+  preStop sleep  SIGTERM: the app           slack        SIGKILL
   endpoints and  finishes what is open
   balancers      and exits 0
   forget the pod
+
+  drain + deadline + margin <= terminationGracePeriodSeconds
 
 Two annotations, winddown.dev/drain and winddown.dev/deadline, say how long a team needs. Winddown injects the rest, denies what \
 cannot fit and explains why.";

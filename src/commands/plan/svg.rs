@@ -7,7 +7,7 @@ use super::plain::cut;
 use super::planned::Planned;
 use super::scale::{Scale, shown};
 use super::words;
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::plan::{Activity, Lane, Timeline};
 use crate::seconds::Seconds;
 
@@ -23,18 +23,20 @@ const LONGEST_NAME: usize = 22;
 const LONGEST_LINE: usize = 124;
 const LINE: usize = 20;
 const BAR: usize = 14;
+const KILL: usize = 2;
 
 /// Dark on light, on a ground of its own: readable where the page is dark, too.
 const STYLE: &str = "\
-text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; white-space: pre }
-.name { font-weight: bold } .dim { fill: #59636e } .Error { fill: #b3131b } .Warning { fill: #8a5a00 } .Info { fill: #0b5a9d }
-.PreStop { fill: #6ea8dc } .UnknownPreStop { fill: url(#unknown) } .Serving { fill: #b8c0c8 } .Stopping { fill: #3f9d5a }
-.Slack { fill: #e4e8ec } .late { fill: url(#late) } .kill { stroke: #b3131b; stroke-width: 2 }";
+.winddown text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; white-space: pre }
+.winddown .name { font-weight: bold } .winddown .dim { fill: #59636e } .winddown .error { fill: #b3131b }
+.winddown .warning { fill: #8a5a00 } .winddown .info { fill: #0b5a9d } .winddown .pre-stop { fill: #6ea8dc }
+.winddown .unknown { fill: url(#winddown-unknown) } .winddown .serving { fill: #b8c0c8 } .winddown .stopping { fill: #3f9d5a }
+.winddown .slack { fill: #e4e8ec } .winddown .late { fill: url(#winddown-late) } .winddown .kill { fill: #b3131b }";
 
 const PATTERNS: &str = "\
-<pattern id=\"unknown\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+<pattern id=\"winddown-unknown\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect width=\"8\" height=\"8\" fill=\"#d6e6f5\"/><rect width=\"4\" height=\"8\" fill=\"#6ea8dc\"/></pattern>
-<pattern id=\"late\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\">\
+<pattern id=\"winddown-late\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\">\
 <rect width=\"6\" height=\"6\" fill=\"#fbd5d5\"/><rect width=\"2\" height=\"6\" fill=\"#b3131b\"/></pattern>";
 
 /// One picture of all workloads.
@@ -49,7 +51,7 @@ pub(super) fn svg(planned: &[Planned], out: &mut impl io::Write) -> io::Result<(
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-         role=\"img\" aria-labelledby=\"title\">\n<title id=\"title\">{}</title>\n<style>\n{STYLE}\n</style>\n<defs>\n{PATTERNS}\n\
+         class=\"winddown\" role=\"img\" aria-labelledby=\"winddown-title\">\n<title id=\"winddown-title\">{}</title>\n<style>\n{STYLE}\n</style>\n<defs>\n{PATTERNS}\n\
          </defs>\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>",
         Escaped(&title)
     )?;
@@ -104,18 +106,13 @@ impl Picture {
             let end = scale.place(timeline.kill_at.max(timeline.done));
             self.line(left + end + CHARACTER, "dim", &cut(&words::signal(lane, timeline), LONGEST_NAME))?;
         }
-        let kill = left + scale.place(timeline.kill_at);
-        writeln!(
-            self.body,
-            "<line class=\"kill\" x1=\"{kill}\" x2=\"{kill}\" y1=\"{top}\" y2=\"{}\"><title>{}</title></line>",
-            self.y,
-            Escaped(&words::kill(timeline))
-        )?;
+        let kill = left + scale.place(timeline.kill_at) - KILL / 2;
+        self.block("kill", (kill, top), (KILL, self.y - top), &words::kill(timeline))?;
         if more > 0 {
             self.line(MARGIN, "dim", &format!("and {more} more"))?;
         }
         if timeline.killed_early() > Seconds::ZERO {
-            self.line(left, "Error", &words::kill(timeline))?;
+            self.line(left, "error", &words::kill(timeline))?;
         }
         Ok(())
     }
@@ -128,33 +125,38 @@ impl Picture {
             for (class, time) in [(class(phase.activity), in_time), ("late", late)] {
                 if time.start < time.end {
                     let (from, to) = (scale.place(time.start), scale.place(time.end));
-                    self.block(class, BARS.0 + from, to - from, &what)?;
+                    self.block(class, (BARS.0 + from, self.bar_top()), (to - from, BAR), &what)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn block(&mut self, class: &str, x: usize, width: usize, what: &str) -> fmt::Result {
-        let y = self.y + (LINE - BAR) / 2;
-        write!(self.body, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{BAR}\">")?;
+    fn bar_top(&self) -> usize {
+        self.y + (LINE - BAR) / 2
+    }
+
+    fn block(
+        &mut self,
+        class: &str,
+        (x, y): (usize, usize),
+        (width, height): (usize, usize),
+        what: &str,
+    ) -> fmt::Result {
+        write!(self.body, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\">")?;
         writeln!(self.body, "<title>{}</title></rect>", Escaped(what))
     }
 
     fn finding(&mut self, finding: &Finding) -> fmt::Result {
-        let class = match finding.severity {
-            Severity::Error => "Error",
-            Severity::Warning => "Warning",
-            Severity::Info => "Info",
-        };
-        self.line(MARGIN, class, &cut(&finding.to_string(), LONGEST_LINE))
+        self.line(MARGIN, finding.severity.as_str(), &cut(&finding.to_string(), LONGEST_LINE))
     }
 
     fn legend(&mut self) -> fmt::Result {
         let signs = Activity::ALL.map(|activity| (class(activity), words::meaning(activity)));
         let mut x = MARGIN;
-        for (class, meaning) in signs.into_iter().chain([("late", "too late")]) {
-            self.block(class, x, BAR, meaning)?;
+        for (class, meaning) in signs.into_iter().chain([("late", "too late"), ("kill", "SIGKILL")]) {
+            let width = if class == "kill" { KILL } else { BAR };
+            self.block(class, (x, self.bar_top()), (width, BAR), meaning)?;
             self.text(x + BAR + CHARACTER, "dim", meaning)?;
             x += BAR + (meaning.len() + 3) * CHARACTER;
         }
@@ -177,11 +179,11 @@ impl Picture {
 
 fn class(activity: Activity) -> &'static str {
     match activity {
-        Activity::PreStop => "PreStop",
-        Activity::UnknownPreStop => "UnknownPreStop",
-        Activity::Serving => "Serving",
-        Activity::Stopping => "Stopping",
-        Activity::Slack => "Slack",
+        Activity::PreStop => "pre-stop",
+        Activity::UnknownPreStop => "unknown",
+        Activity::Serving => "serving",
+        Activity::Stopping => "stopping",
+        Activity::Slack => "slack",
     }
 }
 
