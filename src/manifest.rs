@@ -91,7 +91,7 @@ pub fn read(text: &str) -> Stream {
                 // Most of a stream is of other kinds, and nobody asks for their lines.
                 let of_interest =
                     value.get("kind").and_then(Value::as_str).is_some_and(|kind| sort(kind) != Sort::Other);
-                let lines = of_interest.then(|| Lines::of(document.text, document.line)).unwrap_or_default();
+                let lines = if of_interest { Lines::of(document.text, document.line) } else { Lines::default() };
                 stream.collect(value, document, &lines);
             }
             Err(error) => stream.errors.push(syntax(&error, document)),
