@@ -75,6 +75,15 @@ codes! {
     ReadinessKept: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
+    // What brings the traffic, and what the app runs on.
+    /// The drain ends before a balancer that polls has noticed.
+    BalancerPollsSlower: Warning,
+    /// New pods count as available before the balancer sends to them.
+    MinReadyShort: Info,
+    /// The runtime does not stop by itself in time, unless it is told to.
+    RuntimeUnbounded: Info,
+    /// The declared deadline is not the one that the runtime keeps to by default.
+    RuntimeDeadlineDiffers: Info,
     // Winddown's own work.
     /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
     RecordUnreadable: Warning,
