@@ -104,9 +104,20 @@ mod tests {
     #[test]
     fn every_code_has_a_page_that_says_why_what_to_do_and_where_from() {
         for code in Code::ALL {
-            let sections: Vec<_> = code.sections().lines().filter(|line| line.starts_with('#')).collect();
-            assert_eq!(sections, ["## Why", "## What to do", "## Source"], "{}", code.as_str());
-            assert!(code.title().ends_with('.'), "{}", code.as_str());
+            let (name, text) = (code.as_str(), code.sections());
+            let sections: Vec<_> = text.split("## ").skip(1).filter_map(|section| section.split_once('\n')).collect();
+            assert_eq!(
+                sections.iter().map(|(heading, _)| *heading).collect::<Vec<_>>(),
+                ["Why", "What to do", "Source"],
+                "{name}"
+            );
+            assert!(text.starts_with("## Why\n"), "{name}");
+            for (heading, text) in &sections {
+                assert!(text.trim().len() > 20, "{name}: {heading} says nothing");
+            }
+            let source = sections[2].1;
+            assert!(source.contains("](https://") || source.contains(".md"), "{name}: no link under Source");
+            assert!(code.title().ends_with('.'), "{name}");
         }
     }
 }
