@@ -37,8 +37,7 @@ macro_rules! codes {
 
             /// Why it matters, what to do about it, and where the facts come from: Markdown with the sections `Why`,
             /// `What to do` and `Source`.
-            #[must_use]
-            pub const fn page(self) -> &'static str {
+            pub(super) const fn sections(self) -> &'static str {
                 match self { $(Self::$code => include_str!(concat!("pages/", stringify!($code), ".md")),)+ }
             }
         }
@@ -76,6 +75,15 @@ codes! {
     ReadinessKept: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
+    // What brings the traffic, and what the app runs on.
+    /// The drain ends before a balancer that polls has noticed.
+    BalancerPollsSlower: Warning,
+    /// New pods count as available before the balancer sends to them.
+    MinReadyShort: Info,
+    /// The runtime does not stop by itself in time, unless it is told to.
+    RuntimeUnbounded: Info,
+    /// The declared deadline is not the one that the runtime keeps to by default.
+    RuntimeDeadlineDiffers: Info,
     // Winddown's own work.
     /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
     RecordUnreadable: Warning,
@@ -96,9 +104,20 @@ mod tests {
     #[test]
     fn every_code_has_a_page_that_says_why_what_to_do_and_where_from() {
         for code in Code::ALL {
-            let sections: Vec<_> = code.page().lines().filter(|line| line.starts_with('#')).collect();
-            assert_eq!(sections, ["## Why", "## What to do", "## Source"], "{}", code.as_str());
-            assert!(code.title().ends_with('.'), "{}", code.as_str());
+            let (name, text) = (code.as_str(), code.sections());
+            let sections: Vec<_> = text.split("## ").skip(1).filter_map(|section| section.split_once('\n')).collect();
+            assert_eq!(
+                sections.iter().map(|(heading, _)| *heading).collect::<Vec<_>>(),
+                ["Why", "What to do", "Source"],
+                "{name}"
+            );
+            assert!(text.starts_with("## Why\n"), "{name}");
+            for (heading, text) in &sections {
+                assert!(text.trim().len() > 20, "{name}: {heading} says nothing");
+            }
+            let source = sections[2].1;
+            assert!(source.contains("](https://") || source.contains(".md"), "{name}: no link under Source");
+            assert!(code.title().ends_with('.'), "{name}");
         }
     }
 }

@@ -4,6 +4,9 @@
 //! and when it is silent. A rule never changes anything and never denies: the sum alone does.
 
 mod delayed_restart;
+mod polling_balancer;
+mod runtime;
+mod slow_registration;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
@@ -25,7 +28,7 @@ pub(super) struct Subject<'a> {
 
 type Rule = fn(&Subject<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 1] = [delayed_restart::rule];
+const RULES: [Rule; 4] = [delayed_restart::rule, polling_balancer::rule, slow_registration::rule, runtime::rule];
 
 /// What all rules have to say, rule by rule.
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
