@@ -4,6 +4,16 @@
 //! and when it is silent. A rule never changes anything and never denies: the sum alone does.
 
 mod delayed_restart;
+mod hook_needs_shell;
+mod hook_on_host_network;
+mod host_in_handler;
+mod probe_ports;
+mod readiness_missing;
+mod readiness_placeholder;
+mod readiness_slow;
+mod signals;
+mod stop_order;
+mod stop_signal;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
@@ -25,7 +35,19 @@ pub(super) struct Subject<'a> {
 
 type Rule = fn(&Subject<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 1] = [delayed_restart::rule];
+const RULES: &[Rule] = &[
+    hook_needs_shell::rule,
+    hook_on_host_network::rule,
+    host_in_handler::rule,
+    stop_signal::rule,
+    signals::rule,
+    stop_order::rule,
+    readiness_missing::rule,
+    readiness_placeholder::rule,
+    readiness_slow::rule,
+    probe_ports::rule,
+    delayed_restart::rule,
+];
 
 /// What all rules have to say, rule by rule.
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
