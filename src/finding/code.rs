@@ -66,6 +66,24 @@ codes! {
     PreStopShort: Warning,
     /// A container opted out of the drain with `preStop.sleep.seconds: 0`.
     DrainOptedOut: Info,
+    /// A hook runs a shell or `sleep` in an image that seems to have neither.
+    HookNeedsShell: Info,
+    /// An httpGet hook on the network of the node, where the kubelet does not know whom to ask.
+    HookOnHostNetwork: Warning,
+    /// A probe or a hook asks another host than the pod.
+    HostInHandler: Warning,
+    // Signals.
+    /// The stop signal is SIGKILL, so there is no deadline at all.
+    StopSignalKills: Warning,
+    /// SIGTERM goes to a process that does not pass it on, or does not wait for the app.
+    SignalLost: Warning,
+    /// Whether SIGTERM reaches the app depends on what the image has.
+    SignalMayBeLost: Info,
+    // Several containers.
+    /// A proxy that the app's connections go through stops before the app.
+    SidecarStopsFirst: Warning,
+    /// Native sidecars stop after the app, in what is left of the grace period.
+    NativeSidecarsStopLast: Info,
     // Probes.
     /// A port that is named but not there.
     PortNotFound: Error,
@@ -73,6 +91,16 @@ codes! {
     ReadinessContainerUnclear: Error,
     /// A container keeps its own readiness probe.
     ReadinessKept: Info,
+    /// A container serves, and nobody asks whether it is ready.
+    ReadinessMissing: Warning,
+    /// A readiness probe that succeeds whatever the app does.
+    ReadinessPlaceholder: Warning,
+    /// A readiness probe takes longer to notice a refusing app than the drain lasts.
+    ReadinessSlow: Info,
+    /// A probe or a hook asks a port by a name that the container gives to none of its ports.
+    ProbePortUndeclared: Warning,
+    /// A probe or a hook asks a port that no container lists, although others are listed.
+    ProbePortUnlisted: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
     // What brings the traffic, and what the app runs on.
