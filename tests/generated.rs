@@ -22,6 +22,31 @@ fn the_presets_are_those_of_the_data() {
     check("docs/presets.md", &presets());
 }
 
+#[test]
+fn every_link_from_a_page_into_the_docs_leads_somewhere() {
+    for code in Code::ALL {
+        for link in page(*code).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let text =
+                fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file)).unwrap_or_default();
+            let found = text
+                .lines()
+                .filter(|line| line.starts_with('#'))
+                .any(|line| heading.is_empty() || anchor(line) == heading);
+            assert!(found, "{}: {link}", code.as_str());
+        }
+    }
+}
+
+/// A heading's anchor, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|letter| letter.is_alphanumeric() || *letter == '-').collect()
+}
+
 fn check(name: &str, generated: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     #[expect(clippy::disallowed_methods, reason = "whether to write the documents anew")]

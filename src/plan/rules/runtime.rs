@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_dies_at_once_does_not_keep_the_promise_either() {
+    fn a_runtime_that_does_not_wait_does_not_keep_the_promise_either() {
         for runtime in ["node", "go", "axum", "quarkus"] {
             fires(&app(runtime, Some("20s")), RuntimeUnbounded);
         }
