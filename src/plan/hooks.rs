@@ -118,8 +118,8 @@ fn observe(container: &Container) -> PreStop {
         },
         Some(LifecycleHandler { exec: Some(exec), .. }) => match exec.command.as_deref().and_then(slept) {
             Some(Slept::Exactly(seconds)) => PreStop::Sleep(seconds),
-            Some(Slept::AtLeast(seconds)) => PreStop::AtLeast(seconds),
-            None => PreStop::Unknown("exec"),
+            Some(Slept::AtLeast(seconds)) if seconds > Seconds::ZERO => PreStop::AtLeast(seconds),
+            Some(Slept::AtLeast(_)) | None => PreStop::Unknown("exec"),
         },
         Some(LifecycleHandler { http_get: Some(_), .. }) => PreStop::Unknown("httpGet"),
         Some(LifecycleHandler { tcp_socket: Some(_), .. }) => PreStop::Unknown("tcpSocket"),

@@ -109,6 +109,7 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
         (json!([exec("sleep 0")]), 0, vec![], short.clone()),
         (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], unknown.clone()),
         (json!([exec("sleep 3; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 0; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
         (json!([exec("nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"futureAction": {}}))]), 5, vec!["grace 35"], unknown),

@@ -19,9 +19,16 @@ fn finding(container: &Container) -> Option<Finding> {
     if !(is_shell(needed) || needed == "sleep") || !has_no_shell(image) {
         return None;
     }
-    let message =
-        format!("runs {needed}, which the image {} seems not to have; preStop.sleep needs no command", quoted(image));
+    let image = quoted(in_short(image));
+    let message = format!("runs {needed}, which the image {image} seems not to have; preStop.sleep needs no command");
     Some(Finding::new(Code::HookNeedsShell, container_field(&container.name, "lifecycle.preStop.exec"), message))
+}
+
+/// The last two parts of an image's name, with the tag and without the digest.
+fn in_short(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let start = image.rmatch_indices('/').nth(1).map_or(0, |(slash, _)| slash + 1);
+    image.get(start..).unwrap_or(image)
 }
 
 /// As far as an image's name tells: the images of Distroless and Chainguard, and those that call themselves static or
@@ -55,8 +62,7 @@ mod tests {
         for (command, needed) in [(&["sh", "-c", "sleep 15"][..], "sh"), (&["/bin/sleep", "15"], "sleep")] {
             let (field, message) = fires(&hook("gcr.io/distroless/java21:nonroot", command), HookNeedsShell);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.exec");
-            let expected =
-                format!("runs {needed}, which the image \"gcr.io/distroless/java21:nonroot\" seems not to have");
+            let expected = format!("runs {needed}, which the image \"distroless/java21:nonroot\" seems not to have; ");
             assert!(message.starts_with(&expected), "{message}");
         }
     }

@@ -15,8 +15,9 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     if subject.declaration.readiness.is_some() || containers.iter().any(asked) {
         return Vec::new();
     }
-    let serving =
-        containers.iter().find_map(|container| Some((container, container.ports.iter().flatten().find(serves)?)));
+    let serving = containers
+        .iter()
+        .find_map(|container| Some((container, container.ports.iter().flatten().find(|port| serves(port))?)));
     let finding = serving.map(|(container, ContainerPort { container_port: port, .. })| {
         let message = format!(
             "serves port {port}, but nobody asks whether it is ready; declare {}, e.g. http:{port}/",
@@ -28,7 +29,7 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 /// Whether requests of users may come in there, as far as its name tells.
-fn serves(port: &&ContainerPort) -> bool {
+fn serves(port: &ContainerPort) -> bool {
     const ASIDE: [&str; 17] = [
         "admin",
         "debug",
@@ -59,7 +60,7 @@ mod tests {
     use crate::finding::Code::ReadinessMissing;
     use crate::plan::rules::tests::{container, deployment, fires, pod, silent};
 
-    fn serving(fields: Value) -> Value {
+    fn serving(fields: &Value) -> Value {
         container(|app| {
             app["ports"] = json!([{"containerPort": 9100, "name": "http-metrics"}, {"containerPort": 8080}]);
             app.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -69,7 +70,7 @@ mod tests {
     #[test]
     fn a_container_that_serves_is_asked_whether_it_is_ready() {
         for fields in [json!({}), json!({"livenessProbe": {"tcpSocket": {"port": 8080}}})] {
-            let (field, message) = fires(&serving(fields), ReadinessMissing);
+            let (field, message) = fires(&serving(&fields), ReadinessMissing);
             assert_eq!(field, "spec.template.spec.containers[app].readinessProbe");
             assert_eq!(
                 message,
@@ -81,9 +82,9 @@ mod tests {
     #[test]
     fn who_is_asked_already_need_not_be_asked_again() {
         let probe = json!({"httpGet": {"path": "/", "port": 8080}});
-        silent(&serving(json!({"readinessProbe": probe})), ReadinessMissing);
-        silent(&serving(json!({"startupProbe": probe})), ReadinessMissing);
-        let mut declared = serving(json!({}));
+        silent(&serving(&json!({"readinessProbe": probe})), ReadinessMissing);
+        silent(&serving(&json!({"startupProbe": probe})), ReadinessMissing);
+        let mut declared = serving(&json!({}));
         declared["metadata"]["annotations"]["winddown.dev/readiness"] = json!("http:8080/health");
         silent(&declared, ReadinessMissing);
         let proxied = pod(|pod| {

@@ -57,9 +57,11 @@ fn in_script(script: Script<'_>) -> Option<(Code, String)> {
         if several { "write exec in front of the last command" } else { "write exec in front of the command" };
     match shell {
         "bash" if !several && !redirects(last) => in_front(last.text.split_whitespace()),
-        "bash" => Some((Code::SignalMayBeLost, format!("SIGTERM may end at bash, as its version has it; {way_out}"))),
+        "bash" => {
+            Some((Code::SignalMayBeLost, format!("whether SIGTERM passes bash depends on its version; {way_out}")))
+        }
         _ if several => Some((Code::SignalLost, format!("SIGTERM ends at {shell}, not at the app; {way_out}"))),
-        _ => Some((Code::SignalMayBeLost, format!("SIGTERM may end at {shell}, as the image has it; {way_out}"))),
+        _ => Some((Code::SignalMayBeLost, format!("whether SIGTERM passes {shell} depends on the image; {way_out}"))),
     }
 }
 
@@ -85,7 +87,7 @@ fn in_front<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<(Code, Strin
         "npx" => {}
         // `yarn` of today waits, the classic one does not.
         "yarn" => {
-            let message = format!("SIGTERM may end at yarn: version 1 does not wait for the app; {way_out}");
+            let message = format!("whether SIGTERM passes yarn depends on its version; {way_out}");
             return Some((Code::SignalMayBeLost, message));
         }
         _ => return None,
@@ -144,7 +146,7 @@ mod tests {
             [("sh", "server --port 80"), ("dash", "server"), ("bash", "migrate && server"), ("bash", "server > log")]
         {
             let message = message(&[shell, "-c", script], SignalMayBeLost);
-            assert!(message.starts_with(&format!("SIGTERM may end at {shell}, as ")), "{message}");
+            assert!(message.starts_with(&format!("whether SIGTERM passes {shell} depends on ")), "{message}");
         }
         for code in [SignalLost, SignalMayBeLost] {
             silent(&runs(&["bash", "-c", "server --port 80"]), code);
@@ -164,7 +166,10 @@ mod tests {
             let message = message(command, SignalLost);
             assert!(message.ends_with("which does not wait for the app; run the app itself, as in node server.js"));
         }
-        assert!(message(&["yarn", "start"], SignalMayBeLost).starts_with("SIGTERM may end at yarn: version 1 "));
+        assert!(
+            message(&["yarn", "start"], SignalMayBeLost)
+                .starts_with("whether SIGTERM passes yarn depends on its version; ")
+        );
     }
 
     #[test]

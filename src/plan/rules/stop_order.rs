@@ -1,6 +1,8 @@
 //! In which order the containers of a pod stop. Main containers stop independently of each other, each when its own hook is
 //! over; native sidecars stop after all of them, one after the other, in what is left of the grace period (KEP-753).
 
+use k8s_openapi::api::core::v1::Container;
+
 use super::Subject;
 use crate::finding::{Code, Finding};
 use crate::plan::sidecar::{self, Sidecar};
@@ -13,42 +15,44 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
 
 /// Proxies that run as main containers and are told to stop while the app may still need them.
 fn proxies_first(subject: &Subject<'_>) -> Vec<Finding> {
-    let containers: Vec<_> = subject.workload.pod.containers.iter().zip(subject.sleeps).collect();
-    let proxies = containers.iter().filter_map(|(container, sleep)| Some((*container, sleep, Sidecar::of(container)?)));
-    proxies
-        // Its own hook may well wait for the app.
-        .filter(|(container, _, proxy)| {
-            !hooks::is_open_ended(container) && !proxy.is_told_to_wait(container, subject.workload)
+    let containers = subject.workload.pod.containers.iter().zip(subject.sleeps);
+    let known = containers.map(|(container, sleep)| (container, sleep.seconds, Sidecar::of(container)));
+    let (proxies, others): (Vec<_>, Vec<_>) = known.partition(|(.., proxy)| proxy.is_some());
+    let needed_until = |proxy: &Sidecar| {
+        let served = others.iter().filter(|(container, ..)| !proxy.is_helped_by(container));
+        Some(served.map(|(_, sleep, _)| *sleep).max()?.plus(subject.budget.deadline))
+    };
+    let finding = |(container, sleep, proxy): (&Container, Seconds, Option<&'static Sidecar>)| {
+        let proxy = proxy?;
+        let until = needed_until(proxy)?;
+        // A hook of unknown length may well wait for the app.
+        let waits = hooks::is_open_ended(container) || proxy.is_told_to_wait(container, subject.workload);
+        (sleep < until && !waits).then(|| {
+            let message = format!(
+                "is told to stop at {sleep}, the app may need it until {until}; {} {}: make it a native sidecar (an init \
+                 container with restartPolicy Always)",
+                proxy.name, proxy.on_sigterm
+            );
+            Finding::new(Code::SidecarStopsFirst, container_field(&container.name, "lifecycle.preStop"), message)
         })
-        .filter_map(|(container, sleep, proxy)| {
-            let others =
-                containers.iter().filter(|(other, _)| Sidecar::of(other).is_none() && !proxy.is_helped_by(other));
-            let until = others.map(|(_, sleep)| sleep.seconds).max()?.plus(subject.budget.deadline);
-            (sleep.seconds < until).then(|| {
-                let message = format!(
-                    "is told to stop at {}, the app may need it until {until}; {} {}: make it a native sidecar (an \
-                     init container with restartPolicy Always)",
-                    sleep.seconds, proxy.name, proxy.on_sigterm
-                );
-                Finding::new(Code::SidecarStopsFirst, container_field(&container.name, "lifecycle.preStop"), message)
-            })
-        })
-        .collect()
+    };
+    proxies.into_iter().filter_map(finding).collect()
 }
 
 fn native_last(subject: &Subject<'_>) -> Option<Finding> {
     let last_started_first: Vec<_> = sidecar::native(&subject.workload.pod).rev().collect();
     let budget = subject.budget;
     let left = budget.grace_period.minus(budget.drain.plus(budget.deadline));
+    let stop = match last_started_first.len() {
+        0 => return None,
+        1 => "stops after the app",
+        _ => "stop after the app, one after the other",
+    };
     // A sum that does not fit is said already.
-    if last_started_first.is_empty() || left == Seconds::ZERO {
-        return None;
-    }
-    let message = format!(
-        "{} stop after the app, one after the other, in what is left of the grace period: {left}",
-        names(last_started_first)
-    );
-    Some(Finding::new(Code::NativeSidecarsStopLast, "spec.template.spec.initContainers", message))
+    (left > Seconds::ZERO).then(|| {
+        let message = format!("{} {stop}, in what is left of the grace period: {left}", names(last_started_first));
+        Finding::new(Code::NativeSidecarsStopLast, "spec.template.spec.initContainers", message)
+    })
 }
 
 #[cfg(test)]
