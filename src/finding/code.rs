@@ -103,6 +103,17 @@ codes! {
     ProbePortUnlisted: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
+    // Rollouts.
+    /// A rollout may stop all pods at once.
+    RolloutTakesAllCapacity: Warning,
+    /// Every rollout stops all pods before the first new one starts.
+    NoPodDuringRollout: Warning,
+    /// The only pod of a StatefulSet stops before its successor starts.
+    SingleStatefulPod: Info,
+    /// A rollout counts as failed before a stopping pod can be gone.
+    ProgressDeadlineShort: Warning,
+    /// A rollout needs room for pods that take long to stop.
+    SurgeCost: Info,
     // What brings the traffic, and what the app runs on.
     /// The drain ends before a balancer that polls has noticed.
     BalancerPollsSlower: Warning,

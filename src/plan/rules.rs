@@ -9,14 +9,17 @@ mod hook_on_host_network;
 mod host_in_handler;
 mod polling_balancer;
 mod probe_ports;
+mod progress_deadline;
 mod readiness_missing;
 mod readiness_placeholder;
 mod readiness_slow;
+mod rollout_capacity;
 mod runtime;
 mod signals;
 mod slow_registration;
 mod stop_order;
 mod stop_signal;
+mod surge_cost;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
@@ -50,6 +53,9 @@ const RULES: &[Rule] = &[
     readiness_slow::rule,
     probe_ports::rule,
     delayed_restart::rule,
+    rollout_capacity::rule,
+    progress_deadline::rule,
+    surge_cost::rule,
     polling_balancer::rule,
     slow_registration::rule,
     runtime::rule,
