@@ -75,37 +75,39 @@ impl<'a> Script<'a> {
                 (_, '\\') => {
                     chars.next();
                 }
-                (Some(_), _) => {}
                 (None, '\'' | '"' | '`') => quote = Some(char),
                 (None, '(') => depth = depth.saturating_add(1),
                 (None, ')') => depth = depth.saturating_sub(1),
                 (None, '#') if before.is_whitespace() => while chars.next_if(|(_, next)| *next != '\n').is_some() {},
                 (None, ';' | '\n' | '|' | '&') if depth == 0 => {
                     let next = chars.peek().map_or(' ', |(_, next)| *next);
-                    // `2>&1`, `&>file` and `>|file` are redirections.
-                    if matches!(before, '>' | '<') && char != ';' && char != '\n' || (char, next) == ('&', '>') {
-                        before = char;
-                        continue;
+                    if let Some((end, width)) = separator(before, char, next) {
+                        push(&self.text[start..at], end);
+                        start = at + width;
+                        if width == 2 {
+                            chars.next();
+                        }
                     }
-                    let end = match (char, next) {
-                        ('|', '&') => End::Pipe,
-                        ('|' | '&', _) if char == next => End::Sequence,
-                        ('|', _) => End::Pipe,
-                        ('&', _) => End::Background,
-                        _ => End::Sequence,
-                    };
-                    push(&self.text[start..at], end);
-                    if matches!((char, next), ('|', '|' | '&') | ('&', '&')) {
-                        chars.next();
-                    }
-                    start = chars.peek().map_or(self.text.len(), |(at, _)| *at);
                 }
-                (None, _) => {}
+                (_, _) => {}
             }
             before = char;
         }
         push(&self.text[start..], End::Sequence);
         commands
+    }
+}
+
+/// What a character means that may separate commands, and how many it takes; `None` in redirections such as `2>&1`,
+/// `&>file` and `>|file`.
+fn separator(before: char, char: char, next: char) -> Option<(End, usize)> {
+    match (before, char, next) {
+        ('<' | '>', '|' | '&', _) | (_, '&', '>') => None,
+        (_, '|', '|') | (_, '&', '&') => Some((End::Sequence, 2)),
+        (_, '|', '&') => Some((End::Pipe, 2)),
+        (_, '|', _) => Some((End::Pipe, 1)),
+        (_, '&', _) => Some((End::Background, 1)),
+        _ => Some((End::Sequence, 1)),
     }
 }
 

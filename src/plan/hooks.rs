@@ -20,7 +20,7 @@ pub(super) struct Hooks {
     pub(super) findings: Vec<Finding>,
     /// The drain of the pod: the longest of its containers'.
     pub(super) longest: Seconds,
-    /// The container whose own hook that is, where it is longer than what is declared.
+    /// The container whose own hook that is, where it is another one than what is declared.
     pub(super) longest_from: Option<String>,
     /// Each main container and how long it sleeps, in the template's order.
     pub(super) sleeps: Vec<Sleep>,
@@ -90,11 +90,15 @@ pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> 
                 drain
             }
         };
-        if sleep > hooks.longest {
-            hooks.longest = sleep;
-            hooks.longest_from = (sleep > drain).then(|| container.name.clone());
-        }
+        hooks.longest = hooks.longest.max(sleep);
         hooks.sleeps.push(Sleep { container: container.name.clone(), seconds: sleep });
+    }
+    if hooks.longest != drain {
+        let own = |container: &&Container, sleep: &Sleep| {
+            sleep.seconds == hooks.longest && observe(container) != PreStop::None
+        };
+        let mut containers = pod.containers.iter().zip(&hooks.sleeps);
+        hooks.longest_from = containers.find(|(container, sleep)| own(container, sleep)).map(|(c, _)| c.name.clone());
     }
     hooks
 }
@@ -126,8 +130,8 @@ fn observe(container: &Container) -> PreStop {
         },
         Some(LifecycleHandler { exec: Some(exec), .. }) => match exec.command.as_deref().and_then(slept) {
             Some(Slept::Exactly(seconds)) => PreStop::Sleep(seconds),
-            Some(Slept::AtLeast(seconds)) => PreStop::AtLeast(seconds),
-            None => PreStop::Unknown("exec"),
+            Some(Slept::AtLeast(seconds)) if seconds > Seconds::ZERO => PreStop::AtLeast(seconds),
+            Some(Slept::AtLeast(_)) | None => PreStop::Unknown("exec"),
         },
         Some(LifecycleHandler { http_get: Some(_), .. }) => PreStop::Unknown("httpGet"),
         Some(LifecycleHandler { tcp_socket: Some(_), .. }) => PreStop::Unknown("tcpSocket"),

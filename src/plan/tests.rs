@@ -109,6 +109,7 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
         (json!([exec("sleep 0")]), 0, vec![], short.clone()),
         (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], unknown.clone()),
         (json!([exec("sleep 3; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 0; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
         (json!([exec("nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"futureAction": {}}))]), 5, vec!["grace 35"], unknown),
@@ -215,4 +216,20 @@ fn several_hundred_containers_are_planned_and_named_briefly() {
     assert_eq!(plan.mutations.len(), 501);
     let plan = planned(&json!(containers), None, &[FIVE, ("containers", "x")]);
     assert!(plan.findings[0].message.len() < 200, "{}", plan.findings[0].message);
+}
+
+#[test]
+fn a_drain_that_is_somebodys_own_hook_says_whose() {
+    let own = |seconds: u32| json!({"name": "slow", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}});
+    let with_app = |own: Value| json!([{"name": "app"}, own]);
+    for (containers, sum) in [
+        (with_app(own(9)), "drain 9s (preStop of slow) + "),
+        (with_app(own(3)), "drain 5s + "),
+        (json!([own(3)]), "drain 3s (preStop of slow) + "),
+        (json!([own(0)]), "drain 0s (preStop of slow) + "),
+        (json!([own(5)]), "drain 5s + "),
+    ] {
+        let plan = planned(&containers, None, &[FIVE]);
+        assert!(plan.budget.to_string().starts_with(sum), "{}", plan.budget);
+    }
 }
