@@ -5,7 +5,7 @@ FROM scratch
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="winddown" \
-      org.opencontainers.image.description="Kubernetes Deployments that shut down without dropping a request" \
+      org.opencontainers.image.description="Kubernetes workloads that shut down without dropping a request" \
       org.opencontainers.image.source="https://github.com/winddown/winddown" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \

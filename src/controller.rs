@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::annotations::PREFIX;
 use crate::error_chain::ErrorChain;
-use crate::kubernetes::Error;
+use crate::kubernetes::{Error, api_resource};
 use crate::policy::Policy;
 use crate::workload::Kind;
 use memory::Memory;
 use reconcile::reconcile;
 use turn::Turn;
-use workloads::{Workloads, api_resource};
+use workloads::Workloads;
 
 /// A workload's metadata, which is all that is watched.
 type Watched = PartialObjectMeta<DynamicObject>;

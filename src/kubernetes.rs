@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use kube::config::InferConfigError;
-use kube::core::Status;
+use kube::core::{ApiResource, GroupVersionKind, Status};
 use kube::{Client, Config};
+
+use crate::workload::Kind;
 
 /// How long one short call may take in all.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -103,6 +105,13 @@ pub async fn connect() -> Result<Clients, Error> {
     short.write_timeout = Some(Duration::from_secs(3));
     let client = |config| Client::try_from(config).map_err(|error| Error::Client(Box::new(error)));
     Ok(Clients { short: client(short)?, watching: client(watching)? })
+}
+
+/// A kind as kube's dynamic types want it.
+#[must_use]
+pub fn api_resource(kind: Kind) -> ApiResource {
+    let of_kind = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
+    ApiResource::from_gvk_with_plural(&of_kind, kind.resource())
 }
 
 /// One short call, named as in "cannot {call}", with a limit to waiting.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use winddown::annotations;
 use winddown::presets::{Runtime, Traffic};
+use winddown::workload::Kind;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -27,6 +28,17 @@ fn the_chart_lets_through_what_the_code_reads() {
     let paths = ["mutating", "validating"]
         .map(|kind| file(&format!("charts/winddown/templates/{kind}webhookconfiguration.yaml")));
     assert!(paths[0].contains("/mutate") && paths[1].contains("/validate"));
+}
+
+#[test]
+fn the_chart_asks_for_and_gives_rights_to_the_kinds_that_are_planned() {
+    let line = format!("resources: [{}]", Kind::ALL.map(Kind::resource).join(", "));
+    for template in ["_helpers.tpl", "clusterrole.yaml", "tests/role.yaml"] {
+        let template = file(&format!("charts/winddown/templates/{template}"));
+        let groups = template.split("apiGroups: ").filter(|rule| rule.starts_with("[apps]")).collect::<Vec<_>>();
+        assert_eq!(groups.len(), 1, "{groups:?}");
+        assert!(groups[0].lines().any(|written| written.trim() == line), "{}", groups[0]);
+    }
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! `winddown check-install`: does admission work in this cluster? `helm test` runs it in a pod.
 //!
-//! Two Deployments are created in a server-side dry run, which passes through every webhook and stores nothing: one that
-//! must come back with its shutdown arranged, one that must be refused.
+//! Of each kind two workloads are created in a server-side dry run, which passes through every webhook and stores nothing:
+//! one that must come back with its shutdown arranged, one that must be refused.
 
 use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::PostParams;
+use kube::api::{ObjectMeta, PostParams};
+use kube::core::DynamicObject;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::annotations::{DEADLINE, DRAIN};
 use crate::error_chain::ErrorChain;
-use crate::kubernetes::{self, within};
+use crate::kubernetes::{self, api_resource, within};
+use crate::workload::Kind;
 
 /// How long it may take until admission works: API servers take a moment to hear of a new `caBundle`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,12 +30,12 @@ const TOO_SHORT: i64 = 10;
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// The namespace in which Deployments are created, as a dry run
+    /// The namespace in which workloads are created, as a dry run
     #[arg(long, env = "POD_NAMESPACE")]
     namespace: String,
 }
 
-/// What of the shutdown is found in a Deployment, in seconds.
+/// What of the shutdown is found in a workload, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Arrangement {
     sleep: Option<i64>,
@@ -45,10 +47,10 @@ struct Arrangement {
 enum Error {
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
-    #[error("the annotated Deployment came back with {0}; expected {ARRANGED}")]
-    NotArranged(Arrangement),
-    #[error("a Deployment with a grace period of {TOO_SHORT} s was accepted, although its annotations need 35 s")]
-    NotRefused,
+    #[error("the annotated {0} came back with {1}; expected {ARRANGED}")]
+    NotArranged(Kind, Arrangement),
+    #[error("a {0} with a grace period of {TOO_SHORT} s was accepted, although its annotations need 35 s")]
+    NotRefused(Kind),
     #[error("the refusal has code {code} and reads {message:?}; expected 422 and terminationGracePeriodSeconds")]
     RefusedOtherwise { code: u16, message: String },
 }
@@ -74,7 +76,7 @@ async fn check_until_right(namespace: &str) -> Result<(), Error> {
     let start = tokio::time::Instant::now();
     let mut said = String::new();
     loop {
-        match check(&client, namespace).await {
+        match check_all(&client, namespace).await {
             Err(error) if start.elapsed() < PATIENCE => {
                 let error = ErrorChain(&error).to_string();
                 if said != error {
@@ -88,18 +90,25 @@ async fn check_until_right(namespace: &str) -> Result<(), Error> {
     }
 }
 
-async fn check(client: &Client, namespace: &str) -> Result<(), Error> {
-    let arranged = Arrangement::of(&dry_run(client, namespace, None).await?);
-    if arranged != ARRANGED {
-        return Err(Error::NotArranged(arranged));
+async fn check_all(client: &Client, namespace: &str) -> Result<(), Error> {
+    for kind in Kind::ALL {
+        check(client, namespace, kind).await?;
     }
-    println!("an annotated Deployment came back with {arranged}");
+    Ok(())
+}
 
-    match dry_run(client, namespace, Some(TOO_SHORT)).await {
-        Ok(_) => Err(Error::NotRefused),
+async fn check(client: &Client, namespace: &str, kind: Kind) -> Result<(), Error> {
+    let arranged = Arrangement::of(&dry_run(client, namespace, kind, None).await?);
+    if arranged != ARRANGED {
+        return Err(Error::NotArranged(kind, arranged));
+    }
+    println!("an annotated {kind} came back with {arranged}");
+
+    match dry_run(client, namespace, kind, Some(TOO_SHORT)).await {
+        Ok(_) => Err(Error::NotRefused(kind)),
         Err(error) => {
             let message = refusal(error)?;
-            println!("a Deployment that does not fit was refused: {message}");
+            println!("a {kind} that does not fit was refused: {message}");
             Ok(())
         }
     }
@@ -116,49 +125,47 @@ fn refusal(error: kubernetes::Error) -> Result<String, Error> {
     }
 }
 
-async fn dry_run(client: &Client, namespace: &str, grace_period: Option<i64>) -> Result<Deployment, kubernetes::Error> {
-    let deployments = Api::namespaced(client.clone(), namespace);
+async fn dry_run(
+    client: &Client,
+    namespace: &str,
+    kind: Kind,
+    grace_period: Option<i64>,
+) -> Result<DynamicObject, kubernetes::Error> {
+    let workloads: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(kind));
     let parameters = PostParams { dry_run: true, field_manager: Some("winddown-check-install".to_owned()) };
-    within("create a Deployment as a dry run", deployments.create(&parameters, &deployment(grace_period))).await
+    let workload = workload(kind, grace_period);
+    within(format!("create a {kind} as a dry run"), workloads.create(&parameters, &workload)).await
 }
 
-fn deployment(grace_period: Option<i64>) -> Deployment {
+/// What all kinds ask for, and no more.
+fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
     let labels = json!({"app.kubernetes.io/name": "winddown-check-install"});
-    // Nothing here can fail to be a Deployment; a test holds that.
-    serde_json::from_value(json!({
-        "metadata": {
-            "name": "winddown-check-install",
-            "labels": labels,
-            "annotations": {"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"},
-        },
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "terminationGracePeriodSeconds": grace_period,
-                    "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [{
-                        "name": "app",
-                        "image": "registry.k8s.io/pause:3.10",
-                        "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                    }],
-                },
+    let spec = json!({
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "terminationGracePeriodSeconds": grace_period,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "app",
+                    "image": "registry.k8s.io/pause:3.10",
+                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                }],
             },
         },
-    }))
-    .unwrap_or_default()
+    });
+    let workload = DynamicObject::new("winddown-check-install", &api_resource(kind)).data(json!({"spec": spec}));
+    let annotations = [(DRAIN, "5s"), (DEADLINE, "25s")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    DynamicObject { metadata: ObjectMeta { annotations: Some(annotations.into()), ..workload.metadata }, ..workload }
 }
 
 impl Arrangement {
-    fn of(deployment: &Deployment) -> Self {
-        let pod = deployment.spec.template.spec.as_ref();
-        let container = pod.and_then(|pod| pod.containers.first());
-        let hook = container.and_then(|container| container.lifecycle.as_ref()?.pre_stop.as_ref());
+    fn of(workload: &DynamicObject) -> Self {
+        let seconds = |pointer: &str| workload.data.pointer(pointer).and_then(Value::as_i64);
         Self {
-            sleep: hook.and_then(|hook| Some(hook.sleep.as_ref()?.seconds)),
-            grace_period: pod.and_then(|pod| pod.termination_grace_period_seconds),
+            sleep: seconds("/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds"),
+            grace_period: seconds("/spec/template/spec/terminationGracePeriodSeconds"),
         }
     }
 }
@@ -176,12 +183,19 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+    use crate::policy::Policy;
+    use crate::settlement::{Before, Origin, settle};
 
     #[test]
-    fn the_deployments_are_what_they_should_be() {
-        assert_eq!(Arrangement::of(&deployment(None)), Arrangement { sleep: None, grace_period: None });
-        assert_eq!(Arrangement::of(&deployment(Some(10))), Arrangement { sleep: None, grace_period: Some(10) });
-        assert_eq!(deployment(None).metadata.annotations.unwrap()["winddown.dev/drain"], "5s");
+    fn the_workloads_are_what_they_should_be() {
+        for kind in Kind::ALL {
+            assert_eq!(Arrangement::of(&workload(kind, None)), Arrangement { sleep: None, grace_period: None });
+            let short = workload(kind, Some(10));
+            assert_eq!(Arrangement::of(&short), Arrangement { sleep: None, grace_period: Some(10) });
+            let sent = serde_json::to_value(short).unwrap();
+            let settlement = settle(&sent, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
+            assert_eq!(settlement.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
+        }
     }
 
     #[test]

@@ -10,11 +10,11 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 
-use super::workloads::{Name, api_resource};
+use super::workloads::Key;
 use super::{Context, Shared, Watched};
 use crate::error_chain::ErrorChain;
 use crate::finding::Finding;
-use crate::kubernetes::{self, within};
+use crate::kubernetes::{self, api_resource, within};
 use crate::patch;
 use crate::report::{self, EventKind, Seen};
 use crate::settlement::{Before, Origin, Settlement, settle};
@@ -29,7 +29,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         return Ok(Action::await_change());
     };
     let kind = context.kind;
-    let name = Name { kind, namespace: namespace.clone(), name: name.clone() };
+    let name = Key { kind, namespace: namespace.clone(), name: name.clone() };
     let context = &*context.shared;
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
     let before = context.memory.last_told(uid, Instant::now());
@@ -77,14 +77,15 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
 /// Changes the workload; at most one rollout at a time is begun.
 async fn bring_to_plan(
     context: &Shared,
-    name: &Name,
+    name: &Key,
     workload: &Value,
     settlement: &Settlement,
 ) -> Result<Action, kubernetes::Error> {
     let template = |workload: &Value| workload.pointer("/spec/template").cloned();
     let rolls = template(workload) != template(&settlement.desired);
     // Before the patches: should only the first one get through, its rollout counts.
-    if rolls && !context.turn.claim(name, workload, &context.workloads).await? {
+    let leave = if rolls { context.turn.claim(name, workload, &context.workloads).await? } else { None };
+    if rolls && leave.is_none() {
         return Ok(Action::requeue(WAIT_FOR_TURN));
     }
     // A patch of nothing makes the API server ask the webhook again. What admission changes belongs to no field manager,
@@ -99,6 +100,7 @@ async fn bring_to_plan(
         let patch = patch::guarded(&changed, &patch::between(&changed, &left.desired));
         context.workloads.patch(name, patch).await?;
     }
+    drop(leave);
     tracing::info!(workload = %name, rolls, "brought to plan");
     Ok(Action::await_change())
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
-use super::workloads::{Name, Workloads};
+use super::workloads::{Key, Workloads};
 use crate::kubernetes::Error;
 use crate::rollout::{Progress, progress};
 use crate::settlement::budget_annotation;
@@ -20,15 +20,27 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(super) struct Turn(Mutex<Option<Rolling>>);
 
 struct Rolling {
-    name: Name,
+    name: Key,
     progress: Progress,
     /// Since when it has got no further.
     since: Instant,
 }
 
+/// Leave to begin a rollout. Until it is given back nobody else gets one: a rollout is only seen once its patch is through,
+/// and the controllers of three kinds look at the same time.
+#[must_use]
+pub(super) struct Leave<'a>(
+    #[expect(dead_code, reason = "what counts is that it is held")] MutexGuard<'a, Option<Rolling>>,
+);
+
 impl Turn {
-    /// Takes the turn for this workload, which is about to be set rolling; `false` where another one's rollout is not over.
-    pub(super) async fn claim(&self, name: &Name, workload: &Value, workloads: &Workloads) -> Result<bool, Error> {
+    /// Takes the turn for this workload, which is about to be set rolling; `None` where another one's rollout is not over.
+    pub(super) async fn claim(
+        &self,
+        name: &Key,
+        workload: &Value,
+        workloads: &Workloads,
+    ) -> Result<Option<Leave<'_>>, Error> {
         let mut whose = self.0.lock().await;
         let rolling = match &*whose {
             None => first_rolling(workloads).await?,
@@ -44,7 +56,7 @@ impl Turn {
             let progress = progress(name.kind, workload).unwrap_or_default();
             Some(Rolling { name: name.clone(), progress, since: Instant::now() })
         });
-        Ok(free)
+        Ok(free.then_some(Leave(whose)))
     }
 }
 
@@ -62,7 +74,7 @@ async fn first_rolling(workloads: &Workloads) -> Result<Option<Rolling>, Error> 
         let rolling = |found: &Value| budget_annotation(found).is_some() && progress(kind, found).is_some();
         if let Some(found) = workloads.find(kind, rolling).await? {
             let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let name = Name { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+            let name = Key { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
             let progress = progress(kind, &found).unwrap_or_default();
             return Ok(Some(Rolling { name, progress, since: Instant::now() }));
         }
@@ -75,7 +87,7 @@ mod tests {
     use super::*;
 
     fn rolling(since: Instant) -> Rolling {
-        let name = Name { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
+        let name = Key { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
         Rolling { name, progress: Progress::default(), since }
     }
 
