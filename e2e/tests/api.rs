@@ -15,6 +15,8 @@ mod events;
 mod grace_period;
 #[path = "api/injection.rs"]
 mod injection;
+#[path = "api/kinds.rs"]
+mod kinds;
 #[path = "api/leadership.rs"]
 mod leadership;
 #[path = "api/manifest.rs"]
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             ratchet::tests(),
             events::tests(),
             missed::tests(),
+            kinds::tests(),
             controller::tests(),
             leadership::tests(),
             certificates::tests(),
