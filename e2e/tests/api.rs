@@ -3,6 +3,8 @@
 //! One API server serves all tests, each in a namespace of its own. Those that take something away from everybody (stop
 //! the operator, break the webhook configurations) run while no other does.
 
+#[path = "api/agreement.rs"]
+mod agreement;
 #[path = "api/certificates.rs"]
 mod certificates;
 #[path = "api/controller.rs"]
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
             events::tests(),
             missed::tests(),
             kinds::tests(),
+            agreement::tests(),
             controller::tests(),
             leadership::tests(),
             certificates::tests(),
