@@ -43,6 +43,8 @@ pub struct PassedOver {
     pub api_version: String,
     /// E.g. `Deployment`.
     pub kind: String,
+    /// Its name, if it has one.
+    pub name: String,
 }
 
 /// Why a text is no manifest, or a document of it no object.
@@ -148,6 +150,7 @@ impl Stream {
                 line: lines.first(),
                 api_version: api_version.to_owned(),
                 kind: kind.to_owned(),
+                name: value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
             }),
             Sort::List => {
                 let Value::Object(mut fields) = value else { return };

@@ -42,7 +42,10 @@ fn the_same_kinds_of_another_api_are_passed_over_by_name() {
     let old = DEPLOYMENT.replace("apps/v1", "extensions/v1beta1");
     let stream = read(&format!("{DEPLOYMENT}---\n{old}---\napiVersion: apps/v1\nkind: ReplicaSet\n"));
     let api_version = "extensions/v1beta1".to_owned();
-    assert_eq!(stream.passed_over, [PassedOver { line: 5, api_version, kind: "Deployment".to_owned() }]);
+    assert_eq!(
+        stream.passed_over,
+        [PassedOver { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned() }]
+    );
     assert_eq!((stream.workloads.len(), stream.errors.len()), (1, 0));
 }
 

@@ -96,7 +96,6 @@ matchConditions:
   {{- /* Without a name the API server is still to make one (generateName). */}}
   - name: is-not-winddown-itself
     expression: >-
-      request.kind.kind != "Deployment" ||
-      request.?namespace.orValue("") != "{{ .root.Release.Namespace }}" ||
+      request.resource.resource != "deployments" || request.?namespace.orValue("") != "{{ .root.Release.Namespace }}" ||
       request.?name.orValue("") != "{{ include "winddown.fullname" .root }}"
 {{- end }}

@@ -139,7 +139,7 @@ fn the_same_kinds_of_an_old_api_are_passed_over_aloud() {
     assert_eq!(exit, Exit::Fine);
     assert_eq!(
         err,
-        "winddown: standard input: line 17: Deployment of apps/v1beta2 is passed over, only apps/v1 is planned\n"
+        "winddown: standard input: line 17: Deployment shop of apps/v1beta2 is passed over, only apps/v1 is planned\n"
     );
 }
 
