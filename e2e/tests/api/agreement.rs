@@ -37,6 +37,9 @@ struct Finding {
 
 type Findings = BTreeSet<Finding>;
 
+/// Lines of text, by the name of the workload that they are about.
+type Notes = BTreeMap<String, BTreeSet<String>>;
+
 async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) -> Result {
     let workloads = cases()?;
     let planned = planned_offline(&workloads).await?;
@@ -83,35 +86,37 @@ async fn what_is_not_the_same_is_seen(namespace: Namespace) -> Result {
 /// Waits until the controller has told all of it, and sees that it told nothing else.
 async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String, Findings>) -> Result {
     let note = |finding: &Finding| format!("{}: {}: {}", finding.code, finding.field, finding.message);
-    let expected: BTreeMap<_, BTreeSet<_>> =
+    let expected: Notes =
         expected.iter().map(|(name, findings)| (name.clone(), findings.iter().map(note).collect())).collect();
-    let told = async || {
-        let mut told: BTreeMap<String, BTreeSet<String>> =
-            expected.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
-        for event in namespace.list("events.k8s.io/v1", "events").await? {
-            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            if text("/reportingController") == "winddown" && text("/type") == "Warning" {
-                let notes = told.entry(text("/regarding/name")).or_default();
-                notes.insert(format!("{}: {}", text("/reason"), text("/note")));
-            }
-        }
-        Result::Ok(told)
-    };
+    let none = BTreeSet::new();
     let all_told = until("the controller had told every finding", async || {
-        let told = told().await?;
-        let done = expected.iter().all(|(name, notes)| notes.is_subset(&told[name]));
+        let told = told_by_the_controller(namespace).await?;
+        let done = expected.iter().all(|(name, notes)| notes.is_subset(told.get(name).unwrap_or(&none)));
         Ok(done.then_some(()))
     })
     .await;
-    let (told, mut differences) = (told().await?, Vec::new());
-    for (name, notes) in &told {
-        let expected = expected.get(name).cloned().unwrap_or_default();
-        differences.extend(expected.difference(notes).map(|note| format!("{name}: not told: {note}")));
+    let (told, mut differences) = (told_by_the_controller(namespace).await?, Vec::new());
+    for name in expected.keys().chain(told.keys()).collect::<BTreeSet<_>>() {
+        let [expected, told] = [&expected, &told].map(|notes| notes.get(name).unwrap_or(&none));
+        differences.extend(expected.difference(told).map(|note| format!("{name}: not told: {note}")));
         differences
-            .extend(notes.difference(&expected).map(|note| format!("{name}: told by the controller alone: {note}")));
+            .extend(told.difference(expected).map(|note| format!("{name}: told by the controller alone: {note}")));
     }
     assert_eq!(differences, Vec::<String>::new());
     all_told
+}
+
+/// The controller's warnings as `reason: note`, by the name of the workload.
+async fn told_by_the_controller(namespace: &Namespace) -> Result<Notes> {
+    let mut told = Notes::new();
+    for event in namespace.list("events.k8s.io/v1", "events").await? {
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if text("/reportingController") == "winddown" && text("/type") == "Warning" {
+            let notes = told.entry(text("/regarding/name")).or_default();
+            notes.insert(format!("{}: {}", text("/reason"), text("/note")));
+        }
+    }
+    Ok(told)
 }
 
 /// Every workload of every case that declares something, as an API server takes it: under a name that no other has, with a
