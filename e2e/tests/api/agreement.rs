@@ -16,7 +16,7 @@ use winddown_e2e::operator_process;
 
 use crate::manifest::{KINDS, PREFIX, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Answer, create};
+use crate::request::{Answer, Request, create};
 use crate::suite::{Result, Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -47,7 +47,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
     for workload in &workloads {
         let name = name_of(workload);
         let expected = &planned[&name];
-        let answer = namespace.answers(create(workload)).await?;
+        let answer = namespace.answers(as_kubectl_applies(workload)).await?;
         if !answer.is_accepted() && !is_ours(&answer) {
             refused.push(format!("{name}: {}", answer.object["message"]));
             continue;
@@ -58,7 +58,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
         } else {
             // What Winddown denies the controller never sees; in mode Audit it does, and has the same to say.
             let audited = in_mode_audit(workload);
-            let answer = namespace.answers(create(&audited)).await?;
+            let answer = namespace.answers(as_kubectl_applies(&audited)).await?;
             assert_eq!(said_at_admission(&answer), expected_at_admission(expected, true), "{name}");
             told.insert(name_of(&audited), expected.clone());
         }
@@ -176,6 +176,15 @@ fn name_of(workload: &Value) -> String {
 
 fn is_audit(workload: &Value) -> bool {
     workload["metadata"]["annotations"][format!("{PREFIX}mode")] == "Audit"
+}
+
+/// With what its owner wrote kept in an annotation: from a bare creation nobody could tell a default that somebody wrote
+/// from one that the API server filled in.
+fn as_kubectl_applies(workload: &Value) -> Request {
+    let mut applied = workload.clone();
+    let written = workload.to_string();
+    applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = json!(written);
+    create(&applied)
 }
 
 fn in_mode_audit(workload: &Value) -> Value {
