@@ -85,9 +85,8 @@ async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String,
     let note = |finding: &Finding| format!("{}: {}: {}", finding.code, finding.field, finding.message);
     let expected: BTreeMap<_, BTreeSet<_>> =
         expected.iter().map(|(name, findings)| (name.clone(), findings.iter().map(note).collect())).collect();
-    let told = async || {
-        let mut told: BTreeMap<String, BTreeSet<String>> =
-            expected.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+    let told = async || -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let mut told: BTreeMap<_, BTreeSet<_>> = expected.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
         for event in namespace.list("events.k8s.io/v1", "events").await? {
             let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             if text("/reportingController") == "winddown" && text("/type") == "Warning" {
@@ -95,7 +94,7 @@ async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String,
                 notes.insert(format!("{}: {}", text("/reason"), text("/note")));
             }
         }
-        Result::Ok(told)
+        Ok(told)
     };
     let all_told = until("the controller had told every finding", async || {
         let told = told().await?;
@@ -236,8 +235,8 @@ fn expected_at_admission(findings: &Findings, audit: bool) -> BTreeSet<String> {
         if finding.error && !audit {
             return format!("{}: {}", finding.field, finding.message);
         }
-        let field = finding.field.strip_prefix("spec.template.spec.").unwrap_or(&finding.field);
-        let field = field.strip_prefix("metadata.annotations").unwrap_or(field);
+        let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+        let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
         let warning = format!("winddown: {field}: {}", finding.message);
         if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
     };
