@@ -199,6 +199,8 @@ fn api_server_command(
         flag("service-account-key-file", &serving.certificate),
         flag("service-account-signing-key-file", &serving.key),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        // Without it `lifecycle.stopSignal` is dropped, and with it what there is to say about one.
+        "--feature-gates=ContainerStopSignals=true".to_owned(),
     ]);
     Ok(command)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::workloads::{Key, Workloads};
+use super::workloads::{Reference, Workloads};
 use crate::kubernetes::Error;
 use crate::rollout::{Progress, progress};
 use crate::settlement::budget_annotation;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(super) struct Turn(Mutex<Option<Rolling>>);
 
 struct Rolling {
-    name: Key,
+    name: Reference,
     progress: Progress,
     /// Since when it has got no further.
     since: Instant,
@@ -37,7 +37,7 @@ impl Turn {
     /// Takes the turn for this workload, which is about to be set rolling; `None` where another one's rollout is not over.
     pub(super) async fn claim(
         &self,
-        name: &Key,
+        name: &Reference,
         workload: &Value,
         workloads: &Workloads,
     ) -> Result<Option<Leave<'_>>, Error> {
@@ -74,7 +74,7 @@ async fn first_rolling(workloads: &Workloads) -> Result<Option<Rolling>, Error> 
         let rolling = |found: &Value| budget_annotation(found).is_some() && progress(kind, found).is_some();
         if let Some(found) = workloads.find(kind, rolling).await? {
             let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let name = Key { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+            let name = Reference { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
             let progress = progress(kind, &found).unwrap_or_default();
             return Ok(Some(Rolling { name, progress, since: Instant::now() }));
         }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn rolling(since: Instant) -> Rolling {
-        let name = Key { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
+        let name = Reference { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
         Rolling { name, progress: Progress::default(), since }
     }
 

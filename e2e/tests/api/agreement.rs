@@ -250,8 +250,8 @@ fn expected_at_admission(findings: &Findings, audit: bool) -> BTreeSet<String> {
         if finding.error && !audit {
             return format!("{}: {}", finding.field, finding.message);
         }
-        let field = finding.field.strip_prefix("spec.template.spec.").unwrap_or(&finding.field);
-        let field = field.strip_prefix("metadata.annotations").unwrap_or(field);
+        let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+        let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
         let warning = format!("winddown: {field}: {}", finding.message);
         if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
     };
