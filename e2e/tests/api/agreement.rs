@@ -1,7 +1,7 @@
 //! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
 //!
-//! The command line gets the file; the API server fills in its defaults and asks the webhook; the controller sees what is
-//! stored. Warnings and errors are compared: those of the webhook come as warnings and as causes of a denial, those of the
+//! The command line gets the file; the API server, to which it is applied as from Git, fills in its defaults and asks the
+//! webhook; the controller sees what is stored. Warnings and errors are compared: those of the webhook come as warnings and as causes of a denial, those of the
 //! controller as Events. What is merely an info only the command line prints (the webhook's go to the audit log).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use winddown_e2e::operator_process;
 
 use crate::manifest::{KINDS, PREFIX, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Answer, create};
+use crate::request::{Answer, apply};
 use crate::suite::{Result, Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -44,7 +44,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
     for workload in &workloads {
         let name = name_of(workload);
         let expected = &planned[&name];
-        let answer = namespace.answers(create(workload)).await?;
+        let answer = namespace.answers(apply(workload)).await?;
         if !answer.is_accepted() && !is_ours(&answer) {
             refused.push(format!("{name}: {}", answer.object["message"]));
             continue;
@@ -55,7 +55,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
         } else {
             // What Winddown denies the controller never sees; in mode Audit it does, and has the same to say.
             let audited = in_mode_audit(workload);
-            let answer = namespace.answers(create(&audited)).await?;
+            let answer = namespace.answers(apply(&audited)).await?;
             assert_eq!(said_at_admission(&answer), expected_at_admission(expected, true), "{name}");
             told.insert(name_of(&audited), expected.clone());
         }
