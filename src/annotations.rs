@@ -1,4 +1,4 @@
-//! What a team writes on its Deployment, StatefulSet or DaemonSet, and the only parser of it.
+//! What a team writes on its workload, and the only parser of it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -30,7 +30,7 @@ pub const READINESS: &str = "winddown.dev/readiness";
 pub const CONTAINERS: &str = "winddown.dev/containers";
 /// [`Mode`].
 pub const MODE: &str = "winddown.dev/mode";
-/// Written by Winddown on the Deployment: the budget in words.
+/// Written by Winddown on the workload: the budget in words.
 pub const BUDGET: &str = "winddown.dev/budget";
 /// Written by Winddown on the pod template: what it changed there, and what stood there before.
 pub const INJECTED: &str = "winddown.dev/injected";
@@ -171,7 +171,7 @@ pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) ->
     Reading { mode, declared, findings }
 }
 
-/// The path of an annotation on the Deployment, as the API server would name it.
+/// The path of an annotation on the workload, as the API server would name it.
 #[must_use]
 pub fn field(key: &str) -> String {
     format!("metadata.annotations[{key}]")
@@ -219,7 +219,7 @@ fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Finding> {
             Finding::new(
                 Code::MisplacedAnnotation,
                 format!("spec.template.metadata.annotations[{key}]"),
-                "does nothing on the pod template: write it on the Deployment's own metadata",
+                "does nothing on the pod template: write it on the metadata of the workload itself",
             )
         })
         .collect()

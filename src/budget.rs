@@ -35,7 +35,7 @@ pub enum Source {
     Preset(String),
     /// Nobody said anything.
     Default,
-    /// The container of that name has a hook of its own, longer than what is declared.
+    /// The container of that name has a hook of its own, which is as long as that.
     Hook(String),
 }
 

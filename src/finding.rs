@@ -1,12 +1,14 @@
 //! What Winddown has to say about a workload: computed once, shown as a denial, a warning, an event or a line of text.
 
 mod code;
+mod page;
 
 use std::fmt;
 
 use serde::Serialize;
 
 pub use code::Code;
+pub use page::page;
 
 /// One observation, with the place it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,10 +3,13 @@
 //! [`plan`] sees a *bare* workload, one without anything that Winddown injected before, and decides all there is to
 //! decide; nothing after it has a choice left.
 
+mod command;
 mod hooks;
 mod mutation;
 mod readiness;
+mod requests;
 mod rules;
+mod sidecar;
 mod timeline;
 mod workload;
 
@@ -135,11 +138,14 @@ fn init_containers(pod: &PodSpec) -> impl Iterator<Item = &Container> {
 }
 
 /// Container names for a message, at most a handful of them.
-fn names(containers: &[Container]) -> String {
+fn names<'a>(containers: impl IntoIterator<Item = &'a Container>) -> String {
     const SHOWN: usize = 5;
-    let shown: Vec<_> = containers.iter().take(SHOWN).map(|container| container.name.as_str()).collect();
-    let more = containers.len().saturating_sub(SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    let names: Vec<_> = containers.into_iter().map(|container| container.name.as_str()).collect();
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The path of a field of a container, by the container's name.

@@ -1,4 +1,4 @@
-//! What holds where a Deployment's annotations say nothing.
+//! What holds where a workload's annotations say nothing.
 
 use crate::seconds::Seconds;
 

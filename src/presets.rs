@@ -19,7 +19,7 @@ pub struct Traffic {
     pub drain: Seconds,
     /// What takes so long.
     pub why: String,
-    /// Where it finds out by asking the pod itself.
+    /// How it asks, where that is how it learns that a pod goes.
     pub polls: Option<Polling>,
     /// Whether a new pod is Ready before this sends it traffic, and nothing waits for that.
     #[serde(default)]
@@ -28,14 +28,22 @@ pub struct Traffic {
     pub sources: Vec<String>,
 }
 
-/// How a balancer asks a pod whether it is well.
+/// How a balancer asks whether to send more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Polling {
     /// Between two questions.
     pub period: Seconds,
-    /// How many in a row it takes.
+    /// How many failures in a row it takes.
     pub failures: u32,
+}
+
+impl Polling {
+    /// How long it takes to notice.
+    #[must_use]
+    pub const fn notices_after(self) -> Seconds {
+        self.period.times(self.failures)
+    }
 }
 
 /// What an app runs on.
@@ -46,10 +54,10 @@ pub struct Runtime {
     pub name: String,
     /// After how long it stops by itself; `None` where it waits for ever.
     pub deadline: Option<Seconds>,
-    /// What it does on SIGTERM when nobody configured anything.
+    /// What it does on SIGTERM when nobody configured anything, as it stands behind its name.
     pub by_default: String,
-    /// What to set to the deadline.
-    pub setting: String,
+    /// What to do so that it keeps to a deadline, with places for the number.
+    setting: String,
     /// Where that comes from.
     pub sources: Vec<String>,
 }
@@ -73,6 +81,13 @@ impl Runtime {
     #[must_use]
     pub fn all() -> &'static [Self] {
         &RUNTIMES
+    }
+
+    /// What to do so that it keeps to this deadline.
+    #[must_use]
+    pub fn setting(&self, deadline: Seconds) -> String {
+        let seconds = deadline.as_i64();
+        self.setting.replace("{seconds}", &seconds.to_string()).replace("{milliseconds}", &(seconds * 1000).to_string())
     }
 }
 
@@ -105,7 +120,7 @@ fn named<T>(text: &str, presets: &'static [T], name: impl Fn(&T) -> &str) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::{Runtime, Traffic};
+    use super::{Runtime, Seconds, Traffic};
 
     #[test]
     fn every_preset_has_a_name_of_its_own_a_reason_and_a_source() {
@@ -118,6 +133,24 @@ mod tests {
                 assert!(!why.is_empty() && !sources.is_empty(), "{name}");
                 assert!(sources.iter().all(|source| source.starts_with("https://")), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn the_drain_of_a_preset_outlasts_its_own_polling() {
+        for traffic in Traffic::all() {
+            assert!(traffic.polls.is_none_or(|polls| polls.notices_after() < traffic.drain), "{}", traffic.name);
+        }
+    }
+
+    #[test]
+    fn every_runtime_says_what_to_do_in_words_that_fit_a_message() {
+        for runtime in Runtime::all() {
+            let setting = runtime.setting(Seconds::new(45));
+            assert!(setting.contains("45"), "{setting}");
+            assert!(!setting.contains("{seconds}") && !setting.contains("{milliseconds}"), "{setting}");
+            // What comes before a semicolon is what a message is compared by.
+            assert!(!runtime.by_default.contains(';') && !setting.contains("; "), "{}", runtime.name);
         }
     }
 

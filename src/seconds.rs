@@ -60,6 +60,12 @@ impl Seconds {
         Self(self.0.saturating_sub(other.0))
     }
 
+    /// So many times as long, which may be longer than [`Seconds::MAX`].
+    #[must_use]
+    pub const fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
+
     /// As the API's integer.
     #[must_use]
     pub const fn as_i64(self) -> i64 {

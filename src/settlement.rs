@@ -33,7 +33,7 @@ pub struct Settlement {
     pub timeline: Option<Timeline>,
     /// Everything there is to say, in a stable order.
     pub findings: Vec<Finding>,
-    /// The Deployment as it should be: equal to what was given where there is nothing to do.
+    /// The workload as it should be: equal to what was given where there is nothing to do.
     pub desired: Value,
 }
 

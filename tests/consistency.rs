@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use winddown::annotations;
+use winddown::presets::{Runtime, Traffic};
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -51,5 +52,15 @@ fn the_readme_names_every_annotation() {
     ] {
         let name = key.strip_prefix(annotations::PREFIX).unwrap();
         assert!(readme.contains(key) || readme.contains(&format!("`{name}`")), "{key}");
+    }
+}
+
+#[test]
+fn every_preset_has_a_case() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/presets");
+    let traffic = Traffic::all().iter().map(|preset| ("traffic", &preset.name));
+    for (key, name) in traffic.chain(Runtime::all().iter().map(|preset| ("runtime", &preset.name))) {
+        let case = fs::read_to_string(cases.join(name).join("input.yaml")).unwrap_or_default();
+        assert!(case.contains(&format!("winddown.dev/{key}: {name}\n")), "no case for {name}");
     }
 }

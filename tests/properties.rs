@@ -118,7 +118,7 @@ proptest! {
     #[test]
     fn what_is_enforced_fits(bare in deployment(), declared in annotations()) {
         let settlement = settled(&declaring(&bare, &declared));
-        let fits = settlement.budget.as_ref().is_none_or(|budget| budget.fits());
+        let fits = settlement.budget.as_ref().is_none_or(winddown::budget::Budget::fits);
         let errors = settlement.findings.iter().any(Finding::is_error);
         prop_assert!(fits || errors, "{:?}", settlement.budget);
         if let Some(budget) = settlement.budget.filter(|_| !errors && settlement.mode == Mode::Enforce) {

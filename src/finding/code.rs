@@ -37,8 +37,7 @@ macro_rules! codes {
 
             /// Why it matters, what to do about it, and where the facts come from: Markdown with the sections `Why`,
             /// `What to do` and `Source`.
-            #[must_use]
-            pub const fn page(self) -> &'static str {
+            pub(super) const fn sections(self) -> &'static str {
                 match self { $(Self::$code => include_str!(concat!("pages/", stringify!($code), ".md")),)+ }
             }
         }
@@ -67,6 +66,24 @@ codes! {
     PreStopShort: Warning,
     /// A container opted out of the drain with `preStop.sleep.seconds: 0`.
     DrainOptedOut: Info,
+    /// A hook runs a shell or `sleep` in an image that seems to have neither.
+    HookNeedsShell: Info,
+    /// An httpGet hook on the network of the node, where the kubelet does not know whom to ask.
+    HookOnHostNetwork: Warning,
+    /// A probe or a hook asks another host than the pod.
+    HostInHandler: Warning,
+    // Signals.
+    /// The stop signal is SIGKILL, so there is no deadline at all.
+    StopSignalKills: Warning,
+    /// SIGTERM goes to a process that does not pass it on, or does not wait for the app.
+    SignalLost: Warning,
+    /// Whether SIGTERM reaches the app depends on what the image has.
+    SignalMayBeLost: Info,
+    // Several containers.
+    /// A proxy that the app's connections go through stops before the app.
+    SidecarStopsFirst: Warning,
+    /// Native sidecars stop after the app, in what is left of the grace period.
+    NativeSidecarsStopLast: Info,
     // Probes.
     /// A port that is named but not there.
     PortNotFound: Error,
@@ -74,8 +91,38 @@ codes! {
     ReadinessContainerUnclear: Error,
     /// A container keeps its own readiness probe.
     ReadinessKept: Info,
+    /// A container serves, and nobody asks whether it is ready.
+    ReadinessMissing: Warning,
+    /// A readiness probe that succeeds whatever the app does.
+    ReadinessPlaceholder: Warning,
+    /// A readiness probe takes longer to notice a refusing app than the drain lasts.
+    ReadinessSlow: Info,
+    /// A probe or a hook asks a port by a name that the container gives to none of its ports.
+    ProbePortUndeclared: Warning,
+    /// A probe or a hook asks a port that no container lists, although others are listed.
+    ProbePortUnlisted: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
+    // Rollouts.
+    /// A rollout may stop all pods at once.
+    RolloutTakesAllCapacity: Warning,
+    /// Every rollout stops all pods before the first new one starts.
+    NoPodDuringRollout: Warning,
+    /// The only pod of a StatefulSet stops before its successor starts.
+    SingleStatefulPod: Info,
+    /// A rollout counts as failed before a stopping pod can be gone.
+    ProgressDeadlineShort: Warning,
+    /// A rollout needs room for pods that take long to stop.
+    SurgeCost: Info,
+    // What brings the traffic, and what the app runs on.
+    /// The drain ends before a balancer that polls has noticed.
+    BalancerPollsSlower: Warning,
+    /// New pods count as available before the balancer sends to them.
+    MinReadyShort: Info,
+    /// The runtime does not stop by itself in time, unless it is told to.
+    RuntimeUnbounded: Info,
+    /// The declared deadline is not the one that the runtime keeps to by default.
+    RuntimeDeadlineDiffers: Info,
     // Winddown's own work.
     /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
     RecordUnreadable: Warning,
@@ -96,9 +143,20 @@ mod tests {
     #[test]
     fn every_code_has_a_page_that_says_why_what_to_do_and_where_from() {
         for code in Code::ALL {
-            let sections: Vec<_> = code.page().lines().filter(|line| line.starts_with('#')).collect();
-            assert_eq!(sections, ["## Why", "## What to do", "## Source"], "{}", code.as_str());
-            assert!(code.title().ends_with('.'), "{}", code.as_str());
+            let (name, text) = (code.as_str(), code.sections());
+            let sections: Vec<_> = text.split("## ").skip(1).filter_map(|section| section.split_once('\n')).collect();
+            assert_eq!(
+                sections.iter().map(|(heading, _)| *heading).collect::<Vec<_>>(),
+                ["Why", "What to do", "Source"],
+                "{name}"
+            );
+            assert!(text.starts_with("## Why\n"), "{name}");
+            for (heading, text) in &sections {
+                assert!(text.trim().len() > 20, "{name}: {heading} says nothing");
+            }
+            let source = sections[2].1;
+            assert!(source.contains("](https://") || source.contains(".md"), "{name}: no link under Source");
+            assert!(code.title().ends_with('.'), "{name}");
         }
     }
 }

@@ -3,7 +3,11 @@
 //! The hooks of a pod's main containers run at the same time, so the drain is the longest of them, never the sum. Native
 //! sidecars are left alone: the kubelet stops them after the main containers (KEP-753).
 
+mod slept;
+
 use k8s_openapi::api::core::v1::{Container, LifecycleHandler, PodSpec};
+
+use slept::{Slept, slept};
 
 use super::{Mutation, container_field};
 use crate::annotations::Declaration;
@@ -16,7 +20,7 @@ pub(super) struct Hooks {
     pub(super) findings: Vec<Finding>,
     /// The drain of the pod: the longest of its containers'.
     pub(super) longest: Seconds,
-    /// The container whose own hook that is, where it is longer than what is declared.
+    /// The container whose own hook that is, where it is another one than what is declared.
     pub(super) longest_from: Option<String>,
     /// Each main container and how long it sleeps, in the template's order.
     pub(super) sleeps: Vec<Sleep>,
@@ -32,9 +36,14 @@ pub(super) struct Sleep {
 }
 
 /// What a container has for a preStop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PreStop {
     None,
+    /// `preStop.sleep.seconds: 0`, which nobody writes but to opt out.
+    OptOut,
     Sleep(Seconds),
+    /// A command that begins with a sleep.
+    AtLeast(Seconds),
     /// A command or a request: it takes as long as it takes.
     Unknown(&'static str),
 }
@@ -55,7 +64,7 @@ pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> 
                 hooks.mutations.push(Mutation::SetPreStopSleep { container: container.name.clone(), sleep: drain });
                 drain
             }
-            PreStop::Sleep(Seconds::ZERO) => {
+            PreStop::OptOut => {
                 if drain > Seconds::ZERO {
                     let message = format!("opts out of the {drain} drain with a sleep of 0");
                     hooks.findings.push(Finding::new(Code::DrainOptedOut, field(), message));
@@ -69,19 +78,34 @@ pub(super) fn plan(pod: &PodSpec, declaration: &Declaration, drain: Seconds) -> 
                 }
                 own
             }
+            PreStop::AtLeast(own) => {
+                let assumed = own.max(drain);
+                let message = format!("its own exec hook is kept; it runs for at least {own}, {assumed} is assumed");
+                hooks.findings.push(Finding::new(Code::PreStopUnknown, field(), message));
+                assumed
+            }
             PreStop::Unknown(kind) => {
                 let message = format!("its own {kind} hook is kept; nobody knows how long it runs, {drain} is assumed");
                 hooks.findings.push(Finding::new(Code::PreStopUnknown, field(), message));
                 drain
             }
         };
-        if sleep > hooks.longest {
-            hooks.longest = sleep;
-            hooks.longest_from = (sleep > drain).then(|| container.name.clone());
-        }
+        hooks.longest = hooks.longest.max(sleep);
         hooks.sleeps.push(Sleep { container: container.name.clone(), seconds: sleep });
     }
+    if hooks.longest != drain {
+        let own = |container: &&Container, sleep: &Sleep| {
+            sleep.seconds == hooks.longest && observe(container) != PreStop::None
+        };
+        let mut containers = pod.containers.iter().zip(&hooks.sleeps);
+        hooks.longest_from = containers.find(|(container, sleep)| own(container, sleep)).map(|(c, _)| c.name.clone());
+    }
     hooks
+}
+
+/// Whether a container's hook may wait for something, so that nobody knows when its SIGTERM comes.
+pub(super) fn is_open_ended(container: &Container) -> bool {
+    matches!(observe(container), PreStop::AtLeast(_) | PreStop::Unknown(_))
 }
 
 fn takes_the_sleep(container: &Container, declaration: &Declaration) -> bool {
@@ -92,8 +116,15 @@ fn observe(container: &Container) -> PreStop {
     let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
     match hook {
         None => PreStop::None,
-        Some(LifecycleHandler { sleep: Some(sleep), .. }) => PreStop::Sleep(Seconds::from_api(sleep.seconds)),
-        Some(LifecycleHandler { exec: Some(_), .. }) => PreStop::Unknown("exec"),
+        Some(LifecycleHandler { sleep: Some(sleep), .. }) => match Seconds::from_api(sleep.seconds) {
+            Seconds::ZERO => PreStop::OptOut,
+            seconds => PreStop::Sleep(seconds),
+        },
+        Some(LifecycleHandler { exec: Some(exec), .. }) => match exec.command.as_deref().and_then(slept) {
+            Some(Slept::Exactly(seconds)) => PreStop::Sleep(seconds),
+            Some(Slept::AtLeast(seconds)) if seconds > Seconds::ZERO => PreStop::AtLeast(seconds),
+            Some(Slept::AtLeast(_)) | None => PreStop::Unknown("exec"),
+        },
         Some(LifecycleHandler { http_get: Some(_), .. }) => PreStop::Unknown("httpGet"),
         Some(LifecycleHandler { tcp_socket: Some(_), .. }) => PreStop::Unknown("tcpSocket"),
         // A kind of hook that this version does not know: still the user's, and still there.

@@ -4,6 +4,22 @@
 //! and when it is silent. A rule never changes anything and never denies: the sum alone does.
 
 mod delayed_restart;
+mod hook_needs_shell;
+mod hook_on_host_network;
+mod host_in_handler;
+mod polling_balancer;
+mod probe_ports;
+mod progress_deadline;
+mod readiness_missing;
+mod readiness_placeholder;
+mod readiness_slow;
+mod rollout_capacity;
+mod runtime;
+mod signals;
+mod slow_registration;
+mod stop_order;
+mod stop_signal;
+mod surge_cost;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
@@ -25,7 +41,25 @@ pub(super) struct Subject<'a> {
 
 type Rule = fn(&Subject<'_>) -> Vec<Finding>;
 
-const RULES: [Rule; 1] = [delayed_restart::rule];
+const RULES: &[Rule] = &[
+    hook_needs_shell::rule,
+    hook_on_host_network::rule,
+    host_in_handler::rule,
+    stop_signal::rule,
+    signals::rule,
+    stop_order::rule,
+    readiness_missing::rule,
+    readiness_placeholder::rule,
+    readiness_slow::rule,
+    probe_ports::rule,
+    delayed_restart::rule,
+    rollout_capacity::rule,
+    progress_deadline::rule,
+    surge_cost::rule,
+    polling_balancer::rule,
+    slow_registration::rule,
+    runtime::rule,
+];
 
 /// What all rules have to say, rule by rule.
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {

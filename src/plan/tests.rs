@@ -92,17 +92,25 @@ fn a_misfit_names_the_numbers_and_the_ways_out() {
 fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
     let with = |hook: Value| json!({"name": "app", "lifecycle": {"preStop": hook}});
     let sleep = |seconds: i64| with(json!({"sleep": {"seconds": seconds}}));
+    let exec = |script: &str| with(json!({"exec": {"command": ["sh", "-c", script]}}));
     let bare = json!({"name": "proxy"});
+    let short = vec![(Severity::Warning, Code::PreStopShort)];
     let unknown = vec![(Severity::Warning, Code::PreStopUnknown)];
     for (containers, drain, mutated, found) in [
         (json!([bare]), 5, vec!["proxy sleeps 5", "grace 35"], vec![]),
         (json!([bare, {"name": "log"}]), 5, vec!["proxy sleeps 5", "log sleeps 5", "grace 35"], vec![]),
         (json!([sleep(9)]), 9, vec!["grace 39"], vec![]),
         (json!([sleep(9), bare]), 9, vec!["proxy sleeps 5", "grace 39"], vec![]),
-        (json!([sleep(3)]), 3, vec!["grace 33"], vec![(Severity::Warning, Code::PreStopShort)]),
+        (json!([sleep(3)]), 3, vec!["grace 33"], short.clone()),
         (json!([sleep(0)]), 0, vec![], vec![(Severity::Info, Code::DrainOptedOut)]),
         (json!([sleep(0), bare]), 5, vec!["proxy sleeps 5", "grace 35"], vec![(Severity::Info, Code::DrainOptedOut)]),
-        (json!([with(json!({"exec": {"command": ["sleep", "9"]}}))]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 9")]), 9, vec!["grace 39"], vec![]),
+        (json!([exec("sleep 3")]), 3, vec!["grace 33"], short.clone()),
+        (json!([exec("sleep 0")]), 0, vec![], short.clone()),
+        (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], unknown.clone()),
+        (json!([exec("sleep 3; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 0; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown.clone()),
         (json!([with(json!({"futureAction": {}}))]), 5, vec!["grace 35"], unknown),
         (
@@ -125,6 +133,13 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
 }
 
 #[test]
+fn a_hook_that_begins_with_a_sleep_takes_at_least_that_long() {
+    let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
+    let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
+    assert_eq!(plan.findings[0].message, "its own exec hook is kept; it runs for at least 15s, 15s is assumed");
+}
+
+#[test]
 fn only_the_containers_named_take_the_sleep() {
     let containers = json!([{"name": "app"}, {"name": "proxy"}, {"name": "log"}]);
     let plan = planned(&containers, None, &[FIVE, ("containers", "proxy,app")]);
@@ -141,7 +156,7 @@ fn native_sidecars_and_init_containers_are_never_touched() {
     let planned = |annotations: &[(&str, &str)]| plan(&workload, &declaration(annotations), &Policy::default());
     assert_eq!(mutations(&planned(&[FIVE])), ["app sleeps 5", "grace 35"]);
     let plan = planned(&[FIVE, ("containers", "mesh")]);
-    assert_eq!(findings(&plan), [(Severity::Error, Code::ContainerNotFound)]);
+    assert_eq!(findings(&plan)[0], (Severity::Error, Code::ContainerNotFound));
     assert!(plan.findings[0].message.contains("is an init container"), "{}", plan.findings[0].message);
 }
 
@@ -150,7 +165,7 @@ fn the_probe_goes_to_the_container_that_is_meant() {
     let app = json!({"name": "app", "ports": [{"containerPort": 3000, "name": "web"}]});
     let proxy = json!({"name": "proxy", "ports": [{"containerPort": 8080, "name": "mesh"}]});
     let probed =
-        json!({"name": "app", "ports": [{"containerPort": 3000}], "readinessProbe": {"exec": {"command": ["true"]}}});
+        json!({"name": "app", "ports": [{"containerPort": 3000}], "readinessProbe": {"tcpSocket": {"port": 3000}}});
     let bare = json!({"name": "bare"});
     let error = |code| vec![(Severity::Error, code)];
     for (containers, readiness, names, target, found) in [
@@ -210,4 +225,20 @@ fn several_hundred_containers_are_planned_and_named_briefly() {
     assert_eq!(plan.mutations.len(), 501);
     let plan = planned(&json!(containers), None, &[FIVE, ("containers", "x")]);
     assert!(plan.findings[0].message.len() < 200, "{}", plan.findings[0].message);
+}
+
+#[test]
+fn a_drain_that_is_somebodys_own_hook_says_whose() {
+    let own = |seconds: u32| json!({"name": "slow", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}});
+    let with_app = |own: Value| json!([{"name": "app"}, own]);
+    for (containers, sum) in [
+        (with_app(own(9)), "drain 9s (preStop of slow) + "),
+        (with_app(own(3)), "drain 5s + "),
+        (json!([own(3)]), "drain 3s (preStop of slow) + "),
+        (json!([own(0)]), "drain 0s (preStop of slow) + "),
+        (json!([own(5)]), "drain 5s + "),
+    ] {
+        let plan = planned(&containers, None, &[FIVE]);
+        assert!(plan.budget.to_string().starts_with(sum), "{}", plan.budget);
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+use winddown::presets::{Runtime, Traffic};
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 
@@ -80,13 +81,17 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
     let readiness = prop::option::of(select(vec!["http:web/health", "http:3000/", "tcp:99", "grpc:web/s"]));
     let names = prop::option::of(select(vec!["c0", "c0,c1", "c1"]));
     let mode = prop::option::of(select(vec!["Enforce", "Enforce", "Audit", "Off"]));
-    (seconds(), seconds(), seconds(), readiness, names, mode).prop_map(
-        |(drain, deadline, margin, readiness, names, mode)| {
+    let traffic = prop::option::of(select(Traffic::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
+    let runtime = prop::option::of(select(Runtime::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
+    (seconds(), seconds(), seconds(), traffic, runtime, readiness, names, mode).prop_map(
+        |(drain, deadline, margin, traffic, runtime, readiness, names, mode)| {
             let own = |value: Option<&str>| value.map(str::to_owned);
             [
                 ("drain", drain),
                 ("deadline", deadline),
                 ("margin", margin),
+                ("traffic", own(traffic)),
+                ("runtime", own(runtime)),
                 ("readiness", own(readiness)),
                 ("containers", own(names)),
                 ("mode", own(mode)),

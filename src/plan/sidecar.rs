@@ -1,0 +1,97 @@
+//! Containers that are not the app: the proxies in `data/sidecars.yaml`, and native sidecars of any kind.
+
+use std::sync::LazyLock;
+
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use serde::Deserialize;
+
+use super::Workload;
+
+/// A proxy that an app's own connections go through.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, serde(deny_unknown_fields))]
+pub(super) struct Sidecar {
+    /// What people call it.
+    pub(super) name: String,
+    /// What it does when it is told to stop, in a sentence.
+    pub(super) on_sigterm: String,
+    known_by: Vec<String>,
+    #[serde(default)]
+    told_by: Vec<String>,
+    #[serde(default)]
+    helped_by: Vec<String>,
+    // For whoever reads the data.
+    #[cfg(test)]
+    sources: Vec<String>,
+}
+
+// A test holds that it can be read.
+static SIDECARS: LazyLock<Vec<Sidecar>> =
+    LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/sidecars.yaml")).unwrap_or_default());
+
+impl Sidecar {
+    /// Which one a container is, if any.
+    pub(super) fn of(container: &Container) -> Option<&'static Self> {
+        SIDECARS.iter().find(|sidecar| is_one_of(container, &sidecar.known_by))
+    }
+
+    /// Whether a container serves this proxy, and is not served by it.
+    pub(super) fn is_helped_by(&self, container: &Container) -> bool {
+        is_one_of(container, &self.helped_by)
+    }
+
+    /// Whether somebody told this proxy, which runs in that container, to wait for the app.
+    pub(super) fn is_told_to_wait(&self, container: &Container, workload: &Workload) -> bool {
+        let environment = container.env.iter().flatten().map(|variable| variable.name.as_str());
+        let arguments = container.command.iter().chain(&container.args).flatten().map(String::as_str);
+        let annotations = workload.annotations.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+        let mut texts = environment.chain(arguments).chain(annotations);
+        texts.any(|text| self.told_by.iter().any(|word| text.contains(word)))
+    }
+}
+
+/// The native sidecars of a pod, in the order in which they start.
+pub(super) fn native(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
+    pod.init_containers.iter().flatten().filter(|container| container.restart_policy.as_deref() == Some("Always"))
+}
+
+fn is_one_of(container: &Container, names: &[String]) -> bool {
+    let image = container.image.as_deref().map(repository);
+    names.iter().any(|name| *name == container.name || image == Some(name))
+}
+
+/// The last part of an image's name, without tag and digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split(':').next().unwrap_or(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SIDECARS, repository};
+
+    #[test]
+    fn every_sidecar_is_known_by_something_and_has_a_reason_and_a_source() {
+        assert!(!SIDECARS.is_empty());
+        for sidecar in SIDECARS.iter() {
+            let name = &sidecar.name;
+            assert!(!name.is_empty() && !sidecar.known_by.is_empty() && !sidecar.on_sigterm.is_empty(), "{name}");
+            assert!(!sidecar.sources.is_empty(), "{name}");
+            assert!(sidecar.sources.iter().all(|source| source.starts_with("https://")), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_known_by_the_last_part_of_its_name() {
+        for (image, expected) in [
+            ("envoy", "envoy"),
+            ("envoyproxy/envoy:v1.30", "envoy"),
+            ("registry:5000/a/cloud-sql-proxy:2.11@sha256:ab", "cloud-sql-proxy"),
+            ("registry:5000/envoy", "envoy"),
+            ("", ""),
+        ] {
+            assert_eq!(repository(image), expected, "{image}");
+        }
+    }
+}
