@@ -42,7 +42,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 /// The annotations of a few lines, ours if no prefix says otherwise. A value may hold anything but the end of a line.
 fn annotations(text: &str) -> BTreeMap<String, &str> {
     let pairs = text.split('\n').filter_map(|line| line.split_once(": "));
-    pairs.map(|(key, value)| (if key.contains('/') { key.to_owned() } else { format!("{PREFIX}{key}") }, value)).collect()
+    pairs
+        .map(|(key, value)| (if key.contains('/') { key.to_owned() } else { format!("{PREFIX}{key}") }, value))
+        .collect()
 }
 
 fn borrowed<'a>(annotations: &'a BTreeMap<String, &str>) -> BTreeMap<&'a str, &'a str> {

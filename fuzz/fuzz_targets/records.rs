@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if let Ok(Some(record)) = Record::of(template) {
         it_is_written_as_it_is_read(template, &record);
     }
-    laws::hold_for(&workload);
+    let _ = laws::hold_for(&workload);
     Corpus::Keep
 });
 
@@ -104,5 +104,7 @@ fn remove_if_empty(value: &mut Value, pointer: &str, key: &str) {
     }
 }
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutation::mutate(data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutation::mutate(data, size, max_size, seed)
+});
 fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| { mutation::cross(one, other, out, seed) });

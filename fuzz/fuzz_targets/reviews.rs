@@ -20,8 +20,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         return Corpus::Reject;
     };
     let is_review = document.get("request").is_some();
-    let asked = if is_review { document } else { review_of(document) };
-    let (Some(mutated), Some(validated)) = (answered(review::mutate, &asked), answered(review::validate, &asked)) else {
+    let asked = if is_review { document } else { review_of(&document) };
+    let (Some(mutated), Some(validated)) = (answered(review::mutate, &asked), answered(review::validate, &asked))
+    else {
         return Corpus::Keep;
     };
     assert_eq!(mutated["allowed"], true, "the mutating webhook denies nothing");
@@ -72,7 +73,7 @@ fn patched(object: &Value, response: &Value) -> Option<Value> {
 }
 
 /// A review of a workload that is being made.
-fn review_of(object: Value) -> Value {
+fn review_of(object: &Value) -> Value {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or("Deployment");
     json!({
         "apiVersion": "admission.k8s.io/v1",
@@ -89,5 +90,7 @@ fn review_of(object: Value) -> Value {
     })
 }
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutation::mutate(data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutation::mutate(data, size, max_size, seed)
+});
 fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| { mutation::cross(one, other, out, seed) });

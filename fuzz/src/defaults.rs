@@ -11,10 +11,13 @@ pub fn filled_in(workload: &Value) -> Value {
         rollout(&kind, spec);
     }
     if let Some(pod) = workload.pointer_mut("/spec/template/spec").and_then(Value::as_object_mut) {
-        fill(pod, &json!({
-            "terminationGracePeriodSeconds": 30, "restartPolicy": "Always", "dnsPolicy": "ClusterFirst",
-            "schedulerName": "default-scheduler", "securityContext": {},
-        }));
+        fill(
+            pod,
+            &json!({
+                "terminationGracePeriodSeconds": 30, "restartPolicy": "Always", "dnsPolicy": "ClusterFirst",
+                "schedulerName": "default-scheduler", "securityContext": {},
+            }),
+        );
         for containers in ["containers", "initContainers"] {
             let containers = pod.get_mut(containers).and_then(Value::as_array_mut);
             containers.into_iter().flatten().filter_map(Value::as_object_mut).for_each(container);
@@ -52,10 +55,13 @@ fn strategy(spec: &mut Map<String, Value>, field: &str, rolling: &Value) {
 }
 
 fn container(container: &mut Map<String, Value>) {
-    fill(container, &json!({
-        "imagePullPolicy": "IfNotPresent", "resources": {}, "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-    }));
+    fill(
+        container,
+        &json!({
+            "imagePullPolicy": "IfNotPresent", "resources": {}, "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "File",
+        }),
+    );
     for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         port.as_object_mut().into_iter().for_each(|port| fill(port, &json!({"protocol": "TCP"})));
     }

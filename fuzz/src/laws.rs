@@ -13,10 +13,11 @@ use crate::defaults;
 /// The API takes Events with notes of up to so many bytes.
 const LONGEST_NOTE: usize = 1024;
 
-/// All laws of one workload, as it would come from a file and from an API server.
-pub fn hold_for(workload: &Value) {
+/// All laws of one workload, as it would come from a file and from an API server; tells whether it can be read at all.
+#[must_use]
+pub fn hold_for(workload: &Value) -> bool {
     for origin in [Origin::File, Origin::ApiServer] {
-        let Ok(settlement) = settled(workload, origin) else { continue };
+        let Ok(settlement) = settled(workload, origin) else { return false };
         it_settles_once(&settlement.desired, origin, has_claims(workload));
         the_patch_gives_what_was_planned(workload, &settlement.desired);
         it_is_told_in_few_words(workload, &settlement);
@@ -31,6 +32,7 @@ pub fn hold_for(workload: &Value) {
     if !has_traces(workload) && !has_claims(workload) {
         defaults_change_nothing(workload);
     }
+    true
 }
 
 /// As a workload that is just being made.
@@ -153,7 +155,8 @@ fn without_nothings(mut value: Value) -> Value {
     fn clean(fields: &mut Map<String, Value>) {
         fields.retain(|key, field| {
             *field = without_nothings(field.take());
-            !field.is_null() && !(key == "annotations" && field.as_object().is_some_and(Map::is_empty))
+            let empty = key == "annotations" && field.as_object().is_some_and(Map::is_empty);
+            !(field.is_null() || empty)
         });
     }
     match &mut value {
