@@ -30,7 +30,8 @@ fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and 
 lint: ## rustfmt, clippy, dependencies, go vet
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
-	cd fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
 
