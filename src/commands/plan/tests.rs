@@ -1,13 +1,17 @@
-use super::{Arguments, Exit, run};
+use super::{Arguments, Exit, Palette, run};
 use clap::{Args, FromArgMatches};
 use serde_json::Value;
 
 fn plan(input: &str, more: &[&str]) -> (Exit, String, String) {
+    plan_with(&Palette::plain(), input, more)
+}
+
+fn plan_with(palette: &Palette, input: &str, more: &[&str]) -> (Exit, String, String) {
     let command = Arguments::augment_args(clap::Command::new("plan"));
     let words = ["plan", "-f", "-"].iter().chain(more);
     let arguments = Arguments::from_arg_matches(&command.get_matches_from(words)).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = run(&arguments, &mut input.as_bytes(), &mut out, &mut err).unwrap();
+    let exit = run(&arguments, palette, &mut input.as_bytes(), &mut out, &mut err).unwrap();
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
@@ -100,7 +104,7 @@ fn unusable_input_exits_2_and_names_the_place() {
         ("{\"kind\": \"Deployment\"}", "line 1: document 1 is not a Kubernetes object"),
         (
             &format!("{FITS}---\napiVersion: apps/v1\nkind: Deployment\nspec: {{}}\n"),
-            "line 16: Deployment without a name in document 2",
+            "line 19: Deployment without a name in document 2",
         ),
         (&FITS.replace("drain: 5s", "drain: 5"), "metadata.annotations[winddown.dev/drain] is not a string"),
         (&FITS.replace("- name: app", "- {}\n      - name: app"), "spec.template.spec cannot be read"),

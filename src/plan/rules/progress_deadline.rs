@@ -1,4 +1,4 @@
-//! A rollout step that has to wait for a stopping pod waits for its whole grace period. A progress deadline that is shorter
+//! A rollout step that has to wait for a stopping pod waits for its whole budget. A progress deadline that is shorter
 //! reports the rollout as failed while everything goes as planned.
 
 use super::Subject;
@@ -6,12 +6,12 @@ use crate::finding::{Code, Finding};
 
 pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     let rollout = &subject.workload.rollout;
-    let step = subject.budget.grace_period.plus(rollout.min_ready);
+    let step = subject.budget.needed().plus(rollout.min_ready);
     let short = rollout.progress_deadline.filter(|deadline| *deadline < step);
     let finding = short.map(|deadline| {
         let message = format!(
             "{deadline} is less than a stopping pod and minReadySeconds may take: {} + {} = {step}; raise it to {} or more",
-            subject.budget.grace_period,
+            subject.budget.needed(),
             rollout.min_ready,
             step.as_i64()
         );

@@ -15,12 +15,9 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
     match (&workload.rollout.step, workload.rollout.replicas) {
         (_, Some(0)) | (Step::OnDelete, _) => None,
         (Step::AllAtOnce, replicas) => {
-            let all = match replicas.unwrap_or(1) {
-                1 => "the only pod".to_owned(),
-                replicas => format!("all {replicas} pods"),
-            };
             let message = format!(
-                "Recreate stops {all} before the first new one starts; up to {} without an answer: use RollingUpdate",
+                "Recreate stops {} before the first new one starts; up to {} without an answer; use RollingUpdate",
+                all(replicas.unwrap_or(1)),
                 subject.budget.needed()
             );
             Some(Finding::new(Code::NoPodDuringRollout, format!("{strategy}.type"), message))
@@ -36,9 +33,8 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
             if !takes_all(*max_unavailable, *max_surge, replicas) {
                 return None;
             }
-            let of = replicas.map_or_else(String::new, |replicas| format!(" of {replicas}"));
-            let message =
-                format!("{}{of} pods lets a rollout stop all of them at once; lower it", spelt(*max_unavailable));
+            let all = replicas.map_or_else(|| "all pods".to_owned(), all);
+            let message = format!("{} lets a rollout stop {all} at once; lower it", spelt(*max_unavailable));
             let field = format!("{strategy}.rollingUpdate.maxUnavailable");
             Some(Finding::new(Code::RolloutTakesAllCapacity, field, message))
         }
@@ -56,6 +52,10 @@ fn takes_all(max_unavailable: Amount, max_surge: Amount, replicas: Option<u32>) 
             unavailable >= replicas
         }
     }
+}
+
+fn all(replicas: u32) -> String {
+    if replicas == 1 { "the only pod".to_owned() } else { format!("all {replicas} pods") }
 }
 
 fn spelt(amount: Amount) -> String {
@@ -88,23 +88,23 @@ mod tests {
         })
     }
 
-    fn rolling(max_unavailable: Value, max_surge: Value) -> Value {
+    fn rolling(max_unavailable: &Value, max_surge: &Value) -> Value {
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": max_unavailable, "maxSurge": max_surge}})
     }
 
     #[test]
     fn a_rollout_that_may_stop_all_pods_at_once_leaves_nobody() {
         for (kind, replicas, strategy, message) in [
-            ("Deployment", Some(3), rolling(json!("100%"), json!(0)), "100% of 3 pods"),
-            ("Deployment", Some(2), rolling(json!(2), json!(1)), "2 of 2 pods"),
-            ("Deployment", Some(1), rolling(json!(1), json!("25%")), "1 of 1 pods"),
-            ("Deployment", Some(1), rolling(json!("25%"), json!("0%")), "25% of 1 pods"),
-            ("StatefulSet", Some(2), rolling(json!(2), Value::Null), "2 of 2 pods"),
-            ("DaemonSet", None, rolling(json!("100%"), json!(0)), "100% pods"),
+            ("Deployment", Some(3), rolling(&json!("100%"), &json!(0)), "100% lets a rollout stop all 3 pods"),
+            ("Deployment", Some(2), rolling(&json!(2), &json!(1)), "2 lets a rollout stop all 2 pods"),
+            ("Deployment", Some(1), rolling(&json!(1), &json!("25%")), "1 lets a rollout stop the only pod"),
+            ("Deployment", Some(1), rolling(&json!("25%"), &json!("0%")), "25% lets a rollout stop the only pod"),
+            ("StatefulSet", Some(2), rolling(&json!(2), &Value::Null), "2 lets a rollout stop all 2 pods"),
+            ("DaemonSet", None, rolling(&json!("100%"), &json!(0)), "100% lets a rollout stop all pods"),
         ] {
             let (field, found) = fires(&of(kind, replicas, &strategy), RolloutTakesAllCapacity);
             assert!(field.ends_with("trategy.rollingUpdate.maxUnavailable"), "{field}");
-            assert!(found.starts_with(&format!("{message} lets a rollout stop all of them at once; ")), "{found}");
+            assert!(found.starts_with(&format!("{message} at once; ")), "{found}");
         }
     }
 
@@ -114,12 +114,12 @@ mod tests {
             ("Deployment", Some(3), Value::Null),
             ("Deployment", Some(1), Value::Null),
             ("Deployment", None, Value::Null),
-            ("Deployment", Some(0), rolling(json!("100%"), json!(0))),
-            ("Deployment", Some(3), rolling(json!(2), json!(0))),
+            ("Deployment", Some(0), rolling(&json!("100%"), &json!(0))),
+            ("Deployment", Some(3), rolling(&json!(2), &json!(0))),
             ("StatefulSet", Some(3), Value::Null),
             ("StatefulSet", Some(2), json!({"type": "OnDelete"})),
             ("DaemonSet", None, Value::Null),
-            ("DaemonSet", None, rolling(json!(10), json!(0))),
+            ("DaemonSet", None, rolling(&json!(10), &json!(0))),
         ] {
             silent(&of(kind, replicas, &strategy), RolloutTakesAllCapacity);
         }
