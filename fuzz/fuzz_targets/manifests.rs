@@ -1,34 +1,39 @@
-//! Any text at all, through `winddown plan`: from standard input to standard output, as in a pipe.
+//! Any text at all, through `winddown plan`: from standard input to standard output, in every form.
 
 #![no_main]
 
 use clap::Parser;
 use libfuzzer_sys::{Corpus, fuzz_target};
+use serde_json::Value;
 use winddown::cli::{Cli, Command};
 use winddown::commands::plan::{self, Exit};
-use winddown::manifest::{Manifest, ManifestError, workloads};
+use winddown::manifest::{self, Manifest, ManifestError};
 use winddown::settlement::Origin;
 use winddown_fuzz::laws;
 
+const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
+
 fuzz_target!(|data: &[u8]| -> Corpus {
-    let planned = plan(data, "yaml");
-    let Ok(text) = std::str::from_utf8(data) else {
-        assert_eq!(planned.exit, Exit::Unusable);
-        return Corpus::Reject;
-    };
-    let manifests = match workloads(text) {
-        Ok(manifests) => manifests,
-        Err(error) => {
-            assert_eq!(planned.exit, Exit::Unusable);
-            it_says_where(text, &error);
-            return Corpus::Keep;
-        }
-    };
-    if planned.exit != Exit::Unusable {
-        what_is_written_means_what_was_planned(&manifests, &planned.out);
+    let planned = FORMATS.map(|format| plan(data, format));
+    for (format, other) in FORMATS.iter().zip(&planned) {
+        assert_eq!(other.exit, planned[0].exit, "{format}");
     }
-    for format in ["text", "json"] {
-        assert_eq!(plan(data, format).exit, planned.exit, "{format}");
+    let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
+    let stream = manifest::read(text);
+    // For YAML, a carriage return alone ends a line, too.
+    let lines = text.split_inclusive(['\n', '\r']).count() + 1;
+    for error in &stream.errors {
+        assert_eq!(planned[0].exit, Exit::Unusable, "{error}");
+        it_says_where(lines, error);
+    }
+    if planned[0].exit != Exit::Unusable {
+        let [_, yaml, _, json, sarif, _] = &planned;
+        what_is_written_means_what_was_planned(&stream.workloads, &yaml.out);
+        let rows: Value = serde_json::from_str(&json.out).expect("JSON");
+        for line in rows.as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()) {
+            assert!((1..=lines as u64).contains(&line), "line {line} of {lines}");
+        }
+        let _: Value = serde_json::from_str(&sarif.out).expect("SARIF is JSON");
     }
     Corpus::Keep
 });
@@ -40,11 +45,17 @@ struct Planned {
 
 fn plan(mut data: &[u8], format: &str) -> Planned {
     let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("these are its arguments");
-    let Command::Plan(arguments) = cli.command;
+    let Command::Plan(arguments) = cli.command else { unreachable!("it was asked for a plan") };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = plan::run(&arguments, &mut data, &mut out, &mut err).expect("writing to memory does not fail");
+    let exit = plan::piped(&arguments, &mut data, &mut out, &mut err).expect("writing to memory does not fail");
     let (out, err) = (String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"));
-    assert_eq!(exit == Exit::Unusable, err.starts_with("winddown: standard input: "), "{err}");
+    if exit == Exit::Unusable {
+        assert!(out.is_empty() && !err.is_empty(), "{out}{err}");
+    }
+    for (line, stream) in out.lines().map(|line| (line, format)).chain(err.lines().map(|line| (line, "standard error")))
+    {
+        assert!(!line.chars().any(|char| char.is_control() && char != '\t'), "{stream}: {line:?}");
+    }
     Planned { exit, out }
 }
 
@@ -57,19 +68,17 @@ fn what_is_written_means_what_was_planned(manifests: &[Manifest], out: &str) {
     }
     let settled = |manifest: &Manifest| laws::settled(&manifest.object, Origin::File).expect("the plan could read it");
     let desired: Vec<_> = manifests.iter().map(|manifest| settled(manifest).desired).collect();
-    let written = workloads(out).expect("what was written is YAML");
-    let written: Vec<_> = written.into_iter().map(|manifest| manifest.object).collect();
+    let written = manifest::read(out);
+    assert_eq!(written.errors, [], "{out}");
+    let written: Vec<_> = written.workloads.into_iter().map(|manifest| manifest.object).collect();
     assert_eq!(written, desired, "this means something else:\n{out}");
 }
 
 /// An error names a line that is there.
-fn it_says_where(text: &str, error: &ManifestError) {
-    // For YAML, a carriage return alone ends a line, too.
-    let lines = text.split_inclusive(['\n', '\r']).count() as u64 + 1;
+fn it_says_where(lines: usize, error: &ManifestError) {
     let line = match error {
-        ManifestError::Syntax { line, .. } => *line,
-        ManifestError::NotAnObject { line, .. } => *line as u64,
-        ManifestError::Unreadable(_) => panic!("does not say where: {error}"),
+        ManifestError::Syntax { line, .. } => usize::try_from(*line).unwrap_or_default(),
+        ManifestError::NotAnObject { line, .. } => *line,
         ManifestError::Empty => return,
     };
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");

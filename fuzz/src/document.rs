@@ -9,8 +9,8 @@ pub fn read(data: &[u8]) -> Option<Value> {
     if let Ok(value) = serde_json::from_slice(data) {
         return Some(value);
     }
-    let manifests = manifest::workloads(std::str::from_utf8(data).ok()?).ok()?;
-    manifests.into_iter().next().map(|manifest| manifest.object)
+    let stream = manifest::read(std::str::from_utf8(data).ok()?);
+    stream.workloads.into_iter().next().map(|manifest| manifest.object)
 }
 
 /// Writes the document into the buffer, if it fits below `most` bytes; tells how long it became.
