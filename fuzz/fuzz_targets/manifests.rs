@@ -2,19 +2,30 @@
 
 #![no_main]
 
+use std::sync::LazyLock;
+
 use clap::Parser;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 use winddown::cli::{Cli, Command};
-use winddown::commands::plan::{self, Exit};
+use winddown::commands::plan::{self, Arguments, Exit};
 use winddown::manifest::{self, Manifest, ManifestError};
 use winddown::settlement::Origin;
 use winddown_fuzz::laws;
 
 const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
 
+/// `winddown plan -f - -o FORMAT`, taken apart once: that takes longer than a plan.
+static ARGUMENTS: LazyLock<[Arguments; 6]> = LazyLock::new(|| {
+    FORMATS.map(|format| {
+        let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("these are its arguments");
+        let Command::Plan(arguments) = cli.command else { unreachable!("it was asked for a plan") };
+        arguments
+    })
+});
+
 fuzz_target!(|data: &[u8]| -> Corpus {
-    let planned = FORMATS.map(|format| plan(data, format));
+    let planned: [Planned; 6] = std::array::from_fn(|at| plan(data, FORMATS[at], &ARGUMENTS[at]));
     for (format, other) in FORMATS.iter().zip(&planned) {
         assert_eq!(other.exit, planned[0].exit, "{format}");
     }
@@ -43,18 +54,17 @@ struct Planned {
     out: String,
 }
 
-fn plan(mut data: &[u8], format: &str) -> Planned {
-    let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("these are its arguments");
-    let Command::Plan(arguments) = cli.command else { unreachable!("it was asked for a plan") };
+fn plan(mut data: &[u8], format: &str, arguments: &Arguments) -> Planned {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = plan::piped(&arguments, &mut data, &mut out, &mut err).expect("writing to memory does not fail");
+    let exit = plan::piped(arguments, &mut data, &mut out, &mut err).expect("writing to memory does not fail");
     let (out, err) = (String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"));
     if exit == Exit::Unusable {
         assert!(out.is_empty() && !err.is_empty(), "{out}{err}");
     }
-    for (line, stream) in out.lines().map(|line| (line, format)).chain(err.lines().map(|line| (line, "standard error")))
-    {
-        assert!(!line.chars().any(|char| char.is_control() && char != '\t'), "{stream}: {line:?}");
+    // What people look at must not move their cursor; YAML and JSON are to say exactly what stands there.
+    let seen = if matches!(format, "text" | "diff" | "svg") { out.as_str() } else { "" };
+    for line in seen.lines().chain(err.lines()) {
+        assert!(!line.chars().any(|char| char.is_control() && char != '\t'), "{format}: {line:?}");
     }
     Planned { exit, out }
 }
