@@ -43,6 +43,8 @@ pub struct PassedOver {
     pub api_version: String,
     /// E.g. `Deployment`.
     pub kind: String,
+    /// Its name, if it has one.
+    pub name: String,
 }
 
 /// Why a text is no manifest, or a document of it no object.
@@ -91,7 +93,7 @@ pub fn read(text: &str) -> Stream {
                 // Most of a stream is of other kinds, and nobody asks for their lines.
                 let of_interest =
                     value.get("kind").and_then(Value::as_str).is_some_and(|kind| sort(kind) != Sort::Other);
-                let lines = of_interest.then(|| Lines::of(document.text, document.line)).unwrap_or_default();
+                let lines = if of_interest { Lines::of(document.text, document.line) } else { Lines::default() };
                 stream.collect(value, document, &lines);
             }
             Err(error) => stream.errors.push(syntax(&error, document)),
@@ -150,6 +152,7 @@ impl Stream {
                 line: lines.first(),
                 api_version: api_version.to_owned(),
                 kind: kind.to_owned(),
+                name: value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
             }),
             Sort::List => {
                 let Value::Object(mut fields) = value else { return };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::injection::Record;
 use crate::settlement::{Settlement, budget_annotation};
 
@@ -31,7 +31,8 @@ pub enum EventKind {
 pub struct Seen {
     /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
     budget: Option<Applied>,
-    errors: Vec<Finding>,
+    /// What somebody should act on: errors and warnings.
+    grave: Vec<Finding>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,15 @@ struct Applied {
 
 /// The API takes notes of up to 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
+/// More of them at once would drown each other.
+const MOST_EVENTS: usize = 16;
+
+impl Event {
+    fn of(finding: &Finding) -> Self {
+        let note = shortened(format!("{}: {}", finding.field, finding.message));
+        Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
+    }
+}
 
 impl Seen {
     /// Looks at a workload and its settlement.
@@ -50,28 +60,29 @@ impl Seen {
         let record = workload.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
         let changes = record.map(|record| record.in_words()).unwrap_or_default();
         let budget = budget_annotation(workload).map(|sum| Applied { sum: sum.to_owned(), changes });
-        let errors = settlement.findings.iter().filter(|finding| finding.is_error()).cloned().collect();
-        Self { budget, errors }
+        let grave =
+            settlement.findings.iter().filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
+        Self { budget, grave }
     }
 }
 
 /// The events that lead from what was seen before to what is seen now.
 ///
-/// A Deployment that is seen for the first time (`before` is `None`) was either made just now or stood there when the
+/// A workload that is seen for the first time (`before` is `None`) was either made just now or stood there when the
 /// controller started; only an error is worth telling of the latter.
 #[must_use]
 pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> {
     let unknown = Seen::default();
     let known = before.is_some() || just_made;
     let before = before.unwrap_or(&unknown);
-    let new_errors = now.errors.iter().filter(|error| !before.errors.contains(error));
-    let mut events: Vec<_> = new_errors
-        .map(|error| Event {
-            kind: EventKind::Warning,
-            reason: error.code.as_str(),
-            note: shortened(format!("{}: {}", error.field, error.message)),
-        })
-        .collect();
+    let stood_before = |finding: &Finding| before.grave.iter().any(|old| old.is_the_same_as(finding));
+    let new: Vec<_> =
+        now.grave.iter().filter(|finding| (known || finding.is_error()) && !stood_before(finding)).collect();
+    let mut events: Vec<_> = new.iter().take(MOST_EVENTS).map(|finding| Event::of(finding)).collect();
+    if let Some(first_unsaid) = new.get(MOST_EVENTS) {
+        let note = format!("{} more; `winddown plan` lists all", new.len() - MOST_EVENTS);
+        events.push(Event { kind: EventKind::Warning, reason: first_unsaid.code.as_str(), note });
+    }
     if known && before.budget != now.budget {
         events.push(match &now.budget {
             Some(Applied { sum, changes }) => Event {
@@ -106,12 +117,12 @@ mod tests {
     fn applied(sum: &str) -> Seen {
         Seen {
             budget: Some(Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() }),
-            errors: vec![],
+            grave: vec![],
         }
     }
 
     fn misfit(message: &str) -> Seen {
-        Seen { budget: None, errors: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
+        Seen { budget: None, grave: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
@@ -138,6 +149,32 @@ mod tests {
         ] {
             assert_eq!(reasons(&events(before.as_ref(), &now, just_made)), told, "{case}");
         }
+    }
+
+    #[test]
+    fn a_warning_is_told_when_it_is_new_and_never_again() {
+        let short =
+            |message: &str| Seen { budget: None, grave: vec![Finding::new(Code::PreStopShort, "spec", message)] };
+        let none = Seen::default();
+        let (three, hinted, four) =
+            (short("sleep of 3s is kept"), short("sleep of 3s is kept; raise it"), short("of 4s"));
+        for (case, before, now, just_made, told) in [
+            ("made with it", None, &three, true, 1),
+            ("stood there at the start", None, &three, false, 0),
+            ("new", Some(&none), &three, false, 1),
+            ("another hint", Some(&three), &hinted, false, 0),
+            ("another number", Some(&three), &four, false, 1),
+            ("mended", Some(&three), &none, false, 0),
+        ] {
+            assert_eq!(events(before, now, just_made).len(), told, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_says_so() {
+        let many = (0..40).map(|at| Finding::new(Code::PreStopShort, format!("spec[{at}]"), "short")).collect();
+        let told = events(Some(&Seen::default()), &Seen { budget: None, grave: many }, false);
+        assert_eq!((told.len(), told[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
     }
 
     #[test]

@@ -208,7 +208,8 @@ fn controllers_command(tools: &Tools, kubeconfig: &Path, authority: &Authority) 
     command.args([
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--root-ca-file={}", authority.certificate_file().display()),
-        "--controllers=deployment-controller,replicaset-controller".to_owned(),
+        "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller"
+            .to_owned(),
         "--leader-elect=false".to_owned(),
         // It serves nobody.
         "--secure-port=0".to_owned(),

@@ -131,7 +131,7 @@ fn run(
         plan(&name, input, &mut planned, &mut unusable, err)?;
     }
     for error in &unusable {
-        writeln!(err, "winddown: {error}")?;
+        writeln!(err, "winddown: {}", plain::plain(error))?;
     }
     if !unusable.is_empty() {
         return Ok(Exit::Unusable);
@@ -169,12 +169,10 @@ fn plan(
             Err(error) => unusable.push(format!("{name}: {error}")),
         }
     }
-    for PassedOver { line, api_version, kind } in stream.passed_over {
-        let (api_version, known) = (plain::plain(&api_version), Kind::API_VERSION);
-        writeln!(
-            err,
-            "winddown: {name}: line {line}: {kind} of {api_version} is passed over, only {known} is planned"
-        )?;
+    for PassedOver { line, api_version, kind, name: object } in stream.passed_over {
+        let what = format!("{kind} {object} of {api_version}");
+        let (what, known) = (plain::plain(&what), Kind::API_VERSION);
+        writeln!(err, "winddown: {name}: line {line}: {what} is passed over, only {known} is planned")?;
     }
     Ok(())
 }

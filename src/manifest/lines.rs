@@ -75,8 +75,8 @@ impl Lines {
         if own.is_some() || merges == 0 {
             return own;
         }
-        let merged = fields.iter().filter(|(name, _)| name == "<<").map(|(_, lines)| lines);
-        merged
+        let others = fields.iter().filter(|(name, _)| name == "<<").map(|(_, lines)| lines);
+        others
             .flat_map(|lines| std::iter::once(lines).chain(lines.parts.iter().flat_map(|parts| &parts.items)))
             .find_map(|lines| lines.field(key, merges - 1))
     }

@@ -130,6 +130,7 @@ fn lane(container: &Container, sidecar: bool, ends: &[(Activity, Seconds)]) -> L
 mod tests {
     use serde_json::{Value, json};
 
+    use super::Activity::{PreStop, Serving, Slack, Stopping, UnknownPreStop};
     use super::{Activity, Lane, Timeline};
     use crate::plan::rules::tests::pod;
     use crate::policy::Policy;
@@ -154,7 +155,6 @@ mod tests {
             ]);
         }));
         let [app, batch, legacy] = timeline.lanes.as_slice() else { panic!("{timeline:?}") };
-        use Activity::{PreStop, Slack, Stopping, UnknownPreStop};
         assert_eq!(phases(app), [(PreStop, 0, 10), (Stopping, 10, 30), (Slack, 30, 35)]);
         assert_eq!((app.signal.as_str(), app.signal_at()), ("SIGQUIT", Some(Seconds::new(10))));
         assert_eq!(phases(batch), [(Stopping, 0, 20), (Slack, 20, 35)]);
@@ -171,7 +171,6 @@ mod tests {
                 {"name": "proxy", "restartPolicy": "Always", "lifecycle": {"preStop": {"sleep": {"seconds": 4}}}},
             ]);
         }));
-        use Activity::{PreStop, Serving, Stopping};
         assert_eq!(timeline.lanes.iter().map(|lane| lane.sidecar).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(phases(&timeline.lanes[1]), [(Serving, 0, 30), (Stopping, 30, 35)]);
         assert_eq!(phases(&timeline.lanes[2]), [(PreStop, 0, 4), (Serving, 4, 30), (Stopping, 30, 35)]);
@@ -184,10 +183,7 @@ mod tests {
             pod["initContainers"] = json!([{"name": "logs", "restartPolicy": "Always"}]);
         }));
         assert_eq!((timeline.kill_at, timeline.killed_early()), (Seconds::new(20), Seconds::new(10)));
-        assert_eq!(phases(&timeline.lanes[0]), [(Activity::PreStop, 0, 10), (Activity::Stopping, 10, 30)]);
-        assert_eq!(
-            (phases(&timeline.lanes[1]), timeline.lanes[1].signal_at()),
-            (vec![(Activity::Serving, 0, 30)], None)
-        );
+        assert_eq!(phases(&timeline.lanes[0]), [(PreStop, 0, 10), (Stopping, 10, 30)]);
+        assert_eq!((phases(&timeline.lanes[1]), timeline.lanes[1].signal_at()), (vec![(Serving, 0, 30)], None));
     }
 }

@@ -81,9 +81,13 @@ fn legend(
     out: &mut impl Write,
 ) -> io::Result<()> {
     write!(out, "  {:indent$}  ", "")?;
-    let there = |activity: Activity| lanes.iter().flat_map(|lane| &lane.phases).any(|phase| phase.activity == activity);
+    // What begins after SIGKILL is drawn as too late, whatever it would have been.
+    let drawn = |activity: Activity| {
+        let mut phases = lanes.iter().flat_map(|lane| &lane.phases);
+        phases.any(|phase| phase.activity == activity && phase.start < timeline.kill_at)
+    };
     for activity in Activity::ALL {
-        if there(activity) {
+        if drawn(activity) {
             let style = palette.activity(activity);
             write!(out, "{style}{}{style:#} {}  ", sign(activity), words::meaning(activity))?;
         }

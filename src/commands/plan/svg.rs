@@ -120,9 +120,9 @@ impl Picture {
     fn bar(&mut self, lane: &Lane, scale: &Scale, kill_at: Seconds) -> fmt::Result {
         for phase in &lane.phases {
             let what = format!("{} {} – {}", words::meaning(phase.activity), phase.start, phase.end);
-            let (in_time, late) =
-                (phase.start.min(kill_at)..phase.end.min(kill_at), phase.start.max(kill_at)..phase.end);
-            for (class, time) in [(class(phase.activity), in_time), ("late", late)] {
+            let in_time = phase.start.min(kill_at)..phase.end.min(kill_at);
+            let too_late = phase.start.max(kill_at)..phase.end;
+            for (class, time) in [(class(phase.activity), in_time), ("late", too_late)] {
                 if time.start < time.end {
                     let (from, to) = (scale.place(time.start), scale.place(time.end));
                     self.block(class, (BARS.0 + from, self.bar_top()), (to - from, BAR), &what)?;
