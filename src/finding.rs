@@ -90,9 +90,6 @@ mod tests {
     #[test]
     fn a_finding_is_one_line_whatever_the_names_in_it() {
         let finding = Finding::new(Code::PreStopUnknown, "containers[a\u{1b}[31m]", "of a\r\nb and ü\u{85}");
-        assert_eq!(
-            finding.to_string(),
-            "warning PreStopUnknown: containers[a\\u{1b}[31m]: of a\\r\\nb and ü\\u{85}"
-        );
+        assert_eq!(finding.to_string(), "warning PreStopUnknown: containers[a\\u{1b}[31m]: of a\\r\\nb and ü\\u{85}");
     }
 }

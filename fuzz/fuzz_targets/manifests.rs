@@ -5,13 +5,13 @@
 use std::sync::LazyLock;
 
 use clap::Parser;
-use libfuzzer_sys::{Corpus, fuzz_target};
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use winddown::cli::{Cli, Command};
 use winddown::commands::plan::{self, Arguments, Exit};
 use winddown::manifest::{self, Manifest, ManifestError};
 use winddown::settlement::Origin;
-use winddown_fuzz::laws;
+use winddown_fuzz::{laws, mutation};
 
 const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
 
@@ -93,3 +93,12 @@ fn it_says_where(lines: usize, error: &ManifestError) {
     };
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");
 }
+
+// YAML as text, and JSON, which is YAML, as workloads: the one for the parser, the other for what is printed.
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed.is_multiple_of(2) {
+        fuzzer_mutate(data, size, max_size)
+    } else {
+        mutation::mutate(data, size, max_size, seed)
+    }
+});
