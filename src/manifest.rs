@@ -111,6 +111,8 @@ fn as_kubectl() -> serde_saphyr::Options {
         budget.max_events = 10_000_000;
         budget.max_nodes = 5_000_000;
     }
+    // What is repeated by alias costs its author nothing: a few lines can stand for millions.
+    options.alias_limits.max_total_replayed_events = 100_000;
     options
 }
 

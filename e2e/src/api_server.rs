@@ -195,12 +195,12 @@ fn api_server_command(
         "--authorization-mode=RBAC".to_owned(),
         // Nobody makes the default service accounts here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
+        // Alpha in 1.37: without it the API server drops `stopSignal`.
+        "--feature-gates=ContainerStopSignals=true".to_owned(),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
         flag("service-account-key-file", &serving.certificate),
         flag("service-account-signing-key-file", &serving.key),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-        // Without it `lifecycle.stopSignal` is dropped, and with it what there is to say about one.
-        "--feature-gates=ContainerStopSignals=true".to_owned(),
     ]);
     Ok(command)
 }

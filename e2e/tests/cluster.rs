@@ -6,6 +6,8 @@
 mod example;
 #[path = "cluster/installation.rs"]
 mod installation;
+#[path = "cluster/kinds.rs"]
+mod kinds;
 #[path = "cluster/outage.rs"]
 mod outage;
 #[path = "cluster/suite.rs"]
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             outage::tests(),
             upgrade::tests(),
             termination::tests(),
+            kinds::tests(),
             traffic::tests(),
         ]
         .concat(),

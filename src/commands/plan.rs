@@ -82,7 +82,7 @@ enum Format {
 
 /// How the command ended; the number is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
+pub enum Exit {
     /// Everything fits.
     Fine = 0,
     /// A finding is an error.
@@ -104,6 +104,16 @@ pub fn command(arguments: &Arguments) -> ExitCode {
             ExitCode::from(Exit::Unusable as u8)
         }
     }
+}
+
+/// `winddown plan` in a pipe: without colours.
+pub fn piped(
+    arguments: &Arguments,
+    stdin: &mut impl Read,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<Exit> {
+    run(arguments, &Palette::plain(), stdin, out, err)
 }
 
 /// Runs the command on these streams.

@@ -69,7 +69,7 @@ fn helm_notes_are_no_manifest() {
 
 #[test]
 fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
-    let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n";
+    let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     for text in [
         &"[".repeat(100_000),
         &format!("{DEPLOYMENT}spec: {}", "{a: ".repeat(100_000)),
@@ -77,7 +77,7 @@ fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
             "{DEPLOYMENT}spec:{}",
             "\n".to_owned() + &(1..2000).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>()
         ),
-        laughs,
+        &format!("{DEPLOYMENT}{laughs}"),
         "\u{0}",
         &format!("{DEPLOYMENT}\u{0}"),
         "a: b: c",

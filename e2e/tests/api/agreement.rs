@@ -1,8 +1,9 @@
 //! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
 //!
-//! The command line gets the file; the API server fills in its defaults and asks the webhook; the controller sees what is
-//! stored. Warnings and errors are compared: those of the webhook come as warnings and as causes of a denial, those of the
-//! controller as Events. What is merely an info only the command line prints (the webhook's go to the audit log).
+//! The command line gets the file; the API server, to which it is applied from both sides, fills in its defaults and asks
+//! the webhook; the controller sees what is stored. Warnings and errors are compared: those of the webhook come as warnings
+//! and as causes of a denial, those of the controller as Events. What is merely an info only the command line prints: the
+//! webhook's go to the audit log, and this API server keeps none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,7 @@ use winddown_e2e::operator_process;
 
 use crate::manifest::{KINDS, PREFIX, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Answer, Request, create};
+use crate::request::{Answer, Request, apply, create};
 use crate::suite::{Result, Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -47,12 +48,15 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
     for workload in &workloads {
         let (name, audit) = (name_of(workload), is_audit(workload));
         let expected = &planned[&name];
+        let from_git = namespace.answers(apply(workload).dry_run()).await?;
         let answer = namespace.answers(as_kubectl_applies(workload)).await?;
         if !answer.is_accepted() && !is_ours(&answer) {
             refused.push(format!("{name}: {}", answer.object["message"]));
             continue;
         }
-        differences.extend(difference(&name, &said_at_admission(&answer), &expected_at_admission(expected, audit)));
+        for answer in [&from_git, &answer] {
+            differences.extend(difference(&name, &said_at_admission(answer), &expected_at_admission(expected, audit)));
+        }
         if answer.is_accepted() {
             told.insert(name, expected.clone());
         } else {
@@ -99,16 +103,16 @@ async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String,
     let note = |finding: &Finding| format!("{}: {}: {}", finding.code, finding.field, finding.message);
     let expected: Notes =
         expected.iter().map(|(name, findings)| (name.clone(), findings.iter().map(note).collect())).collect();
-    let none = BTreeSet::new();
+    let silent = BTreeSet::new();
     let all_told = until("the controller had told every finding", async || {
         let told = told_by_the_controller(namespace).await?;
-        let done = expected.iter().all(|(name, notes)| notes.is_subset(told.get(name).unwrap_or(&none)));
+        let done = expected.iter().all(|(name, notes)| notes.is_subset(told.get(name).unwrap_or(&silent)));
         Ok(done.then_some(()))
     })
     .await;
     let (told, mut differences) = (told_by_the_controller(namespace).await?, Vec::new());
     for name in expected.keys().chain(told.keys()).collect::<BTreeSet<_>>() {
-        let [expected, told] = [&expected, &told].map(|notes| notes.get(name).unwrap_or(&none));
+        let [expected, told] = [&expected, &told].map(|notes| notes.get(name).unwrap_or(&silent));
         differences.extend(expected.difference(told).map(|note| format!("{name}: not told: {note}")));
         differences
             .extend(told.difference(expected).map(|note| format!("{name}: told by the controller alone: {note}")));
@@ -235,10 +239,7 @@ async fn planned_offline(workloads: &[Value]) -> Result<BTreeMap<String, Finding
 
 /// Whether it is Winddown that refused it.
 fn is_ours(answer: &Answer) -> bool {
-    answer.object["message"].as_str().is_some_and(|message| {
-        message.contains("admission webhook")
-            || answer.object["details"]["causes"][0]["reason"] == "FieldValueInvalid" && message.contains(PREFIX)
-    })
+    answer.object["message"].as_str().is_some_and(|message| message.contains("validate.winddown.dev"))
 }
 
 /// Causes and warnings of ours, as somebody at the API server reads them.

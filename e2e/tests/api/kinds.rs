@@ -1,4 +1,4 @@
-//! StatefulSets and DaemonSets, by the same plan as Deployments; everything else is left alone.
+//! `StatefulSet`s and `DaemonSet`s, by the same plan as Deployments; everything else is left alone.
 
 use serde_json::{Value, json};
 
@@ -121,6 +121,11 @@ async fn other_kinds_are_left_alone(namespace: Namespace) -> Result {
         assert!(!made.to_string().contains("preStop"), "{kind}: {made:#}");
         assert_eq!(made["metadata"]["annotations"], annotations, "{kind}");
     }
+    // One that does reach us is in the log, so that the others would be.
+    namespace.accepts(workload("DaemonSet", "ours").budgeted()).await?;
+    let log = namespace.world.log().await;
+    let reviewed = |name: &str| log.contains(&format!("\"{}/{name}\"", namespace.name));
+    assert_eq!((reviewed("ours"), reviewed("web")), (true, false));
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! Deployments that the webhook missed: the controller brings them to plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{GRACE_PERIOD, deployment};
+use crate::manifest::{GRACE_PERIOD, deployment, workload};
 use crate::namespace::Namespace;
 use crate::request::{apply, merge};
 use crate::suite::{Result, Test, tests, until};
@@ -30,8 +31,8 @@ impl Namespace {
     }
 
     /// Whether it has the grace period that its budget asks for.
-    async fn is_planned(&self, name: &str) -> Result<bool> {
-        Ok(self.deployment(name).await?.pointer(GRACE_PERIOD) == Some(&json!(35)))
+    async fn is_planned(&self, kind: &str, name: &str) -> Result<bool> {
+        Ok(self.workload(kind, name).await?.pointer(GRACE_PERIOD) == Some(&json!(35)))
     }
 
     /// Its owner applies another grace period, as if nobody else had touched it: no conflict.
@@ -94,34 +95,37 @@ async fn annotations_taken_away_while_the_operator_was_away_are_undone(namespace
 }
 
 async fn two_that_were_missed_are_rolled_one_after_the_other(namespace: Namespace) -> Result {
+    // Of two kinds, which two controllers look after at the same time.
+    let kinds = BTreeMap::from([("one", "Deployment"), ("two", "StatefulSet")]);
     namespace.world.stop_operator().await?;
-    for name in ["one", "two"] {
-        namespace.accepts(deployment(name).budgeted().with("/spec/replicas", 1)).await?;
+    for (name, kind) in &kinds {
+        namespace.accepts(workload(kind, name).budgeted().with("/spec/replicas", 1)).await?;
         until("its pod was there and ready", async || {
             namespace.makes_pods_ready(name).await?;
-            let deployment = namespace.deployment(name).await?;
-            Ok((deployment["status"]["availableReplicas"] == 1).then_some(()))
+            let standing = namespace.workload(kind, name).await?;
+            Ok((standing["status"]["availableReplicas"] == 1).then_some(()))
         })
         .await?;
     }
     namespace.world.start_operator().await?;
 
+    let is_planned = async |name: &str| namespace.is_planned(kinds[name], name).await;
     let first = until("one of them was brought to plan", async || {
-        let (one, two) = (namespace.is_planned("one").await?, namespace.is_planned("two").await?);
+        let (one, two) = (is_planned("one").await?, is_planned("two").await?);
         Ok((one || two).then_some(if one { "one" } else { "two" }))
     })
     .await?;
     let second = if first == "one" { "two" } else { "one" };
     // That nothing happens can only be waited for: the controller looks every three seconds whether it is the second's turn.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert!(!namespace.is_planned(second).await?, "{second} was set rolling while {first} still was");
+    assert!(!is_planned(second).await?, "{second} was set rolling while {first} still was");
 
     until("the second was brought to plan", async || {
         namespace.makes_pods_ready(first).await?;
-        Ok(namespace.is_planned(second).await?.then_some(()))
+        Ok(is_planned(second).await?.then_some(()))
     })
     .await?;
-    let first = namespace.deployment(first).await?;
+    let first = namespace.workload(kinds[first], first).await?;
     assert_eq!((&first["status"]["updatedReplicas"], &first["status"]["availableReplicas"]), (&json!(1), &json!(1)));
     Ok(())
 }

@@ -1,14 +1,15 @@
-//! Deployments of the example app, and what Winddown makes of them.
+//! Workloads of the example app, and what Winddown makes of them.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, PostParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use winddown_e2e::rollout::App;
 
 use crate::suite::Result;
 use crate::world::World;
 
-/// A Deployment that is about to be created.
+/// A workload that is about to be created; a Deployment, unless something else is said.
 pub(crate) struct Example(Value);
 
 /// As in the README.
@@ -42,6 +43,22 @@ impl Example {
         self
     }
 
+    /// With one more of Winddown's annotations.
+    pub(crate) fn annotated_with(mut self, name: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][format!("winddown.dev/{name}")] = json!(value);
+        self
+    }
+
+    /// As a workload of another kind of `apps/v1`.
+    pub(crate) fn of_kind(mut self, kind: &str) -> Self {
+        self.0["apiVersion"] = json!("apps/v1");
+        self.0["kind"] = json!(kind);
+        if let ("DaemonSet", Some(spec)) = (kind, self.0["spec"].as_object_mut()) {
+            spec.remove("replicas");
+        }
+        self
+    }
+
     /// Without pods, for what is about the Deployment alone.
     pub(crate) fn without_pods(mut self) -> Self {
         self.0["spec"]["replicas"] = json!(0);
@@ -52,6 +69,15 @@ impl Example {
     pub(crate) async fn create(self, world: &World) -> Result<Deployment> {
         let deployments: Api<Deployment> = Api::namespaced(world.client.clone(), &world.namespace);
         Ok(deployments.create(&PostParams::default(), &serde_json::from_value(self.0)?).await?)
+    }
+
+    /// Creates it, of whatever kind it is, and gives it back as it came out of admission.
+    pub(crate) async fn create_any(self, world: &World) -> Result<DynamicObject> {
+        let object: DynamicObject = serde_json::from_value(self.0)?;
+        let kind = GroupVersionKind::try_from(object.types.clone().ok_or("it has no kind")?)?;
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(world.client.clone(), &world.namespace, &ApiResource::from_gvk(&kind));
+        Ok(objects.create(&PostParams::default(), &object).await?)
     }
 
     /// Creates it, and waits until its pod answers.
@@ -65,7 +91,11 @@ impl Example {
 
 /// Whether a template has the drain and the grace period that the annotations ask for.
 pub(crate) fn is_injected(deployment: &Deployment) -> bool {
-    let template = serde_json::to_value(&deployment.spec.template).unwrap_or_default();
+    is_template_injected(&serde_json::to_value(&deployment.spec.template).unwrap_or_default())
+}
+
+/// The same of a template alone.
+pub(crate) fn is_template_injected(template: &Value) -> bool {
     let annotations = &template["metadata"]["annotations"];
     annotations["winddown.dev/injected"].is_string()
         && template["spec"]["terminationGracePeriodSeconds"] == GRACE_PERIOD

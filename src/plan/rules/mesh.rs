@@ -71,7 +71,9 @@ mod tests {
 
     fn linkerd(more: &[(&str, &str)]) -> Value {
         let mut annotations = json!({"linkerd.io/inject": "enabled"});
-        more.iter().for_each(|(key, value)| annotations[*key] = json!(value));
+        for (key, value) in more {
+            annotations[*key] = json!(value);
+        }
         meshed(&annotations)
     }
 
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn where_nothing_says_which_kind_it_is_that_is_said() {
         let istio_by_label = deployment(|workload| {
-            workload["spec"]["template"]["metadata"]["labels"] = json!({"sidecar.istio.io/inject": "true"})
+            workload["spec"]["template"]["metadata"]["labels"] = json!({"sidecar.istio.io/inject": "true"});
         });
         for manifest in
             [linkerd(&[]), istio("{}"), istio_by_label, istio("[nonsense"), istio("terminationDrainDuration: soon")]
