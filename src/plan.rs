@@ -5,7 +5,9 @@
 
 mod command;
 mod hooks;
+mod mesh;
 mod mutation;
+mod platform;
 mod readiness;
 mod requests;
 mod rules;

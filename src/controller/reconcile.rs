@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 
-use super::workloads::{Name, api_resource};
+use super::workloads::{Reference, api_resource};
 use super::{Context, Shared, Watched};
 use crate::error_chain::ErrorChain;
 use crate::finding::Finding;
@@ -29,7 +29,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         return Ok(Action::await_change());
     };
     let kind = context.kind;
-    let name = Name { kind, namespace: namespace.clone(), name: name.clone() };
+    let name = Reference { kind, namespace: namespace.clone(), name: name.clone() };
     let context = &*context.shared;
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
     let before = context.memory.last_told(uid, Instant::now());
@@ -77,7 +77,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
 /// Changes the workload; at most one rollout at a time is begun.
 async fn bring_to_plan(
     context: &Shared,
-    name: &Name,
+    name: &Reference,
     workload: &Value,
     settlement: &Settlement,
 ) -> Result<Action, kubernetes::Error> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::workloads::{Name, Workloads};
+use super::workloads::{Reference, Workloads};
 use crate::kubernetes::Error;
 use crate::rollout::{Progress, progress};
 use crate::settlement::budget_annotation;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(super) struct Turn(Mutex<Option<Rolling>>);
 
 struct Rolling {
-    name: Name,
+    name: Reference,
     progress: Progress,
     /// Since when it has got no further.
     since: Instant,
@@ -28,7 +28,7 @@ struct Rolling {
 
 impl Turn {
     /// Takes the turn for this workload, which is about to be set rolling; `false` where another one's rollout is not over.
-    pub(super) async fn claim(&self, name: &Name, workload: &Value, workloads: &Workloads) -> Result<bool, Error> {
+    pub(super) async fn claim(&self, name: &Reference, workload: &Value, workloads: &Workloads) -> Result<bool, Error> {
         let mut whose = self.0.lock().await;
         let rolling = match &*whose {
             None => first_rolling(workloads).await?,
@@ -62,7 +62,7 @@ async fn first_rolling(workloads: &Workloads) -> Result<Option<Rolling>, Error> 
         let rolling = |found: &Value| budget_annotation(found).is_some() && progress(kind, found).is_some();
         if let Some(found) = workloads.find(kind, rolling).await? {
             let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let name = Name { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
+            let name = Reference { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
             let progress = progress(kind, &found).unwrap_or_default();
             return Ok(Some(Rolling { name, progress, since: Instant::now() }));
         }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn rolling(since: Instant) -> Rolling {
-        let name = Name { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
+        let name = Reference { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
         Rolling { name, progress: Progress::default(), since }
     }
 

@@ -25,13 +25,13 @@ const PATCH_LIMIT: Duration = Duration::from_secs(40);
 
 /// Which workload: what every message and every path is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct Reference {
     pub(super) kind: Kind,
     pub(super) namespace: String,
     pub(super) name: String,
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
     }
@@ -60,7 +60,7 @@ impl Workloads {
     }
 
     /// `None` where it is gone.
-    pub(super) async fn read(&self, name: &Name) -> Result<Option<Value>, Error> {
+    pub(super) async fn read(&self, name: &Reference) -> Result<Option<Value>, Error> {
         let request = request(name).get(&name.name, &kube::api::GetParams::default());
         match within(format!("read {name}"), self.send(request)).await {
             Ok(workload) => Ok(Some(workload)),
@@ -87,7 +87,7 @@ impl Workloads {
     }
 
     /// Patches, and gives back what came of it once all admission webhooks had their say.
-    pub(super) async fn patch(&self, name: &Name, patch: JsonPatch) -> Result<Value, Error> {
+    pub(super) async fn patch(&self, name: &Reference, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(name).patch(&name.name, &parameters, &Patch::Json::<()>(patch));
         within_limit(PATCH_LIMIT, format!("patch {name}"), self.send(request)).await
@@ -95,7 +95,7 @@ impl Workloads {
 
     /// Gives up the fields that a direct patch made ours, so that whoever applies the workload from Git never meets us in
     /// a conflict. Nothing is asked of the API server where there are none.
-    pub(super) async fn disown(&self, name: &Name, workload: &Value) -> Result<(), Error> {
+    pub(super) async fn disown(&self, name: &Reference, workload: &Value) -> Result<(), Error> {
         let managers = workload.pointer("/metadata/managedFields").and_then(Value::as_array);
         let ours = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
         let Some(index) = managers.and_then(|managers| managers.iter().position(ours)) else { return Ok(()) };
@@ -117,6 +117,6 @@ impl Workloads {
     }
 }
 
-fn request(name: &Name) -> Request {
+fn request(name: &Reference) -> Request {
     Request::new(DynamicObject::url_path(&api_resource(name.kind), Some(&name.namespace)))
 }

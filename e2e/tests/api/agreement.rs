@@ -1,7 +1,7 @@
 //! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
 //!
-//! The command line gets the file; the API server fills in its defaults and asks the webhook; the controller sees what is
-//! stored. Warnings and errors are compared: those of the webhook come as warnings and as causes of a denial, those of the
+//! The command line gets the file; the API server, to which it is applied as from Git, fills in its defaults and asks the
+//! webhook; the controller sees what is stored. Warnings and errors are compared: those of the webhook come as warnings and as causes of a denial, those of the
 //! controller as Events. What is merely an info only the command line prints (the webhook's go to the audit log).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use winddown_e2e::operator_process;
 
 use crate::manifest::{KINDS, PREFIX, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Answer, create};
+use crate::request::{Answer, apply};
 use crate::suite::{Result, Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -44,7 +44,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
     for workload in &workloads {
         let name = name_of(workload);
         let expected = &planned[&name];
-        let answer = namespace.answers(create(workload)).await?;
+        let answer = namespace.answers(apply(workload)).await?;
         if !answer.is_accepted() && !is_ours(&answer) {
             refused.push(format!("{name}: {}", answer.object["message"]));
             continue;
@@ -55,7 +55,7 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
         } else {
             // What Winddown denies the controller never sees; in mode Audit it does, and has the same to say.
             let audited = in_mode_audit(workload);
-            let answer = namespace.answers(create(&audited)).await?;
+            let answer = namespace.answers(apply(&audited)).await?;
             assert_eq!(said_at_admission(&answer), expected_at_admission(expected, true), "{name}");
             told.insert(name_of(&audited), expected.clone());
         }
@@ -85,9 +85,8 @@ async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String,
     let note = |finding: &Finding| format!("{}: {}: {}", finding.code, finding.field, finding.message);
     let expected: BTreeMap<_, BTreeSet<_>> =
         expected.iter().map(|(name, findings)| (name.clone(), findings.iter().map(note).collect())).collect();
-    let told = async || {
-        let mut told: BTreeMap<String, BTreeSet<String>> =
-            expected.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+    let told = async || -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let mut told: BTreeMap<_, BTreeSet<_>> = expected.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
         for event in namespace.list("events.k8s.io/v1", "events").await? {
             let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             if text("/reportingController") == "winddown" && text("/type") == "Warning" {
@@ -95,7 +94,7 @@ async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String,
                 notes.insert(format!("{}: {}", text("/reason"), text("/note")));
             }
         }
-        Result::Ok(told)
+        Ok(told)
     };
     let all_told = until("the controller had told every finding", async || {
         let told = told().await?;
@@ -236,8 +235,8 @@ fn expected_at_admission(findings: &Findings, audit: bool) -> BTreeSet<String> {
         if finding.error && !audit {
             return format!("{}: {}", finding.field, finding.message);
         }
-        let field = finding.field.strip_prefix("spec.template.spec.").unwrap_or(&finding.field);
-        let field = field.strip_prefix("metadata.annotations").unwrap_or(field);
+        let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+        let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
         let warning = format!("winddown: {field}: {}", finding.message);
         if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
     };

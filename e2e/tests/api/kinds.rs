@@ -1,4 +1,4 @@
-//! StatefulSets and DaemonSets, by the same plan as Deployments; everything else is left alone.
+//! `StatefulSet`s and `DaemonSet`s, by the same plan as Deployments; everything else is left alone.
 
 use serde_json::{Value, json};
 
