@@ -10,7 +10,7 @@ use kube::api::{Api, ListParams};
 use winddown_e2e::cluster::watch_until;
 use winddown_e2e::command::Line;
 
-use crate::example::{DRAIN, Example, GRACE_PERIOD, is_template_injected};
+use crate::example::{DRAIN, Example, GRACE_PERIOD};
 use crate::suite::{Result, Test, tests};
 use crate::world::World;
 
@@ -25,10 +25,7 @@ async fn pods_of_a_stateful_set_and_a_daemon_set_are_replaced_in_good_order(worl
     world.ready().await?;
     for kind in ["StatefulSet", "DaemonSet"] {
         let name = kind.to_lowercase();
-        // With a probe, so that what counts as available does listen, and hears SIGTERM.
-        let example = Example::new(&name).annotated().annotated_with("readiness", "http:3000/health");
-        let created = example.of_kind(kind).create_any(&world).await?;
-        assert!(is_template_injected(&created.data["spec"]["template"]), "{kind}: {:#}", created.data);
+        Example::new(&name).annotated().probed().start_as(kind, &world).await?;
         rollout(&world, "status", &name).await?;
 
         let old = pods(&world, &name).await?;

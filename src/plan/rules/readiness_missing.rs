@@ -50,7 +50,8 @@ fn serves(port: &ContainerPort) -> bool {
         "telemetry",
     ];
     let aside = port.name.iter().flat_map(|name| name.split('-')).any(|word| ASIDE.contains(&word));
-    !aside && port.protocol.as_deref().unwrap_or("TCP") == "TCP"
+    // The API server takes an empty protocol for an absent one.
+    !aside && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
 }
 
 #[cfg(test)]
@@ -69,7 +70,11 @@ mod tests {
 
     #[test]
     fn a_container_that_serves_is_asked_whether_it_is_ready() {
-        for fields in [json!({}), json!({"livenessProbe": {"tcpSocket": {"port": 8080}}})] {
+        for fields in [
+            json!({}),
+            json!({"livenessProbe": {"tcpSocket": {"port": 8080}}}),
+            json!({"ports": [{"containerPort": 8080, "protocol": ""}]}),
+        ] {
             let (field, message) = fires(&serving(&fields), ReadinessMissing);
             assert_eq!(field, "spec.template.spec.containers[app].readinessProbe");
             assert_eq!(
