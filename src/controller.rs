@@ -1,25 +1,26 @@
-//! The controller: brings Deployments that the webhook missed to plan, and reports.
+//! The controller: brings workloads that the webhook missed to plan, and reports.
 //!
-//! Every replica watches and remembers; only the one that holds the Lease writes. The watch is for metadata alone, and
-//! keeps of it no more than our own annotations: in a cluster of ten thousand Deployments, nearly all are none of our
-//! business. A Deployment that is gets read whole, as JSON.
+//! Every replica watches and remembers; only the one that holds the Lease writes. Each kind has a watch of its own, for
+//! metadata alone, and keeps of it no more than our own annotations: in a cluster of ten thousand workloads, nearly all
+//! are none of our business. One that is gets read whole, as JSON.
 
-mod deployments;
 pub mod lease;
 mod memory;
 mod reconcile;
 mod turn;
+mod workloads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::core::PartialObjectMeta;
+use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
@@ -29,13 +30,14 @@ use crate::annotations::PREFIX;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::Error;
 use crate::policy::Policy;
-use deployments::Deployments;
+use crate::workload::Kind;
 use memory::Memory;
 use reconcile::reconcile;
 use turn::Turn;
+use workloads::{Name, Workloads, api_resource};
 
-/// A Deployment's metadata, which is all that is watched.
-type Watched = PartialObjectMeta<Deployment>;
+/// A workload's metadata, which is all that is watched.
+type Watched = PartialObjectMeta<DynamicObject>;
 
 /// Who and where this replica is.
 #[derive(Clone, Debug)]
@@ -52,11 +54,12 @@ pub struct Own {
 struct Context {
     client: Client,
     reporter: Reporter,
-    deployments: Deployments,
+    workloads: Workloads,
     policy: Policy,
-    own: Own,
+    /// The operator's own Deployment.
+    own: Name,
     leading: watch::Receiver<bool>,
-    memory: Arc<Memory>,
+    memory: Memory,
     turn: Turn,
     started: Timestamp,
 }
@@ -74,44 +77,54 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Runs until shutdown; writes only while this replica leads.
 pub async fn run(client: Client, leading: watch::Receiver<bool>, shutdown: CancellationToken, own: Own) {
-    let memory = Arc::new(Memory::default());
-    let reporter = Reporter { controller: "winddown".to_owned(), instance: Some(own.pod.clone()) };
     let context = Arc::new(Context {
         client: client.clone(),
-        reporter,
-        deployments: Deployments::new(client.clone()),
+        reporter: Reporter { controller: "winddown".to_owned(), instance: Some(own.pod) },
+        workloads: Workloads::new(client),
         policy: Policy::default(),
-        own,
-        leading: leading.clone(),
-        memory: memory.clone(),
+        own: Name { kind: Kind::Deployment, namespace: own.namespace, name: own.deployment },
+        leading,
+        memory: Memory::default(),
         turn: Turn::default(),
         started: Timestamp::now(),
     });
+    join_all(Kind::ALL.map(|kind| run_kind(kind, context.clone(), shutdown.clone()))).await;
+}
 
-    let (reader, writer) = reflector::store();
-    let api: Api<Watched> = Api::all(client);
+/// Watches one kind. What its workloads share with those of the others is in the context.
+async fn run_kind(kind: Kind, context: Arc<Context>, shutdown: CancellationToken) {
+    let resource = api_resource(kind);
+    let writer = Writer::new(resource.clone());
+    let reader = writer.as_reader();
+    let api: Api<Watched> = Api::all_with(context.client.clone(), &resource);
+    let shared = context.clone();
     let changes = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(prune)
         .inspect(move |event| match event {
-            Ok(watcher::Event::Delete(deleted)) => memory.forget(deleted),
+            Ok(watcher::Event::Delete(deleted)) => shared.memory.forget(deleted),
             Ok(_) => {}
-            Err(error) => tracing::warn!("cannot watch Deployments: {}", ErrorChain(error)),
+            Err(error) => tracing::warn!("cannot watch {}: {}", kind.resource(), ErrorChain(error)),
         })
         .reflect(writer)
         .applied_objects();
     // Whoever takes over looks at everything: what the last leader left undone is not told by any change.
-    let took_over = WatchStream::from_changes(leading).filter(|leads| std::future::ready(*leads)).map(|_| ());
-    Controller::for_stream(changes, reader)
+    let took_over =
+        WatchStream::from_changes(context.leading.clone()).filter(|leads| std::future::ready(*leads)).map(|_| ());
+    Controller::for_stream_with(changes, reader, resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(took_over)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, on_error, context)
+        .run(
+            move |watched, context| reconcile(kind, watched, context),
+            move |watched, error, _| on_error(kind, &watched, error),
+            context,
+        )
         .for_each(|_| std::future::ready(()))
         .await;
 }
 
-/// Keeps of a Deployment's metadata only what [`reconcile`] looks at before it reads the whole.
+/// Keeps of a workload's metadata only what [`reconcile`] looks at before it reads the whole.
 fn prune(watched: &mut Watched) {
     let metadata = &mut watched.metadata;
     metadata.managed_fields = None;
@@ -122,10 +135,8 @@ fn prune(watched: &mut Watched) {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the Controller calls")]
-fn on_error(watched: Arc<Watched>, error: &Error, _: Arc<Context>) -> Action {
-    let name = watched.metadata.name.as_deref().unwrap_or_default();
-    let namespace = watched.metadata.namespace.as_deref().unwrap_or_default();
-    tracing::warn!(deployment = format!("{namespace}/{name}"), "{}", ErrorChain(error));
+fn on_error(kind: Kind, watched: &Watched, error: &Error) -> Action {
+    let name = Name::of(kind, watched).map(|name| name.to_string()).unwrap_or_default();
+    tracing::warn!(workload = name, "{}", ErrorChain(error));
     Action::requeue(RETRY)
 }

@@ -1,4 +1,4 @@
-//! What this replica has seen of each Deployment, so that it tells of changes, and of each once.
+//! What this replica has seen of each workload, so that it tells of changes, and of each once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Watched;
 use crate::report::Seen;
 
-/// By UID: a Deployment that is made again under the same name is another one.
+/// By UID: a workload that is made again under the same name is another one.
 #[derive(Default)]
 pub(super) struct Memory(Mutex<HashMap<String, Entry>>);
 
@@ -32,12 +32,12 @@ impl Memory {
         }
     }
 
-    /// This is how the Deployment looks, and everybody was told.
+    /// This is how the workload looks, and everybody was told.
     pub(super) fn told(&self, uid: &str, seen: Seen) {
         self.locked().insert(uid.to_owned(), Entry { seen, untold: None });
     }
 
-    /// This is how the Deployment looks, and whoever leads has to tell.
+    /// This is how the workload looks, and whoever leads has to tell.
     pub(super) fn noticed(&self, uid: &str, seen: Seen, now: Instant) {
         let before = self.last_told(uid, now);
         let mut entries = self.locked();

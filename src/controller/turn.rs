@@ -1,14 +1,16 @@
-//! One rollout at a time: whose turn it is.
+//! One rollout at a time, over all kinds: whose turn it is.
 
-use serde_json::Value;
+use std::time::Instant;
+
 use tokio::sync::Mutex;
 
-use super::deployments::Deployments;
+use super::workloads::{Name, Workloads};
 use crate::kubernetes::Error;
-use crate::rollout::is_in_progress;
+use crate::rollout::{Wait, is_in_progress};
 use crate::settlement::budget_annotation;
+use crate::workload::Kind;
 
-/// The Deployment that this controller last set rolling. A new leader knows of none and looks for one first.
+/// The workload that this controller last set rolling. A new leader knows of none and looks for one first.
 #[derive(Default)]
 pub(super) struct Turn(Mutex<Whose>);
 
@@ -17,38 +19,38 @@ enum Whose {
     #[default]
     Unknown,
     Nobodys,
-    Of {
-        namespace: String,
-        name: String,
-    },
+    Of(Name, Wait),
 }
 
 impl Turn {
-    /// Whether a rollout may begin now.
-    pub(super) async fn is_free(&self, deployments: &Deployments) -> Result<bool, Error> {
+    /// Gives this workload the turn, where no rollout is under way that is waited for. In one step: the kinds are
+    /// reconciled side by side.
+    pub(super) async fn take(&self, workloads: &Workloads, name: &Name, now: Instant) -> Result<bool, Error> {
         let mut whose = self.0.lock().await;
-        let rolling = match &*whose {
-            Whose::Nobodys => None,
-            Whose::Unknown => {
-                deployments
-                    .find(|deployment| budget_annotation(deployment).is_some() && is_in_progress(deployment))
-                    .await?
+        if let Whose::Unknown = *whose {
+            *whose = match find_rolling(workloads).await? {
+                Some(rolling) => Whose::Of(rolling, Wait::from(now)),
+                None => Whose::Nobodys,
+            };
+        }
+        if let Whose::Of(rolling, wait) = &mut *whose {
+            let workload = workloads.read(rolling).await?;
+            if workload.is_some_and(|workload| wait.goes_on(rolling.kind, &workload, now)) {
+                return Ok(false);
             }
-            Whose::Of { namespace, name } => deployments.read(namespace, name).await?.filter(is_in_progress),
-        };
-        *whose = rolling.as_ref().map_or(Whose::Nobodys, Whose::of);
-        Ok(rolling.is_none())
-    }
-
-    /// This Deployment was just set rolling.
-    pub(super) async fn take(&self, deployment: &Value) {
-        *self.0.lock().await = Whose::of(deployment);
+        }
+        *whose = Whose::Of(name.clone(), Wait::from(now));
+        Ok(true)
     }
 }
 
-impl Whose {
-    fn of(deployment: &Value) -> Self {
-        let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self::Of { namespace: text("/metadata/namespace"), name: text("/metadata/name") }
+/// One that we planned and that is rolling.
+async fn find_rolling(workloads: &Workloads) -> Result<Option<Name>, Error> {
+    for kind in Kind::ALL {
+        let rolls = |workload: &_| budget_annotation(workload).is_some() && is_in_progress(kind, workload);
+        if let Some(rolling) = workloads.find(kind, rolls).await? {
+            return Ok(Some(rolling));
+        }
     }
+    Ok(None)
 }
