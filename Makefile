@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build test core api lint deny e2e demo demo-down
+.PHONY: help build test core api fuzz lint deny e2e demo demo-down
 
 CARGO ?= cargo
 
@@ -24,9 +24,14 @@ api:
 	$(CARGO) build --locked --package winddown
 	$(CARGO) test --locked --package winddown-e2e --test api
 
+fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and the kept corpus
+	fuzz/run
+
 lint: ## rustfmt, clippy, dependencies, go vet
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
 

@@ -40,7 +40,7 @@ pub const MANAGED: &str = "winddown.dev/managed";
 /// What a team may write.
 pub const DECLARING: [&str; 8] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME, MARGIN, READINESS, CONTAINERS, MODE];
 /// What declares a promise by itself.
-const OPTING_IN: [&str; 4] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME];
+pub const OPTING_IN: [&str; 4] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME];
 
 /// What Winddown may do to the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

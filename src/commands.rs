@@ -2,6 +2,9 @@
 
 #[cfg(feature = "operator")]
 pub mod check_install;
+pub mod completions;
+pub mod explain;
+mod palette;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;
@@ -15,6 +18,8 @@ use crate::cli::{Cli, Command};
 pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Plan(arguments) => plan::command(&arguments),
+        Command::Explain(arguments) => explain::command(&arguments),
+        Command::Completions(arguments) => completions::command(&arguments),
         #[cfg(feature = "operator")]
         Command::Run(arguments) => run::command(*arguments),
         #[cfg(feature = "operator")]

@@ -1,8 +1,8 @@
 //! The controller: brings workloads that the webhook missed to plan, and reports.
 //!
-//! Every replica watches and remembers; only the one that holds the Lease writes. Each kind has a watch of its own, for
-//! metadata alone, and keeps of it no more than our own annotations: in a cluster of ten thousand workloads, nearly all
-//! are none of our business. One that is gets read whole, as JSON.
+//! Every replica watches and remembers; only the one that holds the Lease writes. The watch is for metadata alone, and
+//! keeps of it no more than our own annotations: in a cluster of ten thousand workloads, nearly all are none of our
+//! business. A workload that is gets read whole, as JSON.
 
 pub mod lease;
 mod memory;
@@ -13,8 +13,7 @@ mod workloads;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::future::join_all;
+use futures::{StreamExt, future};
 use jiff::Timestamp;
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config, Controller};
@@ -34,7 +33,7 @@ use crate::workload::Kind;
 use memory::Memory;
 use reconcile::reconcile;
 use turn::Turn;
-use workloads::{Name, Workloads, api_resource};
+use workloads::{Workloads, api_resource};
 
 /// A workload's metadata, which is all that is watched.
 type Watched = PartialObjectMeta<DynamicObject>;
@@ -52,19 +51,24 @@ pub struct Own {
 
 /// What a reconciliation needs.
 struct Context {
+    kind: Kind,
+    shared: Arc<Shared>,
+}
+
+/// What the controllers of all kinds share.
+struct Shared {
     client: Client,
     reporter: Reporter,
     workloads: Workloads,
     policy: Policy,
-    /// The operator's own Deployment.
-    own: Name,
+    own: Own,
     leading: watch::Receiver<bool>,
     memory: Memory,
     turn: Turn,
     started: Timestamp,
 }
 
-impl Context {
+impl Shared {
     /// A new one for each Event. A `Recorder` takes what it published before under the same reason for the same Event once
     /// more, and counts it, with the numbers of the first; here each is told because something changed.
     fn recorder(&self) -> Recorder {
@@ -77,50 +81,45 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Runs until shutdown; writes only while this replica leads.
 pub async fn run(client: Client, leading: watch::Receiver<bool>, shutdown: CancellationToken, own: Own) {
-    let context = Arc::new(Context {
-        client: client.clone(),
-        reporter: Reporter { controller: "winddown".to_owned(), instance: Some(own.pod) },
-        workloads: Workloads::new(client),
+    let shared = Arc::new(Shared {
+        reporter: Reporter { controller: "winddown".to_owned(), instance: Some(own.pod.clone()) },
+        workloads: Workloads::new(client.clone()),
+        client,
         policy: Policy::default(),
-        own: Name { kind: Kind::Deployment, namespace: own.namespace, name: own.deployment },
+        own,
         leading,
         memory: Memory::default(),
         turn: Turn::default(),
         started: Timestamp::now(),
     });
-    join_all(Kind::ALL.map(|kind| run_kind(kind, context.clone(), shutdown.clone()))).await;
+    future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 
-/// Watches one kind. What its workloads share with those of the others is in the context.
-async fn run_kind(kind: Kind, context: Arc<Context>, shutdown: CancellationToken) {
+/// Looks after the workloads of one kind.
+async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let resource = api_resource(kind);
     let writer = Writer::new(resource.clone());
     let reader = writer.as_reader();
-    let api: Api<Watched> = Api::all_with(context.client.clone(), &resource);
-    let shared = context.clone();
+    let api: Api<Watched> = Api::all_with(shared.client.clone(), &resource);
+    let remembered = shared.clone();
     let changes = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(prune)
         .inspect(move |event| match event {
-            Ok(watcher::Event::Delete(deleted)) => shared.memory.forget(deleted),
+            Ok(watcher::Event::Delete(deleted)) => remembered.memory.forget(deleted),
             Ok(_) => {}
             Err(error) => tracing::warn!("cannot watch {}: {}", kind.resource(), ErrorChain(error)),
         })
         .reflect(writer)
         .applied_objects();
     // Whoever takes over looks at everything: what the last leader left undone is not told by any change.
-    let took_over =
-        WatchStream::from_changes(context.leading.clone()).filter(|leads| std::future::ready(*leads)).map(|_| ());
+    let took_over = WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
     Controller::for_stream_with(changes, reader, resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(took_over)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(
-            move |watched, context| reconcile(kind, watched, context),
-            move |watched, error, _| on_error(kind, &watched, error),
-            context,
-        )
-        .for_each(|_| std::future::ready(()))
+        .run(reconcile, on_error, Arc::new(Context { kind, shared }))
+        .for_each(|_| future::ready(()))
         .await;
 }
 
@@ -135,8 +134,10 @@ fn prune(watched: &mut Watched) {
     }
 }
 
-fn on_error(kind: Kind, watched: &Watched, error: &Error) -> Action {
-    let name = Name::of(kind, watched).map(|name| name.to_string()).unwrap_or_default();
-    tracing::warn!(workload = name, "{}", ErrorChain(error));
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the Controller calls")]
+fn on_error(watched: Arc<Watched>, error: &Error, context: Arc<Context>) -> Action {
+    let name = watched.metadata.name.as_deref().unwrap_or_default();
+    let namespace = watched.metadata.namespace.as_deref().unwrap_or_default();
+    tracing::warn!(workload = format!("{} {namespace}/{name}", context.kind), "{}", ErrorChain(error));
     Action::requeue(RETRY)
 }

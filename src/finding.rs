@@ -47,10 +47,11 @@ impl Severity {
 }
 
 impl Finding {
-    /// A finding of this kind at that place.
+    /// A finding of this kind at that place. One line, whatever the names in it: it goes into HTTP headers, logs and
+    /// terminals, and a manifest can name things as it likes.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), field: field.into(), message: message.into() }
+        Self { code, severity: code.severity(), field: on_one_line(field.into()), message: on_one_line(message.into()) }
     }
 
     /// Whether the other one is about the same thing, number for number. What stands beside it may have changed.
@@ -70,5 +71,25 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}: {}", self.severity.as_str(), self.code.as_str(), self.field, self.message)
+    }
+}
+
+/// The text with its control characters escaped.
+fn on_one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Finding};
+
+    #[test]
+    fn a_finding_is_one_line_whatever_the_names_in_it() {
+        let finding = Finding::new(Code::PreStopUnknown, "containers[a\u{1b}[31m]", "of a\r\nb and ü\u{85}");
+        assert_eq!(finding.to_string(), "warning PreStopUnknown: containers[a\\u{1b}[31m]: of a\\r\\nb and ü\\u{85}");
     }
 }

@@ -5,7 +5,9 @@
 
 mod command;
 mod hooks;
+mod mesh;
 mod mutation;
+mod platform;
 mod readiness;
 mod requests;
 mod rules;
@@ -16,7 +18,7 @@ mod workload;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 pub use mutation::Mutation;
-pub use timeline::{Phase, Timeline};
+pub use timeline::{Activity, Lane, Phase, Timeline};
 pub use workload::{Amount, Rollout, Step, Workload};
 
 use crate::annotations::{self, Declaration};
@@ -94,7 +96,7 @@ pub fn plan(workload: &Workload, declaration: &Declaration, policy: &Policy) -> 
     if findings.iter().any(Finding::is_error) {
         mutations.clear();
     }
-    Plan { timeline: Timeline::new(&budget, &hooks.sleeps), budget, mutations, findings }
+    Plan { timeline: Timeline::new(pod, &budget, &hooks.sleeps), budget, mutations, findings }
 }
 
 fn does_not_fit(budget: &Budget) -> Finding {

@@ -13,7 +13,7 @@ use crate::settlement::{Settlement, budget_annotation};
 pub struct Event {
     /// Whether somebody should act.
     pub kind: EventKind,
-    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `MoreFindings`, or a finding's code.
+    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, or a finding's code.
     pub reason: &'static str,
     /// The numbers; at most 1 kB.
     pub note: String,
@@ -33,8 +33,8 @@ pub enum EventKind {
 pub struct Seen {
     /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
     budget: Option<Applied>,
-    /// Errors before warnings.
-    findings: Vec<Finding>,
+    /// What somebody should act on: errors, then warnings.
+    grave: Vec<Finding>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +43,17 @@ struct Applied {
     changes: String,
 }
 
-/// How many findings are told one by one when something changes.
-const MOST_FINDINGS: usize = 16;
 /// The API takes notes of up to 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
+/// More of them at once would drown each other.
+const MOST_EVENTS: usize = 16;
+
+impl Event {
+    fn of(finding: &Finding) -> Self {
+        let note = shortened(format!("{}: {}", finding.field, finding.message));
+        Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
+    }
+}
 
 impl Seen {
     /// Looks at a workload and its settlement.
@@ -55,15 +62,11 @@ impl Seen {
         let record = workload.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
         let changes = record.map(|record| record.in_words()).unwrap_or_default();
         let budget = budget_annotation(workload).map(|sum| Applied { sum: sum.to_owned(), changes });
-        Self { budget, findings: worth_an_event(&settlement.findings) }
+        let mut grave: Vec<_> =
+            settlement.findings.iter().filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
+        grave.sort_by_key(|finding| Reverse(finding.severity));
+        Self { budget, grave }
     }
-}
-
-/// All but infos, the gravest first.
-fn worth_an_event(findings: &[Finding]) -> Vec<Finding> {
-    let mut findings: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Info).cloned().collect();
-    findings.sort_by_key(|finding| Reverse(finding.severity));
-    findings
 }
 
 /// The events that lead from what was seen before to what is seen now.
@@ -75,17 +78,13 @@ pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> 
     let unknown = Seen::default();
     let known = before.is_some() || just_made;
     let before = before.unwrap_or(&unknown);
-    let is_news = |finding: &&Finding| {
-        (known || finding.is_error()) && !before.findings.iter().any(|told| told.is_the_same_as(finding))
-    };
-    let news: Vec<_> = now.findings.iter().filter(is_news).collect();
-    let mut events: Vec<_> = news.iter().take(MOST_FINDINGS).map(|finding| Event::about(finding)).collect();
-    if news.len() > MOST_FINDINGS {
-        events.push(Event {
-            kind: EventKind::Warning,
-            reason: "MoreFindings",
-            note: format!("{} more; `winddown plan` shows them all", news.len() - MOST_FINDINGS),
-        });
+    let stood_before = |finding: &Finding| before.grave.iter().any(|old| old.is_the_same_as(finding));
+    let new: Vec<_> =
+        now.grave.iter().filter(|finding| (known || finding.is_error()) && !stood_before(finding)).collect();
+    let mut events: Vec<_> = new.iter().take(MOST_EVENTS).map(|finding| Event::of(finding)).collect();
+    if let Some(first_unsaid) = new.get(MOST_EVENTS) {
+        let note = format!("{} more; `winddown plan` lists all", new.len() - MOST_EVENTS);
+        events.push(Event { kind: EventKind::Warning, reason: first_unsaid.code.as_str(), note });
     }
     if known && before.budget != now.budget {
         events.push(match &now.budget {
@@ -104,13 +103,6 @@ pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> 
     events
 }
 
-impl Event {
-    fn about(finding: &Finding) -> Self {
-        let note = shortened(format!("{}: {}", finding.field, finding.message));
-        Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
-    }
-}
-
 fn shortened(mut note: String) -> String {
     if note.len() > LONGEST_NOTE {
         let end = (0..=LONGEST_NOTE).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
@@ -122,23 +114,21 @@ fn shortened(mut note: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Applied, Event, EventKind, Seen, events, shortened, worth_an_event};
+    use super::{Applied, Event, EventKind, Seen, events, shortened};
     use crate::finding::{Code, Finding};
+    use crate::policy::Policy;
+    use crate::settlement::{Before, Origin, settle};
+    use serde_json::json;
 
     fn applied(sum: &str) -> Seen {
         Seen {
             budget: Some(Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() }),
-            findings: vec![],
+            grave: vec![],
         }
     }
 
     fn misfit(message: &str) -> Seen {
-        Seen { budget: None, findings: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
-    }
-
-    fn warned(messages: &[&str]) -> Seen {
-        let finding = |message: &&str| Finding::new(Code::RestartDelayed, "spec", *message);
-        Seen { budget: None, findings: messages.iter().map(finding).collect() }
+        Seen { budget: None, grave: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
@@ -150,7 +140,6 @@ mod tests {
         let none = Seen::default();
         let normal = |reason| vec![(EventKind::Normal, reason)];
         let warning = vec![(EventKind::Warning, "BudgetDoesNotFit")];
-        let delayed = vec![(EventKind::Warning, "RestartDelayed")];
         for (case, before, now, just_made, told) in [
             ("made with a budget", None, applied("35s"), true, normal("BudgetApplied")),
             ("stood there at the start", None, applied("35s"), false, vec![]),
@@ -161,37 +150,51 @@ mod tests {
             ("made unfit", Some(none.clone()), misfit("50s of 30s"), false, warning.clone()),
             ("stood there unfit at the start", None, misfit("50s of 30s"), false, warning.clone()),
             ("still unfit", Some(misfit("50s of 30s")), misfit("50s of 30s"), false, vec![]),
-            ("still unfit, with another hint", Some(misfit("50s; a")), misfit("50s; b"), false, vec![]),
             ("unfit in another way", Some(misfit("50s of 30s")), misfit("60s of 30s"), false, warning),
             ("mended", Some(misfit("50s of 30s")), applied("35s"), false, normal("BudgetApplied")),
-            ("made with a warning", None, warned(&["a"]), true, delayed.clone()),
-            ("stood there with a warning at the start", None, warned(&["a"]), false, vec![]),
-            ("with a warning from now on", Some(none.clone()), warned(&["a"]), false, delayed.clone()),
-            ("still with the warning", Some(warned(&["a"])), warned(&["a"]), false, vec![]),
-            ("with the hint respelt", Some(warned(&["a; do this"])), warned(&["a; do that"]), false, vec![]),
-            ("with one more warning", Some(warned(&["a"])), warned(&["a", "b"]), false, delayed),
-            ("without it again", Some(warned(&["a"])), none, false, vec![]),
         ] {
             assert_eq!(reasons(&events(before.as_ref(), &now, just_made)), told, "{case}");
         }
     }
 
     #[test]
-    fn infos_are_not_told_and_errors_come_first() {
-        let finding = |code| Finding::new(code, "spec", "message");
-        let all = [Code::RestartDelayed, Code::DrainOptedOut, Code::BudgetDoesNotFit].map(finding);
-        let codes: Vec<_> = worth_an_event(&all).iter().map(|finding| finding.code).collect();
-        assert_eq!(codes, [Code::BudgetDoesNotFit, Code::RestartDelayed]);
+    fn a_warning_is_told_when_it_is_new_and_never_again() {
+        let short =
+            |message: &str| Seen { budget: None, grave: vec![Finding::new(Code::PreStopShort, "spec", message)] };
+        let none = Seen::default();
+        let (three, hinted, four) =
+            (short("sleep of 3s is kept"), short("sleep of 3s is kept; raise it"), short("of 4s"));
+        for (case, before, now, just_made, told) in [
+            ("made with it", None, &three, true, 1),
+            ("stood there at the start", None, &three, false, 0),
+            ("new", Some(&none), &three, false, 1),
+            ("another hint", Some(&three), &hinted, false, 0),
+            ("another number", Some(&three), &four, false, 1),
+            ("mended", Some(&three), &none, false, 0),
+        ] {
+            assert_eq!(events(before, now, just_made).len(), told, "{case}");
+        }
     }
 
     #[test]
-    fn of_many_findings_the_last_event_says_how_many_more_there_are() {
-        let messages: Vec<_> = (0..20).map(|number| number.to_string()).collect();
-        let some = |findings: usize| warned(&messages[..findings].iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(events(None, &some(16), true).len(), 16);
-        let told = events(None, &some(20), true);
-        assert_eq!(told.len(), 17);
-        assert_eq!((told[16].reason, &*told[16].note), ("MoreFindings", "4 more; `winddown plan` shows them all"));
+    fn errors_are_seen_before_warnings_and_infos_never() {
+        let workload = json!({
+            "kind": "Deployment",
+            "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
+        });
+        let mut settlement = settle(&workload, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
+        let codes = [Code::PreStopShort, Code::DrainOptedOut, Code::BudgetDoesNotFit];
+        settlement.findings = codes.map(|code| Finding::new(code, "spec", "message")).into();
+        let told = events(None, &Seen::new(&workload, &settlement), true);
+        assert_eq!(told.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_says_so() {
+        let many = (0..40).map(|at| Finding::new(Code::PreStopShort, format!("spec[{at}]"), "short")).collect();
+        let told = events(Some(&Seen::default()), &Seen { budget: None, grave: many }, false);
+        assert_eq!((told.len(), told[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
     }
 
     #[test]

@@ -258,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_crashes_and_comes_back_is_no_progress() {
+        let start = Instant::now();
+        let mut wait = Wait::from(start);
+        for (minutes, available, goes_on) in [(0, 2, true), (4, 3, true), (8, 2, true), (12, 3, false)] {
+            let mut crashing = halfway(StatefulSet);
+            crashing["status"]["availableReplicas"] = json!(available);
+            let now = start + Duration::from_secs(60 * minutes);
+            assert_eq!(wait.goes_on(StatefulSet, &crashing, now), goes_on, "{minutes}");
+        }
+    }
+
+    #[test]
     fn every_new_pod_is_one_more_reason_to_wait() {
         let start = Instant::now();
         let mut wait = Wait::from(start);

@@ -4,7 +4,7 @@
 
 mod claims;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
@@ -202,10 +202,14 @@ fn without_record(template: &Value) -> Value {
 }
 
 fn template(workload: &Value) -> Result<&Value, UnreadableWorkload> {
-    workload
-        .pointer("/spec/template")
-        .filter(|template| template.is_object())
-        .ok_or(UnreadableWorkload::Shape { field: "spec.template".to_owned(), expected: "an object" })
+    let no_object = |field: &str| UnreadableWorkload::Shape { field: field.to_owned(), expected: "an object" };
+    let template = workload.pointer("/spec/template").filter(|template| template.is_object());
+    let template = template.ok_or_else(|| no_object("spec.template"))?;
+    // It has to hold label and record.
+    match template.get("metadata") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(template),
+        Some(_) => Err(no_object("spec.template.metadata")),
+    }
 }
 
 fn bare_workload(
@@ -238,9 +242,11 @@ fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableWorkload> {
     if pod.containers.len() > MOST_CONTAINERS {
         return Err(UnreadableWorkload::PodSpec(format!("it has more than {MOST_CONTAINERS} containers")));
     }
-    // The API types read a missing name as an empty one; nothing could be said to such a container.
-    if pod.containers.is_empty() || pod.containers.iter().any(|container| container.name.is_empty()) {
-        return Err(UnreadableWorkload::PodSpec("it needs containers, each with a name".to_owned()));
+    // The API types read a missing name as an empty one; nothing could be said to such a container, and of two namesakes
+    // the wrong one could be changed.
+    let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
+    if names.is_empty() || names.contains("") || names.len() < pod.containers.len() {
+        return Err(UnreadableWorkload::PodSpec("it needs containers, each with a name of its own".to_owned()));
     }
     Ok(pod)
 }
@@ -260,7 +266,7 @@ fn strings<'a>(
         .iter()
         .map(|(key, value)| {
             let value = value.as_str().ok_or_else(|| UnreadableWorkload::Shape {
-                field: format!("{field}[{}]", key.chars().take(80).collect::<String>()),
+                field: format!("{field}[{}]", key.chars().take(80).flat_map(char::escape_debug).collect::<String>()),
                 expected: "a string (quote it)",
             })?;
             Ok((key.as_str(), value))

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use winddown::annotations;
 use winddown::presets::{Runtime, Traffic};
+use winddown::workload::Kind;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -30,6 +31,17 @@ fn the_chart_lets_through_what_the_code_reads() {
 }
 
 #[test]
+fn the_chart_asks_for_the_kinds_that_the_code_plans_and_no_others() {
+    let resources = format!("resources: [{}]", Kind::ALL.map(Kind::resource).join(", "));
+    for place in ["_helpers.tpl", "clusterrole.yaml"] {
+        let text = file(&format!("charts/winddown/templates/{place}"));
+        let of_apps = text.split("- apiGroups: [apps]").skip(1).map(|rule| rule.split("- apiGroups").next().unwrap());
+        let rules: Vec<_> = of_apps.collect();
+        assert!(rules.len() == 1 && rules[0].contains(&resources), "{place}: {rules:?}");
+    }
+}
+
+#[test]
 fn the_chart_never_sets_a_ca_bundle() {
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/winddown/templates");
     for entry in fs::read_dir(templates).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
@@ -41,15 +53,7 @@ fn the_chart_never_sets_a_ca_bundle() {
 #[test]
 fn the_readme_names_every_annotation() {
     let readme = file("README.md");
-    for key in [
-        annotations::DRAIN,
-        annotations::DEADLINE,
-        annotations::MARGIN,
-        annotations::READINESS,
-        annotations::CONTAINERS,
-        annotations::MODE,
-        annotations::BUDGET,
-    ] {
+    for key in annotations::DECLARING.into_iter().chain([annotations::BUDGET]) {
         let name = key.strip_prefix(annotations::PREFIX).unwrap();
         assert!(readme.contains(key) || readme.contains(&format!("`{name}`")), "{key}");
     }

@@ -195,6 +195,8 @@ fn api_server_command(
         "--authorization-mode=RBAC".to_owned(),
         // Nobody makes the default service accounts here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
+        // Alpha in 1.37: without it the API server drops `stopSignal`.
+        "--feature-gates=ContainerStopSignals=true".to_owned(),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
         flag("service-account-key-file", &serving.certificate),
         flag("service-account-signing-key-file", &serving.key),
@@ -208,7 +210,8 @@ fn controllers_command(tools: &Tools, kubeconfig: &Path, authority: &Authority) 
     command.args([
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--root-ca-file={}", authority.certificate_file().display()),
-        "--controllers=deployment-controller,replicaset-controller".to_owned(),
+        "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller"
+            .to_owned(),
         "--leader-elect=false".to_owned(),
         // It serves nobody.
         "--secure-port=0".to_owned(),

@@ -153,7 +153,7 @@ impl Operator {
 }
 
 /// `WINDDOWN_BIN`, or what cargo built into the folder above that of this very program.
-fn binary() -> Result<PathBuf, Error> {
+pub fn binary() -> Result<PathBuf, Error> {
     let built = || {
         let own = env::current_exe()?;
         let folder = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));

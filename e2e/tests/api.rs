@@ -3,6 +3,8 @@
 //! One API server serves all tests, each in a namespace of its own. Those that take something away from everybody (stop
 //! the operator, break the webhook configurations) run while no other does.
 
+#[path = "api/agreement.rs"]
+mod agreement;
 #[path = "api/certificates.rs"]
 mod certificates;
 #[path = "api/controller.rs"]
@@ -15,6 +17,8 @@ mod events;
 mod grace_period;
 #[path = "api/injection.rs"]
 mod injection;
+#[path = "api/kinds.rs"]
+mod kinds;
 #[path = "api/leadership.rs"]
 mod leadership;
 #[path = "api/manifest.rs"]
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
             ratchet::tests(),
             events::tests(),
             missed::tests(),
+            kinds::tests(),
+            agreement::tests(),
             controller::tests(),
             leadership::tests(),
             certificates::tests(),

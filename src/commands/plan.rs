@@ -1,30 +1,63 @@
-//! `winddown plan`: the whole arithmetic for a file, with no cluster at all.
+//! `winddown plan`: the whole arithmetic for files, with no cluster at all.
 
-mod output;
+mod bars;
+mod diff;
+mod input;
+mod machine;
+mod plain;
+mod planned;
+mod sarif;
+mod scale;
+mod svg;
+mod text;
+mod words;
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
-use crate::finding::Finding;
-use crate::manifest::{self, ManifestError};
-use crate::policy::Policy;
-use crate::settlement::{Before, Origin, UnreadableWorkload, settle};
+use super::palette::Palette;
+use crate::finding::Severity;
+use crate::manifest::{self, PassedOver};
 use crate::workload::Kind;
-use output::{Planned, title};
+use input::Input;
+use planned::Planned;
+
+/// What `winddown plan --help` says at the end.
+const EXAMPLES: &str = "\
+Examples:
+  winddown plan -f shop.yaml
+  winddown plan -R -f deploy                         every manifest in a folder and below
+  winddown plan -f 'deploy/**/*.yaml'                or of a pattern
+  helm template shop | winddown plan -f -            a chart, as it would be installed
+  kubectl get deployment shop -o yaml | winddown plan -f -
+  winddown plan -f shop.yaml -o diff                 what the webhook would change
+  winddown plan -f shop.yaml -o yaml | kubectl apply -f -
+  winddown plan -R -f deploy -o sarif > plan.sarif   for code scanning in CI
+  winddown plan -f shop.yaml -o svg > plan.svg       for a page or a pull request
+
+Exit codes:
+  0  all is well
+  1  a finding is an error: the sum does not fit, or the declaration cannot be read
+  2  the input or the command line cannot be used; standard output is empty";
 
 /// Flags of `winddown plan`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  winddown plan -f deploy.yaml\n  helm template my-chart | winddown plan -f -\n  \
-                        winddown plan -f deploy.yaml -o yaml | kubectl apply -f -")]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// File to read, `-` for standard input; may be given several times.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE")]
+    /// Files, folders and quoted patterns to read; - is standard input
+    ///
+    /// Of a folder its *.yaml, *.yml and *.json are read, hidden ones left out. Several documents and Lists may stand in a
+    /// file. Kinds other than Deployment, StatefulSet and DaemonSet are passed over.
+    #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How to print the result.
+    /// Look into folders below, too
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// How to print the result
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
@@ -32,24 +65,19 @@ pub struct Arguments {
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people: budget, timeline, findings and changes.
+    /// For people: sum, timeline, findings and changes
     #[default]
     Text,
-    /// The Deployments as the webhook would leave them.
+    /// The manifests as the webhook would leave them
     Yaml,
-    /// A JSON array with one object for each Deployment.
+    /// A unified diff between the two
+    Diff,
+    /// An array with one object for each workload: place, sum, timeline, findings, JSON Patch
     Json,
-}
-
-/// Why the input cannot be used.
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error("{file}: cannot be read")]
-    Read { file: String, source: io::Error },
-    #[error("{file}: {error}")]
-    Manifest { file: String, error: ManifestError },
-    #[error("{file}: line {line}: {kind} {name} in document {document}: {error}")]
-    Workload { file: String, kind: Kind, name: String, line: usize, document: usize, error: UnreadableWorkload },
+    /// The findings for code scanning, SARIF 2.1.0
+    Sarif,
+    /// The timelines as a picture
+    Svg,
 }
 
 /// How the command ended; the number is the exit code.
@@ -67,7 +95,9 @@ pub enum Exit {
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    match run(arguments, &mut stdin.lock(), &mut stdout.lock(), &mut stderr.lock()) {
+    let palette = Palette::of(&stdout);
+    let mut out = io::BufWriter::new(stdout.lock());
+    match run(arguments, &palette, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             eprintln!("winddown: cannot write the plan: {error}");
@@ -76,86 +106,98 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs the command on these streams.
-pub fn run(
+/// `winddown plan` in a pipe: without colours.
+pub fn piped(
     arguments: &Arguments,
-    input: &mut impl Read,
+    stdin: &mut impl Read,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<Exit> {
+    run(arguments, &Palette::plain(), stdin, out, err)
+}
+
+/// Runs the command on these streams.
+fn run(
+    arguments: &Arguments,
+    palette: &Palette,
+    stdin: &mut impl Read,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
     let mut planned = Vec::new();
-    for file in &arguments.files {
-        match plan_file(file, input) {
-            Ok(found) => planned.extend(found),
-            Err(unusable) => {
-                let source = std::error::Error::source(&unusable).map(|source| format!(": {source}"));
-                writeln!(err, "winddown: {unusable}{}", source.unwrap_or_default())?;
-                return Ok(Exit::Unusable);
-            }
-        }
+    let mut unusable = Vec::new();
+    for input in input::read(&arguments.files, arguments.recursive, stdin) {
+        let name: Rc<str> = plain::plain(&input.name).into();
+        plan(&name, input, &mut planned, &mut unusable, err)?;
+    }
+    for error in &unusable {
+        writeln!(err, "winddown: {}", plain::plain(error))?;
+    }
+    if !unusable.is_empty() {
+        return Ok(Exit::Unusable);
     }
     if planned.is_empty() {
         writeln!(err, "winddown: no Deployment, StatefulSet or DaemonSet of apps/v1 there, nothing to plan")?;
     }
-    let errors = planned.iter().any(|planned| planned.settlement.findings.iter().any(Finding::is_error));
-    let exit = if errors { Exit::Errors } else { Exit::Fine };
-    match print(arguments.output, &planned, out, err) {
+    let exit = if planned::count(&planned, Severity::Error) > 0 { Exit::Errors } else { Exit::Fine };
+    match print(arguments.output, &planned, palette, out, err) {
         // `winddown plan … | head`: nobody reads on, but the answer stands.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit),
     }
 }
 
-fn print(format: Format, planned: &[Planned], out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
-    match format {
-        Format::Text => output::text(planned, out)?,
-        Format::Json => output::json(planned, out)?,
-        Format::Yaml => {
-            output::yaml(planned, out)?;
-            // Standard output is the manifest; what there is to say about it must not get lost.
-            output::findings(planned, err)?;
+/// Plans what stands in a file. All that cannot be used is told at once, so that it can be mended at once.
+fn plan(
+    name: &Rc<str>,
+    input: Input,
+    planned: &mut Vec<Planned>,
+    unusable: &mut Vec<String>,
+    err: &mut impl Write,
+) -> io::Result<()> {
+    let stream = match input.text {
+        Ok(text) => manifest::read(&text),
+        Err(error) => {
+            unusable.push(format!("{name}: {error}"));
+            return Ok(());
+        }
+    };
+    unusable.extend(stream.errors.iter().map(|error| format!("{name}: {error}")));
+    for workload in stream.workloads {
+        match Planned::new(name, workload) {
+            Ok(workload) => planned.push(workload),
+            Err(error) => unusable.push(format!("{name}: {error}")),
         }
     }
-    out.flush()
+    for PassedOver { line, api_version, kind, name: object } in stream.passed_over {
+        let what = format!("{kind} {object} of {api_version}");
+        let (what, known) = (plain::plain(&what), Kind::API_VERSION);
+        writeln!(err, "winddown: {name}: line {line}: {what} is passed over, only {known} is planned")?;
+    }
+    Ok(())
 }
 
-fn plan_file(file: &PathBuf, input: &mut impl Read) -> Result<Vec<Planned>, Unusable> {
-    let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-    let mut bytes = Vec::new();
-    let read = if file.as_os_str() == "-" {
-        input.read_to_end(&mut bytes)
-    } else {
-        fs::read(file).map(|read| {
-            bytes = read;
-            0
-        })
-    };
-    read.map_err(|source| Unusable::Read { file: name.clone(), source })?;
-    let text = String::from_utf8(bytes).map_err(|error| Unusable::Read {
-        file: name.clone(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
-    })?;
-    let manifests = manifest::workloads(&text).map_err(|error| Unusable::Manifest { file: name.clone(), error })?;
-    let policy = Policy::default();
-    manifests
-        .into_iter()
-        .map(|manifest| {
-            let object = manifest.object;
-            // What has a UID was read from a cluster, with the API server's defaults in it.
-            let from_cluster = object.pointer("/metadata/uid").is_some();
-            let (before, origin) =
-                if from_cluster { (Before::Itself, Origin::ApiServer) } else { (Before::Nothing, Origin::File) };
-            let settlement = settle(&object, before, &policy, origin).map_err(|error| Unusable::Workload {
-                file: name.clone(),
-                kind: manifest.kind,
-                name: title(&object),
-                line: manifest.line,
-                document: manifest.document,
-                error,
-            })?;
-            Ok(Planned { file: name.clone(), kind: manifest.kind, object, settlement })
-        })
-        .collect()
+fn print(
+    format: Format,
+    planned: &[Planned],
+    palette: &Palette,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        Format::Text => text::text(planned, palette, out)?,
+        Format::Json => machine::json(planned, out)?,
+        Format::Sarif => sarif::sarif(planned, out)?,
+        Format::Yaml => machine::yaml(planned, out)?,
+        Format::Diff => diff::diff(planned, palette, out)?,
+        Format::Svg => svg::svg(planned, out)?,
+    }
+    out.flush()?;
+    // These have no room for findings, or no reader: what there is to say must not get lost.
+    if matches!(format, Format::Yaml | Format::Diff | Format::Svg) {
+        machine::findings(planned, err)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use json_patch::Patch;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 
-use super::workloads::{Name, api_resource};
-use super::{Context, Watched};
+use super::workloads::{Reference, api_resource};
+use super::{Context, Shared, Watched};
 use crate::error_chain::ErrorChain;
 use crate::finding::Finding;
 use crate::kubernetes::{self, within};
@@ -24,18 +23,18 @@ use crate::workload::Kind;
 /// While somebody else's rollout is under way.
 const WAIT_FOR_TURN: Duration = Duration::from_secs(3);
 
-pub(super) async fn reconcile(
-    kind: Kind,
-    watched: Arc<Watched>,
-    context: Arc<Context>,
-) -> Result<Action, kubernetes::Error> {
+pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, kubernetes::Error> {
     let metadata = &watched.metadata;
-    let (Some(name), Some(uid)) = (Name::of(kind, &watched), &metadata.uid) else {
+    let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(Action::await_change());
     };
+    let kind = context.kind;
+    let name = Reference { kind, namespace: namespace.clone(), name: name.clone() };
+    let context = &*context.shared;
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
     let before = context.memory.last_told(uid, Instant::now());
-    if name == context.own || metadata.deletion_timestamp.is_some() {
+    let own = (kind, namespace, &name.name) == (Kind::Deployment, &context.own.namespace, &context.own.deployment);
+    if own || metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     if !annotated && before.as_ref().is_none_or(|before| *before == Seen::default()) {
@@ -60,10 +59,9 @@ pub(super) async fn reconcile(
     }
     let made = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let just_made = made.is_some_and(|made: Timestamp| made >= context.started);
-    let regarding = watched.object_ref(&api_resource(kind));
     for event in report::events(before.as_ref(), &now, just_made) {
         // A namespace whose quota has no room for Events still gets its workloads repaired.
-        if let Err(error) = tell(&context, &regarding, event).await {
+        if let Err(error) = tell(context, kind, &watched, event).await {
             tracing::warn!(workload = %name, "{}", ErrorChain(&error));
         }
     }
@@ -73,20 +71,20 @@ pub(super) async fn reconcile(
         context.workloads.disown(&name, &workload).await?;
         return Ok(Action::await_change());
     }
-    bring_to_plan(&context, &name, &workload, &settlement).await
+    bring_to_plan(context, &name, &workload, &settlement).await
 }
 
 /// Changes the workload; at most one rollout at a time is begun.
 async fn bring_to_plan(
-    context: &Context,
-    name: &Name,
+    context: &Shared,
+    name: &Reference,
     workload: &Value,
     settlement: &Settlement,
 ) -> Result<Action, kubernetes::Error> {
     let template = |workload: &Value| workload.pointer("/spec/template").cloned();
     let rolls = template(workload) != template(&settlement.desired);
     // Before the patches: should only the first one get through, its rollout counts.
-    if rolls && !context.turn.take(&context.workloads, name, Instant::now()).await? {
+    if rolls && !context.turn.claim(name, &context.workloads).await? {
         return Ok(Action::requeue(WAIT_FOR_TURN));
     }
     // A patch of nothing makes the API server ask the webhook again. What admission changes belongs to no field manager,
@@ -105,7 +103,8 @@ async fn bring_to_plan(
     Ok(Action::await_change())
 }
 
-async fn tell(context: &Context, regarding: &ObjectReference, event: report::Event) -> Result<(), kubernetes::Error> {
+async fn tell(context: &Shared, kind: Kind, watched: &Watched, event: report::Event) -> Result<(), kubernetes::Error> {
+    let reference = watched.object_ref(&api_resource(kind));
     let event = Event {
         type_: match event.kind {
             EventKind::Normal => EventType::Normal,
@@ -116,5 +115,5 @@ async fn tell(context: &Context, regarding: &ObjectReference, event: report::Eve
         action: "Plan".to_owned(),
         secondary: None,
     };
-    within("publish an Event", context.recorder().publish(&event, regarding)).await
+    within("publish an Event", context.recorder().publish(&event, &reference)).await
 }

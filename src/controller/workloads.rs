@@ -6,13 +6,12 @@ use std::time::Duration;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{GetParams, ListParams, Patch, PatchParams};
-use kube::core::{ApiResource, DynamicObject, Request};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Request};
 use kube::{Client, Resource};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Watched;
 use crate::kubernetes::{Error, within, within_limit};
 use crate::workload::Kind;
 
@@ -24,32 +23,29 @@ const PAGE: u32 = 100;
 /// all (`requestTimeoutUpperBound`), and a webhook out of reach is what patches are for.
 const PATCH_LIMIT: Duration = Duration::from_secs(40);
 
-/// All that there are, of every kind.
-pub(super) struct Workloads {
-    client: Client,
-}
-
-/// Which workload.
+/// Which workload: what every message and every path is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct Reference {
     pub(super) kind: Kind,
     pub(super) namespace: String,
     pub(super) name: String,
 }
 
-impl Name {
-    /// `None` for what the API server never sends: a workload without a name or a namespace.
-    pub(super) fn of(kind: Kind, watched: &Watched) -> Option<Self> {
-        let (namespace, name) = (watched.metadata.namespace.clone()?, watched.metadata.name.clone()?);
-        Some(Self { kind, namespace, name })
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
     }
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, namespace, name } = self;
-        write!(f, "{kind} {namespace}/{name}")
-    }
+/// A kind as kube's dynamic types want it.
+pub(super) fn api_resource(kind: Kind) -> ApiResource {
+    let of_kind = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
+    ApiResource::from_gvk_with_plural(&of_kind, kind.resource())
+}
+
+#[derive(Clone)]
+pub(super) struct Workloads {
+    client: Client,
 }
 
 #[derive(Deserialize)]
@@ -64,8 +60,8 @@ impl Workloads {
     }
 
     /// `None` where it is gone.
-    pub(super) async fn read(&self, name: &Name) -> Result<Option<Value>, Error> {
-        let request = request(name).get(&name.name, &GetParams::default());
+    pub(super) async fn read(&self, name: &Reference) -> Result<Option<Value>, Error> {
+        let request = request(name).get(&name.name, &kube::api::GetParams::default());
         match within(format!("read {name}"), self.send(request)).await {
             Ok(workload) => Ok(Some(workload)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -73,17 +69,15 @@ impl Workloads {
         }
     }
 
-    /// The first one of this kind in the cluster that is like that, read page by page: all at once may be more than fits
-    /// into memory.
-    pub(super) async fn find(&self, kind: Kind, like: impl Fn(&Value) -> bool) -> Result<Option<Name>, Error> {
+    /// The first one of a kind in the cluster that is like that, read page by page: all at once may be more than fits into
+    /// memory.
+    pub(super) async fn find(&self, kind: Kind, like: impl Fn(&Value) -> bool) -> Result<Option<Value>, Error> {
         let mut page = ListParams::default().limit(PAGE);
         loop {
             let request = Request::new(DynamicObject::url_path(&api_resource(kind), None)).list(&page);
             let List { items, metadata } = within(format!("list {}", kind.resource()), self.send(request)).await?;
-            if let Some(found) = items.iter().find(|item| like(item)) {
-                let text =
-                    |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-                return Ok(Some(Name { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") }));
+            if let Some(found) = items.into_iter().find(&like) {
+                return Ok(Some(found));
             }
             match metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -93,7 +87,7 @@ impl Workloads {
     }
 
     /// Patches, and gives back what came of it once all admission webhooks had their say.
-    pub(super) async fn patch(&self, name: &Name, patch: JsonPatch) -> Result<Value, Error> {
+    pub(super) async fn patch(&self, name: &Reference, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(name).patch(&name.name, &parameters, &Patch::Json::<()>(patch));
         within_limit(PATCH_LIMIT, format!("patch {name}"), self.send(request)).await
@@ -101,7 +95,7 @@ impl Workloads {
 
     /// Gives up the fields that a direct patch made ours, so that whoever applies the workload from Git never meets us in
     /// a conflict. Nothing is asked of the API server where there are none.
-    pub(super) async fn disown(&self, name: &Name, workload: &Value) -> Result<(), Error> {
+    pub(super) async fn disown(&self, name: &Reference, workload: &Value) -> Result<(), Error> {
         let managers = workload.pointer("/metadata/managedFields").and_then(Value::as_array);
         let ours = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
         let Some(index) = managers.and_then(|managers| managers.iter().position(ours)) else { return Ok(()) };
@@ -123,17 +117,6 @@ impl Workloads {
     }
 }
 
-/// The kind as the client knows it.
-pub(super) fn api_resource(kind: Kind) -> ApiResource {
-    ApiResource {
-        group: Kind::GROUP.to_owned(),
-        version: Kind::VERSION.to_owned(),
-        api_version: Kind::API_VERSION.to_owned(),
-        kind: kind.as_str().to_owned(),
-        plural: kind.resource().to_owned(),
-    }
-}
-
-fn request(name: &Name) -> Request {
+fn request(name: &Reference) -> Request {
     Request::new(DynamicObject::url_path(&api_resource(name.kind), Some(&name.namespace)))
 }

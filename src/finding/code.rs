@@ -103,6 +103,24 @@ codes! {
     ProbePortUnlisted: Info,
     /// A long preStop hook also delays the restart of a wedged container.
     RestartDelayed: Warning,
+    // Meshes.
+    /// A mesh's classic proxy stops before the app.
+    ProxyStopsFirst: Warning,
+    /// A mesh's proxy is told to wait for longer than the pod has.
+    ProxyOutlivesGracePeriod: Warning,
+    /// Whether a mesh's proxy stops before the app depends on which kind of sidecar it is.
+    MeshProxyUnclear: Info,
+    // Rollouts.
+    /// A rollout may stop all pods at once.
+    RolloutTakesAllCapacity: Warning,
+    /// Every rollout stops all pods before the first new one starts.
+    NoPodDuringRollout: Warning,
+    /// The only pod of a StatefulSet stops before its successor starts.
+    SingleStatefulPod: Info,
+    /// A rollout counts as failed before a stopping pod can be gone.
+    ProgressDeadlineShort: Warning,
+    /// A rollout needs room for pods that take long to stop.
+    SurgeCost: Info,
     // What brings the traffic, and what the app runs on.
     /// The drain ends before a balancer that polls has noticed.
     BalancerPollsSlower: Warning,
@@ -112,6 +130,9 @@ codes! {
     RuntimeUnbounded: Info,
     /// The declared deadline is not the one that the runtime keeps to by default.
     RuntimeDeadlineDiffers: Info,
+    // Where the pod runs.
+    /// A place where the pod gets less time than the budget needs.
+    PlatformCap: Warning,
     // Winddown's own work.
     /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
     RecordUnreadable: Warning,

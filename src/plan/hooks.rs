@@ -108,6 +108,14 @@ pub(super) fn is_open_ended(container: &Container) -> bool {
     matches!(observe(container), PreStop::AtLeast(_) | PreStop::Unknown(_))
 }
 
+/// How long a container's own hook sleeps, as far as anybody can read it.
+pub(super) fn own_sleep(container: &Container) -> Seconds {
+    match observe(container) {
+        PreStop::Sleep(own) | PreStop::AtLeast(own) => own,
+        PreStop::None | PreStop::OptOut | PreStop::Unknown(_) => Seconds::ZERO,
+    }
+}
+
 fn takes_the_sleep(container: &Container, declaration: &Declaration) -> bool {
     declaration.containers.as_ref().is_none_or(|names| names.contains(&container.name))
 }

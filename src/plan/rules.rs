@@ -7,16 +7,21 @@ mod delayed_restart;
 mod hook_needs_shell;
 mod hook_on_host_network;
 mod host_in_handler;
+mod mesh;
+mod platform_cap;
 mod polling_balancer;
 mod probe_ports;
+mod progress_deadline;
 mod readiness_missing;
 mod readiness_placeholder;
 mod readiness_slow;
+mod rollout_capacity;
 mod runtime;
 mod signals;
 mod slow_registration;
 mod stop_order;
 mod stop_signal;
+mod surge_cost;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
@@ -50,9 +55,14 @@ const RULES: &[Rule] = &[
     readiness_slow::rule,
     probe_ports::rule,
     delayed_restart::rule,
+    mesh::rule,
+    rollout_capacity::rule,
+    progress_deadline::rule,
+    surge_cost::rule,
     polling_balancer::rule,
     slow_registration::rule,
     runtime::rule,
+    platform_cap::rule,
 ];
 
 /// What all rules have to say, rule by rule.

@@ -210,15 +210,6 @@ fn a_probe_has_every_default_written_out() {
 }
 
 #[test]
-fn the_timeline_has_no_gaps_and_ends_with_sigkill() {
-    let plan = planned(&json!([{"name": "app"}]), Some(60), &[FIVE]);
-    let phases: Vec<_> =
-        plan.timeline.phases.iter().map(|phase| (phase.name, phase.start.as_i64(), phase.end.as_i64())).collect();
-    assert_eq!(phases, [("drain", 0, 5), ("deadline", 5, 30), ("slack", 30, 60)]);
-    assert_eq!(plan.timeline.kill_at, Seconds::new(60));
-}
-
-#[test]
 fn several_hundred_containers_are_planned_and_named_briefly() {
     let containers: Vec<_> = (0..500).map(|number| json!({"name": format!("c{number}")})).collect();
     let plan = planned(&json!(containers), None, &[FIVE]);

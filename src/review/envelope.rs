@@ -176,8 +176,8 @@ impl Response {
 
 /// The last part of the path says where, in few characters.
 fn warning(finding: &Finding) -> String {
-    let field = finding.field.strip_prefix("spec.template.spec.").unwrap_or(&finding.field);
-    let field = field.strip_prefix("metadata.annotations").unwrap_or(field);
+    const KNOWN: [&str; 3] = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+    let field = KNOWN.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
     format!("{field}: {}", finding.message)
 }
 

@@ -330,11 +330,14 @@ fn a_record_that_cannot_be_read_is_said_so_and_replaced() {
 fn a_deployment_of_another_shape_is_an_error_that_names_the_field() {
     let cases = [
         ("/metadata/annotations", json!({"winddown.dev/drain": 5}), "metadata.annotations[winddown.dev/drain]"),
+        ("/metadata/annotations", json!({"a\nb": 5}), "metadata.annotations[a\\nb]"),
         ("/metadata/annotations", json!("drain"), "metadata.annotations"),
         ("/spec/template", json!([]), "spec.template"),
         ("/spec", json!(null), "spec.template"),
+        ("/spec/template/metadata", json!("shop"), "spec.template.metadata"),
         ("/spec/template/spec", json!(7), "spec.template.spec"),
         ("/spec/template/spec/containers", json!([]), "spec.template.spec"),
+        ("/spec/template/spec/containers", json!([{"name": "app"}, {"name": "app"}]), "spec.template.spec"),
         ("/spec/template/spec/containers", json!({"name": "app"}), "spec.template.spec"),
         ("/spec/template/spec/containers/0/lifecycle", json!([1]), "spec.template.spec"),
     ];

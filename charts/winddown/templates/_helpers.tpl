@@ -72,7 +72,7 @@ rules:
   - apiGroups: [apps]
     apiVersions: [v1]
     operations: [CREATE, UPDATE]
-    resources: [deployments]
+    resources: [deployments, statefulsets, daemonsets]
     scope: Namespaced
 matchPolicy: Equivalent
 sideEffects: None
@@ -90,12 +90,12 @@ matchConditions:
   {{- /* Before the change or after it: the last annotation taken away must reach us, too. */}}
   - name: has-winddown-annotation
     expression: >-
-      [object, oldObject].exists(deployment, deployment != null &&
-      [deployment.?metadata.?annotations, deployment.?spec.?template.?metadata.?annotations].exists(annotations,
+      [object, oldObject].exists(workload, workload != null &&
+      [workload.?metadata.?annotations, workload.?spec.?template.?metadata.?annotations].exists(annotations,
       annotations.orValue({}).exists(key, key.startsWith("winddown.dev/"))))
   {{- /* Without a name the API server is still to make one (generateName). */}}
   - name: is-not-winddown-itself
     expression: >-
-      request.?namespace.orValue("") != "{{ .root.Release.Namespace }}" ||
+      request.resource.resource != "deployments" || request.?namespace.orValue("") != "{{ .root.Release.Namespace }}" ||
       request.?name.orValue("") != "{{ include "winddown.fullname" .root }}"
 {{- end }}

@@ -182,7 +182,7 @@ async fn what_winddown_injects_belongs_to_no_field_manager(namespace: Namespace)
     assert_eq!(own.pointer(GRACE_PERIOD), Some(&json!(60)));
     assert_eq!(
         own["metadata"]["annotations"]["winddown.dev/budget"],
-        "drain 9s + deadline 25s + margin 5s = 39s of 60s"
+        "drain 9s (preStop of app) + deadline 25s + margin 5s = 39s of 60s"
     );
     Ok(())
 }

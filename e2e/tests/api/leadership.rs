@@ -20,7 +20,7 @@ async fn of_two_replicas_one_writes(namespace: Namespace) -> Result {
     world.remove_webhooks().await?;
     namespace.accepts(deployment("web").budgeted()).await?;
     assert_eq!(namespace.is_told("web", "BudgetApplied: ").await?, 1);
-    let patched = |log: &str| log.matches(&format!("\"{}/web\"", namespace.name)).count();
+    let patched = |log: &str| log.matches(&format!("\"Deployment {}/web\"", namespace.name)).count();
     assert!(patched(&world.log().await) > 0, "the leader's log:\n{}", world.last_words().await);
     assert_eq!(patched(&second.log()), 0, "the other's log:\n{}", second.last_words());
     // Made, patched by the controller, and seen by the deployment controller.

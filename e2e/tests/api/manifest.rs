@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// A Deployment as its owner writes it.
+/// A workload as its owner writes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifest(Value);
 
@@ -13,6 +13,23 @@ pub(crate) const GRACE_PERIOD: &str = "/spec/template/spec/terminationGracePerio
 
 /// A Deployment of one container. Without replicas: what matters here is the template.
 pub(crate) fn deployment(name: &str) -> Manifest {
+    workload("Deployment", name)
+}
+
+/// The kinds that Winddown plans.
+pub(crate) const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
+
+/// The same, as a workload of any of [`KINDS`]. A DaemonSet has no replicas, and here no nodes either.
+pub(crate) fn workload(kind: &str, name: &str) -> Manifest {
+    let mut manifest = of_one_container(name);
+    manifest.0["kind"] = json!(kind);
+    if let ("DaemonSet", Some(spec)) = (kind, manifest.0["spec"].as_object_mut()) {
+        spec.remove("replicas");
+    }
+    manifest
+}
+
+fn of_one_container(name: &str) -> Manifest {
     Manifest(json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -27,6 +44,8 @@ pub(crate) fn deployment(name: &str) -> Manifest {
                         "name": "app",
                         "image": "registry.example/app:1",
                         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+                        // Nothing is to be said of it that a test does not ask for.
+                        "startupProbe": {"tcpSocket": {"port": "http"}},
                     }],
                 },
             },

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::manifest::Manifest;
+use crate::manifest::{KINDS, Manifest};
 use crate::request::{self, Answer, Request, create, send};
 use crate::suite::{Result, until};
 use crate::world::World;
@@ -48,10 +48,12 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// Removes the Deployments.
+    /// Removes the workloads.
     pub(crate) async fn clear(&self) -> Result {
-        let all = self.path("apps/v1", "deployments", "");
-        send(&self.world.client(), &request::delete(all.trim_end_matches('/'))).await?.accepted()?;
+        for kind in KINDS {
+            let all = self.workload_path(kind, "");
+            send(&self.world.client(), &request::delete(all.trim_end_matches('/'))).await?.accepted()?;
+        }
         Ok(())
     }
 
@@ -95,7 +97,16 @@ impl Namespace {
     }
 
     pub(crate) fn deployment_path(&self, name: &str) -> String {
-        self.path("apps/v1", "deployments", name)
+        self.workload_path("Deployment", name)
+    }
+
+    /// A workload as it stands.
+    pub(crate) async fn workload(&self, kind: &str, name: &str) -> Result<Value> {
+        self.accepts(request::get(&self.workload_path(kind, name))).await
+    }
+
+    pub(crate) fn workload_path(&self, kind: &str, name: &str) -> String {
+        self.path("apps/v1", &format!("{}s", kind.to_lowercase()), name)
     }
 
     /// Objects of this namespace.

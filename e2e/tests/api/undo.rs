@@ -105,7 +105,7 @@ async fn what_the_owner_changed_since_stays(namespace: Namespace) -> Result {
         .await?;
     let changed = namespace.deployment("web").await?;
     let budget = &changed["metadata"]["annotations"]["winddown.dev/budget"];
-    assert_eq!(budget, "drain 8s + deadline 25s + margin 5s = 38s of 38s");
+    assert_eq!(budget, "drain 8s (preStop of app) + deadline 25s + margin 5s = 38s of 38s");
     let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
     namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
     let ended: Value = namespace.deployment("web").await?;

@@ -1,0 +1,104 @@
+//! Any text at all, through `winddown plan`: from standard input to standard output, in every form.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use clap::Parser;
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
+use serde_json::Value;
+use winddown::cli::{Cli, Command};
+use winddown::commands::plan::{self, Arguments, Exit};
+use winddown::manifest::{self, Manifest, ManifestError};
+use winddown::settlement::Origin;
+use winddown_fuzz::{laws, mutation};
+
+const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
+
+/// `winddown plan -f - -o FORMAT`, taken apart once: that takes longer than a plan.
+static ARGUMENTS: LazyLock<[Arguments; 6]> = LazyLock::new(|| {
+    FORMATS.map(|format| {
+        let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("these are its arguments");
+        let Command::Plan(arguments) = cli.command else { unreachable!("it was asked for a plan") };
+        arguments
+    })
+});
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let planned: [Planned; 6] = std::array::from_fn(|at| plan(data, FORMATS[at], &ARGUMENTS[at]));
+    for (format, other) in FORMATS.iter().zip(&planned) {
+        assert_eq!(other.exit, planned[0].exit, "{format}");
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
+    let stream = manifest::read(text);
+    // For YAML, a carriage return alone ends a line, too.
+    let lines = text.split_inclusive(['\n', '\r']).count() + 1;
+    for error in &stream.errors {
+        assert_eq!(planned[0].exit, Exit::Unusable, "{error}");
+        it_says_where(lines, error);
+    }
+    if planned[0].exit != Exit::Unusable {
+        let [_, yaml, _, json, sarif, _] = &planned;
+        what_is_written_means_what_was_planned(&stream.workloads, &yaml.out);
+        let rows: Value = serde_json::from_str(&json.out).expect("JSON");
+        for line in rows.as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()) {
+            assert!((1..=lines as u64).contains(&line), "line {line} of {lines}");
+        }
+        let _: Value = serde_json::from_str(&sarif.out).expect("SARIF is JSON");
+    }
+    Corpus::Keep
+});
+
+struct Planned {
+    exit: Exit,
+    out: String,
+}
+
+fn plan(mut data: &[u8], format: &str, arguments: &Arguments) -> Planned {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = plan::piped(arguments, &mut data, &mut out, &mut err).expect("writing to memory does not fail");
+    let (out, err) = (String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"));
+    if exit == Exit::Unusable {
+        assert!(out.is_empty() && !err.is_empty(), "{out}{err}");
+    }
+    // What people look at must not move their cursor; YAML and JSON are to say exactly what stands there.
+    let seen = if matches!(format, "text" | "diff" | "svg") { out.as_str() } else { "" };
+    for line in seen.lines().chain(err.lines()) {
+        assert!(!line.chars().any(|char| char.is_control() && char != '\t'), "{format}: {line:?}");
+    }
+    Planned { exit, out }
+}
+
+/// `winddown plan -o yaml | kubectl apply -f -` brings the plan, and not what YAML makes of it.
+fn what_is_written_means_what_was_planned(manifests: &[Manifest], out: &str) {
+    let from_cluster = |manifest: &Manifest| manifest.object.pointer("/metadata/uid").is_some();
+    // Those are settled as an API server's, and nobody applies them.
+    if manifests.is_empty() || manifests.iter().any(from_cluster) {
+        return;
+    }
+    let settled = |manifest: &Manifest| laws::settled(&manifest.object, Origin::File).expect("the plan could read it");
+    let desired: Vec<_> = manifests.iter().map(|manifest| settled(manifest).desired).collect();
+    let written = manifest::read(out);
+    assert_eq!(written.errors, [], "{out}");
+    let written: Vec<_> = written.workloads.into_iter().map(|manifest| manifest.object).collect();
+    assert_eq!(written, desired, "this means something else:\n{out}");
+}
+
+/// An error names a line that is there.
+fn it_says_where(lines: usize, error: &ManifestError) {
+    let line = match error {
+        ManifestError::Syntax { line, .. } => usize::try_from(*line).unwrap_or_default(),
+        ManifestError::NotAnObject { line, .. } => *line,
+        ManifestError::Empty => return,
+    };
+    assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");
+}
+
+// YAML as text, and JSON, which is YAML, as workloads: the one for the parser, the other for what is printed.
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed.is_multiple_of(2) {
+        fuzzer_mutate(data, size, max_size)
+    } else {
+        mutation::mutate(data, size, max_size, seed)
+    }
+});

@@ -1,0 +1,34 @@
+//! Chance that is the same for the same seed, as libFuzzer asks of a mutator.
+
+/// A small generator of numbers (`SplitMix64`).
+#[derive(Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Always throws the same for the same seed.
+    #[must_use]
+    pub fn new(seed: u32) -> Self {
+        Self(seed.into())
+    }
+
+    /// A number below `sides`; 0 where there are none.
+    pub fn below(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let sides = sides.max(1) as u64;
+        usize::try_from(mixed % sides).unwrap_or_default()
+    }
+
+    /// Yes, once in so many throws.
+    pub fn once_in(&mut self, throws: usize) -> bool {
+        self.below(throws) == 0
+    }
+
+    /// One of these, where there are any.
+    pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
+        choices.get(self.below(choices.len()))
+    }
+}

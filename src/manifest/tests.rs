@@ -1,0 +1,116 @@
+use super::{ManifestError, PassedOver, Stream, read};
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
+
+fn names(text: &str) -> Vec<(usize, usize, String)> {
+    let Stream { workloads, errors, .. } = read(text);
+    assert_eq!(errors, [], "{text}");
+    let name = |object: &serde_json::Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    workloads.into_iter().map(|found| (found.document, found.lines.first(), name(&found.object))).collect()
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let Stream { workloads, errors, .. } = read(text);
+    assert!(!errors.is_empty(), "{} workloads, no error: {text:?}", workloads.len());
+    errors.iter().map(ManifestError::to_string).collect()
+}
+
+#[test]
+fn workloads_are_found_among_documents_lists_and_other_kinds() {
+    let list = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\"},null,\n\
+                {\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"metadata\":{\"name\":\"b\"}}]}";
+    let text =
+        format!("# a comment\n---\n{DEPLOYMENT}---\n---\n# empty\n---\n{list}\n---\napiVersion: x/v1\nkind: Custom\n");
+    assert_eq!(names(&text), [(1, 3, "a".to_owned()), (2, 11, "b".to_owned())]);
+    assert_eq!(read(" \n# nothing\n---\n").errors, [ManifestError::Empty]);
+    assert_eq!(names(&DEPLOYMENT.replace('\n', "\r\n")).len(), 1);
+    assert_eq!(names(&format!("{DEPLOYMENT}...\n{DEPLOYMENT}")).len(), 2);
+    assert_eq!(names(&format!("%YAML 1.1\n---\n{DEPLOYMENT}---\n{DEPLOYMENT}")).len(), 2);
+    assert_eq!(names(&format!("{DEPLOYMENT}spec:\n  text: |\n    ---\n    more\n")).len(), 1);
+}
+
+#[test]
+fn a_list_of_a_whole_cluster_is_read() {
+    let fields = "1,".repeat(2_600);
+    let item = format!("{{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"spec\":[{fields}1]}}");
+    let list = format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{}]}}", vec![item; 100].join(","));
+    assert_eq!(read(&list).workloads.len(), 100);
+}
+
+#[test]
+fn the_same_kinds_of_another_api_are_passed_over_by_name() {
+    let old = DEPLOYMENT.replace("apps/v1", "extensions/v1beta1");
+    let stream = read(&format!("{DEPLOYMENT}---\n{old}---\napiVersion: apps/v1\nkind: ReplicaSet\n"));
+    let api_version = "extensions/v1beta1".to_owned();
+    assert_eq!(
+        stream.passed_over,
+        [PassedOver { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned() }]
+    );
+    assert_eq!((stream.workloads.len(), stream.errors.len()), (1, 0));
+}
+
+#[test]
+fn every_error_names_its_document_and_the_line_of_the_file() {
+    let text = format!("{DEPLOYMENT}---\njust text\n---\n{DEPLOYMENT}spec: {{a: b: c}}\n---\n{DEPLOYMENT}");
+    let errors = errors(&text);
+    assert_eq!(errors[0], "line 4: document 2 is not a Kubernetes object: it has no apiVersion");
+    assert!(errors[1].starts_with("line 10, column ") && errors[1].contains("document 3 is not YAML: "), "{errors:?}");
+    assert_eq!((errors.len(), read(&text).workloads.len()), (2, 2));
+}
+
+#[test]
+fn helm_notes_are_no_manifest() {
+    let notes =
+        format!("NAME: shop\nLAST DEPLOYED: now\nMANIFEST:\n---\n{DEPLOYMENT}\nNOTES:\nGet the URL:\n$ export X=1\n");
+    assert!(errors(&notes)[0].starts_with("line 1: document 1 is not a Kubernetes object"), "{:?}", errors(&notes));
+    let notes = format!("{DEPLOYMENT}---\nThank you for installing shop.\n");
+    assert!(errors(&notes)[0].contains("line 4: document 2 is not a Kubernetes object"));
+}
+
+#[test]
+fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
+    let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    for text in [
+        &"[".repeat(100_000),
+        &format!("{DEPLOYMENT}spec: {}", "{a: ".repeat(100_000)),
+        &format!(
+            "{DEPLOYMENT}spec:{}",
+            "\n".to_owned() + &(1..2000).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>()
+        ),
+        &format!("{DEPLOYMENT}{laughs}"),
+        "\u{0}",
+        &format!("{DEPLOYMENT}\u{0}"),
+        "a: b: c",
+        "%",
+        "- - - !!x",
+        "{\"a\": 1,}x",
+        "kind: 5\napiVersion: 6",
+        "apiVersion: v1\nkind: List\nitems: 5\n",
+        "apiVersion: v1\nkind: List\nitems: [5]\n",
+        "apiVersion: &a v1\nkind: *b\n",
+        &DEPLOYMENT.replace("metadata: ", "metadata:\n\t"),
+        &format!("{DEPLOYMENT}kind: Deployment\n"),
+        &format!("{DEPLOYMENT}spec: &a {{b: *a}}\n"),
+        &format!("{DEPLOYMENT}<<: *nothing\n"),
+        &format!("{DEPLOYMENT}{DEPLOYMENT}"),
+        &format!("{DEPLOYMENT}...\ntrailing text\n"),
+    ] {
+        errors(text);
+    }
+}
+
+#[test]
+fn odd_but_valid_yaml_is_read_as_what_it_says() {
+    for text in [
+        &format!("{DEPLOYMENT}spec: {{a: &x {{b: 1}}, c: *x, d: {{<<: *x}}}}\n"),
+        &format!("{DEPLOYMENT}spec: {{replicas: 99999999999999999999999999}}\n"),
+        &format!("{DEPLOYMENT}data: !!binary aGVsbG8=\n"),
+        &format!("{DEPLOYMENT}spec: \t{{a: 1}}\t\n"),
+        &format!("{DEPLOYMENT}note: {}\n", "x".repeat(100_000)),
+        &format!("{DEPLOYMENT}notes:\n- \"{}\"\n", "x".repeat(100_000)),
+        &format!("--- # first\n{DEPLOYMENT}---\n--- # nothing\n"),
+        "? apiVersion\n: apps/v1\n? kind\n: Deployment\nmetadata: {name: a}\n",
+    ] {
+        assert_eq!(names(text).len(), 1, "{text:.80}");
+    }
+}
