@@ -1,5 +1,7 @@
 //! What the controller tells about a workload: events, and only when something changed.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
 use crate::finding::{Finding, Severity};
@@ -31,7 +33,7 @@ pub enum EventKind {
 pub struct Seen {
     /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
     budget: Option<Applied>,
-    /// What somebody should act on: errors and warnings.
+    /// What somebody should act on: errors, then warnings.
     grave: Vec<Finding>,
 }
 
@@ -60,8 +62,9 @@ impl Seen {
         let record = workload.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
         let changes = record.map(|record| record.in_words()).unwrap_or_default();
         let budget = budget_annotation(workload).map(|sum| Applied { sum: sum.to_owned(), changes });
-        let grave =
+        let mut grave: Vec<_> =
             settlement.findings.iter().filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
+        grave.sort_by_key(|finding| Reverse(finding.severity));
         Self { budget, grave }
     }
 }
@@ -113,6 +116,9 @@ fn shortened(mut note: String) -> String {
 mod tests {
     use super::{Applied, Event, EventKind, Seen, events, shortened};
     use crate::finding::{Code, Finding};
+    use crate::policy::Policy;
+    use crate::settlement::{Before, Origin, settle};
+    use serde_json::json;
 
     fn applied(sum: &str) -> Seen {
         Seen {
@@ -168,6 +174,20 @@ mod tests {
         ] {
             assert_eq!(events(before, now, just_made).len(), told, "{case}");
         }
+    }
+
+    #[test]
+    fn errors_are_seen_before_warnings_and_infos_never() {
+        let workload = json!({
+            "kind": "Deployment",
+            "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
+        });
+        let mut settlement = settle(&workload, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
+        let codes = [Code::PreStopShort, Code::DrainOptedOut, Code::BudgetDoesNotFit];
+        settlement.findings = codes.map(|code| Finding::new(code, "spec", "message")).into();
+        let told = events(None, &Seen::new(&workload, &settlement), true);
+        assert_eq!(told.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
     }
 
     #[test]

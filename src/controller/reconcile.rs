@@ -84,7 +84,7 @@ async fn bring_to_plan(
     let template = |workload: &Value| workload.pointer("/spec/template").cloned();
     let rolls = template(workload) != template(&settlement.desired);
     // Before the patches: should only the first one get through, its rollout counts.
-    let leave = if rolls { context.turn.claim(name, workload, &context.workloads).await? } else { None };
+    let leave = if rolls { context.turn.claim(name, &context.workloads).await? } else { None };
     if rolls && leave.is_none() {
         return Ok(Action::requeue(WAIT_FOR_TURN));
     }

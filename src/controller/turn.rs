@@ -1,19 +1,15 @@
-//! One rollout at a time: whose turn it is.
+//! One rollout at a time, over all kinds: whose turn it is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::workloads::{Reference, Workloads};
 use crate::kubernetes::Error;
-use crate::rollout::{Progress, progress};
+use crate::rollout::{Wait, is_in_progress};
 use crate::settlement::budget_annotation;
 use crate::workload::Kind;
-
-/// How long a rollout may stand still before nobody waits for it any more: as long as a Deployment may by default
-/// (`progressDeadlineSeconds`). The other kinds wait for ever for a pod that does not come up.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The workload that this controller last set rolling. A new leader knows of none and looks for one first.
 #[derive(Default)]
@@ -21,9 +17,7 @@ pub(super) struct Turn(Mutex<Option<Rolling>>);
 
 struct Rolling {
     name: Reference,
-    progress: Progress,
-    /// Since when it has got no further.
-    since: Instant,
+    wait: Wait,
 }
 
 /// Leave to begin a rollout. Until it is given back nobody else gets one: a rollout is only seen once its patch is through,
@@ -34,49 +28,35 @@ pub(super) struct Leave<'a>(
 );
 
 impl Turn {
-    /// Takes the turn for this workload, which is about to be set rolling; `None` where another one's rollout is not over.
-    pub(super) async fn claim(
-        &self,
-        name: &Reference,
-        workload: &Value,
-        workloads: &Workloads,
-    ) -> Result<Option<Leave<'_>>, Error> {
+    /// Takes the turn for this workload, which is about to be set rolling; `None` where another one's rollout is waited for.
+    pub(super) async fn claim(&self, name: &Reference, workloads: &Workloads) -> Result<Option<Leave<'_>>, Error> {
         let mut whose = self.0.lock().await;
-        let rolling = match &*whose {
-            None => first_rolling(workloads).await?,
-            Some(before) => {
-                let found = workloads.read(&before.name).await?;
-                let now = found.and_then(|found| progress(before.name.kind, &found));
-                now.and_then(|now| before.still_rolling(now, Instant::now()))
+        if whose.is_none() {
+            *whose = first_rolling(workloads).await?.map(Rolling::from_now);
+        }
+        if let Some(rolling) = &mut *whose {
+            let found = workloads.read(&rolling.name).await?;
+            if found.is_some_and(|found| rolling.wait.goes_on(rolling.name.kind, &found, Instant::now())) {
+                return Ok(None);
             }
-        };
-        let free = rolling.is_none();
-        *whose = rolling.or_else(|| {
-            // What is seen of it later is further than this.
-            let progress = progress(name.kind, workload).unwrap_or_default();
-            Some(Rolling { name: name.clone(), progress, since: Instant::now() })
-        });
-        Ok(free.then_some(Leave(whose)))
+        }
+        *whose = Some(Rolling::from_now(name.clone()));
+        Ok(Some(Leave(whose)))
     }
 }
 
 impl Rolling {
-    /// It again, unless it got no further for too long.
-    fn still_rolling(&self, now: Progress, time: Instant) -> Option<Self> {
-        let since = if now == self.progress { self.since } else { time };
-        let waited_for = time.duration_since(since) < PATIENCE;
-        waited_for.then(|| Self { name: self.name.clone(), progress: now, since })
+    fn from_now(name: Reference) -> Self {
+        Self { name, wait: Wait::from(Instant::now()) }
     }
 }
 
-async fn first_rolling(workloads: &Workloads) -> Result<Option<Rolling>, Error> {
+async fn first_rolling(workloads: &Workloads) -> Result<Option<Reference>, Error> {
     for kind in Kind::ALL {
-        let rolling = |found: &Value| budget_annotation(found).is_some() && progress(kind, found).is_some();
-        if let Some(found) = workloads.find(kind, rolling).await? {
+        let rolls = |found: &Value| budget_annotation(found).is_some() && is_in_progress(kind, found);
+        if let Some(found) = workloads.find(kind, rolls).await? {
             let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let name = Reference { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") };
-            let progress = progress(kind, &found).unwrap_or_default();
-            return Ok(Some(Rolling { name, progress, since: Instant::now() }));
+            return Ok(Some(Reference { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") }));
         }
     }
     Ok(None)
@@ -84,26 +64,69 @@ async fn first_rolling(workloads: &Workloads) -> Result<Option<Rolling>, Error> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::Uri;
+    use kube::Client;
+    use serde_json::json;
+
     use super::*;
 
-    fn rolling(since: Instant) -> Rolling {
-        let name = Reference { kind: Kind::StatefulSet, namespace: "n".to_owned(), name: "db".to_owned() };
-        Rolling { name, progress: Progress::default(), since }
+    /// As much of an API server as a turn needs: the one workload `n/set`, which is read and listed.
+    #[derive(Clone, Default)]
+    struct ApiServer(Arc<Mutex<Value>>);
+
+    impl ApiServer {
+        /// A `StatefulSet`; what is new of its three pods.
+        fn with(replaced: i64) -> Self {
+            let server = Self::default();
+            server.comes_to(replaced);
+            server
+        }
+
+        fn comes_to(&self, replaced: i64) {
+            let status = json!({"updatedReplicas": replaced, "availableReplicas": replaced});
+            let annotations = json!({"winddown.dev/budget": "35s"});
+            let metadata = json!({"namespace": "n", "name": "set", "annotations": annotations});
+            *self.0.lock().unwrap() = json!({"metadata": metadata, "spec": {"replicas": 3}, "status": status});
+        }
+
+        fn workloads(&self) -> Workloads {
+            Workloads::new(Client::new(Router::new().fallback(call).with_state(self.clone()), "n"))
+        }
     }
 
-    #[test]
-    fn nobody_waits_for_ever_for_a_rollout_that_stands_still() {
-        let start = Instant::now();
-        let still = |after| rolling(start).still_rolling(Progress::default(), start + after).is_some();
-        assert!(still(PATIENCE / 2));
-        assert!(!still(PATIENCE));
+    async fn call(State(server): State<ApiServer>, uri: Uri) -> String {
+        let set = server.0.lock().unwrap().clone();
+        match uri.path() {
+            "/apis/apps/v1/namespaces/n/statefulsets/set" => set.to_string(),
+            "/apis/apps/v1/statefulsets" => json!({"metadata": {}, "items": [set]}).to_string(),
+            _ => json!({"metadata": {}, "items": []}).to_string(),
+        }
     }
 
-    #[test]
-    fn a_rollout_that_gets_further_is_waited_for_however_long_it_takes() {
-        let start = Instant::now();
-        let further = Progress { replaced: 1, available: 0 };
-        let now = rolling(start).still_rolling(further, start + PATIENCE * 3).unwrap();
-        assert!(now.still_rolling(further, start + PATIENCE * 3 + PATIENCE / 2).is_some());
+    fn named(kind: Kind, name: &str) -> Reference {
+        Reference { kind, namespace: "n".to_owned(), name: name.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_new_leader_waits_for_a_rollout_of_any_kind() {
+        let (server, turn, web) = (ApiServer::with(1), Turn::default(), named(Kind::Deployment, "web"));
+        assert!(turn.claim(&web, &server.workloads()).await.unwrap().is_none());
+        server.comes_to(3);
+        assert!(turn.claim(&web, &server.workloads()).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_has_the_turn_keeps_the_other_kinds_waiting() {
+        let (server, turn) = (ApiServer::with(3), Turn::default());
+        assert!(turn.claim(&named(Kind::StatefulSet, "set"), &server.workloads()).await.unwrap().is_some());
+        server.comes_to(0);
+        let agent = named(Kind::DaemonSet, "agent");
+        assert!(turn.claim(&agent, &server.workloads()).await.unwrap().is_none());
+        server.comes_to(3);
+        assert!(turn.claim(&agent, &server.workloads()).await.unwrap().is_some());
     }
 }
