@@ -14,10 +14,7 @@ use crate::suite::{Result, Test, tests};
 use crate::world::World;
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![
-        a_deleted_pod_gets_sigterm_after_the_drain_and_not_before,
-        pods_of_a_stateful_set_and_a_daemon_set_are_drained_too,
-    ]
+    tests![a_deleted_pod_gets_sigterm_after_the_drain_and_not_before]
 }
 
 /// With room for a busy machine.
@@ -27,39 +24,22 @@ async fn a_deleted_pod_gets_sigterm_after_the_drain_and_not_before(world: World)
     world.ready().await?;
     let drain = Duration::from_secs(DRAIN.unsigned_abs());
 
-    let bare = time_to_sigterm(&world, &one_pod(&Example::new("bare").start(&world).await?).await?).await?;
-    let drained = Example::new("drained").annotated().start(&world).await?;
-    let drained = time_to_sigterm(&world, &one_pod(&drained).await?).await?;
+    let bare = time_to_sigterm(&world, &Example::new("bare").start(&world).await?).await?;
+    let drained = time_to_sigterm(&world, &Example::new("drained").annotated().start(&world).await?).await?;
     eprintln!("  SIGTERM after {:.1} s without a drain, {:.1} s with", bare.as_secs_f32(), drained.as_secs_f32());
     assert!(bare < drain, "the control took {bare:?}");
     assert!((drain..drain + drain).contains(&drained), "{drained:?}");
     world.clear().await
 }
 
-async fn pods_of_a_stateful_set_and_a_daemon_set_are_drained_too(world: World) -> Result {
-    world.ready().await?;
-    let drain = Duration::from_secs(DRAIN.unsigned_abs());
-    for kind in ["StatefulSet", "DaemonSet"] {
-        let pod = Example::new(&kind.to_lowercase()).annotated().start_as(kind, &world).await?;
-        let drained = time_to_sigterm(&world, &pod).await?;
-        eprintln!("  SIGTERM to a pod of a {kind} after {:.1} s", drained.as_secs_f32());
-        assert!((drain..drain + drain).contains(&drained), "{kind}: {drained:?}");
-    }
-    world.clear().await
-}
-
-/// The name of one of an app's pods.
-async fn one_pod(app: &App) -> Result<String> {
-    Ok(app.all_pods().await?.pop().ok_or("there is no pod")?.name_any())
-}
-
-/// Deletes a pod, and waits until the process in it says that it was told to stop.
-async fn time_to_sigterm(world: &World, pod: &str) -> Result<Duration> {
+/// Deletes the app's pod, and waits until the process in it says that it was told to stop.
+async fn time_to_sigterm(world: &World, app: &App) -> Result<Duration> {
     let pods: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
+    let pod = app.all_pods().await?.pop().ok_or("there is no pod")?.name_any();
     let parameters = LogParams { follow: true, ..LogParams::default() };
-    let mut lines = pods.log_stream(pod, &parameters).await?.lines();
+    let mut lines = pods.log_stream(&pod, &parameters).await?.lines();
     let start = Instant::now();
-    pods.delete(pod, &DeleteParams::default()).await?;
+    pods.delete(&pod, &DeleteParams::default()).await?;
     let told = async {
         while let Some(line) = lines.try_next().await? {
             if line.contains("shutdown begun") {
