@@ -1,9 +1,9 @@
 //! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
 //!
-//! The command line gets the file; the API server, to which it is applied from both sides, fills in its defaults and asks
+//! The command line gets the file; the API server, to which it is applied from either side, fills in its defaults and asks
 //! the webhook; the controller sees what is stored. Warnings and errors are compared: those of the webhook come as warnings
-//! and as causes of a denial, those of the controller as Events. What is merely an info only the command line prints: the
-//! webhook's go to the audit log, and this API server keeps none.
+//! and as causes of a denial, those of the controller as Events. What is merely an info only the command line prints (the
+//! webhook's go to the audit log, which this API server does not keep).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,148 +27,263 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// A finding that somebody should act on.
+/// A finding that somebody should act on, as the command line has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Finding {
     code: String,
     field: String,
     message: String,
-    error: bool,
+    is_error: bool,
 }
 
-type Findings = BTreeSet<Finding>;
+/// What the command line finds, by the name of the workload.
+type Plans = BTreeMap<String, BTreeSet<Finding>>;
 
 /// Lines of text, by the name of the workload that they are about.
 type Notes = BTreeMap<String, BTreeSet<String>>;
 
+/// What came of sending workloads to the API server.
+struct Comparison {
+    /// In all three.
+    compared: usize,
+    /// By the API server itself, and why.
+    refused: Vec<String>,
+    differences: BTreeSet<String>,
+}
+
 async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) -> Result {
     let workloads = cases()?;
-    let planned = planned_offline(&workloads).await?;
-    let (mut compared, mut told, mut refused, mut differences) = (0, BTreeMap::new(), Vec::new(), Vec::new());
-    for workload in &workloads {
-        let (name, audit) = (name_of(workload), is_audit(workload));
-        let expected = &planned[&name];
-        let from_git = namespace.answers(apply(workload).dry_run()).await?;
-        let answer = namespace.answers(as_kubectl_applies(workload)).await?;
-        if !answer.is_accepted() && !is_ours(&answer) {
-            refused.push(format!("{name}: {}", answer.object["message"]));
-            continue;
-        }
-        for answer in [&from_git, &answer] {
-            differences.extend(difference(&name, &said_at_admission(answer), &expected_at_admission(expected, audit)));
-        }
-        if answer.is_accepted() {
-            told.insert(name, expected.clone());
-        } else {
-            // What Winddown denies the controller never sees; in mode Audit it does, and has the same to say.
-            let audited = in_mode_audit(workload);
-            let answer = namespace.answers(as_kubectl_applies(&audited)).await?;
-            let (name, expected_now) = (name_of(&audited), expected_at_admission(expected, true));
-            differences.extend(difference(&name, &said_at_admission(&answer), &expected_now));
-            told.insert(name, expected.clone());
-        }
-        compared += 1;
-    }
+    let plans = planned_offline(&workloads).await?;
+    let Comparison { compared, refused, differences } = compare(&namespace, &workloads, &plans).await?;
     eprintln!("{compared} of {} workloads compared; the API server itself refused {refused:#?}", workloads.len());
-    assert_eq!(differences, Vec::<String>::new(), "command line and webhook disagree");
-    assert!(compared >= 60, "only {compared} of {} compared; refused: {refused:#?}", workloads.len());
-    assert!(told.values().filter(|findings| !findings.is_empty()).count() >= 20, "most have nothing to say");
-    the_controller_tells(&namespace, &told).await
-}
-
-/// What only one of them says, if it is not the same.
-fn difference(name: &str, webhook: &BTreeSet<String>, command_line: &BTreeSet<String>) -> Option<String> {
-    let alone = [webhook.difference(command_line), command_line.difference(webhook)].map(Iterator::collect::<Vec<_>>);
-    let [webhook, command_line] = alone;
-    (webhook != command_line)
-        .then(|| format!("{name}: the webhook alone {webhook:?}, the command line alone {command_line:?}"))
-}
-
-/// The control: two workloads that differ in a single number are not said the same of.
-async fn what_is_not_the_same_is_seen(namespace: Namespace) -> Result {
-    let with_own_sleep = |seconds: i64| {
-        let hook = "/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds";
-        deployment("web").budgeted().with(hook, seconds)
-    };
-    let planned = planned_offline(&[with_own_sleep(3).as_ref().clone()]).await?;
-    let answer = namespace.answers(&with_own_sleep(2)).await?;
-    let (said, expected) = (said_at_admission(&answer), expected_at_admission(&planned["web"], false));
-    assert_eq!((said.len(), expected.len()), (1, 1));
-    assert_ne!(said, expected);
+    assert_eq!(differences, BTreeSet::new());
+    assert!(compared >= 60, "only {compared} of {}", workloads.len());
+    let told_of = plans.values().filter(|findings| !findings.is_empty()).count();
+    assert!(told_of >= 20, "only of {told_of} is there anything to say");
     Ok(())
 }
 
-/// Waits until the controller has told all of it, and sees that it told nothing else.
-async fn the_controller_tells(namespace: &Namespace, expected: &BTreeMap<String, Findings>) -> Result {
-    let note = |finding: &Finding| format!("{}: {}: {}", finding.code, finding.field, finding.message);
-    let expected: Notes =
-        expected.iter().map(|(name, findings)| (name.clone(), findings.iter().map(note).collect())).collect();
-    let silent = BTreeSet::new();
-    let all_told = until("the controller had told every finding", async || {
-        let told = told_by_the_controller(namespace).await?;
-        let done = expected.iter().all(|(name, notes)| notes.is_subset(told.get(name).unwrap_or(&silent)));
-        Ok(done.then_some(()))
-    })
-    .await;
-    let (told, mut differences) = (told_by_the_controller(namespace).await?, Vec::new());
-    for name in expected.keys().chain(told.keys()).collect::<BTreeSet<_>>() {
-        let [expected, told] = [&expected, &told].map(|notes| notes.get(name).unwrap_or(&silent));
-        differences.extend(expected.difference(told).map(|note| format!("{name}: not told: {note}")));
-        differences
-            .extend(told.difference(expected).map(|note| format!("{name}: told by the controller alone: {note}")));
+/// The control: of a workload that differs from its file in a single number, webhook and controller say something else.
+async fn what_is_not_the_same_is_seen(namespace: Namespace) -> Result {
+    let with_own_sleep = |seconds: i64| {
+        let hook = "/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds";
+        deployment("web").budgeted().with(hook, seconds).as_ref().clone()
+    };
+    let plans = planned_offline(&[with_own_sleep(3)]).await?;
+    let differences = compare(&namespace, &[with_own_sleep(2)], &plans).await?.differences;
+    for what in ["not said by the webhook", "said by the webhook alone"] {
+        let seen = [what.to_owned(), what.replace("webhook", "controller")]
+            .map(|what| differences.iter().filter(|difference| difference.contains(&what)).count());
+        assert_eq!(seen, [1, 1], "{what}: {differences:#?}");
     }
-    assert_eq!(differences, Vec::<String>::new());
-    all_told
+    Ok(())
 }
 
-/// The controller's warnings as `reason: note`, by the name of the workload.
-async fn told_by_the_controller(namespace: &Namespace) -> Result<Notes> {
+/// Applies the workloads as somebody with the file would, and compares what the webhook and the controller say of each.
+async fn compare(namespace: &Namespace, workloads: &[Value], plans: &Plans) -> Result<Comparison> {
+    let (mut compared, mut refused, mut all, mut to_be_told) = (0, Vec::new(), BTreeSet::new(), Notes::new());
+    for workload in workloads {
+        let (name, findings) = (name_of(workload), &plans[name_of(workload)]);
+        let mut compare_with = |answer: &Answer, audit: bool| {
+            let expected = findings.iter().map(|finding| at_admission(finding, audit)).collect();
+            all.extend(differences(name, "webhook", &expected, &said_at_admission(answer)));
+        };
+        let from_git = namespace.answers(apply(workload).dry_run()).await?;
+        let mut answer = namespace.answers(as_kubectl_applies(workload)).await?;
+        for answer in [&from_git, &answer] {
+            if answer.is_accepted() || is_denial(answer) {
+                compare_with(answer, is_audit(workload));
+            } else {
+                refused.push(format!("{name}: {}", answer.object["message"]));
+            }
+        }
+        if is_denial(&answer) {
+            // What is denied the controller never sees. In mode Audit it does, and the same is to be said.
+            answer = namespace.answers(as_kubectl_applies(&in_mode_audit(workload))).await?;
+            compare_with(&answer, true);
+        }
+        let Ok(stored) = answer.accepted() else { continue };
+        compared += 1;
+        let mut notes: BTreeSet<_> = findings.iter().map(as_an_event).collect();
+        if stored.pointer("/metadata/annotations/winddown.dev~1budget").is_some() {
+            notes.insert(LAST_WORD.to_owned());
+        }
+        to_be_told.insert(name.to_owned(), notes);
+    }
+    all.extend(differences_in_events(namespace, &to_be_told).await?);
+    Ok(Comparison { compared, refused, differences: all })
+}
+
+/// After its warnings the controller tells what was applied; so nothing more is to come.
+const LAST_WORD: &str = "BudgetApplied";
+
+/// Waits until the controller has told as much as there is to tell, and compares it.
+async fn differences_in_events(namespace: &Namespace, expected: &Notes) -> Result<Vec<String>> {
+    let all_told = until("the controller had told as much as the command line", async || {
+        let told = told_in_events(namespace).await?;
+        let as_much = |(name, notes): (&String, &BTreeSet<String>)| {
+            notes.is_empty() || told.get(name).is_some_and(|told| told.len() >= notes.len())
+        };
+        Ok(expected.iter().all(as_much).then_some(()))
+    })
+    .await;
+    let told = told_in_events(namespace).await?;
+    let of = |notes: &Notes, name: &String| notes.get(name).cloned().unwrap_or_default();
+    let names: BTreeSet<_> = expected.keys().chain(told.keys()).collect();
+    let differences: Vec<_> = names
+        .into_iter()
+        .flat_map(|name| differences(name, "controller", &of(expected, name), &of(&told, name)))
+        .collect();
+    // What is missing says more than that somebody waited for it.
+    if differences.is_empty() {
+        all_told?;
+    }
+    Ok(differences)
+}
+
+/// The controller's Events, by the name of the workload.
+async fn told_in_events(namespace: &Namespace) -> Result<Notes> {
     let mut told = Notes::new();
     for event in namespace.list("events.k8s.io/v1", "events").await? {
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if text("/reportingController") == "winddown" && text("/type") == "Warning" {
-            let notes = told.entry(text("/regarding/name")).or_default();
-            notes.insert(format!("{}: {}", text("/reason"), text("/note")));
+        if text("/reportingController") != "winddown" {
+            continue;
         }
+        let is_warning = text("/type") == "Warning";
+        let note = if is_warning { format!("{}: {}", text("/reason"), text("/note")) } else { text("/reason") };
+        told.entry(text("/regarding/name")).or_default().insert(note);
     }
     Ok(told)
 }
 
-/// Every workload of every case that declares something, as an API server takes it: under a name that no other has, with a
-/// selector, and with images.
+fn differences(name: &str, who: &str, expected: &BTreeSet<String>, said: &BTreeSet<String>) -> Vec<String> {
+    let missing = expected.difference(said).map(|text| format!("{name}: not said by the {who}: {text}"));
+    let surplus = said.difference(expected).map(|text| format!("{name}: said by the {who} alone: {text}"));
+    missing.chain(surplus).collect()
+}
+
+/// How the controller tells a finding.
+fn as_an_event(finding: &Finding) -> String {
+    format!("{}: {}: {}", finding.code, finding.field, finding.message)
+}
+
+/// How the webhook tells a finding: as a cause of its denial, or as a warning, which is short.
+fn at_admission(finding: &Finding, audit: bool) -> String {
+    if finding.is_error && !audit {
+        return format!("{}: {}", finding.field, finding.message);
+    }
+    let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+    let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
+    let warning = format!("winddown: {field}: {}", finding.message);
+    if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
+}
+
+/// Winddown's causes and warnings in an answer of the API server.
+fn said_at_admission(answer: &Answer) -> BTreeSet<String> {
+    let causes = answer.object["details"]["causes"].as_array().into_iter().flatten();
+    let causes = causes.map(|cause| {
+        let text = |field: &str| cause[field].as_str().unwrap_or_default();
+        format!("{}: {}", text("field"), text("message"))
+    });
+    // `299 - "text"`, with quotes and backslashes escaped.
+    let warnings = answer.warnings.iter().map(|warning| {
+        let text = warning.split_once('"').map_or(warning.as_str(), |(_, text)| text);
+        text.strip_suffix('"').unwrap_or(text).replace("\\\"", "\"").replace("\\\\", "\\")
+    });
+    causes.chain(warnings.filter(|warning| warning.starts_with("winddown: "))).collect()
+}
+
+/// Whether a webhook refused it, and not the API server itself.
+fn is_denial(answer: &Answer) -> bool {
+    answer.object["message"].as_str().is_some_and(|message| message.starts_with("admission webhook"))
+}
+
+/// With what its owner wrote kept beside it: after a bare creation nobody can tell a default that somebody wrote from one
+/// that the API server filled in.
+fn as_kubectl_applies(workload: &Value) -> Request {
+    let mut applied = workload.clone();
+    applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+        json!(workload.to_string());
+    create(&applied)
+}
+
+fn is_audit(workload: &Value) -> bool {
+    workload["metadata"]["annotations"][format!("{PREFIX}mode")] == "Audit"
+}
+
+fn in_mode_audit(workload: &Value) -> Value {
+    let mut audited = workload.clone();
+    audited["metadata"]["annotations"][format!("{PREFIX}mode")] = json!("Audit");
+    audited
+}
+
+fn name_of(workload: &Value) -> &str {
+    workload["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// What `winddown plan` finds in a file with these workloads.
+async fn planned_offline(workloads: &[Value]) -> Result<Plans> {
+    let file = json!({"apiVersion": "v1", "kind": "List", "items": workloads}).to_string();
+    let mut command = Command::new(operator_process::binary()?);
+    command.args(["plan", "-f", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let mut input = child.stdin.take().ok_or("no standard input")?;
+    let writing = tokio::spawn(async move { input.write_all(file.as_bytes()).await });
+    let output = child.wait_with_output().await?;
+    writing.await??;
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let grave = |row: &Value| {
+        let findings = row["findings"].as_array().into_iter().flatten();
+        let grave = findings.filter(|finding| finding["severity"] != "Info").map(|finding| Finding {
+            code: text(&finding["code"]),
+            field: text(&finding["field"]),
+            message: text(&finding["message"]),
+            is_error: finding["severity"] == "Error",
+        });
+        grave.collect()
+    };
+    Ok(rows.iter().map(|row| (text(&row["name"]), grave(row))).collect())
+}
+
+/// Every workload of every case that declares something, as an API server takes it.
 fn cases() -> Result<Vec<Value>> {
     let mut workloads = Vec::new();
     for file in inputs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases"))? {
-        let text = fs::read_to_string(file)?;
-        let documents = text.split("\n---").map(serde_saphyr::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
-        for document in documents {
+        let case = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        for document in serde_saphyr::from_multiple::<Value>(&fs::read_to_string(&file)?)? {
             let items = document["items"].as_array().cloned().unwrap_or_else(|| vec![document]);
-            workloads.extend(items.into_iter().filter(|item| KINDS.iter().any(|kind| item["kind"] == *kind)));
-        }
-    }
-    workloads.retain(|workload| workload["metadata"]["annotations"].to_string().contains(PREFIX));
-    for (at, workload) in workloads.iter_mut().enumerate() {
-        let name = format!("w{at}-{}", workload["metadata"]["name"].as_str().unwrap_or_default());
-        workload["metadata"]["name"] = json!(name.chars().take(50).collect::<String>());
-        if let Some(metadata) = workload["metadata"].as_object_mut() {
-            metadata.remove("namespace");
-        }
-        let label = format!("w{at}");
-        workload["spec"]["selector"] = json!({"matchLabels": {"case": label}});
-        workload["spec"]["template"]["metadata"]["labels"]["case"] = json!(label);
-        for containers in ["containers", "initContainers"] {
-            let pod = &mut workload["spec"]["template"]["spec"];
-            for container in pod[containers].as_array_mut().into_iter().flatten() {
-                if container["image"].is_null() {
-                    container["image"] = json!("registry.example/app:1");
-                }
-            }
-            if let Some(pod) = pod.as_object_mut().filter(|pod| pod[containers].is_null()) {
-                pod.remove(containers);
+            let planned = items.into_iter().filter(|item| {
+                KINDS.iter().any(|kind| item["kind"] == *kind)
+                    && item["metadata"]["annotations"].to_string().contains(PREFIX)
+            });
+            for workload in planned {
+                workloads.push(completed(workload, &case, workloads.len()));
             }
         }
     }
     Ok(workloads)
+}
+
+/// Under a name that no other has and that says which case it is, with the selector and the images that a case leaves out.
+fn completed(mut workload: Value, case: &str, at: usize) -> Value {
+    let name: String = format!("{case}-{}", name_of(&workload)).chars().take(45).collect();
+    workload["metadata"]["name"] = json!(format!("{name}-{at}"));
+    if let Some(metadata) = workload["metadata"].as_object_mut() {
+        metadata.remove("namespace");
+    }
+    let label = at.to_string();
+    workload["spec"]["selector"] = json!({"matchLabels": {"case": label}});
+    workload["spec"]["template"]["metadata"]["labels"]["case"] = json!(label);
+    for containers in ["containers", "initContainers"] {
+        let Some(containers) = workload["spec"]["template"]["spec"].get_mut(containers) else { continue };
+        for container in containers.as_array_mut().into_iter().flatten() {
+            if container["image"].is_null() {
+                container["image"] = json!("registry.example/app:1");
+            }
+        }
+    }
+    workload
 }
 
 fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -183,89 +298,4 @@ fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn name_of(workload: &Value) -> String {
-    workload["metadata"]["name"].as_str().unwrap_or_default().to_owned()
-}
-
-fn is_audit(workload: &Value) -> bool {
-    workload["metadata"]["annotations"][format!("{PREFIX}mode")] == "Audit"
-}
-
-/// With what its owner wrote kept in an annotation: from a bare creation nobody could tell a default that somebody wrote
-/// from one that the API server filled in.
-fn as_kubectl_applies(workload: &Value) -> Request {
-    let mut applied = workload.clone();
-    let written = workload.to_string();
-    applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = json!(written);
-    create(&applied)
-}
-
-fn in_mode_audit(workload: &Value) -> Value {
-    let mut audited = workload.clone();
-    audited["metadata"]["annotations"][format!("{PREFIX}mode")] = json!("Audit");
-    audited["metadata"]["name"] = json!(format!("{}-audited", name_of(workload)));
-    audited
-}
-
-/// What `winddown plan` finds, by the name of the workload.
-async fn planned_offline(workloads: &[Value]) -> Result<BTreeMap<String, Findings>> {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": workloads});
-    let mut command = Command::new(operator_process::binary()?);
-    command.args(["plan", "-f", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let mut input = child.stdin.take().ok_or("no standard input")?;
-    let text = list.to_string();
-    let writing = tokio::spawn(async move { input.write_all(text.as_bytes()).await });
-    let output = child.wait_with_output().await?;
-    writing.await??;
-    let rows: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let findings = |row: &Value| {
-        let findings = row["findings"].as_array().into_iter().flatten();
-        let grave = findings.filter(|finding| finding["severity"] != "Info");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        grave
-            .map(|finding| Finding {
-                code: text(&finding["code"]),
-                field: text(&finding["field"]),
-                message: text(&finding["message"]),
-                error: finding["severity"] == "Error",
-            })
-            .collect()
-    };
-    Ok(rows.iter().map(|row| (row["name"].as_str().unwrap_or_default().to_owned(), findings(row))).collect())
-}
-
-/// Whether it is Winddown that refused it.
-fn is_ours(answer: &Answer) -> bool {
-    answer.object["message"].as_str().is_some_and(|message| message.contains("validate.winddown.dev"))
-}
-
-/// Causes and warnings of ours, as somebody at the API server reads them.
-fn said_at_admission(answer: &Answer) -> BTreeSet<String> {
-    let causes = answer.object["details"]["causes"].as_array().into_iter().flatten();
-    let causes = causes.map(|cause| {
-        let text = |field: &str| cause[field].as_str().unwrap_or_default();
-        format!("{}: {}", text("field"), text("message"))
-    });
-    let warnings = answer.warnings.iter().map(|warning| {
-        let text = warning.split_once('"').map_or(warning.as_str(), |(_, text)| text);
-        text.strip_suffix('"').unwrap_or(text).replace("\\\"", "\"").replace("\\\\", "\\")
-    });
-    causes.chain(warnings.filter(|warning| warning.starts_with("winddown: "))).collect()
-}
-
-/// The same, as it should be said of these findings.
-fn expected_at_admission(findings: &Findings, audit: bool) -> BTreeSet<String> {
-    let said = |finding: &Finding| {
-        if finding.error && !audit {
-            return format!("{}: {}", finding.field, finding.message);
-        }
-        let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
-        let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
-        let warning = format!("winddown: {field}: {}", finding.message);
-        if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
-    };
-    findings.iter().map(said).collect()
 }
