@@ -170,7 +170,9 @@ fn standing_template(
     // Sent without the record, as by `kubectl replace` of the original manifest: the same template still.
     let Before::Object(before) = before else { return None };
     let (template_before, bare_before) = bare_of(before)?;
-    settled(&bare_before).then(|| template_before.clone())
+    // Its record may be older than itself: then it was changed past the webhook, and is not what is sent now.
+    let of_itself = bare_before.record.as_ref()?.was_made_for(&bare_before.template, declaration, policy);
+    (settled(&bare_before) && of_itself).then(|| template_before.clone())
 }
 
 fn bare_of(workload: &Value) -> Option<(&Value, Bare)> {

@@ -152,6 +152,14 @@ fn a_manifest_sent_again_without_the_record_is_still_the_same_template() {
 }
 
 #[test]
+fn a_rollback_past_a_change_that_the_webhook_missed_goes_through() {
+    // The record still tells of the first image.
+    let missed = with_image(&desired(&declared()), "shop:2");
+    let rolled_back = settled(&declared(), Some(&missed), &Policy::default()).desired;
+    assert_eq!(rolled_back["spec"]["template"]["spec"]["containers"][0]["image"], "shop:1");
+}
+
+#[test]
 fn a_new_spelling_of_the_same_budget_replaces_no_pods() {
     let old = desired(&declared());
     let mut respelt = old.clone();
