@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use code::Code;
-pub use page::page;
+pub use page::{DOCS, page};
 
 /// One observation, with the place it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -36,6 +36,7 @@ pub mod review;
 pub mod rollout;
 pub mod seconds;
 pub mod settlement;
+pub mod typed;
 pub mod verdict;
 pub mod workload;
 

@@ -4,6 +4,7 @@ mod documents;
 mod lines;
 
 use serde_json::Value;
+use serde_saphyr::DuplicateKeyPolicy;
 
 pub use lines::Lines;
 
@@ -50,8 +51,8 @@ pub struct PassedOver {
 /// Why a text is no manifest, or a document of it no object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Not YAML, and so not JSON either.
-    #[error("line {line}, column {column}: document {document} is not YAML: {message}")]
+    /// Not YAML, and so not JSON either; or YAML that means nothing in JSON.
+    #[error("line {line}, column {column}: document {document} cannot be read: {message}")]
     Syntax {
         /// Counted from 1.
         document: usize,
@@ -59,10 +60,10 @@ pub enum ManifestError {
         line: u64,
         /// Counted from 1.
         column: u64,
-        /// What the parser expected.
+        /// What is wrong.
         message: String,
     },
-    /// Nothing but white space and comments.
+    /// Nothing but white space: whoever wrote it has failed.
     #[error("is empty")]
     Empty,
     /// YAML, but not a Kubernetes object.
@@ -77,22 +78,20 @@ pub enum ManifestError {
     },
 }
 
-/// Reads a text: several documents, and `List`s among them. Other kinds are passed over, and so are empty documents; a text
-/// with nothing in it at all is an error.
+/// Reads a text: several documents, and `List`s among them. Other kinds are passed over, and so are empty documents, as a
+/// chart leaves them where a value turns something off; a text with nothing in it at all is an error.
 #[must_use]
 pub fn read(text: &str) -> Stream {
     let mut stream = Stream::default();
-    let documents = documents(text);
-    if documents.is_empty() {
+    if text.trim().is_empty() {
         stream.errors.push(ManifestError::Empty);
     }
-    for document in documents {
-        match serde_saphyr::from_str_with_options::<Value>(document.text, as_kubectl()) {
+    for document in documents(text) {
+        match parsed(document.text) {
             Ok(value) if value.is_null() => {}
             Ok(value) => {
                 // Most of a stream is of other kinds, and nobody asks for their lines.
-                let of_interest =
-                    value.get("kind").and_then(Value::as_str).is_some_and(|kind| sort(kind) != Sort::Other);
+                let of_interest = kind_of(&value).is_some_and(|kind| kind != Sort::Other);
                 let lines = if of_interest { Lines::of(document.text, document.line) } else { Lines::default() };
                 stream.collect(value, document, &lines);
             }
@@ -100,6 +99,19 @@ pub fn read(text: &str) -> Stream {
         }
     }
     stream
+}
+
+/// Reads a document. A key that is there twice is an error where it matters; elsewhere the last one counts, as for kubectl.
+fn parsed(text: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(text, as_kubectl()).or_else(|error| {
+        if !matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. }) {
+            return Err(error);
+        }
+        let mut options = as_kubectl();
+        options.duplicate_keys = DuplicateKeyPolicy::LastWins;
+        let value: Value = serde_saphyr::from_str_with_options(text, options)?;
+        if kind_of(&value) == Some(Sort::Other) { Ok(value) } else { Err(error) }
+    })
 }
 
 /// As kubectl reads it: numbers of YAML 1.1 (`defaultMode: 0400` is octal), and Lists of a whole cluster. What is large has
@@ -124,6 +136,10 @@ enum Sort {
     Other,
 }
 
+fn kind_of(value: &Value) -> Option<Sort> {
+    value.get("kind").and_then(Value::as_str).map(sort)
+}
+
 fn sort(kind: &str) -> Sort {
     if let Some(kind) = Kind::named(kind) {
         return Sort::Workload(kind);
@@ -133,7 +149,7 @@ fn sort(kind: &str) -> Sort {
 }
 
 impl Stream {
-    fn collect(&mut self, value: Value, document: Document<'_>, lines: &Lines) {
+    fn collect(&mut self, mut value: Value, document: Document<'_>, lines: &Lines) {
         let not_an_object = |reason| {
             let line = if lines.first() == 0 { document.line } else { lines.first() };
             ManifestError::NotAnObject { document: document.number, line, reason }
@@ -146,6 +162,7 @@ impl Stream {
         };
         match sort(kind) {
             Sort::Workload(kind) if api_version == Kind::API_VERSION => {
+                made_whole(&mut value);
                 self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object: value });
             }
             Sort::Workload(_) => self.passed_over.push(PassedOver {
@@ -172,14 +189,51 @@ impl Stream {
 }
 
 fn syntax(error: &serde_saphyr::Error, document: Document<'_>) -> ManifestError {
-    // One line of it: the parser's own rendering goes on to draw the text.
-    let message = error.without_snippet().to_string();
-    let message = message.lines().next().unwrap_or_default();
-    // It names the line of the document; ours is that of the file.
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned();
+    let message = in_words(error.without_snippet());
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let line = line + document.line as u64 - 1;
     ManifestError::Syntax { document: document.number, line, column, message }
+}
+
+/// What is wrong, without the parser's own terms where people meet them.
+fn in_words(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error::{
+        AliasError, AliasReplayLimitExceeded, Budget, DuplicateMappingKey, NonFiniteFloat, NullIntoString,
+    };
+    match error {
+        DuplicateMappingKey { key: Some(key), .. } => format!("the key {key} is there twice"),
+        DuplicateMappingKey { key: None, .. } => "a key is there twice".to_owned(),
+        NullIntoString { .. } => "a key is null".to_owned(),
+        NonFiniteFloat { value, .. } => format!("{value} is no number in JSON; quote it"),
+        AliasReplayLimitExceeded { .. } => "its aliases stand for far too much".to_owned(),
+        Budget { .. } => "it holds more than any manifest".to_owned(),
+        AliasError { error, .. } => in_words(error),
+        error => {
+            // One line of it: the parser's own rendering goes on to draw the text.
+            let message = error.to_string();
+            let message = message.lines().next().unwrap_or_default();
+            // It names the line of the document; ours is that of the file.
+            message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
+        }
+    }
+}
+
+/// Numbers as kubectl sends them: `80.0` and Helm's `1.0007e+09` are whole.
+fn made_whole(value: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+            if let Some(whole) = whole {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
+                let whole = whole as i64;
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(made_whole),
+        Value::Object(fields) => fields.values_mut().for_each(made_whole),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

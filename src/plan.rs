@@ -8,6 +8,7 @@ mod hooks;
 mod mesh;
 mod mutation;
 mod platform;
+mod ports;
 mod readiness;
 mod requests;
 mod rules;

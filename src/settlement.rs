@@ -7,7 +7,6 @@ mod claims;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::PodSpec;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub use claims::Origin;
@@ -20,6 +19,7 @@ use crate::finding::{Code, Finding};
 use crate::injection::{self, Bare, Record, UnreadableRecord};
 use crate::plan::{self, GracePeriod, Rollout, Timeline, Workload};
 use crate::policy::Policy;
+use crate::typed::{self, WrongField};
 use crate::workload::Kind;
 
 /// What Winddown makes of a workload.
@@ -48,12 +48,18 @@ pub enum UnreadableWorkload {
         /// What it should be, e.g. `an object`.
         expected: &'static str,
     },
-    /// The pod template is none that these API types can read.
-    #[error("spec.template.spec cannot be read: {0}")]
-    PodSpec(String),
-    /// Nor does it say how pods are replaced.
-    #[error("spec cannot be read: {0}")]
-    Rollout(String),
+    /// A part that is not as the API reference has it.
+    #[error(transparent)]
+    Field(#[from] WrongField),
+}
+
+impl UnreadableWorkload {
+    /// The path of the field that is to be mended.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        let (Self::Shape { field, .. } | Self::Field(WrongField { field, .. })) = self;
+        field
+    }
 }
 
 /// What stood in the place of a workload before.
@@ -227,7 +233,7 @@ fn bare_workload(
     };
     Ok(Workload {
         kind,
-        rollout: Rollout::read(kind, spec).map_err(|error| UnreadableWorkload::Rollout(error.to_string()))?,
+        rollout: Rollout::read(kind, spec)?,
         annotations: owned("/metadata/annotations", "spec.template.metadata.annotations")?,
         labels: owned("/metadata/labels", "spec.template.metadata.labels")?,
         pod: pod_spec(template)?,
@@ -240,20 +246,21 @@ fn pod_spec(template: &Value) -> Result<PodSpec, UnreadableWorkload> {
         .get("spec")
         .filter(|spec| spec.is_object())
         .ok_or_else(|| UnreadableWorkload::Shape { field: "spec.template.spec".to_owned(), expected: "an object" })?;
-    let pod = PodSpec::deserialize(spec).map_err(|error| UnreadableWorkload::PodSpec(error.to_string()))?;
+    let pod: PodSpec = typed::read(spec, "spec.template.spec")?;
+    let wrong = |reason| WrongField { field: "spec.template.spec.containers".to_owned(), reason };
     if pod.containers.len() > MOST_CONTAINERS {
-        return Err(UnreadableWorkload::PodSpec(format!("it has more than {MOST_CONTAINERS} containers")));
+        return Err(wrong(format!("there are more than {MOST_CONTAINERS} of them")).into());
     }
     // The API types read a missing name as an empty one; nothing could be said to such a container, and of two namesakes
     // the wrong one could be changed.
     let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
     if names.is_empty() || names.contains("") || names.len() < pod.containers.len() {
-        return Err(UnreadableWorkload::PodSpec("it needs containers, each with a name of its own".to_owned()));
+        return Err(wrong("each needs a name of its own, and there has to be one".to_owned()).into());
     }
     Ok(pod)
 }
 
-/// A map of strings, empty where it is absent or null.
+/// A map of strings, empty where it is absent or null. The API server reads null as an empty string.
 fn strings<'a>(
     workload: &'a Value,
     pointer: &str,
@@ -267,7 +274,8 @@ fn strings<'a>(
     fields
         .iter()
         .map(|(key, value)| {
-            let value = value.as_str().ok_or_else(|| UnreadableWorkload::Shape {
+            let text = if value.is_null() { Some("") } else { value.as_str() };
+            let value = text.ok_or_else(|| UnreadableWorkload::Shape {
                 field: format!("{field}[{}]", key.chars().take(80).flat_map(char::escape_debug).collect::<String>()),
                 expected: "a string (quote it)",
             })?;

@@ -102,7 +102,7 @@ codes! {
     /// A probe or a hook asks a port that no container lists, although others are listed.
     ProbePortUnlisted: Info,
     /// A long preStop hook also delays the restart of a wedged container.
-    RestartDelayed: Warning,
+    RestartDelayed: Info,
     // Meshes.
     /// A mesh's classic proxy stops before the app.
     ProxyStopsFirst: Warning,
@@ -117,8 +117,10 @@ codes! {
     NoPodDuringRollout: Warning,
     /// The only pod of a StatefulSet stops before its successor starts.
     SingleStatefulPod: Info,
-    /// A rollout counts as failed before a stopping pod can be gone.
+    /// Every step of a rollout waits for stopping pods, and counts as failed before they can be gone.
     ProgressDeadlineShort: Warning,
+    /// A rollout counts as failed if a step has to wait for a stopping pod, as on full nodes.
+    ProgressDeadlineTight: Info,
     /// A rollout needs room for pods that take long to stop.
     SurgeCost: Info,
     // What brings the traffic, and what the app runs on.
@@ -133,6 +135,8 @@ codes! {
     // Where the pod runs.
     /// A place where the pod gets less time than the budget needs.
     PlatformCap: Warning,
+    /// The budget is longer than the Cluster Autoscaler waits for a pod.
+    AutoscalerCap: Info,
     // Winddown's own work.
     /// What `winddown.dev/injected` says cannot be read, so what it changed cannot be undone.
     RecordUnreadable: Warning,

@@ -22,7 +22,6 @@ fn workloads_are_found_among_documents_lists_and_other_kinds() {
     let text =
         format!("# a comment\n---\n{DEPLOYMENT}---\n---\n# empty\n---\n{list}\n---\napiVersion: x/v1\nkind: Custom\n");
     assert_eq!(names(&text), [(1, 3, "a".to_owned()), (2, 11, "b".to_owned())]);
-    assert_eq!(read(" \n# nothing\n---\n").errors, [ManifestError::Empty]);
     assert_eq!(names(&DEPLOYMENT.replace('\n', "\r\n")).len(), 1);
     assert_eq!(names(&format!("{DEPLOYMENT}...\n{DEPLOYMENT}")).len(), 2);
     assert_eq!(names(&format!("%YAML 1.1\n---\n{DEPLOYMENT}---\n{DEPLOYMENT}")).len(), 2);
@@ -54,8 +53,44 @@ fn every_error_names_its_document_and_the_line_of_the_file() {
     let text = format!("{DEPLOYMENT}---\njust text\n---\n{DEPLOYMENT}spec: {{a: b: c}}\n---\n{DEPLOYMENT}");
     let errors = errors(&text);
     assert_eq!(errors[0], "line 4: document 2 is not a Kubernetes object: it has no apiVersion");
-    assert!(errors[1].starts_with("line 10, column ") && errors[1].contains("document 3 is not YAML: "), "{errors:?}");
+    assert!(
+        errors[1].starts_with("line 10, column ") && errors[1].contains("document 3 cannot be read: "),
+        "{errors:?}"
+    );
     assert_eq!((errors.len(), read(&text).workloads.len()), (2, 2));
+}
+
+#[test]
+fn a_text_of_comments_says_that_there_is_nothing_and_one_of_nothing_says_nothing() {
+    assert_eq!(read("---\n# Source: shop/templates/hpa.yaml\n"), Stream::default());
+    for nothing in ["", " \n\n"] {
+        assert_eq!(read(nothing).errors, [ManifestError::Empty]);
+    }
+}
+
+#[test]
+fn what_people_get_wrong_is_told_in_plain_words() {
+    for (text, expected) in [
+        ("kind: Deployment\n", "line 4, column 1: document 1 cannot be read: the key kind is there twice"),
+        ("spec: .inf\n", "line 4, column 7: document 1 cannot be read: .inf is no number in JSON; quote it"),
+        ("~: 5\n", "line 4, column 1: document 1 cannot be read: a key is null"),
+    ] {
+        assert_eq!(errors(&format!("{DEPLOYMENT}{text}")), [expected]);
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_in_another_kind_is_nobodys_business() {
+    let twice = "apiVersion: v1\nkind: ConfigMap\ndata: {a: b, a: c}\n";
+    assert_eq!(names(&format!("{twice}---\n{DEPLOYMENT}")).len(), 1);
+    errors(&format!("apiVersion: v1\nkind: List\nitems:\n- {{a: 1, a: 2}}\n---\n{DEPLOYMENT}"));
+}
+
+#[test]
+fn whole_numbers_are_whole_however_they_are_written() {
+    let text = format!("{DEPLOYMENT}spec: {{a: 80.0, b: [1.0007e+09], c: 0.5, d: 1e300, e: \"80.0\", f: -0.0}}\n");
+    let spec = &read(&text).workloads[0].object["spec"];
+    assert_eq!(spec.to_string(), r#"{"a":80,"b":[1000700000],"c":0.5,"d":1e+300,"e":"80.0","f":0}"#);
 }
 
 #[test]

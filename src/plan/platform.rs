@@ -3,9 +3,10 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, PodSpec, Toleration};
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, Toleration};
 use serde::Deserialize;
 
+use super::Workload;
 use crate::seconds::Seconds;
 
 /// A place with a cap on the grace period.
@@ -18,6 +19,10 @@ pub(super) struct Platform {
     pub(super) cap: Seconds,
     /// `None` where it holds for every node.
     known_by: Option<Label>,
+    /// The annotation of a pod that is never asked to leave.
+    spares: Option<Label>,
+    /// What to do about it, where that is not to shorten the budget or to stay away.
+    pub(super) way_out: Option<String>,
     // For whoever reads the data.
     #[cfg(test)]
     why: String,
@@ -25,7 +30,7 @@ pub(super) struct Platform {
     sources: Vec<String>,
 }
 
-/// A label of nodes, which is also the key and value of their taint.
+/// A label of nodes, which is also the key and value of their taint; or an annotation of pods.
 #[derive(Debug, Deserialize)]
 struct Label {
     key: String,
@@ -53,24 +58,37 @@ impl Platform {
         &PLATFORMS
     }
 
-    /// Whether a pod runs here, as far as it says.
-    pub(super) fn hosts(&self, pod: &PodSpec) -> Option<Stay> {
+    /// Whether a workload's pods run here, as far as it says.
+    pub(super) fn hosts(&self, workload: &Workload) -> Option<Stay> {
+        if self.spares.as_ref().is_some_and(|mark| workload.annotations.get(&mark.key) == Some(&mark.value)) {
+            return None;
+        }
         let Some(label) = &self.known_by else { return Some(Stay::Everywhere) };
+        let pod = &workload.pod;
         let field = |path: &str| format!("spec.template.spec.{path}");
-        if pod.node_selector.as_ref().and_then(|labels| labels.get(&label.key)) == Some(&label.value) {
-            return Some(Stay::Certain(field(&format!("nodeSelector[{}]", label.key))));
+        match pod.node_selector.as_ref().and_then(|labels| labels.get(&label.key)) {
+            Some(value) if *value == label.value => {
+                return Some(Stay::Certain(field(&format!("nodeSelector[{}]", label.key))));
+            }
+            Some(_) => return None,
+            None => {}
         }
         let affinity = pod.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
         let required = affinity.and_then(|nodes| nodes.required_during_scheduling_ignored_during_execution.as_ref());
-        let terms = required.map_or(&[][..], |required| &required.node_selector_terms);
-        let here = |rules: &Option<Vec<NodeSelectorRequirement>>| rules.iter().flatten().any(|rule| label.is_in(rule));
         // A pod goes where one of the terms holds.
-        if !terms.is_empty() && terms.iter().all(|term| here(&term.match_expressions)) {
+        let terms = required.into_iter().flat_map(|required| &required.node_selector_terms);
+        let leads = terms.map(|term| label.term(term.match_expressions.as_deref())).collect::<Vec<_>>();
+        let (elsewhere, possible) = leads.iter().copied().partition::<Vec<_>, _>(|leads| *leads == Leads::Elsewhere);
+        if possible.is_empty() && !elsewhere.is_empty() {
+            return None;
+        }
+        if !possible.is_empty() && possible.iter().all(|leads| *leads == Leads::Here) {
             return Some(Stay::Certain(field("affinity.nodeAffinity")));
         }
         let preferred = affinity.and_then(|nodes| nodes.preferred_during_scheduling_ignored_during_execution.as_ref());
-        let preferred = preferred.into_iter().flatten().map(|term| &term.preference);
-        if terms.iter().chain(preferred).any(|term| here(&term.match_expressions)) {
+        let preferred =
+            preferred.into_iter().flatten().map(|term| label.term(term.preference.match_expressions.as_deref()));
+        if leads.into_iter().chain(preferred).any(|leads| matches!(leads, Leads::Here | Leads::HereToo)) {
             return Some(Stay::Possible(field("affinity.nodeAffinity")));
         }
         let tolerated = pod.tolerations.iter().flatten().any(|toleration| label.is_tolerated(toleration));
@@ -78,14 +96,33 @@ impl Platform {
     }
 }
 
+/// Where a rule for nodes leads, as far as one label goes. The first that a term's rules come to holds for the term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Leads {
+    Elsewhere,
+    Here,
+    HereToo,
+    Anywhere,
+}
+
 impl Label {
-    fn is_in(&self, rule: &NodeSelectorRequirement) -> bool {
-        rule.key == self.key
-            && match rule.operator.as_str() {
-                "In" => rule.values.iter().flatten().any(|value| *value == self.value),
-                "Exists" => true,
-                _ => false,
-            }
+    /// All rules of a term have to hold.
+    fn term(&self, rules: Option<&[NodeSelectorRequirement]>) -> Leads {
+        rules.into_iter().flatten().map(|rule| self.rule(rule)).min().unwrap_or(Leads::Anywhere)
+    }
+
+    fn rule(&self, rule: &NodeSelectorRequirement) -> Leads {
+        let values = rule.values.as_deref().unwrap_or_default();
+        let named = values.contains(&self.value);
+        match rule.operator.as_str() {
+            _ if rule.key != self.key => Leads::Anywhere,
+            "In" if named && values.len() == 1 => Leads::Here,
+            "In" if named => Leads::HereToo,
+            "Exists" => Leads::HereToo,
+            "NotIn" if !named => Leads::Anywhere,
+            "In" | "NotIn" | "DoesNotExist" => Leads::Elsewhere,
+            _ => Leads::Anywhere,
+        }
     }
 
     /// By its own key: whoever tolerates everything, as agents on every node do, asks for no place.

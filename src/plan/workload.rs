@@ -6,10 +6,12 @@ use k8s_openapi::api::apps::v1::{DaemonSetUpdateStrategy, DeploymentStrategy, St
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::GracePeriod;
 use crate::seconds::Seconds;
+use crate::typed::{self, WrongField};
 use crate::workload::Kind;
 
 /// A workload without anything that Winddown injected.
@@ -54,7 +56,7 @@ pub enum Step {
         /// How many may be too many.
         max_surge: Amount,
     },
-    /// Whenever somebody deletes one: `OnDelete`.
+    /// Whenever somebody deletes one: `OnDelete`, or a `partition` that holds all of them back.
     OnDelete,
 }
 
@@ -116,16 +118,16 @@ const QUARTER: Amount = Amount::Percent(25);
 
 impl Rollout {
     /// Reads it from a workload's `spec`.
-    pub fn read(kind: Kind, spec: &Value) -> Result<Self, serde_json::Error> {
-        let spec = Spec::deserialize(spec)?;
+    pub fn read(kind: Kind, spec: &Value) -> Result<Self, WrongField> {
+        let spec: Spec = typed::read(spec, "spec")?;
         let seconds = |value: Option<i32>| Seconds::from_api(value.unwrap_or(0).into());
         let replicas = u32::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
         Ok(Self {
             replicas: (kind != Kind::DaemonSet).then_some(replicas),
             step: match kind {
                 Kind::Deployment => deployment(spec.strategy.as_ref()),
-                Kind::StatefulSet => stateful_set(parsed(spec.update_strategy)?.as_ref()),
-                Kind::DaemonSet => daemon_set(parsed(spec.update_strategy)?.as_ref()),
+                Kind::StatefulSet => stateful_set(read(spec.update_strategy.as_ref())?.as_ref(), replicas),
+                Kind::DaemonSet => daemon_set(read(spec.update_strategy.as_ref())?.as_ref()),
             },
             min_ready: seconds(spec.min_ready_seconds),
             progress_deadline: (kind == Kind::Deployment)
@@ -134,8 +136,8 @@ impl Rollout {
     }
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(value: Option<Value>) -> Result<Option<T>, serde_json::Error> {
-    value.map(serde_json::from_value).transpose()
+fn read<T: DeserializeOwned>(update_strategy: Option<&Value>) -> Result<Option<T>, WrongField> {
+    update_strategy.map(|strategy| typed::read(strategy, "spec.updateStrategy")).transpose()
 }
 
 fn amount(value: Option<&IntOrString>, default: Amount) -> Amount {
@@ -154,13 +156,20 @@ fn deployment(strategy: Option<&DeploymentStrategy>) -> Step {
 }
 
 /// Never more pods than replicas, and one at a time unless said otherwise.
-fn stateful_set(strategy: Option<&StatefulSetUpdateStrategy>) -> Step {
+fn stateful_set(strategy: Option<&StatefulSetUpdateStrategy>, replicas: u32) -> Step {
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-    if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
+    // Pods with a lower number than this keep their template.
+    let kept = rolling.and_then(|rolling| u32::try_from(rolling.partition?).ok()).unwrap_or(0);
+    let on_delete = strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete");
+    if on_delete || (kept > 0 && kept >= replicas) {
         return Step::OnDelete;
     }
+    let max_unavailable = amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), Amount::Pods(1));
     Step::Some {
-        max_unavailable: amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), Amount::Pods(1)),
+        max_unavailable: match kept {
+            0 => max_unavailable,
+            kept => Amount::Pods(max_unavailable.rounded_down(replicas).min(replicas - kept)),
+        },
         max_surge: Amount::Pods(0),
     }
 }

@@ -313,7 +313,7 @@ fn a_template_of_absurdly_many_containers_is_passed_over() {
     let containers: Vec<_> = (0..5000).map(|number| json!({"name": format!("c{number}")})).collect();
     absurd["spec"]["template"]["spec"]["containers"] = json!(containers);
     let error = settle(&absurd, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap_err();
-    assert!(error.to_string().contains("more than 1000 containers"), "{error}");
+    assert!(error.to_string().contains("more than 1000 of them"), "{error}");
 }
 
 #[test]

@@ -31,12 +31,7 @@ impl Planned {
         match settle(&object, before, &Policy::default(), origin) {
             Ok(settlement) => Ok(Self { file: Rc::clone(file), lines, kind, object, settlement }),
             Err(error) => {
-                let field = match &error {
-                    UnreadableWorkload::Shape { field, .. } => field,
-                    UnreadableWorkload::PodSpec(_) => "spec.template.spec",
-                    UnreadableWorkload::Rollout(_) => "spec",
-                };
-                let line = lines.of_field(field);
+                let line = lines.of_field(error.field());
                 Err(Unplannable { line, kind, name: name(&object), document, error })
             }
         }

@@ -90,6 +90,15 @@ fn numbers_are_read_as_kubectl_reads_them() {
 }
 
 #[test]
+fn null_is_what_the_api_server_makes_of_it() {
+    let (exit, _, err) = plan(&FITS.replace("drain: 5s", "drain: 5s\n    owner: ~"), &[]);
+    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    let (exit, out, _) = plan(&FITS.replace("drain: 5s", "drain:"), &[]);
+    assert_eq!(exit, Exit::Errors);
+    assert!(out.contains("InvalidAnnotation"), "{out}");
+}
+
+#[test]
 fn other_kinds_are_passed_over_and_said_so() {
     let (exit, out, err) = plan("apiVersion: v1\nkind: Service\n", &["-o", "json"]);
     assert_eq!((exit, out.as_str()), (Exit::Fine, "[]\n"));
@@ -107,7 +116,11 @@ fn unusable_input_exits_2_and_names_the_place() {
             "line 19: Deployment without a name in document 2",
         ),
         (&FITS.replace("drain: 5s", "drain: 5"), "metadata.annotations[winddown.dev/drain] is not a string"),
-        (&FITS.replace("- name: app", "- {}\n      - name: app"), "spec.template.spec cannot be read"),
+        (&FITS.replace("- name: app", "- {}\n      - name: app"), "spec.template.spec.containers cannot be read"),
+        (
+            &FITS.replace("- name: app", "- name: app\n        tty: yes please"),
+            "line 14: Deployment web/shop in document 1: spec.template.spec.containers[0].tty cannot be read: invalid type",
+        ),
     ] {
         let (exit, out, err) = plan(input, &[]);
         assert_eq!((exit, out.as_str()), (Exit::Unusable, ""), "{err}");
@@ -123,7 +136,7 @@ fn all_that_cannot_be_used_is_told_at_once() {
     let told: Vec<_> = err.lines().collect();
     for (told, expected) in told.iter().zip([
         "winddown: standard input: line 1: document 1 is not a Kubernetes object",
-        "winddown: standard input: line 19, column 7: document 3 is not YAML",
+        "winddown: standard input: line 19, column 7: document 3 cannot be read: ",
         "winddown: standard input: line 21: Deployment without a name in document 4: spec.template is not an object",
         "winddown: no-such-file.yaml: cannot be read: No such file",
         "winddown: standard input: standard input can be read only once",

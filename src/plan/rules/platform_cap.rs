@@ -12,18 +12,18 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     let short = Platform::all().iter().filter(|platform| platform.cap < budget.drain.plus(budget.deadline));
     short
         .filter_map(|platform| {
-            let Platform { name, cap, .. } = platform;
-            let (place, field) = match platform.hosts(&subject.workload.pod)? {
-                Stay::Certain(field) => (format!("on {name}"), field),
-                Stay::Possible(field) => (format!("if it gets onto {name}"), field),
-                Stay::Everywhere => (format!("on {name}"), GRACE_PERIOD_FIELD.to_owned()),
+            let Platform { name, cap, way_out, .. } = platform;
+            let (code, place, field) = match platform.hosts(subject.workload)? {
+                Stay::Certain(field) => (Code::PlatformCap, format!("on {name}"), field),
+                Stay::Possible(field) => (Code::PlatformCap, format!("if it gets onto {name}"), field),
+                Stay::Everywhere => (Code::AutoscalerCap, format!("on {name}"), GRACE_PERIOD_FIELD.to_owned()),
             };
             let left = match cap.minus(budget.drain) {
                 Seconds::ZERO => format!("the drain of {} alone takes all of it", budget.drain),
                 left => format!("the drain of {} leaves {left} of the deadline of {}", budget.drain, budget.deadline),
             };
-            let message = format!("at most {cap} {place}: {left}; shorten both, or keep these pods off such nodes");
-            Some(Finding::new(Code::PlatformCap, field, message))
+            let way_out = way_out.as_deref().unwrap_or("shorten both, or keep these pods off such nodes");
+            Some(Finding::new(code, field, format!("at most {cap} {place}: {left}; {way_out}")))
         })
         .collect()
 }
@@ -32,7 +32,7 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::finding::Code::PlatformCap;
+    use crate::finding::Code::{AutoscalerCap, PlatformCap};
     use crate::plan::rules::tests::{fires, pod, silent};
 
     const SPOT: &str = "cloud.google.com/gke-spot";
@@ -57,9 +57,14 @@ mod tests {
         for (fields, field, message) in [
             (json!({"nodeSelector": {SPOT: "true"}}), format!("nodeSelector[{SPOT}]"), "at most 15s on GKE Spot VMs: "),
             (
-                required(&json!([rule(SPOT, "In", &json!(["true"]))])),
+                required(&json!([rule(SPOT, "In", &json!(["true"])), rule(SPOT, "DoesNotExist", &Value::Null)])),
                 "affinity.nodeAffinity".to_owned(),
                 "at most 15s on GKE Spot VMs: ",
+            ),
+            (
+                required(&json!([rule(SPOT, "In", &json!(["true", "false"]))])),
+                "affinity.nodeAffinity".to_owned(),
+                "at most 15s if it gets onto GKE Spot VMs: ",
             ),
             (
                 required(&json!([zone, rule(SPOT, "Exists", &Value::Null)])),
@@ -96,9 +101,13 @@ mod tests {
     fn the_cluster_autoscaler_waits_for_ten_minutes_anywhere() {
         let mut long = pod(|_| {});
         long["metadata"]["annotations"]["winddown.dev/deadline"] = json!("3h");
-        let (field, message) = fires(&long, PlatformCap);
+        let (field, message) = fires(&long, AutoscalerCap);
         assert_eq!(field, "spec.template.spec.terminationGracePeriodSeconds");
         assert!(message.starts_with("at most 600s on nodes that the Cluster Autoscaler removes: "), "{message}");
+        assert!(message.ends_with("; raise its --max-graceful-termination-sec"), "{message}");
+        let stays = json!({"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"});
+        long["spec"]["template"]["metadata"]["annotations"] = stays;
+        silent(&long, AutoscalerCap);
     }
 
     #[test]
@@ -110,6 +119,18 @@ mod tests {
             json!({"tolerations": [{"operator": "Exists"}]}),
             required(&json!([rule(SPOT, "NotIn", &json!(["true"]))])),
         ] {
+            silent(&in_a_pod(&fields), PlatformCap);
+        }
+        // As the page says: what is required counts for more than what is tolerated or preferred.
+        let elsewhere = [
+            required(&json!([rule(SPOT, "NotIn", &json!(["true"]))])),
+            required(&json!([rule(SPOT, "In", &json!(["false"])), rule(SPOT, "DoesNotExist", &Value::Null)])),
+            json!({"nodeSelector": {SPOT: "false"}}),
+        ];
+        for mut fields in elsewhere {
+            fields["tolerations"] = json!([{"key": SPOT, "operator": "Exists"}]);
+            let preferred = json!([{"weight": 1, "preference": rule(SPOT, "In", &json!(["true"]))}]);
+            fields["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = preferred;
             silent(&in_a_pod(&fields), PlatformCap);
         }
         let mut spare = in_a_pod(&json!({"nodeSelector": {SPOT: "true"}}));

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort};
 use super::Subject;
 use crate::annotations;
 use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use crate::plan::{container_field, ports};
 
 pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     let containers = &subject.workload.pod.containers;
@@ -15,12 +15,12 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     if subject.declaration.readiness.is_some() || containers.iter().any(asked) {
         return Vec::new();
     }
-    let serving = containers
-        .iter()
-        .find_map(|container| Some((container, container.ports.iter().flatten().find(|port| serves(port))?)));
-    let finding = serving.map(|(container, ContainerPort { container_port: port, .. })| {
+    let serving = containers.iter().find_map(|container| Some((container, ports::serving(container)?)));
+    let finding = serving.map(|(container, port)| {
+        let number = port.container_port;
+        let probe = if is_http(port) { format!("http:{number}/") } else { format!("tcp:{number}") };
         let message = format!(
-            "serves port {port}, but nobody asks whether it is ready; declare {}, e.g. http:{port}/",
+            "serves port {number}, but nobody asks whether it is ready; declare {}, e.g. {probe}",
             annotations::READINESS
         );
         Finding::new(Code::ReadinessMissing, container_field(&container.name, "readinessProbe"), message)
@@ -28,30 +28,12 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     finding.into_iter().collect()
 }
 
-/// Whether requests of users may come in there, as far as its name tells.
-fn serves(port: &ContainerPort) -> bool {
-    const ASIDE: [&str; 17] = [
-        "admin",
-        "debug",
-        "exporter",
-        "health",
-        "healthcheck",
-        "healthz",
-        "jmx",
-        "management",
-        "metric",
-        "metrics",
-        "monitoring",
-        "pprof",
-        "probe",
-        "probes",
-        "prom",
-        "prometheus",
-        "telemetry",
-    ];
-    let aside = port.name.iter().flat_map(|name| name.split('-')).any(|word| ASIDE.contains(&word));
-    // The API server takes an empty protocol for an absent one.
-    !aside && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
+/// As far as name and number tell: who asks an app of another protocol for a page takes it out for ever.
+fn is_http(port: &ContainerPort) -> bool {
+    match port.name.as_deref() {
+        Some(name) => name.split('-').any(|word| matches!(word, "http" | "http1" | "web" | "www")),
+        None => matches!(port.container_port, 80 | 3000 | 8000 | 8080),
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +63,20 @@ mod tests {
                 message,
                 "serves port 8080, but nobody asks whether it is ready; declare winddown.dev/readiness, e.g. http:8080/"
             );
+        }
+    }
+
+    #[test]
+    fn only_who_speaks_http_is_to_be_asked_for_a_page() {
+        for (port, probe) in [
+            (json!({"containerPort": 8080}), "http:8080/"),
+            (json!({"containerPort": 9000, "name": "http-api"}), "http:9000/"),
+            (json!({"containerPort": 8080, "name": "grpc"}), "tcp:8080"),
+            (json!({"containerPort": 5432}), "tcp:5432"),
+            (json!({"containerPort": 8443, "name": "https"}), "tcp:8443"),
+        ] {
+            let (_, message) = fires(&serving(&json!({"ports": [port]})), ReadinessMissing);
+            assert!(message.ends_with(&format!("e.g. {probe}")), "{message}");
         }
     }
 

@@ -30,7 +30,6 @@ fn succeeds<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str
         "true" => Some("true"),
         ":" => Some(":"),
         "echo" => Some("echo"),
-        "sleep" => Some("sleep"),
         "exit" if words.next().is_none_or(|status| status == "0") => Some("exit 0"),
         "ls" if words.all(|word| word.starts_with('-') || matches!(word, "/" | ".")) => Some("ls"),
         _ => None,
@@ -56,7 +55,6 @@ mod tests {
             &["echo", "ok"],
             &["ls"],
             &["ls", "-l", "/"],
-            &["sleep", "1"],
             &["sh", "-c", "exit 0"],
             &["/bin/sh", "-c", ":"],
             &["bash", "-c", "echo ready"],
@@ -72,6 +70,8 @@ mod tests {
         for command in [
             &["pg_isready"][..],
             &["cat", "/tmp/ready"],
+            // Not within timeoutSeconds, which is 1 by default.
+            &["sleep", "1"],
             &["ls", "/tmp/ready"],
             &["sh", "-c", "exit 1"],
             &["sh", "-c", "echo ruok | nc localhost 2181"],

@@ -30,27 +30,39 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
             Some(Finding::new(Code::SingleStatefulPod, "spec.replicas", message))
         }
         (Step::Some { max_unavailable, max_surge }, replicas) => {
-            if !takes_all(*max_unavailable, *max_surge, replicas) {
-                return None;
-            }
-            let all = replicas.map_or_else(|| "all pods".to_owned(), all);
-            let message = format!("{} lets a rollout stop {all} at once; lower it", spelt(*max_unavailable));
-            let field = format!("{strategy}.rollingUpdate.maxUnavailable");
-            Some(Finding::new(Code::RolloutTakesAllCapacity, field, message))
+            let (field, message) = match left(*max_unavailable, *max_surge, replicas) {
+                Left::Some => return None,
+                Left::None => {
+                    let all = replicas.map_or_else(|| "all pods".to_owned(), all);
+                    let share = spelt(*max_unavailable);
+                    ("maxUnavailable", format!("{share} lets a rollout stop {all} at once; lower it"))
+                }
+                Left::NoneForWantOfRoom => {
+                    ("maxSurge", "without a surge a rollout has to stop the only pod first; set this to 1".to_owned())
+                }
+            };
+            Some(Finding::new(Code::RolloutTakesAllCapacity, format!("{strategy}.rollingUpdate.{field}"), message))
         }
     }
 }
 
+/// What a rollout leaves while it stops pods.
+enum Left {
+    Some,
+    None,
+    /// The Deployment controller lets one pod go where neither number would let it move, and there is only one.
+    NoneForWantOfRoom,
+}
+
 /// On nodes nobody knows how many pods there are, so only a share tells; nor does a surge replace what is missing there.
-fn takes_all(max_unavailable: Amount, max_surge: Amount, replicas: Option<u32>) -> bool {
-    match replicas {
-        None => matches!(max_unavailable, Amount::Percent(100..)),
-        Some(replicas) => {
-            // The Deployment controller lets one pod go where neither would let it move.
-            let stuck = max_unavailable.rounded_down(replicas) == 0 && max_surge.rounded_up(replicas) == 0;
-            let unavailable = if stuck { 1 } else { max_unavailable.rounded_down(replicas) };
-            unavailable >= replicas
-        }
+fn left(max_unavailable: Amount, max_surge: Amount, replicas: Option<u32>) -> Left {
+    let Some(replicas) = replicas else {
+        return if matches!(max_unavailable, Amount::Percent(100..)) { Left::None } else { Left::Some };
+    };
+    match (max_unavailable.rounded_down(replicas), max_surge.rounded_up(replicas)) {
+        (0, 0) if replicas == 1 => Left::NoneForWantOfRoom,
+        (unavailable, _) if unavailable >= replicas => Left::None,
+        _ => Left::Some,
     }
 }
 
@@ -98,7 +110,6 @@ mod tests {
             ("Deployment", Some(3), rolling(&json!("100%"), &json!(0)), "100% lets a rollout stop all 3 pods"),
             ("Deployment", Some(2), rolling(&json!(2), &json!(1)), "2 lets a rollout stop all 2 pods"),
             ("Deployment", Some(1), rolling(&json!(1), &json!("25%")), "1 lets a rollout stop the only pod"),
-            ("Deployment", Some(1), rolling(&json!("25%"), &json!("0%")), "25% lets a rollout stop the only pod"),
             ("StatefulSet", Some(2), rolling(&json!(2), &Value::Null), "2 lets a rollout stop all 2 pods"),
             ("DaemonSet", None, rolling(&json!("100%"), &json!(0)), "100% lets a rollout stop all pods"),
         ] {
@@ -106,6 +117,14 @@ mod tests {
             assert!(field.ends_with("trategy.rollingUpdate.maxUnavailable"), "{field}");
             assert!(found.starts_with(&format!("{message} at once; ")), "{found}");
         }
+    }
+
+    #[test]
+    fn one_pod_without_a_surge_stops_before_there_is_another() {
+        let (field, message) =
+            fires(&of("Deployment", Some(1), &rolling(&json!("25%"), &json!("0%"))), RolloutTakesAllCapacity);
+        assert_eq!(field, "spec.strategy.rollingUpdate.maxSurge");
+        assert_eq!(message, "without a surge a rollout has to stop the only pod first; set this to 1");
     }
 
     #[test]
@@ -118,6 +137,8 @@ mod tests {
             ("Deployment", Some(3), rolling(&json!(2), &json!(0))),
             ("StatefulSet", Some(3), Value::Null),
             ("StatefulSet", Some(2), json!({"type": "OnDelete"})),
+            ("StatefulSet", Some(2), json!({"rollingUpdate": {"maxUnavailable": 2, "partition": 1}})),
+            ("StatefulSet", Some(2), json!({"rollingUpdate": {"maxUnavailable": 2, "partition": 2}})),
             ("DaemonSet", None, Value::Null),
             ("DaemonSet", None, rolling(&json!(10), &json!(0))),
         ] {
@@ -146,6 +167,7 @@ mod tests {
         fires(&of("StatefulSet", None, &Value::Null), SingleStatefulPod);
         silent(&of("StatefulSet", Some(2), &Value::Null), SingleStatefulPod);
         silent(&of("StatefulSet", Some(1), &json!({"type": "OnDelete"})), SingleStatefulPod);
+        silent(&of("StatefulSet", Some(1), &json!({"rollingUpdate": {"partition": 1}})), SingleStatefulPod);
         silent(&of("Deployment", Some(1), &Value::Null), SingleStatefulPod);
     }
 }

@@ -28,12 +28,22 @@ fn finding(container: &Container) -> Option<Finding> {
 /// What tini runs: it hands SIGTERM to its one child, which is as far as without it.
 fn behind_tini(line: &[String]) -> &[String] {
     match line.split_first() {
-        Some((first, rest)) if program(first) == "tini" => {
-            let options = rest.iter().take_while(|word| word.starts_with('-')).count();
-            rest.get(options..).unwrap_or_default()
-        }
+        Some((first, rest)) if program(first) == "tini" => after_options(rest),
         _ => line,
     }
+}
+
+/// `-p SIGNAL` and `-e CODE` take the next word, unless the value follows at once (tini 0.19, `parse_args`).
+fn after_options(mut words: &[String]) -> &[String] {
+    while let [option, rest @ ..] = words {
+        let Some(flags) = option.strip_prefix('-') else { break };
+        let takes_next = !flags.starts_with('-') && flags.find(['p', 'e']).is_some_and(|at| at + 1 == flags.len());
+        words = rest.get(usize::from(takes_next)..).unwrap_or_default();
+        if flags == "-" {
+            break;
+        }
+    }
+    words
 }
 
 fn in_script(script: Script<'_>) -> Option<(Code, String)> {
@@ -43,18 +53,23 @@ fn in_script(script: Script<'_>) -> Option<(Code, String)> {
     if commands.iter().any(|command| command.text.split_whitespace().next() == Some("trap")) {
         return None;
     }
-    if let Some(words) = commands.iter().find_map(executed) {
+    // In a pipe or in the background it is another shell that steps aside.
+    let alone = |at: usize| commands[at].end == End::Sequence && (at == 0 || commands[at - 1].end != End::Pipe);
+    if let Some(words) = (0..commands.len()).filter(|at| alone(*at)).find_map(|at| executed(&commands[at])) {
         return in_front(words.into_iter());
     }
     let (shell, several) = (script.shell, !others.is_empty());
-    let stays_in_front = last.end == End::Background || others.last().is_some_and(|other| other.end == End::Pipe);
+    let stays_in_front = !alone(commands.len() - 1);
     let waits = last.text == "wait" && others.iter().any(|other| other.end == End::Background);
     if stays_in_front || waits {
         let message = format!("SIGTERM ends at {shell}; run the app without | and &, with exec in front");
         return Some((Code::SignalLost, message));
     }
-    let way_out =
-        if several { "write exec in front of the last command" } else { "write exec in front of the command" };
+    let way_out = match several {
+        false => "write exec in front of the command",
+        true if is_no_app(last) => "run the app with exec, or trap SIGTERM and wait for the app",
+        true => "write exec in front of the last command",
+    };
     match shell {
         "bash" if !several && !redirects(last) => in_front(last.text.split_whitespace()),
         "bash" => {
@@ -67,8 +82,21 @@ fn in_script(script: Script<'_>) -> Option<(Code, String)> {
 
 /// What a command replaces the shell with; `exec` with nothing but redirections replaces nothing.
 fn executed<'a>(command: &Command<'a>) -> Option<Vec<&'a str>> {
-    let words: Vec<_> = command.text.split_whitespace().skip_while(|word| *word != "exec").skip(1).collect();
-    words.first().is_some_and(|first| !first.contains(['<', '>'])).then_some(words)
+    let mut words = command.text.split_whitespace().peekable();
+    if words.peek() == Some(&"case") {
+        words.by_ref().find(|word| word.ends_with(')'));
+    }
+    let before =
+        |word: &&str| matches!(*word, "then" | "else" | "do" | "{" | "!") || word.contains('=') || word.ends_with(')');
+    let mut words = words.skip_while(before);
+    let executed: Vec<_> = if words.next() == Some("exec") { words.collect() } else { Vec::new() };
+    executed.first().is_some_and(|first| !first.contains(['<', '>'])).then_some(executed)
+}
+
+/// Whether a command is the end of a loop or a branch, or the shell's own: nothing to write `exec` in front of.
+fn is_no_app(command: &Command<'_>) -> bool {
+    let first = command.text.split_whitespace().next().unwrap_or_default();
+    matches!(first, "done" | "fi" | "esac" | "}" | "exit" | "wait" | "sleep" | "true" | ":" | "echo")
 }
 
 fn redirects(command: &Command<'_>) -> bool {
@@ -120,7 +148,8 @@ mod tests {
             "cd /app\nserver\n",
             "set -e; nginx -g 'daemon off;'",
             "exec 2>&1; server",
-            "while true; do work; done",
+            "echo please exec this; server",
+            "kubectl exec x; server",
         ] {
             assert_eq!(
                 message(&["/bin/sh", "-c", script], SignalLost),
@@ -131,8 +160,24 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_to_write_exec_in_front_of_a_keyword() {
+        for script in ["while true; do work; done", "if new; then a; else b; fi", "server; exit 0", "server; sleep 5"] {
+            let expected =
+                "SIGTERM ends at sh, not at the app; run the app with exec, or trap SIGTERM and wait for the app";
+            assert_eq!(message(&["sh", "-c", script], SignalLost), expected, "{script}");
+        }
+    }
+
+    #[test]
     fn a_pipe_or_the_background_keeps_every_shell_in_front() {
-        for script in ["server | tee log", "server &", "agent & wait", "migrate; server 2>&1 | tee log"] {
+        for script in [
+            "server | tee log",
+            "server &",
+            "agent & wait",
+            "migrate; server 2>&1 | tee log",
+            "exec server | tee log",
+            "exec server & wait",
+        ] {
             for shell in ["sh", "bash"] {
                 let message = message(&[shell, "-c", script], SignalLost);
                 assert!(message.contains("run the app without | and &, with exec in front"), "{message}");
@@ -176,6 +221,8 @@ mod tests {
     fn tini_hands_the_signal_to_whatever_it_runs() {
         message(&["tini", "-g", "--", "sh", "-c", "migrate; server"], SignalLost);
         message(&["/sbin/tini", "--", "npm", "start"], SignalLost);
+        message(&["tini", "-s", "-v", "-e", "143", "-p", "SIGTERM", "--", "npm", "start"], SignalLost);
+        message(&["tini", "-se", "143", "-pSIGTERM", "npm", "start"], SignalLost);
         message(&["tini", "sh", "-c", "server"], SignalMayBeLost);
     }
 
@@ -196,6 +243,10 @@ mod tests {
             &["sh", "-c", "exec server"],
             &["sh", "-c", "migrate && exec server"],
             &["sh", "-c", "if new; then exec a; fi; exec b"],
+            &["sh", "-c", "case $x in a) exec a;; *) exec b;; esac"],
+            &["sh", "-c", "migrate; PORT=80 exec server"],
+            &["sh", "-c", "tail -f log & exec server"],
+            &["tini", "-e", "143", "--", "server"],
             &["sh", "-c", "trap 'kill $pid' TERM; server & pid=$!; wait $pid"],
             &["sh", "/entrypoint.sh"],
             &["tini", "--", "server"],

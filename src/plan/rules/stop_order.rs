@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Container;
 use super::Subject;
 use crate::finding::{Code, Finding};
 use crate::plan::sidecar::{self, Sidecar};
-use crate::plan::{container_field, hooks, names};
+use crate::plan::{container_field, hooks, names, ports};
 use crate::seconds::Seconds;
 
 pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
@@ -19,7 +19,9 @@ fn proxies_first(subject: &Subject<'_>) -> Vec<Finding> {
     let known = containers.map(|(container, sleep)| (container, sleep.seconds, Sidecar::of(container)));
     let (proxies, others): (Vec<_>, Vec<_>) = known.partition(|(.., proxy)| proxy.is_some());
     let needed_until = |proxy: &Sidecar| {
-        let served = others.iter().filter(|(container, ..)| !proxy.is_helped_by(container));
+        let served = others
+            .iter()
+            .filter(|(container, ..)| !proxy.is_helped_by(container) && !ports::is_only_watched(container));
         Some(served.map(|(_, sleep, _)| *sleep).max()?.plus(subject.budget.deadline))
     };
     let finding = |(container, sleep, proxy): (&Container, Seconds, Option<&'static Sidecar>)| {
@@ -112,6 +114,11 @@ mod tests {
         let gateway =
             json!([{"name": "envoy", "image": "envoy:1"}, {"name": "shutdown-manager", "image": "gateway:1"}]);
         silent(&pod(|pod| pod["containers"] = gateway), SidecarStopsFirst);
+        let watched = json!([
+            {"name": "edge", "image": "envoyproxy/envoy:v1.30", "ports": [{"containerPort": 8080}]},
+            {"name": "stats", "image": "statsd-exporter:1", "ports": [{"containerPort": 9102, "name": "metrics"}]},
+        ]);
+        silent(&pod(|pod| pod["containers"] = watched), SidecarStopsFirst);
         let native = json!([{"name": "istio-proxy", "image": "proxyv2:1", "restartPolicy": "Always"}]);
         silent(&pod(|pod| pod["initContainers"] = native), SidecarStopsFirst);
     }
