@@ -8,6 +8,7 @@ use serde_saphyr::DuplicateKeyPolicy;
 
 pub use lines::Lines;
 
+use crate::annotations;
 use crate::workload::Kind;
 use documents::{Document, documents};
 
@@ -35,7 +36,8 @@ pub struct Manifest {
     pub object: Value,
 }
 
-/// An object of a kind that Winddown plans, but of another API group or version.
+/// An object of a kind that Winddown plans, but of another API group or version; or of another kind, but with Winddown's
+/// annotations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     /// Where it starts, counted from 1.
@@ -46,6 +48,8 @@ pub struct PassedOver {
     pub kind: String,
     /// Its name, if it has one.
     pub name: String,
+    /// Whether somebody declares something there.
+    pub declares: bool,
 }
 
 /// Why a text is no manifest, or a document of it no object.
@@ -66,6 +70,14 @@ pub enum ManifestError {
     /// Nothing but white space: whoever wrote it has failed.
     #[error("is empty")]
     Empty,
+    /// YAML for something else than Kubernetes, such as the values of a chart.
+    #[error("line {line}: document {document} is not a Kubernetes object: it has neither apiVersion nor kind")]
+    Foreign {
+        /// Counted from 1.
+        document: usize,
+        /// Where it starts, counted from 1.
+        line: usize,
+    },
     /// YAML, but not a Kubernetes object.
     #[error("line {line}: document {document} is not a Kubernetes object: {reason}")]
     NotAnObject {
@@ -157,6 +169,9 @@ impl Stream {
         let field = |name: &str| value.get(name).and_then(Value::as_str);
         let (api_version, kind) = match (field("apiVersion"), field("kind")) {
             (Some(api_version), Some(kind)) => (api_version, kind),
+            (None, None) if value.is_object() => {
+                return self.errors.push(ManifestError::Foreign { document: document.number, line: document.line });
+            }
             (None, _) => return self.errors.push(not_an_object("it has no apiVersion")),
             (_, None) => return self.errors.push(not_an_object("it has no kind")),
         };
@@ -165,12 +180,10 @@ impl Stream {
                 made_whole(&mut value);
                 self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object: value });
             }
-            Sort::Workload(_) => self.passed_over.push(PassedOver {
-                line: lines.first(),
-                api_version: api_version.to_owned(),
-                kind: kind.to_owned(),
-                name: value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            }),
+            Sort::Workload(_) => {
+                let line = lines.first();
+                self.passed_over.push(PassedOver { line, ..PassedOver::new(api_version, kind, &value) });
+            }
             Sort::List => {
                 let Value::Object(mut fields) = value else { return };
                 match fields.remove("items") {
@@ -183,7 +196,26 @@ impl Stream {
                     Some(_) => self.errors.push(not_an_object("its items are not a list")),
                 }
             }
-            Sort::Other => {}
+            Sort::Other => {
+                let passed_over = PassedOver { line: document.line, ..PassedOver::new(api_version, kind, &value) };
+                // What has an owner has the owner's annotations.
+                if passed_over.declares && value.pointer("/metadata/ownerReferences").is_none() {
+                    self.passed_over.push(passed_over);
+                }
+            }
+        }
+    }
+}
+
+impl PassedOver {
+    fn new(api_version: &str, kind: &str, object: &Value) -> Self {
+        let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+        Self {
+            line: 0,
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            declares: annotations.is_some_and(|written| written.keys().any(|key| key.starts_with(annotations::PREFIX))),
         }
     }
 }

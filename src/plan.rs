@@ -4,6 +4,7 @@
 //! decide; nothing after it has a choice left.
 
 mod command;
+mod go_duration;
 mod hooks;
 mod mesh;
 mod mutation;
@@ -101,16 +102,19 @@ pub fn plan(workload: &Workload, declaration: &Declaration, policy: &Policy) -> 
 }
 
 fn does_not_fit(budget: &Budget) -> Finding {
-    let Budget { drain, deadline, margin, grace_period, .. } = budget;
+    let Budget { drain, deadline, margin, grace_period, drain_from, .. } = budget;
     let (needed, missing) = (budget.needed(), budget.missing());
+    let whose = match drain_from {
+        Source::Hook(container) => format!("the preStop of {container}"),
+        _ => annotations::DRAIN.to_owned(),
+    };
     Finding::new(
         Code::BudgetDoesNotFit,
         GRACE_PERIOD_FIELD,
         format!(
             "drain {drain} + deadline {deadline} + margin {margin} = {needed}, {missing} more than the grace period of \
-             {grace_period}: raise it to {}, leave it out, or lower {}, {} or {}",
+             {grace_period}: raise it to {}, leave it out, or lower {whose}, {} or {}",
             needed.as_i64(),
-            annotations::DRAIN,
             annotations::DEADLINE,
             annotations::MARGIN,
         ),

@@ -143,8 +143,15 @@ none, `winddown.dev/deadline` or the default of {example} is a promise that only
 struct Platform {
     name: String,
     cap: u32,
+    known_by: Option<Label>,
     why: String,
     sources: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    key: String,
+    value: String,
 }
 
 fn platforms() -> Option<String> {
@@ -155,12 +162,13 @@ fn platforms() -> Option<String> {
 
 Where a pod gets less time than it asks for, whatever its grace period says.
 
-| | at most | why | sources |
-| --- | --- | --- | --- |
+| | known by the label | at most | why | sources |
+| --- | --- | --- | --- | --- |
 "
     .to_owned();
-    for Platform { name, cap, why, sources } in platforms {
-        writeln!(text, "| {name} | {cap}s | {}. | {} |", sentence(&why), links(&sources)).unwrap();
+    for Platform { name, cap, known_by, why, sources } in platforms {
+        let label = known_by.map_or_else(String::new, |Label { key, value }| format!("`{key}: {value}`"));
+        writeln!(text, "| {name} | {label} | {cap}s | {}. | {} |", sentence(&why), links(&sources)).unwrap();
     }
     Some(text)
 }

@@ -88,7 +88,7 @@ fn what_is_written_means_what_was_planned(manifests: &[Manifest], out: &str) {
 fn it_says_where(lines: usize, error: &ManifestError) {
     let line = match error {
         ManifestError::Syntax { line, .. } => usize::try_from(*line).unwrap_or_default(),
-        ManifestError::NotAnObject { line, .. } => *line,
+        ManifestError::Foreign { line, .. } | ManifestError::NotAnObject { line, .. } => *line,
         ManifestError::Empty => return,
     };
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");

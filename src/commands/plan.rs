@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 
 use super::palette::Palette;
 use crate::finding::Severity;
-use crate::manifest::{self, PassedOver};
+use crate::manifest::{self, ManifestError, PassedOver};
 use crate::workload::Kind;
 use input::Input;
 use planned::Planned;
@@ -162,17 +162,29 @@ fn plan(
             return Ok(());
         }
     };
-    unusable.extend(stream.errors.iter().map(|error| format!("{name}: {error}")));
+    for error in &stream.errors {
+        // Beside manifests there may be a kustomization.yaml, or the values of a chart.
+        if input.found && matches!(error, ManifestError::Foreign { .. }) {
+            writeln!(err, "winddown: {name}: {error}, passed over")?;
+        } else {
+            unusable.push(format!("{name}: {error}"));
+        }
+    }
     for workload in stream.workloads {
         match Planned::new(name, workload) {
             Ok(workload) => planned.push(workload),
             Err(error) => unusable.push(format!("{name}: {error}")),
         }
     }
-    for PassedOver { line, api_version, kind, name: object } in stream.passed_over {
+    for PassedOver { line, api_version, kind, name: object, declares } in stream.passed_over {
         let what = format!("{kind} {object} of {api_version}");
         let (what, known) = (plain::plain(&what), Kind::API_VERSION);
-        writeln!(err, "winddown: {name}: line {line}: {what} is passed over, only {known} is planned")?;
+        let declares = if declares { " with its winddown.dev annotations" } else { "" };
+        writeln!(
+            err,
+            "winddown: {name}: line {line}: {what} is passed over{declares}, only a Deployment, StatefulSet or DaemonSet \
+             of {known} is planned"
+        )?;
     }
     Ok(())
 }

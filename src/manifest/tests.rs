@@ -43,9 +43,28 @@ fn the_same_kinds_of_another_api_are_passed_over_by_name() {
     let api_version = "extensions/v1beta1".to_owned();
     assert_eq!(
         stream.passed_over,
-        [PassedOver { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned() }]
+        [PassedOver { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned(), declares: false }]
     );
     assert_eq!((stream.workloads.len(), stream.errors.len()), (1, 0));
+}
+
+#[test]
+fn whoever_declares_something_where_nobody_looks_is_told() {
+    let with = |more: &str| format!("metadata: {{name: a, annotations: {{winddown.dev/drain: 5s}}{more}}}\n---\n");
+    let rollout = format!("apiVersion: argoproj.io/v1alpha1\nkind: Rollout\n{}", with(""));
+    let owned = format!("apiVersion: apps/v1\nkind: ReplicaSet\n{}", with(", ownerReferences: [{name: a}]"));
+    let typo = format!("apiVersion: apps/v1\nkind: deployment\n{}", with(""));
+    let stream = read(&format!("{DEPLOYMENT}---\n{rollout}{owned}{typo}"));
+    let told: Vec<_> = stream.passed_over.iter().map(|passed| (passed.kind.as_str(), passed.line)).collect();
+    assert_eq!(told, [("Rollout", 4), ("deployment", 12)]);
+    assert!(stream.passed_over.iter().all(|passed| passed.declares));
+}
+
+#[test]
+fn what_is_not_for_kubernetes_is_told_apart() {
+    for values in ["replicas: 2\n", "resources:\n- base.yaml\n"] {
+        assert_eq!(read(values).errors, [ManifestError::Foreign { document: 1, line: 1 }]);
+    }
 }
 
 #[test]
@@ -97,7 +116,7 @@ fn whole_numbers_are_whole_however_they_are_written() {
 fn helm_notes_are_no_manifest() {
     let notes =
         format!("NAME: shop\nLAST DEPLOYED: now\nMANIFEST:\n---\n{DEPLOYMENT}\nNOTES:\nGet the URL:\n$ export X=1\n");
-    assert!(errors(&notes)[0].starts_with("line 1: document 1 is not a Kubernetes object"), "{:?}", errors(&notes));
+    assert!(errors(&notes)[0].contains("document 1 is not a Kubernetes object"), "{:?}", errors(&notes));
     let notes = format!("{DEPLOYMENT}---\nThank you for installing shop.\n");
     assert!(errors(&notes)[0].contains("line 4: document 2 is not a Kubernetes object"));
 }

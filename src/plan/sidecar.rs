@@ -6,6 +6,8 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Deserialize;
 
 use super::Workload;
+use super::go_duration::go_duration;
+use crate::seconds::Seconds;
 
 /// A proxy that an app's own connections go through.
 #[derive(Debug, Deserialize)]
@@ -40,13 +42,36 @@ impl Sidecar {
         is_one_of(container, &self.helped_by)
     }
 
-    /// Whether somebody told this proxy, which runs in that container, to wait for the app.
-    pub(super) fn is_told_to_wait(&self, container: &Container, workload: &Workload) -> bool {
-        let environment = container.env.iter().flatten().map(|variable| variable.name.as_str());
-        let arguments = container.command.iter().chain(&container.args).flatten().map(String::as_str);
-        let annotations = workload.annotations.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-        let mut texts = environment.chain(arguments).chain(annotations);
-        texts.any(|text| self.told_by.iter().any(|word| text.contains(word)))
+    /// What somebody told this proxy, which runs in that container, about waiting for the app.
+    pub(super) fn wait(&self, container: &Container, workload: &Workload) -> Option<Wait> {
+        let environment = container.env.iter().flatten().map(|variable| {
+            let value = variable.value.as_deref().unwrap_or_default();
+            format!("{}={value}", variable.name)
+        });
+        let arguments: Vec<_> = container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
+        let annotations = workload.annotations.iter().map(|(key, value)| format!("{key}: {value}"));
+        let texts = environment.chain([arguments.join(" ")]).chain(annotations);
+        let told = texts.flat_map(|text| self.told_by.iter().filter_map(move |word| Wait::behind(word, &text)));
+        told.max()
+    }
+}
+
+/// How long a proxy is told to wait for the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wait {
+    /// That long.
+    For(Seconds),
+    /// Nobody can tell, so perhaps long enough.
+    Somehow,
+}
+
+impl Wait {
+    /// What stands behind a word, as in `--word=30s`, `--word 30s`, `WORD=30s` and `word: 30s`; nothing without the word.
+    fn behind(word: &str, text: &str) -> Option<Self> {
+        let (_, rest) = text.split_once(word)?;
+        let value = rest.trim_start_matches(['=', ':', ' ', '"', '\'']);
+        let end = value.find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ',' | '}'));
+        Some(go_duration(&value[..end.unwrap_or(value.len())]).map_or(Self::Somehow, Self::For))
     }
 }
 
@@ -69,7 +94,7 @@ fn repository(image: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{SIDECARS, repository};
+    use super::{SIDECARS, Seconds, Wait, repository};
 
     #[test]
     fn every_sidecar_is_known_by_something_and_has_a_reason_and_a_source() {
@@ -79,6 +104,21 @@ mod tests {
             assert!(!name.is_empty() && !sidecar.known_by.is_empty() && !sidecar.on_sigterm.is_empty(), "{name}");
             assert!(!sidecar.sources.is_empty(), "{name}");
             assert!(sidecar.sources.iter().all(|source| source.starts_with("https://")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_however_it_is_told() {
+        for (text, expected) in [
+            ("--min-sigterm-delay=30s db", Some(Wait::For(Seconds::new(30)))),
+            ("--min-sigterm-delay 1m30s", Some(Wait::For(Seconds::new(90)))),
+            ("proxy: {min-sigterm-delay: \"5s\", other: 1}", Some(Wait::For(Seconds::new(5)))),
+            ("min-sigterm-delay=", Some(Wait::Somehow)),
+            ("min-sigterm-delay=$(DELAY)", Some(Wait::Somehow)),
+            ("min-sigterm-delay", Some(Wait::Somehow)),
+            ("db", None),
+        ] {
+            assert_eq!(Wait::behind("min-sigterm-delay", text), expected, "{text}");
         }
     }
 

@@ -10,6 +10,8 @@ use glob::{MatchOptions, Pattern};
 /// A file and what stands in it, or why nobody can tell.
 pub(super) struct Input {
     pub(super) name: String,
+    /// Whether it was come upon in a folder or by a pattern, and not named.
+    pub(super) found: bool,
     pub(super) text: Result<String, Unreadable>,
 }
 
@@ -44,15 +46,16 @@ pub(super) fn read(named: &[PathBuf], recursive: bool, stdin: &mut impl Read) ->
     for path in named {
         if path.as_os_str() == "-" {
             let text = stdin.take().ok_or(Unreadable::Twice).and_then(text);
-            inputs.push(Input { name: "standard input".to_owned(), text });
+            inputs.push(Input { name: "standard input".to_owned(), found: false, text });
             continue;
         }
         match files(path, recursive) {
             Ok(files) => inputs.extend(files.into_iter().map(|file| Input {
                 name: file.display().to_string(),
+                found: file != *path,
                 text: File::open(&file).map_err(Unreadable::Io).and_then(text),
             })),
-            Err(error) => inputs.push(Input { name: path.display().to_string(), text: Err(error) }),
+            Err(error) => inputs.push(Input { name: path.display().to_string(), found: false, text: Err(error) }),
         }
     }
     inputs

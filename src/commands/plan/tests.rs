@@ -147,12 +147,35 @@ fn all_that_cannot_be_used_is_told_at_once() {
 }
 
 #[test]
+fn what_is_not_for_kubernetes_is_passed_over_in_a_folder_and_an_error_by_name() {
+    let folder = std::env::temp_dir().join(format!("winddown-{}-foreign", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(file("shop.yaml"), FITS).unwrap();
+    std::fs::write(file("kustomization.yaml"), "resources:\n- shop.yaml\n").unwrap();
+    let run = |path: &str| {
+        let command = Arguments::augment_args(clap::Command::new("plan"));
+        let arguments = Arguments::from_arg_matches(&command.get_matches_from(["plan", "-f", path])).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = super::piped(&arguments, &mut [].as_slice(), &mut out, &mut err).unwrap();
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    };
+    let (exit, out, err) = run(&folder.display().to_string());
+    assert_eq!(exit, Exit::Fine, "{err}");
+    assert!(out.contains("Deployment web/shop"), "{out}");
+    assert!(err.contains("kustomization.yaml: line 1: document 1 is not a Kubernetes object"), "{err}");
+    assert_eq!(run(&file("kustomization.yaml")).0, Exit::Unusable);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn the_same_kinds_of_an_old_api_are_passed_over_aloud() {
     let (exit, _, err) = plan(&format!("{FITS}---\n{}", FITS.replace("apps/v1", "apps/v1beta2")), &[]);
     assert_eq!(exit, Exit::Fine);
     assert_eq!(
         err,
-        "winddown: standard input: line 17: Deployment shop of apps/v1beta2 is passed over, only apps/v1 is planned\n"
+        "winddown: standard input: line 17: Deployment shop of apps/v1beta2 is passed over with its winddown.dev \
+         annotations, only a Deployment, StatefulSet or DaemonSet of apps/v1 is planned\n"
     );
 }
 

@@ -28,15 +28,15 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
 fn stops_first(subject: &Subject<'_>, proxy: &Proxy) -> Option<Finding> {
     let (drain, exit) = (subject.budget.drain, subject.budget.drain.plus(subject.budget.deadline));
     let Proxy { mesh, accepts, lives, .. } = proxy;
-    let (what, needed) = if accepts < &drain {
-        (format!("{mesh}'s proxy takes no request after {accepts}, the drain lasts {drain}"), drain)
+    let what = if accepts < &drain {
+        format!("{mesh}'s proxy takes no request after {accepts}, the drain lasts {drain}")
     } else if lives < &exit {
-        (format!("{mesh}'s proxy is gone after {lives}, the app may need it until {exit}"), exit)
+        format!("{mesh}'s proxy is gone after {lives}, the app may need it until {exit}")
     } else {
         return None;
     };
-    // What lives no longer than it accepts has to accept until the app is done.
-    let needed = if accepts == lives { exit } else { needed };
+    // What it still finishes after that comes on top.
+    let needed = drain.max(exit.minus(lives.minus(*accepts)));
     let message = format!("{what}; write {}, or make it a native sidecar", (proxy.way_out)(needed));
     Some(Finding::new(Code::ProxyStopsFirst, annotation(proxy.key), message))
 }
@@ -101,6 +101,21 @@ mod tests {
         }
         silent(&linkerd(&[(WAIT, "10")]), ProxyStopsFirst);
         silent(&linkerd(&[(WAIT, "12"), (GRACE, "20s")]), ProxyStopsFirst);
+    }
+
+    #[test]
+    fn whoever_writes_what_the_message_says_has_no_finding_left() {
+        for (grace, deadline, wait) in [("15s", "20s", "15"), ("20s", "20s", "10"), ("120s", "200s", "90")] {
+            let with = |told: &str| {
+                let mut manifest = linkerd(&[(NATIVE, "false"), (WAIT, told), (GRACE, grace)]);
+                manifest["metadata"]["annotations"]["winddown.dev/deadline"] = json!(deadline);
+                manifest
+            };
+            let (_, message) = fires(&with("0"), ProxyStopsFirst);
+            assert!(message.contains(&format!("write {WAIT}: \"{wait}\", ")), "{message}");
+            silent(&with(wait), ProxyStopsFirst);
+            silent(&with(wait), ProxyOutlivesGracePeriod);
+        }
     }
 
     #[test]

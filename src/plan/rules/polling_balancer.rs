@@ -3,7 +3,9 @@
 
 use super::Subject;
 use crate::annotations::{self, DRAIN, TRAFFIC};
+use crate::budget::Source;
 use crate::finding::{Code, Finding};
+use crate::plan::container_field;
 
 pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(traffic) = subject.declaration.traffic else { return Vec::new() };
@@ -12,13 +14,17 @@ pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
     if drain >= needed {
         return Vec::new();
     }
-    // Without a drain of its own the preset's was cut by the containers' hooks, which have findings of their own.
-    let key = if subject.declaration.drain.is_some() { DRAIN } else { TRAFFIC };
+    let (field, what) = match &subject.budget.drain_from {
+        Source::Hook(container) => (container_field(container, "lifecycle.preStop"), "preStop"),
+        _ if subject.declaration.drain.is_some() => (annotations::field(DRAIN), "drain"),
+        // Nobody sleeps for what the preset proposes.
+        _ => (annotations::field(TRAFFIC), "drain"),
+    };
     let message = format!(
-        "{} notices after {} x {} = {needed}, the drain is {drain}; raise it, or shorten the health check and leave out {TRAFFIC}",
+        "{} notices after {} x {} = {needed}, the {what} is {drain}; raise it, or shorten the health check and leave out {TRAFFIC}",
         traffic.name, polls.failures, polls.period
     );
-    vec![Finding::new(Code::BalancerPollsSlower, annotations::field(key), message)]
+    vec![Finding::new(Code::BalancerPollsSlower, field, message)]
 }
 
 #[cfg(test)]
@@ -51,8 +57,11 @@ mod tests {
         let mut manifest = behind("alb-instance", None);
         manifest["spec"]["template"]["spec"]["containers"][0]["lifecycle"] =
             json!({"preStop": {"sleep": {"seconds": 5}}});
-        let (field, _) = fires(&manifest, BalancerPollsSlower);
-        assert_eq!(field, "metadata.annotations[winddown.dev/traffic]");
+        let (field, message) = fires(&manifest, BalancerPollsSlower);
+        assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
+        assert!(message.starts_with("alb-instance notices after 2 x 15s = 30s, the preStop is 5s; "), "{message}");
+        manifest["metadata"]["annotations"]["winddown.dev/drain"] = json!("45s");
+        assert_eq!(fires(&manifest, BalancerPollsSlower).0, field);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Container;
 
 use super::Subject;
 use crate::finding::{Code, Finding};
-use crate::plan::sidecar::{self, Sidecar};
+use crate::plan::sidecar::{self, Sidecar, Wait};
 use crate::plan::{container_field, hooks, names, ports};
 use crate::seconds::Seconds;
 
@@ -27,12 +27,16 @@ fn proxies_first(subject: &Subject<'_>) -> Vec<Finding> {
     let finding = |(container, sleep, proxy): (&Container, Seconds, Option<&'static Sidecar>)| {
         let proxy = proxy?;
         let until = needed_until(proxy)?;
-        // A hook of unknown length may well wait for the app.
-        let waits = hooks::is_open_ended(container) || proxy.is_told_to_wait(container, subject.workload);
-        (sleep < until && !waits).then(|| {
+        let (told, wait) = match proxy.wait(container, subject.workload) {
+            _ if hooks::is_open_ended(container) => return None,
+            Some(Wait::Somehow) => return None,
+            Some(Wait::For(wait)) => (format!(" and waits {wait}"), wait),
+            None => (String::new(), Seconds::ZERO),
+        };
+        (sleep.plus(wait) < until).then(|| {
             let message = format!(
-                "is told to stop at {sleep}, the app may need it until {until}; {} {}: make it a native sidecar (an init \
-                 container with restartPolicy Always)",
+                "is told to stop at {sleep}{told}, the app may need it until {until}; {} {}: make it a native sidecar (an \
+                 init container with restartPolicy Always)",
                 proxy.name, proxy.on_sigterm
             );
             Finding::new(Code::SidecarStopsFirst, container_field(&container.name, "lifecycle.preStop"), message)
@@ -95,6 +99,12 @@ mod tests {
         silent(&hook(json!({"sleep": {"seconds": 30}})), SidecarStopsFirst);
         silent(&hook(json!({"exec": {"command": ["wait-for-app"]}})), SidecarStopsFirst);
         silent(&proxy(json!({"args": ["--max-sigterm-delay=30s", "db"]})), SidecarStopsFirst);
+        let (_, message) = fires(&proxy(json!({"args": ["--min-sigterm-delay", "19s", "db"]})), SidecarStopsFirst);
+        assert!(
+            message.starts_with("is told to stop at 10s and waits 19s, the app may need it until 30s; "),
+            "{message}"
+        );
+        silent(&proxy(json!({"args": ["--min-sigterm-delay", "20s", "db"]})), SidecarStopsFirst);
         silent(&proxy(json!({"env": [{"name": "CSQL_PROXY_MIN_SIGTERM_DELAY", "value": "30s"}]})), SidecarStopsFirst);
     }
 

@@ -3,15 +3,20 @@
 use super::Subject;
 use crate::finding::{Code, Finding};
 use crate::plan::container_field;
+use crate::seconds::Seconds;
 
 pub(super) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
+    let deadline = subject.budget.deadline;
+    // Whoever has nothing to finish may as well be killed.
+    if deadline == Seconds::ZERO {
+        return Vec::new();
+    }
     let killed = subject.workload.pod.containers.iter().filter(|container| {
         let lifecycle = container.lifecycle.as_ref();
         lifecycle.and_then(|lifecycle| lifecycle.stop_signal.as_deref()) == Some("SIGKILL")
     });
     killed
         .map(|container| {
-            let deadline = subject.budget.deadline;
             let message =
                 format!("SIGKILL leaves nothing of the {deadline} deadline; name a signal the app can handle");
             Finding::new(Code::StopSignalKills, container_field(&container.name, "lifecycle.stopSignal"), message)
@@ -40,5 +45,8 @@ mod tests {
             silent(&container(|app| app["lifecycle"] = json!({"stopSignal": signal})), StopSignalKills);
         }
         silent(&container(|_| {}), StopSignalKills);
+        let mut nothing_to_finish = container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"}));
+        nothing_to_finish["metadata"]["annotations"]["winddown.dev/deadline"] = json!("0s");
+        silent(&nothing_to_finish, StopSignalKills);
     }
 }

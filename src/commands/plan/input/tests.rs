@@ -40,6 +40,14 @@ impl Drop for Folder {
 }
 
 #[test]
+fn who_names_a_file_has_not_come_upon_it() {
+    let folder = Folder::new("found", &["a.yaml"]);
+    for (path, found) in [("", true), ("*.yaml", true), ("a.yaml", false)] {
+        assert_eq!(folder.read(path, false)[0].found, found, "{path}");
+    }
+}
+
+#[test]
 fn a_folder_gives_its_manifests_sorted_and_what_is_below_only_if_asked() {
     let folder = Folder::new(
         "folder",
