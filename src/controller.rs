@@ -87,9 +87,9 @@ pub async fn run(client: Client, leading: watch::Receiver<bool>, shutdown: Cance
         client,
         policy: Policy::default(),
         own,
+        turn: Turn::new(leading.clone()),
         leading,
         memory: Memory::default(),
-        turn: Turn::default(),
         started: Timestamp::now(),
     });
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;

@@ -76,6 +76,12 @@ impl Error {
         self.status().is_some_and(|status| status.code == 422)
     }
 
+    /// Whether the same call may well succeed later: the API server did not answer, or had trouble itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
+    }
+
     /// The API server's own words, where it had any.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {

@@ -4,6 +4,7 @@ mod envelope;
 
 use serde_json::Value;
 
+use crate::annotations::INJECTED;
 use crate::finding::{Code, Finding};
 use crate::patch;
 use crate::policy::Policy;
@@ -49,10 +50,11 @@ pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
     let response = match settle(workload, request.before(), policy, Origin::ApiServer) {
         Ok(settlement) => {
             let response = Response::allowed().with_patch(&patch::between(workload, &settlement.desired));
-            // The validating webhook will see the new record only.
-            match settlement.findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
-                Some(finding) => response.with_warning(&finding.message),
-                None => response,
+            let unreadable = settlement.findings.iter().find(|finding| finding.code == Code::RecordUnreadable);
+            match unreadable {
+                // The validating webhook will not see it any more.
+                Some(finding) if record(workload) != record(&settlement.desired) => response.with_finding(finding),
+                _ => response,
             }
         }
         Err(unreadable) => Response::allowed().with_warning(&passed_over(&unreadable)),
@@ -83,6 +85,11 @@ fn not_injected(workload: &Value, settlement: &Settlement) -> Option<Finding> {
         let message = "is not as planned: the mutating webhook was not reached; the controller will see to it";
         Finding::new(Code::NotInjected, "spec.template", message)
     })
+}
+
+/// What Winddown wrote down on the template.
+fn record(workload: &Value) -> Option<&Value> {
+    workload.pointer("/spec/template/metadata/annotations")?.get(INJECTED)
 }
 
 fn passed_over(unreadable: &UnreadableWorkload) -> String {

@@ -63,34 +63,43 @@ fn patience(kind: Kind, workload: &Value) -> Duration {
 
 fn deployment_rolls(deployment: &Value) -> bool {
     let paused = deployment.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
-    if paused || progressing(deployment, "status") == Some("False") {
+    if paused {
         return false;
     }
-    let (unseen, wanted) = (is_unseen(deployment), replicas(deployment));
-    let replaced = replaced(Kind::Deployment, deployment);
+    // What is said of a rollout before this one is no answer.
+    if is_unseen(deployment) {
+        return true;
+    }
+    if progressing(deployment, "status") == Some("False") {
+        return false;
+    }
+    let (wanted, replaced) = (replicas(deployment), replaced(Kind::Deployment, deployment));
     let all_replaced = replaced >= wanted && status(deployment, "replicas") <= replaced;
-    if !unseen && all_replaced && progressing(deployment, "reason") == Some("NewReplicaSetAvailable") {
+    if all_replaced && progressing(deployment, "reason") == Some("NewReplicaSetAvailable") {
         // A pod that fails later is no rollout.
         return false;
     }
-    unseen || !all_replaced || status(deployment, "availableReplicas") < wanted
+    !all_replaced || status(deployment, "availableReplicas") < wanted
 }
 
 fn stateful_set_rolls(stateful_set: &Value) -> bool {
     if is_unseen(stateful_set) {
         return true;
     }
-    let revision = |field: &str| stateful_set.pointer(&format!("/status/{field}")).and_then(Value::as_str);
-    if revision("currentRevision").is_some() && revision("currentRevision") == revision("updateRevision") {
-        // The controller writes so once all pods are new and ready; one that fails later is no rollout.
-        return false;
-    }
     let partition = number(stateful_set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
     // The pods below the partition wait for a person.
     let to_replace = replicas(stateful_set).saturating_sub(partition);
-    to_replace > 0
-        && (replaced(Kind::StatefulSet, stateful_set) < to_replace
-            || status(stateful_set, "availableReplicas") < replicas(stateful_set))
+    if to_replace <= 0 {
+        return false;
+    }
+    if replaced(Kind::StatefulSet, stateful_set) < to_replace {
+        return true;
+    }
+    // The controller writes the same in both once all pods were new and ready; one that fails later is no rollout. It also
+    // does where the template is turned back to what it was, and then the pods above tell.
+    let revision = |field: &str| stateful_set.pointer(&format!("/status/{field}")).and_then(Value::as_str);
+    let settled = revision("currentRevision").is_some() && revision("currentRevision") == revision("updateRevision");
+    !settled && status(stateful_set, "availableReplicas") < replicas(stateful_set)
 }
 
 fn daemon_set_rolls(daemon_set: &Value) -> bool {
@@ -220,14 +229,30 @@ mod tests {
         let mut paused = workload(&json!({}));
         paused["spec"]["paused"] = json!(true);
         assert!(!is_in_progress(Deployment, &paused));
-        let stuck =
-            json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]});
-        assert!(!is_in_progress(Deployment, &workload(&stuck)));
+        let mut stuck = halfway(Deployment);
+        stuck["status"]["conditions"] =
+            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+        assert!(!is_in_progress(Deployment, &stuck));
         for kind in [StatefulSet, DaemonSet] {
             let mut on_delete = halfway(kind);
             on_delete["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
             assert!(!is_in_progress(kind, &on_delete), "{kind}");
         }
+    }
+
+    #[test]
+    fn that_the_last_rollout_was_stuck_says_nothing_of_this_one() {
+        let mut mended = halfway(Deployment);
+        mended["status"]["observedGeneration"] = json!(1);
+        mended["status"]["conditions"] = json!([{"type": "Progressing", "status": "False"}]);
+        assert!(is_in_progress(Deployment, &mended));
+    }
+
+    #[test]
+    fn a_template_that_is_turned_back_is_a_rollout_too() {
+        let mut turned_back = halfway(StatefulSet);
+        turned_back["status"]["updateRevision"] = json!("a");
+        assert!(is_in_progress(StatefulSet, &turned_back));
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl UnreadableWorkload {
 /// What stood in the place of a workload before.
 #[derive(Clone, Copy, Debug)]
 pub enum Before<'a> {
-    /// Nothing: it is being made, and has no pods yet.
+    /// Nothing: it is being made, and has no pods yet. (But for those that `--cascade=orphan` left behind: nothing in the
+    /// request tells of them.)
     Nothing,
     /// This one, which the request is to replace.
     Object(&'a Value),

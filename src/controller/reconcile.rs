@@ -1,7 +1,7 @@
 //! One workload: read, settle, bring to plan, tell what changed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use json_patch::Patch;
@@ -10,18 +10,15 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use serde_json::Value;
 
+use super::turn::Claim;
 use super::workloads::Reference;
-use super::{Context, Shared, Watched};
+use super::{Context, RETRY, Shared, Watched};
 use crate::error_chain::ErrorChain;
-use crate::finding::Finding;
 use crate::kubernetes::{self, api_resource, within};
 use crate::patch;
 use crate::report::{self, EventKind, Seen};
 use crate::settlement::{Before, Origin, Settlement, settle};
 use crate::workload::Kind;
-
-/// While somebody else's rollout is under way.
-const WAIT_FOR_TURN: Duration = Duration::from_secs(3);
 
 pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, kubernetes::Error> {
     let metadata = &watched.metadata;
@@ -59,19 +56,25 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     }
     let made = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let just_made = made.is_some_and(|made: Timestamp| made >= context.started);
+    let mut to_be_told = false;
     for event in report::events(before.as_ref(), &now, just_made) {
         // A namespace whose quota has no room for Events still gets its workloads repaired.
         if let Err(error) = tell(context, kind, &watched, event).await {
             tracing::warn!(workload = %name, "{}", ErrorChain(&error));
+            to_be_told |= error.may_pass();
         }
     }
-    context.memory.told(uid, now);
-
-    if settlement.desired == workload || settlement.findings.iter().any(Finding::is_error) {
-        context.workloads.disown(&name, &workload).await?;
-        return Ok(Action::await_change());
+    if !to_be_told {
+        context.memory.told(uid, now);
     }
-    bring_to_plan(context, &name, &workload, &settlement).await
+
+    let action = if settlement.desired == workload {
+        context.workloads.disown(&name, &workload).await?;
+        Action::await_change()
+    } else {
+        bring_to_plan(context, &name, &workload, &settlement).await?
+    };
+    Ok(if to_be_told { Action::requeue(RETRY) } else { action })
 }
 
 /// Changes the workload; at most one rollout at a time is begun.
@@ -84,10 +87,14 @@ async fn bring_to_plan(
     let template = |workload: &Value| workload.pointer("/spec/template").cloned();
     let rolls = template(workload) != template(&settlement.desired);
     // Before the patches: should only the first one get through, its rollout counts.
-    let leave = if rolls { context.turn.claim(name, &context.workloads).await? } else { None };
-    if rolls && leave.is_none() {
-        return Ok(Action::requeue(WAIT_FOR_TURN));
-    }
+    let leave = if rolls {
+        match context.turn.claim(name, &context.workloads, Instant::now()).await? {
+            Claim::Given(leave) => Some(leave),
+            Claim::Later(later) => return Ok(Action::requeue(later)),
+        }
+    } else {
+        None
+    };
     // A patch of nothing makes the API server ask the webhook again. What admission changes belongs to no field manager,
     // so that whoever applies the workload from Git never meets us in a conflict.
     let nothing = patch::guarded(workload, &Patch::default());

@@ -1,9 +1,10 @@
 //! One rollout at a time, over all kinds: whose turn it is.
 
-use std::time::Instant;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::workloads::{Reference, Workloads};
 use crate::kubernetes::Error;
@@ -11,43 +12,91 @@ use crate::rollout::{Wait, is_in_progress};
 use crate::settlement::budget_annotation;
 use crate::workload::Kind;
 
-/// The workload that this controller last set rolling. A new leader knows of none and looks for one first.
-#[derive(Default)]
-pub(super) struct Turn(Mutex<Option<Rolling>>);
+/// How often a rollout that is waited for is looked at.
+const LOOK: Duration = Duration::from_secs(3);
+/// How much later each of many that wait comes back, so that a thousand of them are no load.
+const APART: Duration = Duration::from_millis(50);
+
+/// The workload that this controller last set rolling.
+pub(super) struct Turn(Mutex<Whose>);
+
+struct Whose {
+    /// A new leader knows of none and looks for one first.
+    rolling: Option<Rolling>,
+    /// Who has to wait for it.
+    waiting: HashSet<Reference>,
+    leading: watch::Receiver<bool>,
+}
 
 struct Rolling {
     name: Reference,
     wait: Wait,
+    looked_at: Option<Instant>,
+}
+
+/// What comes of asking for the turn.
+#[must_use]
+pub(super) enum Claim<'a> {
+    /// The rollout may begin.
+    Given(Leave<'a>),
+    /// Another one's rollout is waited for; to be asked again after that time.
+    Later(Duration),
 }
 
 /// Leave to begin a rollout. Until it is given back nobody else gets one: a rollout is only seen once its patch is through,
 /// and the controllers of three kinds look at the same time.
 #[must_use]
-pub(super) struct Leave<'a>(
-    #[expect(dead_code, reason = "what counts is that it is held")] MutexGuard<'a, Option<Rolling>>,
-);
+pub(super) struct Leave<'a>(#[expect(dead_code, reason = "what counts is that it is held")] MutexGuard<'a, Whose>);
 
 impl Turn {
-    /// Takes the turn for this workload, which is about to be set rolling; `None` where another one's rollout is waited for.
-    pub(super) async fn claim(&self, name: &Reference, workloads: &Workloads) -> Result<Option<Leave<'_>>, Error> {
+    pub(super) fn new(leading: watch::Receiver<bool>) -> Self {
+        Self(Mutex::new(Whose { rolling: None, waiting: HashSet::new(), leading }))
+    }
+
+    /// Takes the turn for this workload, which is about to be set rolling.
+    pub(super) async fn claim(
+        &self,
+        name: &Reference,
+        workloads: &Workloads,
+        now: Instant,
+    ) -> Result<Claim<'_>, Error> {
         let mut whose = self.0.lock().await;
-        if whose.is_none() {
-            *whose = first_rolling(workloads).await?.map(Rolling::from_now);
+        // Another one may have led in between, or lead by now.
+        if whose.leading.has_changed().unwrap_or(true) {
+            whose.rolling = None;
+            whose.waiting.clear();
         }
-        if let Some(rolling) = &mut *whose {
-            let found = workloads.read(&rolling.name).await?;
-            if found.is_some_and(|found| rolling.wait.goes_on(rolling.name.kind, &found, Instant::now())) {
-                return Ok(None);
-            }
+        if !*whose.leading.borrow_and_update() {
+            return Ok(Claim::Later(LOOK));
         }
-        *whose = Some(Rolling::from_now(name.clone()));
-        Ok(Some(Leave(whose)))
+        if whose.rolling.is_none() {
+            whose.rolling = first_rolling(workloads).await?.map(|found| Rolling::from(found, now));
+        }
+        if let Some(rolling) = &mut whose.rolling
+            && rolling.goes_on(workloads, now).await?
+        {
+            whose.waiting.insert(name.clone());
+            let waiting = u32::try_from(whose.waiting.len()).unwrap_or(u32::MAX);
+            return Ok(Claim::Later(LOOK.max(APART.saturating_mul(waiting))));
+        }
+        whose.waiting.clear();
+        whose.rolling = Some(Rolling::from(name.clone(), now));
+        Ok(Claim::Given(Leave(whose)))
     }
 }
 
 impl Rolling {
-    fn from_now(name: Reference) -> Self {
-        Self { name, wait: Wait::from(Instant::now()) }
+    fn from(name: Reference, now: Instant) -> Self {
+        Self { name, wait: Wait::from(now), looked_at: None }
+    }
+
+    async fn goes_on(&mut self, workloads: &Workloads, now: Instant) -> Result<bool, Error> {
+        if self.looked_at.is_some_and(|before| now.saturating_duration_since(before) < LOOK) {
+            return Ok(true);
+        }
+        let found = workloads.read(&self.name).await?;
+        self.looked_at = Some(now);
+        Ok(found.is_some_and(|found| self.wait.goes_on(self.name.kind, &found, now)))
     }
 }
 
@@ -111,22 +160,63 @@ mod tests {
         Reference { kind, namespace: "n".to_owned(), name: name.to_owned() }
     }
 
+    /// The turn of a leader, and the way to take the lead from it.
+    fn turn() -> (Turn, watch::Sender<bool>) {
+        let (lead, leading) = watch::channel(true);
+        (Turn::new(leading), lead)
+    }
+
+    async fn asked(turn: &Turn, name: &Reference, server: &ApiServer, now: Instant) -> Option<Duration> {
+        match turn.claim(name, &server.workloads(), now).await.unwrap() {
+            Claim::Given(_) => None,
+            Claim::Later(later) => Some(later),
+        }
+    }
+
     #[tokio::test]
     async fn a_new_leader_waits_for_a_rollout_of_any_kind() {
-        let (server, turn, web) = (ApiServer::with(1), Turn::default(), named(Kind::Deployment, "web"));
-        assert!(turn.claim(&web, &server.workloads()).await.unwrap().is_none());
+        let (server, (turn, _lead)) = (ApiServer::with(1), turn());
+        let (web, now) = (named(Kind::Deployment, "web"), Instant::now());
+        assert_eq!(asked(&turn, &web, &server, now).await, Some(LOOK));
         server.comes_to(3);
-        assert!(turn.claim(&web, &server.workloads()).await.unwrap().is_some());
+        assert_eq!(asked(&turn, &web, &server, now + LOOK).await, None);
     }
 
     #[tokio::test]
     async fn who_has_the_turn_keeps_the_other_kinds_waiting() {
-        let (server, turn) = (ApiServer::with(3), Turn::default());
-        assert!(turn.claim(&named(Kind::StatefulSet, "set"), &server.workloads()).await.unwrap().is_some());
+        let (server, (turn, _lead), now) = (ApiServer::with(3), turn(), Instant::now());
+        assert_eq!(asked(&turn, &named(Kind::StatefulSet, "set"), &server, now).await, None);
         server.comes_to(0);
         let agent = named(Kind::DaemonSet, "agent");
-        assert!(turn.claim(&agent, &server.workloads()).await.unwrap().is_none());
+        assert_eq!(asked(&turn, &agent, &server, now).await, Some(LOOK));
         server.comes_to(3);
-        assert!(turn.claim(&agent, &server.workloads()).await.unwrap().is_some());
+        assert_eq!(asked(&turn, &agent, &server, now + LOOK).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_that_wait_ask_less_often_and_are_answered_without_a_look() {
+        let (server, (turn, _lead), now) = (ApiServer::with(1), turn(), Instant::now());
+        let mut later = Duration::ZERO;
+        for number in 0..1000 {
+            later = asked(&turn, &named(Kind::Deployment, &format!("w{number}")), &server, now).await.unwrap();
+            // Whatever it has come to, nobody looks before it is time.
+            server.comes_to(3);
+        }
+        assert_eq!(later, 1000 * APART);
+    }
+
+    #[tokio::test]
+    async fn who_led_before_looks_again_for_what_others_set_rolling() {
+        let (server, (turn, lead), now) = (ApiServer::with(3), turn(), Instant::now());
+        let web = named(Kind::Deployment, "web");
+        assert_eq!(asked(&turn, &web, &server, now).await, None);
+        lead.send_replace(false);
+        assert_eq!(asked(&turn, &web, &server, now + LOOK).await, Some(LOOK), "it leads no more");
+        lead.send_replace(true);
+        server.comes_to(1);
+        // `web`, which it set rolling itself, is gone.
+        assert_eq!(asked(&turn, &web, &server, now + LOOK).await, Some(LOOK));
+        server.comes_to(3);
+        assert_eq!(asked(&turn, &web, &server, now + 2 * LOOK).await, None);
     }
 }

@@ -24,7 +24,7 @@ const PAGE: u32 = 100;
 const PATCH_LIMIT: Duration = Duration::from_secs(40);
 
 /// Which workload: what every message and every path is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Reference {
     pub(super) kind: Kind,
     pub(super) namespace: String,

@@ -154,13 +154,17 @@ impl Response {
         self
     }
 
+    pub(super) fn with_finding(self, finding: &Finding) -> Self {
+        self.with_warning(&warning(finding))
+    }
+
     pub(super) fn judged(verdict: &Verdict, request: &Request) -> Self {
         let mut response = Self { allowed: verdict.denials.is_empty(), ..Self::default() };
         if !response.allowed {
             response.status = Some(denial(&verdict.denials, &request.kind.kind, &request.name));
         }
         for finding in verdict.warnings.iter().take(MOST_WARNINGS) {
-            response = response.with_warning(&warning(finding));
+            response = response.with_finding(finding);
         }
         let unsaid = verdict.warnings.len().saturating_sub(MOST_WARNINGS);
         if unsaid > 0 {

@@ -159,7 +159,17 @@ fn a_record_that_cannot_be_read_is_replaced_with_a_warning() {
     odd["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
     let response = asked(mutate, &review(&odd, &Value::Null));
     assert!(response["patch"].is_string());
-    assert!(response["warnings"][0].as_str().unwrap().contains("is not a record that Winddown wrote"), "{response}");
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("winddown: [winddown.dev/injected]: is not a record that Winddown wrote"), "{warning}");
+}
+
+#[test]
+fn a_record_that_stays_is_warned_of_once() {
+    let mut newer = declared(30);
+    newer["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "{\"v\":2}"});
+    assert_eq!(asked(mutate, &review(&newer, &Value::Null)).get("warnings"), None);
+    let response = asked(validate, &review(&newer, &Value::Null));
+    assert_eq!(response["warnings"].as_array().map(Vec::len), Some(1), "{response}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
         one_annotated_while_the_operator_was_away_is_brought_to_plan,
         one_annotated_without_the_webhooks_is_brought_to_plan,
         annotations_taken_away_while_the_operator_was_away_are_undone,
+        audit_chosen_while_the_operator_was_away_undoes_even_with_an_error,
         two_that_were_missed_are_rolled_one_after_the_other,
         a_broken_deployment_does_not_keep_the_others_waiting,
     ]
@@ -91,6 +92,20 @@ async fn annotations_taken_away_while_the_operator_was_away_are_undone(namespace
     namespace.accepts(annotate(Value::Null)).await?;
     namespace.world.start_operator().await?;
     assert_eq!(namespace.comes_to("web", 30).await?["spec"]["template"], bare["spec"]["template"]);
+    Ok(())
+}
+
+async fn audit_chosen_while_the_operator_was_away_undoes_even_with_an_error(namespace: Namespace) -> Result {
+    let bare = namespace.accepts(deployment("web")).await?;
+    let annotate = |annotations: Value| namespace.merge("web", json!({"metadata": {"annotations": annotations}}));
+    namespace.accepts(annotate(json!({"winddown.dev/drain": "5s"}))).await?;
+    namespace.world.stop_operator().await?;
+    let audited = json!({"winddown.dev/mode": "Audit", "winddown.dev/containers": "gone"});
+    namespace.accepts(annotate(audited)).await?;
+    namespace.world.start_operator().await?;
+    let undone = namespace.comes_to("web", 30).await?;
+    assert_eq!(undone["spec"]["template"], bare["spec"]["template"]);
+    assert_eq!(undone["metadata"]["annotations"]["winddown.dev/budget"], Value::Null);
     Ok(())
 }
 
