@@ -13,12 +13,17 @@ pub struct WrongField {
     pub reason: String,
 }
 
+/// Longer than any path that the API reference has.
+const LONGEST_PATH: usize = 200;
+
 /// Reads what stands in `field` of some object.
 pub fn read<T: DeserializeOwned>(part: &Value, field: &str) -> Result<T, WrongField> {
     // Keeping track of the path takes its time, so that is done only where there is something to tell.
     T::deserialize(part).or_else(|_| {
         serde_path_to_error::deserialize(part).map_err(|error| {
-            let path = error.path().to_string();
+            // A key may hold anything, and this goes into warnings and onto terminals.
+            let path: String =
+                error.path().to_string().chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect();
             let field = if path == "." { field.to_owned() } else { format!("{field}.{path}") };
             WrongField { field, reason: error.into_inner().to_string() }
         })
@@ -51,6 +56,14 @@ mod tests {
             assert_eq!(wrong(&pod), message);
         }
         assert!(wrong(&json!([1])).starts_with("spec"), "{}", wrong(&json!([1])));
+    }
+
+    #[test]
+    fn a_key_that_nobody_can_print_is_escaped_and_a_long_one_is_cut() {
+        assert!(
+            wrong(&json!({"nodeSelector": {"a\n\u{1b}[31m": 5}})).starts_with("spec.nodeSelector.a\\n\\u{1b}[31m ")
+        );
+        assert!(wrong(&json!({"nodeSelector": {"a".repeat(10_000): 5}})).len() < 400);
     }
 
     #[test]
