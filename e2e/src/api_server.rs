@@ -1,6 +1,7 @@
 //! A Kubernetes without nodes: etcd, kube-apiserver, and of the kube-controller-manager what makes `ReplicaSet`s and pods of
 //! a Deployment. On loopback ports of its own, ready in seconds, gone without a trace.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tempfile::TempDir;
 
+use crate::audit_log::{Annotations, AuditLog};
 use crate::credentials::{self, Authority, Files};
 use crate::tethered::Process;
 use crate::tools::{self, Tools};
@@ -22,6 +24,7 @@ pub struct ApiServer {
     processes: Vec<Process>,
     directory: TempDir,
     authority: Authority,
+    audit_log: AuditLog,
     url: String,
     kubeconfig: PathBuf,
     client: Client,
@@ -73,6 +76,7 @@ impl ApiServer {
         let tools = tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4"])?;
         let directory = tempfile::Builder::new().prefix("winddown-api-").tempdir()?;
         let authority = Authority::new(directory.path())?;
+        let audit_log = AuditLog::new(directory.path())?;
         let [etcd_port, peer_port, port] = free_ports()?;
         let url = format!("https://127.0.0.1:{port}");
         let etcd = format!("http://127.0.0.1:{etcd_port}");
@@ -81,11 +85,12 @@ impl ApiServer {
 
         let start = |command: &Command, log: &str| Process::start(command, &directory.path().join(log));
         let mut processes = vec![start(&etcd_command(&tools, directory.path(), &etcd, peer_port)?, "etcd.log")?];
-        let command = api_server_command(&tools, directory.path(), &etcd, port, &authority, &serving)?;
+        let mut command = api_server_command(&tools, directory.path(), &etcd, port, &authority, &serving)?;
+        command.args(audit_log.flags());
         processes.push(start(&command, "kube-apiserver.log")?);
 
         let client = client(&kubeconfig).await?;
-        let mut server = Self { processes, directory, authority, url, kubeconfig, client, tools };
+        let mut server = Self { processes, directory, authority, audit_log, url, kubeconfig, client, tools };
         server.wait_until_ready().await?;
         let command = controllers_command(&server.tools, &server.kubeconfig, &server.authority)?;
         let log = server.directory.path().join("kube-controller-manager.log");
@@ -136,6 +141,11 @@ impl ApiServer {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// What admission noted about each request that changed a workload, by the id that its answer names in `Audit-Id`.
+    pub fn audit_annotations(&self) -> io::Result<BTreeMap<String, Annotations>> {
+        self.audit_log.annotations()
     }
 
     /// The programs.

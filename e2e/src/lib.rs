@@ -2,6 +2,7 @@
 
 pub mod api_server;
 pub mod arm;
+pub mod audit_log;
 pub mod chart;
 pub mod cluster;
 pub mod command;

@@ -171,7 +171,10 @@ impl Response {
             response = response.with_warning(&format!("and {unsaid} more; `winddown plan` lists all"));
         }
         if !verdict.notes.is_empty() {
-            let notes: Vec<_> = verdict.notes.iter().take(MOST_WARNINGS).map(ToString::to_string).collect();
+            let mut notes: Vec<_> = verdict.notes.iter().take(MOST_WARNINGS).map(ToString::to_string).collect();
+            if verdict.notes.len() > notes.len() {
+                notes.push(format!("and {} more", verdict.notes.len() - notes.len()));
+            }
             response.audit_annotations.insert("findings".to_owned(), Value::String(notes.join("; ")));
         }
         response

@@ -1,15 +1,15 @@
 //! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
 //!
 //! The command line gets the file; the API server, to which it is applied from either side, fills in its defaults and asks
-//! the webhook; the controller sees what is stored. Warnings and errors are compared: those of the webhook come as warnings
-//! and as causes of a denial, those of the controller as Events. What is merely an info only the command line prints (the
-//! webhook's go to the audit log, which this API server does not keep).
+//! the webhook; the controller sees what is stored. The webhook tells errors as causes of a denial, warnings as warnings, and
+//! what is merely an info in the audit log; the controller tells errors and warnings as Events, and infos to nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -27,13 +27,27 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// A finding that somebody should act on, as the command line has it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A finding as the command line has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Finding {
     code: String,
     field: String,
     message: String,
-    is_error: bool,
+    severity: Severity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// A workload in `-o json`.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    findings: BTreeSet<Finding>,
 }
 
 /// What the command line finds, by the name of the workload.
@@ -41,6 +55,9 @@ type Plans = BTreeMap<String, BTreeSet<Finding>>;
 
 /// Lines of text, by the name of the workload that they are about.
 type Notes = BTreeMap<String, BTreeSet<String>>;
+
+/// What the webhook has to note in the audit log, and of which workload, by the log's id of the request.
+type ToBeLogged<'a> = BTreeMap<String, (&'a str, BTreeSet<String>)>;
 
 /// What came of sending workloads to the API server.
 struct Comparison {
@@ -58,8 +75,11 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
     eprintln!("{compared} of {} workloads compared; the API server itself refused {refused:#?}", workloads.len());
     assert_eq!(differences, BTreeSet::new());
     assert!(compared >= 60, "only {compared} of {}", workloads.len());
-    let told_of = plans.values().filter(|findings| !findings.is_empty()).count();
-    assert!(told_of >= 20, "only of {told_of} is there anything to say");
+    for (severity, least) in [(Severity::Info, 20), (Severity::Warning, 20), (Severity::Error, 4)] {
+        let of_it = |findings: &&BTreeSet<Finding>| findings.iter().any(|finding| finding.severity == severity);
+        let told_of = plans.values().filter(of_it).count();
+        assert!(told_of >= least, "{severity:?}: only of {told_of}");
+    }
     Ok(())
 }
 
@@ -67,26 +87,31 @@ async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) 
 async fn what_is_not_the_same_is_seen(namespace: Namespace) -> Result {
     let with_own_sleep = |seconds: i64| {
         let hook = "/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds";
-        deployment("web").budgeted().with(hook, seconds).as_ref().clone()
+        let manifest = deployment("web").annotated("drain", "90s").annotated("deadline", "25s");
+        manifest.with(hook, seconds).as_ref().clone()
     };
-    let plans = planned_offline(&[with_own_sleep(3)]).await?;
-    let differences = compare(&namespace, &[with_own_sleep(2)], &plans).await?.differences;
-    for what in ["not said by the webhook", "said by the webhook alone"] {
-        let seen = [what.to_owned(), what.replace("webhook", "controller")]
+    let plans = planned_offline(&[with_own_sleep(60)]).await?;
+    let differences = compare(&namespace, &[with_own_sleep(61)], &plans).await?.differences;
+    for who in ["webhook", "controller", "audit log"] {
+        let seen = [format!("not said by the {who}"), format!("said by the {who} alone")]
             .map(|what| differences.iter().filter(|difference| difference.contains(&what)).count());
-        assert_eq!(seen, [1, 1], "{what}: {differences:#?}");
+        assert_eq!(seen, [1, 1], "{who}: {differences:#?}");
     }
     Ok(())
 }
 
 /// Applies the workloads as somebody with the file would, and compares what the webhook and the controller say of each.
 async fn compare(namespace: &Namespace, workloads: &[Value], plans: &Plans) -> Result<Comparison> {
-    let (mut compared, mut refused, mut all, mut to_be_told) = (0, Vec::new(), BTreeSet::new(), Notes::new());
+    let (mut compared, mut refused, mut all) = (0, Vec::new(), BTreeSet::new());
+    let (mut to_be_told, mut to_be_logged) = (Notes::new(), ToBeLogged::new());
     for workload in workloads {
         let (name, findings) = (name_of(workload), &plans[name_of(workload)]);
         let mut compare_with = |answer: &Answer, audit: bool| {
-            let expected = findings.iter().map(|finding| at_admission(finding, audit)).collect();
+            let expected = findings.iter().filter(|finding| !finding.is_info());
+            let expected = expected.map(|finding| at_admission(finding, audit)).collect();
             all.extend(differences(name, "webhook", &expected, &said_at_admission(answer)));
+            let infos = findings.iter().filter(|finding| finding.is_info()).map(Finding::in_full).collect();
+            to_be_logged.insert(answer.audit_id.clone(), (name, infos));
         };
         let from_git = namespace.answers(apply(workload).dry_run()).await?;
         let mut answer = namespace.answers(as_kubectl_applies(workload)).await?;
@@ -104,14 +129,32 @@ async fn compare(namespace: &Namespace, workloads: &[Value], plans: &Plans) -> R
         }
         let Ok(stored) = answer.accepted() else { continue };
         compared += 1;
-        let mut notes: BTreeSet<_> = findings.iter().map(as_an_event).collect();
+        let grave = findings.iter().filter(|finding| !finding.is_info());
+        let mut notes: BTreeSet<_> = grave.map(Finding::in_full).collect();
         if stored.pointer("/metadata/annotations/winddown.dev~1budget").is_some() {
             notes.insert(LAST_WORD.to_owned());
         }
         to_be_told.insert(name.to_owned(), notes);
     }
+    all.extend(differences_in_audit_log(namespace, &to_be_logged).await?);
     all.extend(differences_in_events(namespace, &to_be_told).await?);
     Ok(Comparison { compared, refused, differences: all })
+}
+
+/// Waits until the API server has logged every request, and compares what the webhook noted there.
+async fn differences_in_audit_log(namespace: &Namespace, expected: &ToBeLogged<'_>) -> Result<Vec<String>> {
+    let logged = until("every request was in the audit log", async || {
+        let logged = namespace.world.server.audit_annotations()?;
+        Ok(expected.keys().all(|id| logged.contains_key(id)).then_some(logged))
+    })
+    .await?;
+    let said = |id: &str| {
+        let notes = logged[id].get("validate.winddown.dev/findings").map_or("", String::as_str);
+        notes.split("; info ").filter(|note| !note.is_empty()).map(|note| note.trim_start_matches("info ").to_owned())
+    };
+    let compared =
+        expected.iter().flat_map(|(id, (name, infos))| differences(name, "audit log", infos, &said(id).collect()));
+    Ok(compared.collect())
 }
 
 /// After its warnings the controller tells what was applied; so nothing more is to come.
@@ -162,14 +205,20 @@ fn differences(name: &str, who: &str, expected: &BTreeSet<String>, said: &BTreeS
     missing.chain(surplus).collect()
 }
 
-/// How the controller tells a finding.
-fn as_an_event(finding: &Finding) -> String {
-    format!("{}: {}: {}", finding.code, finding.field, finding.message)
+impl Finding {
+    fn is_info(&self) -> bool {
+        self.severity == Severity::Info
+    }
+
+    /// How the controller tells it, and how it is logged.
+    fn in_full(&self) -> String {
+        format!("{}: {}: {}", self.code, self.field, self.message)
+    }
 }
 
 /// How the webhook tells a finding: as a cause of its denial, or as a warning, which is short.
 fn at_admission(finding: &Finding, audit: bool) -> String {
-    if finding.is_error && !audit {
+    if finding.severity == Severity::Error && !audit {
         return format!("{}: {}", finding.field, finding.message);
     }
     let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
@@ -231,19 +280,8 @@ async fn planned_offline(workloads: &[Value]) -> Result<Plans> {
     let writing = tokio::spawn(async move { input.write_all(file.as_bytes()).await });
     let output = child.wait_with_output().await?;
     writing.await??;
-    let rows: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let grave = |row: &Value| {
-        let findings = row["findings"].as_array().into_iter().flatten();
-        let grave = findings.filter(|finding| finding["severity"] != "Info").map(|finding| Finding {
-            code: text(&finding["code"]),
-            field: text(&finding["field"]),
-            message: text(&finding["message"]),
-            is_error: finding["severity"] == "Error",
-        });
-        grave.collect()
-    };
-    Ok(rows.iter().map(|row| (text(&row["name"]), grave(row))).collect())
+    let rows: Vec<Row> = serde_json::from_slice(&output.stdout)?;
+    Ok(rows.into_iter().map(|row| (row.name, row.findings)).collect())
 }
 
 /// Every workload of every case that declares something, as an API server takes it.

@@ -24,6 +24,8 @@ pub(crate) struct Answer {
     pub(crate) object: Value,
     /// What kubectl would print as `Warning:`.
     pub(crate) warnings: Vec<String>,
+    /// Under which the API server's audit log tells of the request.
+    pub(crate) audit_id: String,
 }
 
 const JSON: &str = "application/json";
@@ -67,11 +69,13 @@ pub(crate) async fn send(client: &Client, request: &Request) -> Result<Answer> {
     let sent = builder.header(http::header::CONTENT_TYPE, request.content_type).body(Body::from(body))?;
     let (head, body) = client.send(sent).await?.into_parts();
     let body = body.collect_bytes().await?;
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let warnings = head.headers.get_all(http::header::WARNING).iter();
     Ok(Answer {
         code: head.status.as_u16(),
         object: serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body))),
-        warnings: warnings.map(|warning| String::from_utf8_lossy(warning.as_bytes()).into_owned()).collect(),
+        warnings: warnings.map(text).collect(),
+        audit_id: head.headers.get("audit-id").map(text).unwrap_or_default(),
     })
 }
 
