@@ -110,19 +110,32 @@ fn validate_says_so_where_the_mutating_webhook_was_not_reached() {
     assert!(response["warnings"][0].as_str().unwrap().contains("the mutating webhook was not reached"));
 }
 
+/// What the validating webhook says of 300 containers with this hook, after the mutating one.
+fn validated_with_300(hook: &Value) -> Value {
+    let container =
+        |number| json!({"name": format!("container-with-a-long-name-{number}"), "lifecycle": {"preStop": hook}});
+    let mut object = declared(30);
+    object["spec"]["template"]["spec"]["containers"] = (0..300).map(container).collect();
+    let object = patched(&object, &asked(mutate, &review(&object, &Value::Null)));
+    asked(validate, &review(&object, &Value::Null))
+}
+
 #[test]
 fn warnings_are_few_and_short() {
-    let containers: Vec<_> = (0..300)
-        .map(|number| json!({"name": format!("container-with-a-long-name-{number}"), "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}}))
-        .collect();
-    let mut object = declared(30);
-    object["spec"]["template"]["spec"]["containers"] = json!(containers);
-    let object = patched(&object, &asked(mutate, &review(&object, &Value::Null)));
-    let response = asked(validate, &review(&object, &Value::Null));
+    let response = validated_with_300(&json!({"exec": {"command": ["x"]}}));
     let warnings = response["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 17);
     assert!(warnings.iter().all(|warning| warning.as_str().unwrap().chars().count() <= 120), "{warnings:?}");
     assert!(warnings[16].as_str().unwrap().contains("and 284 more"));
+}
+
+#[test]
+fn infos_are_for_the_audit_log_and_few_too() {
+    let response = validated_with_300(&json!({"sleep": {"seconds": 0}}));
+    assert_eq!(response.get("warnings"), None);
+    let notes = response["auditAnnotations"]["findings"].as_str().unwrap();
+    assert_eq!(notes.matches("info DrainOptedOut: ").count(), 16, "{notes}");
+    assert!(notes.ends_with("; and 284 more"), "{notes}");
 }
 
 #[test]
