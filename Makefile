@@ -15,7 +15,8 @@ build: ## Build the binary for this machine
 test: core api ## Pass the tests that need no cluster: the core, and the API tier on a real API server
 
 core:
-	$(CARGO) test --locked --package winddown
+	$(CARGO) test --locked --package winddown-core
+	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
 	cd e2e/load && go test ./...
 	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'no Node.js here: the tests of examples/node-http are left out'; fi
