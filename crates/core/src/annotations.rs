@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use crate::budget::Source;
-use crate::catalog::presets::{Runtime, Traffic};
+use crate::catalog::runtimes::Runtime;
+use crate::catalog::traffic::Traffic;
 use crate::duration::Seconds;
-use crate::finding::{Code, Finding};
-use crate::policy::Policy;
-use crate::probe_spec::Readiness;
-use crate::suggestion::nearest;
+use crate::probe_spec::ProbeSpec;
+use crate::sanitize::quoted;
 
 /// Every key of ours starts with this.
 pub const PREFIX: &str = "winddown.dev/";
@@ -68,183 +66,144 @@ pub struct Declaration {
     /// Slack before SIGKILL.
     pub margin: Option<Seconds>,
     /// The readiness probe to inject.
-    pub readiness: Option<Readiness>,
+    pub readiness: Option<ProbeSpec>,
     /// The containers that take the sleep, in the order named, none twice; `None` means every one without a preStop.
     pub containers: Option<Vec<String>>,
 }
 
-impl Declaration {
-    /// The drain, and where it comes from.
-    #[must_use]
-    pub fn drain(&self, policy: &Policy) -> (Seconds, Source) {
-        let preset = self.traffic.map(|traffic| (traffic.drain, traffic.name.as_str()));
-        pick(self.drain, preset, policy.drain)
-    }
-
-    /// The deadline, and where it comes from.
-    #[must_use]
-    pub fn deadline(&self, policy: &Policy) -> (Seconds, Source) {
-        let preset = self.runtime.and_then(|runtime| Some((runtime.deadline?, runtime.name.as_str())));
-        pick(self.deadline, preset, policy.deadline)
-    }
-
-    /// What it comes to under a policy, in numbers alone: nothing is left out any more.
-    #[must_use]
-    pub fn resolved(&self, policy: &Policy) -> Self {
-        Self {
-            drain: Some(self.drain(policy).0),
-            deadline: Some(self.deadline(policy).0),
-            traffic: None,
-            runtime: None,
-            margin: Some(self.margin.unwrap_or(policy.margin)),
-            ..self.clone()
-        }
-    }
-}
-
-fn pick(written: Option<Seconds>, preset: Option<(Seconds, &str)>, default: Seconds) -> (Seconds, Source) {
-    match (written, preset) {
-        (Some(written), _) => (written, Source::Declared),
-        (None, Some((proposed, name))) => (proposed, Source::Preset(name.to_owned())),
-        (None, None) => (default, Source::Default),
-    }
-}
-
-/// What the annotations of a workload say.
+/// The annotations of a workload as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Who may do what.
+    /// What Winddown may do.
     pub mode: Mode,
     /// What was declared.
     pub declared: Declared,
-    /// What is wrong with the annotations or odd about them.
-    pub findings: Vec<Finding>,
+    /// What is wrong with the annotations, or has no effect.
+    pub issues: Vec<Issue>,
 }
 
-/// Whether, and how readably, something was declared.
+/// Whether something was declared, and can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
-    /// Nothing that opts in is there, or mode is Off.
+    /// No annotation opts in, or mode is Off.
     Nothing,
-    /// Something is there that cannot be read; an [`Severity::Error`](crate::finding::Severity::Error) says what.
+    /// An annotation cannot be read: one of the issues says which.
     Unreadable,
-    /// A promise to keep.
+    /// A declaration.
     Budget(Declaration),
 }
 
-/// Reads the annotations of a workload and those of its pod template (where only our record belongs).
+/// Something that is wrong with an annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issue {
+    /// Its value cannot be read.
+    InvalidValue {
+        /// The annotation.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What is wrong with it, as what follows the value in a sentence.
+        reason: String,
+    },
+    /// A key with our prefix that is none of ours.
+    UnknownKey {
+        /// The annotation.
+        key: String,
+    },
+    /// A declaration on the pod template.
+    Misplaced {
+        /// The annotation.
+        key: &'static str,
+    },
+    /// Annotations without one that opts in.
+    NotOptedIn {
+        /// The first of them.
+        key: &'static str,
+    },
+}
+
+impl Issue {
+    /// Whether the declaration cannot be trusted.
+    fn is_error(&self) -> bool {
+        matches!(self, Self::InvalidValue { .. } | Self::UnknownKey { .. })
+    }
+}
+
+/// Reads the annotations of a workload and those of its pod template, where only our record belongs.
 #[must_use]
 pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
-    let mut findings = Vec::new();
-    let mode = value(workload, MODE, &mut findings).unwrap_or_default();
+    let mut issues = Vec::new();
+    let mode = value(workload, MODE, &mut issues).unwrap_or_default();
     if mode == Mode::Off {
-        return Reading { mode, declared: Declared::Nothing, findings };
+        return Reading { mode, declared: Declared::Nothing, issues };
     }
-    findings.extend(unknown_keys(workload));
-    findings.extend(misplaced_keys(template));
+    issues.extend(unknown_keys(workload));
+    issues.extend(misplaced_keys(template));
     let declaration = Declaration {
-        drain: value(workload, DRAIN, &mut findings),
-        deadline: value(workload, DEADLINE, &mut findings),
-        traffic: value(workload, TRAFFIC, &mut findings),
-        runtime: value(workload, RUNTIME, &mut findings),
-        margin: value(workload, MARGIN, &mut findings),
-        readiness: value(workload, READINESS, &mut findings),
-        containers: value(workload, CONTAINERS, &mut findings).map(|Names(names)| names),
+        drain: value(workload, DRAIN, &mut issues),
+        deadline: value(workload, DEADLINE, &mut issues),
+        traffic: value(workload, TRAFFIC, &mut issues),
+        runtime: value(workload, RUNTIME, &mut issues),
+        margin: value(workload, MARGIN, &mut issues),
+        readiness: value(workload, READINESS, &mut issues),
+        containers: value(workload, CONTAINERS, &mut issues).map(|ContainerNames(names)| names),
     };
     let opted_in = OPTING_IN.iter().any(|key| workload.contains_key(key));
-    if !opted_in && let Some(key) = DECLARING.iter().find(|key| workload.contains_key(*key)) {
-        findings.push(Finding::new(
-            Code::NotOptedIn,
-            field(key),
-            format!(
-                "{key} does nothing alone: declare {DRAIN} or {DEADLINE}, or let {TRAFFIC} or {RUNTIME} propose them"
-            ),
-        ));
+    if !opted_in && let Some(key) = DECLARING.into_iter().find(|key| workload.contains_key(key)) {
+        issues.push(Issue::NotOptedIn { key });
     }
-    let declared = if findings.iter().any(Finding::is_error) {
+    let declared = if issues.iter().any(Issue::is_error) {
         Declared::Unreadable
     } else if opted_in {
         Declared::Budget(declaration)
     } else {
         Declared::Nothing
     };
-    Reading { mode, declared, findings }
-}
-
-/// The path of an annotation on the workload, as the API server would name it.
-#[must_use]
-pub fn field(key: &str) -> String {
-    format!("metadata.annotations[{key}]")
+    Reading { mode, declared, issues }
 }
 
 fn value<T: FromStr<Err: Display>>(
     annotations: &BTreeMap<&str, &str>,
-    key: &str,
-    findings: &mut Vec<Finding>,
+    key: &'static str,
+    issues: &mut Vec<Issue>,
 ) -> Option<T> {
     let text = annotations.get(key)?;
     match text.parse() {
         Ok(value) => Some(value),
         Err(error) => {
-            findings.push(Finding::new(Code::InvalidAnnotation, field(key), format!("{} {error}", quoted(text))));
+            issues.push(Issue::InvalidValue { key, value: quoted(text), reason: error.to_string() });
             None
         }
     }
 }
 
 /// The keys that a team may write, without the prefix.
-fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     DECLARING.iter().filter_map(|known| known.strip_prefix(PREFIX))
 }
 
-fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Finding> {
-    annotations
-        .keys()
-        .filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key))
-        .map(|key| {
-            let hint = match key.strip_prefix(PREFIX).and_then(|name| nearest(name, names())) {
-                Some(known) => format!("did you mean {PREFIX}{known}?"),
-                None if *key == INJECTED => "Winddown keeps it on the pod template".to_owned(),
-                None => format!("{PREFIX} knows {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            Finding::new(Code::UnknownAnnotation, field(key), format!("nothing reads this annotation; {hint}"))
-        })
-        .collect()
+fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Issue> {
+    let unknown = annotations.keys().filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key));
+    unknown.map(|key| Issue::UnknownKey { key: (*key).to_owned() }).collect()
 }
 
-fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Finding> {
-    let misplaced = template.keys().filter(|key| DECLARING.contains(*key));
-    misplaced
-        .map(|key| {
-            Finding::new(
-                Code::MisplacedAnnotation,
-                format!("spec.template.metadata.annotations[{key}]"),
-                "does nothing on the pod template: write it on the metadata of the workload itself",
-            )
-        })
-        .collect()
+fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Issue> {
+    let known = |key: &&str| DECLARING.into_iter().find(|known| known == key);
+    template.keys().filter_map(known).map(|key| Issue::Misplaced { key }).collect()
 }
 
-/// A value as it may stand in a message: escaped, and cut where it would drown the rest.
-pub(crate) fn quoted(text: &str) -> String {
-    const LONGEST: usize = 40;
-    let shown: String = text.chars().take(LONGEST).collect();
-    let cut = if shown.len() < text.len() { "…" } else { "" };
-    format!("{shown:?}{cut}")
-}
-
-/// Far more than anybody runs in a pod; what is beyond is not looked at, for looking takes time that grows with the square.
-pub(crate) const MOST_CONTAINERS: usize = 1000;
+/// More containers than any real pod has. Beyond it a workload is not evaluated, because checks take quadratic time.
+pub(crate) const MAX_CONTAINERS: usize = 1000;
 
 /// Container names, separated by commas.
-struct Names(Vec<String>);
+struct ContainerNames(Vec<String>);
 
-impl FromStr for Names {
+impl FromStr for ContainerNames {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-        if names.len() > MOST_CONTAINERS {
+        if names.len() > MAX_CONTAINERS {
             return Err("names more containers than a pod can sensibly have");
         }
         if names.iter().any(String::is_empty) {
@@ -280,7 +239,7 @@ impl fmt::Display for Declaration {
             ("traffic", self.traffic.map(|traffic| traffic.name.clone())),
             ("runtime", self.runtime.map(|runtime| runtime.name.clone())),
             ("margin", seconds(self.margin)),
-            ("readiness", self.readiness.as_ref().map(Readiness::to_string)),
+            ("readiness", self.readiness.as_ref().map(ProbeSpec::to_string)),
             ("containers", self.containers.as_ref().map(|names| names.join(","))),
         ];
         let written: Vec<_> = parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))).collect();

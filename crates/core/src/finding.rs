@@ -1,36 +1,54 @@
-//! What Winddown has to say about a workload: computed once, shown as a denial, a warning, an event or a line of text.
+//! What Winddown reports about a workload: computed once, shown as a denial, a warning, an Event or a line of text.
 
 mod code;
-mod page;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 pub use code::Code;
-pub use page::{DOCS, page};
+pub(crate) use code::for_each_code;
 
-/// One observation, with the place it is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+use crate::duration::Seconds;
+use crate::field_path::FieldPath;
+use crate::sanitize::escaped;
+
+/// One observation about one field.
+///
+/// Its identity is its code, its field and its facts, never its wording: see [`Finding::is_same_as`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The stable name of this kind of finding.
     pub code: Code,
-    /// How grave it is: that of its code.
+    /// The severity of its code.
     pub severity: Severity,
-    /// The field as the API server would name it, e.g. `spec.template.spec.terminationGracePeriodSeconds`.
-    pub field: String,
-    /// What is wrong, in numbers; behind a semicolon, what else is there and the way out.
-    pub message: String,
+    /// The field to look at.
+    pub field: FieldPath,
+    /// The numbers and names it depends on.
+    facts: Vec<Fact>,
+    /// What is wrong, with the numbers; one line.
+    pub problem: String,
+    /// How to solve it, where the field alone does not say so; one line.
+    pub hint: Option<String>,
 }
 
-/// How grave a finding is, mildest first.
+/// A value that distinguishes a finding from others with the same code and field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Seconds(Seconds),
+    Number(i64),
+    Text(String),
+}
+
+/// How serious a finding is, mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     Info,
-    /// Works, but maybe not as meant.
+    /// Works, but probably not as intended.
     Warning,
-    /// The promise cannot be kept: denied where mode is Enforce.
+    /// The budget cannot be kept: rejected in mode Enforce.
     Error,
 }
 
@@ -47,49 +65,136 @@ impl Severity {
 }
 
 impl Finding {
-    /// A finding of this kind at that place. One line, whatever the names in it: it goes into HTTP headers, logs and
-    /// terminals, and a manifest can name things as it likes.
-    #[must_use]
-    pub fn new(code: Code, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), field: on_one_line(field.into()), message: on_one_line(message.into()) }
+    /// A finding without facts and hint.
+    pub(crate) fn new(code: Code, severity: Severity, field: FieldPath, problem: impl Into<String>) -> Self {
+        Self { code, severity, field, facts: Vec::new(), problem: on_one_line(problem.into()), hint: None }
     }
 
-    /// Whether the other one is about the same thing, number for number. What stands beside it may have changed.
+    /// Adds a value that the finding depends on. Everything that is a new finding when it changes has to be a fact.
     #[must_use]
-    pub fn is_the_same_as(&self, other: &Self) -> bool {
-        let what = |finding: &Self| finding.message.split("; ").next().map(str::to_owned);
-        (self.code, &self.field) == (other.code, &other.field) && what(self) == what(other)
+    pub(crate) fn fact(mut self, fact: impl Into<Fact>) -> Self {
+        self.facts.push(fact.into());
+        self
     }
 
-    /// Whether this denies, where mode is Enforce.
+    /// Adds how to solve it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(on_one_line(hint.into()));
+        self
+    }
+
+    /// Whether both report the same problem with the same numbers. Wording and hint do not count.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.code == other.code && self.field == other.field && self.facts == other.facts
+    }
+
+    /// Whether this is rejected in mode Enforce.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// Problem and hint in one line.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.problem),
+            None => self.problem.clone(),
+        }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}: {}", self.severity.as_str(), self.code.as_str(), self.field, self.message)
+        write!(f, "{} {}: {}: {}", self.severity.as_str(), self.code.as_str(), self.field, self.message())
     }
 }
 
-/// The text with its control characters escaped.
-fn on_one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
+impl Serialize for Finding {
+    /// `{"code", "severity", "field", "message"}`: the keys of `winddown plan -o json`, which stay.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Finding", 4)?;
+        fields.serialize_field("code", &self.code)?;
+        fields.serialize_field("severity", &self.severity)?;
+        fields.serialize_field("field", &self.field.to_string())?;
+        fields.serialize_field("message", &self.message())?;
+        fields.end()
     }
-    let escaped = |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
-    text.chars().map(escaped).collect()
+}
+
+impl From<Seconds> for Fact {
+    fn from(seconds: Seconds) -> Self {
+        Self::Seconds(seconds)
+    }
+}
+
+impl From<u32> for Fact {
+    fn from(number: u32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<i32> for Fact {
+    fn from(number: i32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+impl From<&str> for Fact {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Fact {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+fn on_one_line(text: String) -> String {
+    match escaped(&text) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(escaped) => escaped,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Finding};
+    use super::{Code, Finding, Severity};
+    use crate::duration::Seconds;
+    use crate::field_path::FieldPath;
+
+    fn finding(problem: &str) -> Finding {
+        Finding::new(Code::PreStopShort, Severity::Warning, FieldPath::container("app", "lifecycle.preStop"), problem)
+    }
 
     #[test]
-    fn a_finding_is_one_line_whatever_the_names_in_it() {
-        let finding = Finding::new(Code::PreStopUnknown, "containers[a\u{1b}[31m]", "of a\r\nb and ü\u{85}");
-        assert_eq!(finding.to_string(), "warning PreStopUnknown: containers[a\\u{1b}[31m]: of a\\r\\nb and ü\\u{85}");
+    fn a_finding_is_one_line() {
+        let finding = Finding::new(
+            Code::PreStopUnknown,
+            Severity::Warning,
+            FieldPath::pod("containers").key("a\u{1b}[31m"),
+            "of a\r\nb and ü\u{85}",
+        );
+        let text = "warning PreStopUnknown: spec.template.spec.containers[a\\u{1b}[31m]: of a\\r\\nb and ü\\u{85}";
+        assert_eq!(finding.to_string(), text);
+    }
+
+    #[test]
+    fn identity_depends_on_facts_and_not_on_wording() {
+        let three = finding("sleeps 3s").fact(Seconds::new(3));
+        assert!(three.is_same_as(&finding("its sleep is 3s").fact(Seconds::new(3)).hint("raise it")));
+        assert!(!three.is_same_as(&finding("sleeps 3s").fact(Seconds::new(4))));
+    }
+
+    #[test]
+    fn the_json_keys_are_stable() {
+        let json = serde_json::to_value(finding("a problem").hint("a hint")).unwrap();
+        let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["code", "severity", "field", "message"]);
+        assert_eq!(json["message"], "a problem; a hint");
     }
 }

@@ -3,4 +3,8 @@
 pub(crate) mod command;
 pub(crate) mod exec_sleep;
 pub(crate) mod handlers;
+pub(crate) mod hooks;
+pub(crate) mod image;
 pub(crate) mod ports;
+pub(crate) mod sidecars;
+pub(crate) mod signals;

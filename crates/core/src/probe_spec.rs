@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A readiness probe in one line: `http:3000/health`, `https:web/ready`, `tcp:5432` or `grpc:9090/service`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Readiness {
+pub struct ProbeSpec {
     /// Where the app listens.
     pub port: Port,
     /// How it is asked.
@@ -42,7 +42,7 @@ pub enum Port {
 
 /// Why a text is not a readiness probe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseReadinessError {
+pub enum ParseProbeSpecError {
     /// No known scheme in front.
     #[error("has to start with http:, https:, tcp: or grpc:, as in http:3000/health")]
     Scheme,
@@ -59,46 +59,46 @@ pub enum ParseReadinessError {
 /// A path longer than this is no health check but an attack on somebody's memory.
 const LONGEST_PATH: usize = 1024;
 
-impl FromStr for Readiness {
-    type Err = ParseReadinessError;
+impl FromStr for ProbeSpec {
+    type Err = ParseProbeSpecError;
 
-    fn from_str(text: &str) -> Result<Self, ParseReadinessError> {
-        let (scheme, rest) = text.split_once(':').ok_or(ParseReadinessError::Scheme)?;
+    fn from_str(text: &str) -> Result<Self, ParseProbeSpecError> {
+        let (scheme, rest) = text.split_once(':').ok_or(ParseProbeSpecError::Scheme)?;
         let (port, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, ""),
         };
         if path.len() > LONGEST_PATH || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ParseReadinessError::Path);
+            return Err(ParseProbeSpecError::Path);
         }
         let http_path = if path.is_empty() { "/" } else { path };
         let check = match scheme {
             "http" => Check::Http { tls: false, path: http_path.to_owned() },
             "https" => Check::Http { tls: true, path: http_path.to_owned() },
             "tcp" if path.is_empty() => Check::Tcp,
-            "tcp" => return Err(ParseReadinessError::Path),
+            "tcp" => return Err(ParseProbeSpecError::Path),
             "grpc" => Check::Grpc { service: path.trim_start_matches('/').to_owned() },
-            _ => return Err(ParseReadinessError::Scheme),
+            _ => return Err(ParseProbeSpecError::Scheme),
         };
         Ok(Self { port: port.parse()?, check })
     }
 }
 
 impl FromStr for Port {
-    type Err = ParseReadinessError;
+    type Err = ParseProbeSpecError;
 
-    fn from_str(text: &str) -> Result<Self, ParseReadinessError> {
+    fn from_str(text: &str) -> Result<Self, ParseProbeSpecError> {
         let bytes = text.as_bytes();
         if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) {
             return match text.parse::<u16>() {
                 Ok(number) if number > 0 => Ok(Self::Number(number)),
-                _ => Err(ParseReadinessError::Port),
+                _ => Err(ParseProbeSpecError::Port),
             };
         }
         let name = (1..=15).contains(&bytes.len())
             && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
             && bytes.iter().any(u8::is_ascii_lowercase);
-        if name { Ok(Self::Name(text.to_owned())) } else { Err(ParseReadinessError::Port) }
+        if name { Ok(Self::Name(text.to_owned())) } else { Err(ParseProbeSpecError::Port) }
     }
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for Port {
     }
 }
 
-impl fmt::Display for Readiness {
+impl fmt::Display for ProbeSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.check {
             Check::Http { tls, path } => write!(f, "http{}:{}{path}", if *tls { "s" } else { "" }, self.port),
@@ -124,20 +124,20 @@ impl fmt::Display for Readiness {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseReadinessError, Readiness};
+    use super::{ParseProbeSpecError, ProbeSpec};
 
     #[test]
     fn every_form_is_read_and_written_back() {
         for text in ["http:3000/health", "https:web/ready?full=1", "tcp:5432", "grpc:9090", "grpc:9090/my.Service"] {
-            assert_eq!(text.parse::<Readiness>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ProbeSpec>().unwrap().to_string(), text);
         }
-        assert_eq!("http:3000".parse::<Readiness>().unwrap().to_string(), "http:3000/");
-        assert_eq!("grpc:9090/".parse::<Readiness>().unwrap().to_string(), "grpc:9090");
+        assert_eq!("http:3000".parse::<ProbeSpec>().unwrap().to_string(), "http:3000/");
+        assert_eq!("grpc:9090/".parse::<ProbeSpec>().unwrap().to_string(), "grpc:9090");
     }
 
     #[test]
     fn what_is_no_probe_is_refused_with_its_reason() {
-        use ParseReadinessError::{Path, Port, Scheme};
+        use ParseProbeSpecError::{Path, Port, Scheme};
         for (text, error) in [
             ("", Scheme),
             ("3000", Scheme),
@@ -157,8 +157,8 @@ mod tests {
             ("http:3000/\n", Path),
             ("tcp:5432/path", Path),
         ] {
-            assert_eq!(text.parse::<Readiness>(), Err(error), "{text}");
+            assert_eq!(text.parse::<ProbeSpec>(), Err(error), "{text}");
         }
-        assert_eq!(format!("http:3000/{}", "a".repeat(2000)).parse::<Readiness>(), Err(Path));
+        assert_eq!(format!("http:3000/{}", "a".repeat(2000)).parse::<ProbeSpec>(), Err(Path));
     }
 }

@@ -1,122 +1,137 @@
-//! What else can go wrong in a pod's shutdown.
+//! The rules: everything that can be wrong with a pod's shutdown, one file for each code.
 //!
-//! Each rule is a file of its own: a function from the whole picture to findings, with the table that shows when it speaks
-//! and when it is silent. A rule never changes anything and never denies: the sum alone does.
+//! Each file holds the code's severity, title, page, check and the table of manifests on which it fires and on which it is
+//! silent. A check is a pure function from the evaluated workload to findings. It changes nothing.
 
-mod delayed_restart;
-mod hook_needs_shell;
-mod hook_on_host_network;
-mod host_in_handler;
-mod mesh;
-mod platform_cap;
-mod polling_balancer;
-mod probe_ports;
-mod progress_deadline;
-mod readiness_missing;
-mod readiness_placeholder;
-mod readiness_slow;
-mod rollout_capacity;
-mod runtime;
-mod signals;
-mod slow_registration;
-mod stop_order;
-mod stop_signal;
-mod surge_cost;
+use k8s_openapi::api::core::v1::Container;
 
-use crate::annotations::Declaration;
+use crate::annotations::Reading;
 use crate::budget::Budget;
-use crate::finding::Finding;
-use crate::plan::hooks::Sleep;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity, for_each_code};
+use crate::plan::Plan;
+use crate::plan::hooks::PlannedHook;
+use crate::policy::Resolved;
 use crate::workload::Workload;
 
-/// Everything a rule may look at.
+/// One kind of finding.
+pub(crate) struct Rule {
+    pub(crate) code: Code,
+    pub(crate) severity: Severity,
+    /// What it is, in one sentence.
+    pub(crate) title: &'static str,
+    /// Why it matters, what to do and where the facts come from: Markdown with the sections `Why`, `What to do` and `Source`.
+    pub(crate) page: &'static str,
+    pub(crate) check: Check,
+}
+
+/// What a rule looks at.
+pub(crate) enum Check {
+    /// The annotations as read.
+    Annotations(fn(&Reading) -> Vec<Finding>),
+    /// The workload and its plan.
+    Plan(fn(&Subject<'_>) -> Vec<Finding>),
+    /// Nothing by itself: evaluation or review report it, with the function in the rule's file.
+    Reported,
+}
+
+/// What a plan rule may look at.
 pub(crate) struct Subject<'a> {
-    /// The bare workload.
+    /// The workload without anything that Winddown injected.
     pub(crate) workload: &'a Workload,
-    /// What its team declared.
-    pub(crate) declaration: &'a Declaration,
-    /// What that comes to, injections included.
-    pub(crate) budget: &'a Budget,
-    /// Each main container and how long it sleeps before SIGTERM, injections included, in the template's order.
-    pub(crate) sleeps: &'a [Sleep],
+    /// What was declared, and the numbers it resolves to.
+    pub(crate) resolved: &'a Resolved<'a>,
+    /// The plan, injections included.
+    pub(crate) plan: &'a Plan,
 }
 
-type Rule = fn(&Subject<'_>) -> Vec<Finding>;
+impl<'a> Subject<'a> {
+    pub(crate) fn budget(&self) -> &'a Budget {
+        &self.plan.budget
+    }
 
-const RULES: &[Rule] = &[
-    hook_needs_shell::rule,
-    hook_on_host_network::rule,
-    host_in_handler::rule,
-    stop_signal::rule,
-    signals::rule,
-    stop_order::rule,
-    readiness_missing::rule,
-    readiness_placeholder::rule,
-    readiness_slow::rule,
-    probe_ports::rule,
-    delayed_restart::rule,
-    mesh::rule,
-    rollout_capacity::rule,
-    progress_deadline::rule,
-    surge_cost::rule,
-    polling_balancer::rule,
-    slow_registration::rule,
-    runtime::rule,
-    platform_cap::rule,
-];
+    /// The main containers.
+    pub(crate) fn containers(&self) -> &'a [Container] {
+        &self.workload.pod.containers
+    }
 
-/// What all rules have to say, rule by rule.
-pub(crate) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
-    RULES.iter().flat_map(|rule| rule(subject)).collect()
+    /// The main containers with their hooks, injected ones included.
+    pub(crate) fn hooks(&self) -> impl Iterator<Item = (&'a Container, &'a PlannedHook)> {
+        self.workload.pod.containers.iter().zip(&self.plan.hooks)
+    }
 }
 
-/// For the tables of the rules: what a rule says of a manifest.
-#[cfg(test)]
-pub(crate) mod tests {
-    use serde_json::{Value, json};
-
-    use crate::evaluation::{Before, Origin, settle};
-    use crate::finding::{Code, Finding};
-    use crate::policy::Policy;
-
-    /// A Deployment with a drain of 10s and a deadline of 20s; `change` makes of it what a case is about.
-    pub(crate) fn deployment(change: impl FnOnce(&mut Value)) -> Value {
-        let mut deployment = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "shop", "annotations": {"winddown.dev/drain": "10s", "winddown.dev/deadline": "20s"}},
-            "spec": {"replicas": 3, "template": {"metadata": {}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}}},
-        });
-        change(&mut deployment);
-        deployment
+impl Rule {
+    /// A finding of this rule.
+    pub(crate) fn finding(&self, field: FieldPath, problem: impl Into<String>) -> Finding {
+        Finding::new(self.code, self.severity, field, problem)
     }
+}
 
-    /// The same, where the case is about the pod's spec.
-    pub(crate) fn pod(change: impl FnOnce(&mut Value)) -> Value {
-        deployment(|deployment| change(&mut deployment["spec"]["template"]["spec"]))
-    }
+macro_rules! rules {
+    ($($file:ident $code:ident,)+) => {
+        $(pub(crate) mod $file;)+
 
-    /// The same, where the case is about the container `app`.
-    pub(crate) fn container(change: impl FnOnce(&mut Value)) -> Value {
-        pod(|pod| change(&mut pod["containers"][0]))
-    }
+        /// In the order in which findings are reported.
+        const RULES: &[&Rule] = &[$(&$file::RULE),+];
 
-    /// The findings of that kind that a manifest gets, all rules and the whole plan asked.
-    pub(crate) fn found(manifest: &Value, code: Code) -> Vec<Finding> {
-        let settlement = settle(manifest, Before::Nothing, &Policy::default(), Origin::File).unwrap();
-        settlement.findings.into_iter().filter(|finding| finding.code == code).collect()
-    }
-
-    /// Asserts that the manifest gets no finding of that kind.
-    pub(crate) fn silent(manifest: &Value, code: Code) {
-        assert_eq!(found(manifest, code), vec![], "{manifest}");
-    }
-
-    /// Asserts that the manifest gets exactly one finding of that kind, and gives its field and message.
-    pub(crate) fn fires(manifest: &Value, code: Code) -> (String, String) {
-        match found(manifest, code).as_slice() {
-            [finding] => (finding.field.clone(), finding.message.clone()),
-            findings => panic!("{} findings {}: {findings:?}", findings.len(), code.as_str()),
+        fn rule(code: Code) -> &'static Rule {
+            match code { $(Code::$code => &$file::RULE,)+ }
         }
+    };
+}
+for_each_code!(rules);
+
+/// What all rules report about the annotations.
+pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
+    let checks = RULES.iter().filter_map(|rule| match rule.check {
+        Check::Annotations(check) => Some(check),
+        Check::Plan(_) | Check::Reported => None,
+    });
+    checks.flat_map(|check| check(reading)).collect()
+}
+
+/// What all rules report about a planned workload.
+pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
+    let checks = RULES.iter().filter_map(|rule| match rule.check {
+        Check::Plan(check) => Some(check),
+        Check::Annotations(_) | Check::Reported => None,
+    });
+    checks.flat_map(|check| check(subject)).collect()
+}
+
+/// What is known of a code: what `winddown explain` prints, and what `docs/findings.md` is made of.
+impl Code {
+    /// The severity of every finding with this code.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        rule(self).severity
+    }
+
+    /// What it is, in one sentence.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        rule(self).title
+    }
+
+    /// The page in Markdown: name, severity, title and the sections of its text. Links have their whole address, because a
+    /// page is read anywhere.
+    #[must_use]
+    pub fn page(self) -> String {
+        let Rule { severity, title, page: sections, .. } = rule(self);
+        let text = format!("# {}\n\n{}: {title}\n\n{sections}", self.as_str(), severity.as_str());
+        let mut parts = text.split("](");
+        let mut page = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let base = if part.starts_with("https://") { "" } else { DOCS };
+            page.extend(["](", base, part]);
+        }
+        page
     }
 }
+
+/// Where the documents are that pages link to.
+pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/");
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::budget::Budget;
 use crate::duration::Seconds;
-use crate::plan::hooks::{self, Sleep};
-use crate::plan::init_containers;
+use crate::plan::hooks::PlannedHook;
+use crate::pod::hooks::PreStop;
+use crate::pod::sidecars::native_sidecars;
 
 /// What each container of a pod does once the pod is to go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,20 +69,23 @@ impl Activity {
 }
 
 impl Timeline {
-    /// The timeline of a budget, for main containers that each sleep so long before their stop signal.
-    pub(crate) fn new(pod: &PodSpec, budget: &Budget, sleeps: &[Sleep]) -> Self {
+    /// The timeline of a budget, for the planned hooks of the main containers.
+    pub(crate) fn new(pod: &PodSpec, budget: &Budget, hooks: &[PlannedHook]) -> Self {
         let (done, kill_at) = (budget.drain.plus(budget.deadline), budget.grace_period);
-        let main = pod.containers.iter().zip(sleeps).map(|(container, sleep)| {
-            let exit = sleep.seconds.plus(budget.deadline);
-            let ends = [(hook(container), sleep.seconds), (Activity::Stopping, exit), (Activity::Slack, kill_at)];
+        let main = pod.containers.iter().zip(hooks).map(|(container, hook)| {
+            let exit = hook.duration.plus(budget.deadline);
+            let ends = [(activity(hook.own), hook.duration), (Activity::Stopping, exit), (Activity::Slack, kill_at)];
             lane(container, false, &ends)
         });
-        let sidecars = init_containers(pod).filter(|container| container.restart_policy.as_deref() == Some("Always"));
-        let sidecars = sidecars.map(|container| {
-            // Its hook runs at the same time as the others', its signal waits until they are gone.
-            let assumed = if hooks::is_open_ended(container) { budget.drain } else { Seconds::ZERO };
-            let sleep = hooks::own_sleep(container).max(assumed);
-            let ends = [(hook(container), sleep), (Activity::Serving, done), (Activity::Stopping, kill_at)];
+        let sidecars = native_sidecars(pod).map(|container| {
+            // Its hook runs at the same time as the others'; its stop signal waits until the main containers are gone.
+            let own = PreStop::of(container);
+            let assumed = if own.is_open_ended() { budget.drain } else { Seconds::ZERO };
+            let ends = [
+                (activity(own), own.at_least().max(assumed)),
+                (Activity::Serving, done),
+                (Activity::Stopping, kill_at),
+            ];
             lane(container, true, &ends)
         });
         Self { lanes: main.chain(sidecars).collect(), done, kill_at }
@@ -108,8 +112,8 @@ impl Lane {
     }
 }
 
-fn hook(container: &Container) -> Activity {
-    if hooks::is_open_ended(container) { Activity::UnknownPreStop } else { Activity::PreStop }
+fn activity(hook: PreStop) -> Activity {
+    if hook.is_open_ended() { Activity::UnknownPreStop } else { Activity::PreStop }
 }
 
 /// A lane of activities, each with the time at which it ends at the earliest.
@@ -133,12 +137,12 @@ mod tests {
     use super::Activity::{PreStop, Serving, Slack, Stopping, UnknownPreStop};
     use super::{Activity, Lane, Timeline};
     use crate::duration::Seconds;
-    use crate::evaluation::{Before, Origin, settle};
+    use crate::evaluation::{Existing, Origin, evaluate};
     use crate::policy::Policy;
     use crate::rules::tests::pod;
 
     fn timeline(manifest: &Value) -> Timeline {
-        settle(manifest, Before::Nothing, &Policy::default(), Origin::File).unwrap().timeline.unwrap()
+        evaluate(manifest, Existing::None, &Policy::default(), Origin::File).unwrap().timeline.unwrap()
     }
 
     fn phases(lane: &Lane) -> Vec<(Activity, i64, i64)> {

@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::decode::{self, WrongField};
 use crate::duration::Seconds;
 use crate::kind::Kind;
-use crate::plan::GracePeriod;
 
 /// A workload without anything that Winddown injected.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +28,16 @@ pub struct Workload {
     pub pod: PodSpec,
     /// The template's grace period, and whether anybody asked for it.
     pub grace_period: GracePeriod,
+}
+
+/// The grace period of a template, and whether the user set it. The API server fills in 30 before admission, so the number
+/// alone does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GracePeriod {
+    /// Not set: the default applies, and Winddown may raise it.
+    Unset,
+    /// Set by the user, so it stays.
+    Explicit(Seconds),
 }
 
 /// How a workload replaces its pods, with the API server's defaults filled in.

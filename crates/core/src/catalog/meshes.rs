@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::sidecars;
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
+use crate::pod::sidecars::native_sidecars;
 use crate::workload::Workload;
 
 /// Linkerd's wait before SIGTERM, in seconds. Classic sidecars only.
@@ -49,7 +49,7 @@ pub(crate) struct Proxy {
 /// the template, so that another rule looks at it.
 pub(crate) fn proxy(workload: &Workload) -> Option<Proxy> {
     let in_template = |name: &str| workload.pod.containers.iter().any(|container| container.name == name);
-    let native = |name: &str| sidecars::native(&workload.pod).any(|container| container.name == name);
+    let native = |name: &str| native_sidecars(&workload.pod).any(|container| container.name == name);
     let known = |name: &str| in_template(name) || native(name);
     linkerd(workload).filter(|_| !known("linkerd-proxy")).or_else(|| istio(workload).filter(|_| !known("istio-proxy")))
 }

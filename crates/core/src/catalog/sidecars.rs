@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::Container;
 use serde::Deserialize;
 
 use crate::duration::Seconds;
+use crate::pod::image;
 use crate::duration::go::go_duration;
 use crate::workload::Workload;
 
@@ -75,26 +76,14 @@ impl Wait {
     }
 }
 
-/// The native sidecars of a pod, in the order in which they start.
-pub(crate) fn native(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
-    pod.init_containers.iter().flatten().filter(|container| container.restart_policy.as_deref() == Some("Always"))
-}
-
 fn is_one_of(container: &Container, names: &[String]) -> bool {
-    let image = container.image.as_deref().map(repository);
+    let image = container.image.as_deref().map(image::repository);
     names.iter().any(|name| *name == container.name || image == Some(name))
-}
-
-/// The last part of an image's name, without tag and digest.
-fn repository(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let last = image.rsplit('/').next().unwrap_or(image);
-    last.split(':').next().unwrap_or(last)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SIDECARS, Seconds, Wait, repository};
+    use super::{SIDECARS, Seconds, Wait};
 
     #[test]
     fn every_sidecar_is_known_by_something_and_has_a_reason_and_a_source() {
@@ -119,19 +108,6 @@ mod tests {
             ("db", None),
         ] {
             assert_eq!(Wait::behind("min-sigterm-delay", text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_image_is_known_by_the_last_part_of_its_name() {
-        for (image, expected) in [
-            ("envoy", "envoy"),
-            ("envoyproxy/envoy:v1.30", "envoy"),
-            ("registry:5000/a/cloud-sql-proxy:2.11@sha256:ab", "cloud-sql-proxy"),
-            ("registry:5000/envoy", "envoy"),
-            ("", ""),
-        ] {
-            assert_eq!(repository(image), expected, "{image}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::pod::command::{End, Script, program};
 
 /// How long a command sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slept {
+pub(crate) enum ExecSleep {
     /// It is a sleep and nothing else.
     Exactly(Seconds),
     /// It begins with a sleep; nobody knows how long the rest takes.
@@ -13,9 +13,9 @@ pub(crate) enum Slept {
 }
 
 /// How long a command line sleeps; `None` where that cannot be told.
-pub(crate) fn slept(line: &[String]) -> Option<Slept> {
+pub(crate) fn exec_sleep(line: &[String]) -> Option<ExecSleep> {
     let Some(script) = Script::of(line) else {
-        return sleep(line.iter().map(String::as_str)).map(Slept::Exactly);
+        return sleep(line.iter().map(String::as_str)).map(ExecSleep::Exactly);
     };
     let commands = script.commands();
     let (first, rest) = commands.split_first()?;
@@ -28,7 +28,7 @@ pub(crate) fn slept(line: &[String]) -> Option<Slept> {
         return None;
     }
     let seconds = sleep(words.split_whitespace())?;
-    Some(if last { Slept::Exactly(seconds) } else { Slept::AtLeast(seconds) })
+    Some(if last { ExecSleep::Exactly(seconds) } else { ExecSleep::AtLeast(seconds) })
 }
 
 /// The sum of what `sleep` is told, in whole seconds.
@@ -68,10 +68,10 @@ fn duration(word: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Seconds, Slept, slept};
+    use super::{Seconds, ExecSleep, exec_sleep};
 
-    fn read(line: &[&str]) -> Option<Slept> {
-        slept(&line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    fn read(line: &[&str]) -> Option<ExecSleep> {
+        exec_sleep(&line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             (&["sh", "-c", "exec sleep 15"], 15),
             (&["sh", "-c", "/bin/sleep 15\n"], 15),
         ] {
-            assert_eq!(read(line), Some(Slept::Exactly(Seconds::new(seconds))), "{line:?}");
+            assert_eq!(read(line), Some(ExecSleep::Exactly(Seconds::new(seconds))), "{line:?}");
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
         for script in
             ["sleep 15; nginx -s quit", "sleep 15 && kill -QUIT \"$(cat pid)\"", "sleep 15\ncurl -X POST $URL"]
         {
-            assert_eq!(read(&["sh", "-c", script]), Some(Slept::AtLeast(Seconds::new(15))), "{script}");
+            assert_eq!(read(&["sh", "-c", script]), Some(ExecSleep::AtLeast(Seconds::new(15))), "{script}");
         }
     }
 
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn no_number_is_too_long() {
         for number in ["99999999999", &"9".repeat(100_000), &format!("{}d", u128::MAX), "86401"] {
-            assert_eq!(read(&["sleep", number]), Some(Slept::Exactly(Seconds::MAX)), "{number}");
+            assert_eq!(read(&["sleep", number]), Some(ExecSleep::Exactly(Seconds::MAX)), "{number}");
         }
-        assert_eq!(read(&["sleep", &format!("0.{}", "0".repeat(100_000))]), Some(Slept::Exactly(Seconds::ZERO)));
+        assert_eq!(read(&["sleep", &format!("0.{}", "0".repeat(100_000))]), Some(ExecSleep::Exactly(Seconds::ZERO)));
         assert_eq!(read(&["sleep", "٣"]), None);
     }
 }

@@ -1,0 +1,13 @@
+//! Native sidecars: init containers that run beside the app.
+
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+
+/// The native sidecars of a pod, in the order in which they start; they stop in the reverse order (KEP-753).
+pub(crate) fn native_sidecars(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
+    init_containers(pod).filter(|container| container.restart_policy.as_deref() == Some("Always"))
+}
+
+/// The init containers of a pod, native sidecars among them.
+pub(crate) fn init_containers(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
+    pod.init_containers.iter().flatten()
+}
