@@ -1,21 +1,22 @@
-//! What is going on, on the screen of somebody who waits for it.
+//! Progress output of the demo.
 
 use std::fmt::Display;
 use std::time::Instant;
 
-/// Says things with the seconds since it began.
+/// Prints lines prefixed with the elapsed time in seconds.
 #[derive(Clone, Copy)]
-pub struct Narrator(Instant);
+pub struct Progress {
+    start: Instant,
+}
 
-impl Narrator {
-    /// Begins now.
+impl Progress {
+    /// Starts the clock.
     #[must_use]
-    pub fn begin() -> Self {
-        Self(Instant::now())
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
     }
 
-    /// Says something.
-    pub fn say(self, text: impl Display) {
-        println!("[{:4} s] {text}", self.0.elapsed().as_secs());
+    pub(crate) fn report(self, text: impl Display) {
+        println!("[{:4} s] {text}", self.start.elapsed().as_secs());
     }
 }

@@ -1,19 +1,21 @@
-//! Processes that end with us, however we end.
+//! Child processes that are killed when this process ends, for whatever reason.
 //!
-//! A process is started by a small shell that holds the other end of a pipe of ours. The pipe closes when the handle is
-//! dropped, and also when this process is killed, and then the shell kills what it started. Nothing else is portable,
-//! safe and proof against SIGKILL.
+//! Each child runs under a small shell that reads from a pipe held by this process. The pipe closes when the handle is
+//! dropped and also when this process is killed; the shell then kills the child. This needs no unsafe code, is portable
+//! and works even if this process receives SIGKILL.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::until::{Elapsed, until};
+use anyhow::{Context as _, Result};
 
-/// Signals come as lines by the pipe; its end means SIGKILL.
-const TETHER: &str = r#"
+use crate::wait::until;
+
+/// Reads signal names from the pipe, one per line, and forwards them to the child. End of file means SIGKILL.
+const SUPERVISOR: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- &
 child=$!
@@ -26,66 +28,59 @@ kill "$watch" 2>/dev/null
 exit "$status"
 "#;
 
-/// A running process; dropping it kills it and waits for its end.
+/// A running child process. Dropping it kills the child and waits for it to exit.
 #[derive(Debug)]
-pub struct Process {
-    shell: Child,
-    tether: Option<ChildStdin>,
+pub(crate) struct SupervisedProcess {
+    program: PathBuf,
+    supervisor: Child,
+    control: Option<ChildStdin>,
     log: PathBuf,
 }
 
-/// A process that does not do as it is told.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It cannot be started, asked or written to.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// It did not end.
-    #[error(transparent)]
-    Elapsed(#[from] Elapsed),
-}
-
-impl Process {
-    /// Starts a command; what it prints goes to the end of the file `log`.
-    pub fn start(command: &Command, log: &Path) -> io::Result<Self> {
-        let output = File::options().create(true).append(true).open(log)?;
+impl SupervisedProcess {
+    /// Starts a command and appends its output to the file `log`.
+    pub(crate) fn start(command: &Command, log: &Path) -> Result<Self> {
+        let program = PathBuf::from(command.get_program());
+        let output =
+            File::options().create(true).append(true).open(log).with_context(|| format!("open {}", log.display()))?;
         let mut shell = Command::new("sh");
-        shell.args(["-c", TETHER, "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.args(["-c", SUPERVISOR, "sh"]).arg(&program).args(command.get_args());
         for (name, value) in command.get_envs() {
             match value {
                 Some(value) => shell.env(name, value),
                 None => shell.env_remove(name),
             };
         }
-        let mut shell = shell.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output).spawn()?;
-        let tether = shell.stdin.take();
-        Ok(Self { shell, tether, log: log.to_owned() })
+        shell.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+        let mut supervisor = shell.spawn().with_context(|| format!("start {}", program.display()))?;
+        let control = supervisor.stdin.take();
+        Ok(Self { program, supervisor, control, log: log.to_owned() })
     }
 
-    /// How it ended, if it did.
-    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.shell.try_wait()
+    /// The exit status, or none while the process runs.
+    pub(crate) fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+        self.supervisor.try_wait().with_context(|| format!("get the exit status of {}", self.program.display()))
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub async fn terminate(mut self, limit: Duration) -> Result<ExitStatus, Error> {
-        if let Some(tether) = &mut self.tether {
-            tether.write_all(b"TERM\n")?;
+    /// Sends SIGTERM and waits for the process to exit.
+    pub(crate) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+        let condition = format!("{} to exit after SIGTERM", self.program.display());
+        if let Some(control) = &mut self.control {
+            control.write_all(b"TERM\n").with_context(|| format!("send SIGTERM to {}", self.program.display()))?;
         }
-        until("a process ended after SIGTERM", limit, async || Ok(self.ended()?)).await
+        until(&condition, limit, async || self.exit_status()).await
     }
 
-    /// Everything it printed so far.
-    #[must_use]
-    pub fn output(&self) -> String {
+    /// The content of the log file.
+    pub(crate) fn output(&self) -> String {
         std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 }
 
-impl Drop for Process {
+impl Drop for SupervisedProcess {
     fn drop(&mut self) {
-        drop(self.tether.take());
-        // Nothing is left to be done about a failure.
-        let _ = self.shell.wait();
+        drop(self.control.take());
+        // A failure cannot be handled here.
+        let _ = self.supervisor.wait();
     }
 }

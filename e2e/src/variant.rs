@@ -1,118 +1,99 @@
-//! One arm of the experiment: a Deployment restarted again and again under two kinds of load.
+//! One variant of the experiment: a Deployment that is restarted repeatedly under two kinds of load.
 
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use kube::Client;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use crate::load::{self, Connections, Count, Generator, Load};
-use crate::narrator::Narrator;
-use crate::rollout::{self, App};
+use crate::load::{Connections, Counts, Generator, Load, delete_generators};
+use crate::progress::Progress;
+use crate::rollout::App;
 
-/// How much of it.
+/// The size of the experiment.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Restarts.
+    /// Number of restarts.
     pub rollouts: u32,
-    /// Requests a second over new connections, and as many over kept ones.
+    /// Requests per second, for each kind of load.
     pub rate: u32,
 }
 
-/// What one kind of load met in one arm.
+/// The result of one variant for one kind of load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The arm.
+    /// The name of the variant.
     pub name: &'static str,
     /// The kind of load.
     pub connections: Connections,
-    /// Restarts under load.
+    /// Number of restarts under load.
     pub rollouts: u32,
-    /// Every request that was sent meanwhile.
+    /// All requests sent during the restarts.
     #[serde(flatten)]
-    pub count: Count,
+    pub counts: Counts,
 }
 
-/// Why an arm has no result.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No count.
-    #[error(transparent)]
-    Load(#[from] load::Error),
-    /// No rollout.
-    #[error(transparent)]
-    Rollout(#[from] rollout::Error),
-    /// What fails by itself says nothing about rollouts.
-    #[error("{0} requests failed before the first rollout")]
-    Unwell(u64),
-}
+/// Load without a rollout, before the first one and after the last one.
+const IDLE: Duration = Duration::from_secs(2);
 
-/// Load before the first rollout and after the last one.
-const QUIET: Duration = Duration::from_secs(2);
-
-/// How often the generators start before something is wrong with more than the start.
+/// Attempts to start the load generators.
 const ATTEMPTS: u32 = 3;
 
-/// The most that a rollout may take on average; load ends by itself after that.
-const ROLLOUT: Duration = Duration::from_mins(2);
+/// The upper bound for one rollout; it limits the duration of the load.
+const MAX_ROLLOUT: Duration = Duration::from_mins(2);
 
-/// Restarts the app under load from new pods, and accounts for every request.
-pub async fn run(
-    client: &Client,
-    app: &App,
-    name: &'static str,
-    scale: Scale,
-    narrator: Narrator,
-) -> Result<[Row; 2], Error> {
-    let result = under_load(client, app, name, scale, narrator).await;
+/// Restarts the app under load from new pods and counts every request.
+pub async fn run(client: &Client, app: &App, name: &'static str, scale: Scale, progress: Progress) -> Result<[Row; 2]> {
+    let result = restart_under_load(client, app, name, scale, progress).await;
     if result.is_err() {
-        // The error says more than a failure to tidy up after it.
-        let _ = load::end_all(client, &app.namespace).await;
+        // The first error is the one to report.
+        let _ = delete_generators(client, &app.namespace).await;
     }
     result
 }
 
-/// Both generators, once nothing fails by itself. A Service that was made just now is refused until the node of the
-/// generators knows it, so they start anew, with accounts of their own.
-async fn undisturbed(client: &Client, new: &Load, kept: &Load) -> Result<(Generator, Generator), Error> {
+/// Starts both generators and checks that no request fails without a rollout. Connections to a new Service are refused
+/// until kube-proxy on the generators' node has programmed it; in that case new generators with new counts are started.
+async fn start_generators(client: &Client, new: &Load, kept: &Load) -> Result<(Generator, Generator)> {
     let mut failed = 0;
     for _ in 0..ATTEMPTS {
         let generators = tokio::try_join!(Generator::start(client, new), Generator::start(client, kept))?;
-        sleep(QUIET).await;
-        failed = generators.0.so_far()?.failed + generators.1.so_far()?.failed;
+        sleep(IDLE).await;
+        failed = generators.0.current()?.failed + generators.1.current()?.failed;
         if failed == 0 {
             return Ok(generators);
         }
-        load::end_all(client, &new.namespace).await?;
+        delete_generators(client, &new.namespace).await?;
     }
-    Err(Error::Unwell(failed))
+    bail!("{failed} requests failed before the first rollout")
 }
 
-async fn under_load(
+async fn restart_under_load(
     client: &Client,
     app: &App,
     name: &'static str,
     scale: Scale,
-    narrator: Narrator,
-) -> Result<[Row; 2], Error> {
+    progress: Progress,
+) -> Result<[Row; 2]> {
     let Scale { rollouts, rate } = scale;
     let load = |connections| Load {
         namespace: app.namespace.clone(),
         service: app.name.clone(),
         rate,
         connections,
-        at_most: ROLLOUT * (rollouts + 1),
+        max_duration: MAX_ROLLOUT * (rollouts + 1),
     };
-    let (new, kept) = undisturbed(client, &load(Connections::New), &load(Connections::Kept)).await?;
+    let (new, kept) = start_generators(client, &load(Connections::New), &load(Connections::Kept)).await?;
     for rollout in 1..=rollouts {
-        let took = app.restart().await?.as_secs_f32();
-        let so_far = [("new", new.so_far()?), ("kept", kept.so_far()?)]
-            .map(|(connections, count)| format!("{connections} {:5} sent, {:4} failed", count.sent, count.failed))
+        let seconds = app.restart().await?.as_secs_f32();
+        let counts = [("new", new.current()?), ("kept", kept.current()?)]
+            .map(|(connections, counts)| format!("{connections} {:5} sent, {:4} failed", counts.sent, counts.failed))
             .join("   ");
-        narrator.say(format_args!("  rollout {rollout:2} of {rollouts}  {took:5.1} s   so far: {so_far}"));
+        progress.report(format_args!("  rollout {rollout:2} of {rollouts}  {seconds:5.1} s   total: {counts}"));
     }
-    sleep(QUIET).await;
+    sleep(IDLE).await;
     let (new, kept) = tokio::try_join!(new.stop(), kept.stop())?;
-    let row = |connections, count| Row { name, connections, rollouts, count };
+    let row = |connections, counts| Row { name, connections, rollouts, counts };
     Ok([row(Connections::New, new), row(Connections::Kept, kept)])
 }

@@ -1,43 +1,35 @@
-//! Waiting for something to come true, for so long and no longer.
+//! Bounded waiting.
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use anyhow::{Result, bail};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Between two polls.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// It did not come true in time.
-#[derive(Debug, thiserror::Error)]
-#[error("waited {} s in vain until {what}", .limit.as_secs())]
-pub struct Elapsed {
-    what: String,
-    limit: Duration,
-}
-
-/// Looks again and again until there is something to see. An error ends the waiting at once.
-pub async fn until<T, E: From<Elapsed>>(
-    what: &str,
-    limit: Duration,
-    mut look: impl AsyncFnMut() -> Result<Option<T>, E>,
-) -> Result<T, E> {
+/// Polls until `poll` returns a value. Returns an error after `limit`, or as soon as `poll` returns one.
+/// `condition` completes the message "timed out after 30 s waiting for …".
+pub async fn until<T>(condition: &str, limit: Duration, mut poll: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let start = Instant::now();
     loop {
-        if let Some(seen) = look().await? {
-            return Ok(seen);
+        if let Some(value) = poll().await? {
+            return Ok(value);
         }
         if start.elapsed() >= limit {
-            return Err(Elapsed { what: what.to_owned(), limit }.into());
+            bail!(timed_out(condition, limit));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// Waits for what takes its time, but only so long.
-pub async fn within<T, E: From<Elapsed>>(
-    what: &str,
-    limit: Duration,
-    wait: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    timeout(limit, wait).await.unwrap_or_else(|_| Err(Elapsed { what: what.to_owned(), limit }.into()))
+/// Awaits `future` for at most `limit`. `condition` is used as in [`until`].
+pub async fn within<T>(condition: &str, limit: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, future).await {
+        Ok(result) => result,
+        Err(_) => bail!(timed_out(condition, limit)),
+    }
+}
+
+fn timed_out(condition: &str, limit: Duration) -> String {
+    format!("timed out after {} s waiting for {condition}", limit.as_secs())
 }

@@ -1,64 +1,33 @@
-//! What a load generator says it sent, line by line, checked against its own summary.
+//! The counts in a load generator's log, checked against its summary.
 
 use std::collections::BTreeMap;
 
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Requests, and how many of them failed in which way.
+/// Numbers of requests.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Count {
-    /// All that were sent.
+pub struct Counts {
+    /// All requests.
     pub sent: u64,
-    /// Those without a good answer in time.
+    /// Requests without a complete 2xx response before the timeout.
     pub failed: u64,
-    /// The failed ones by kind.
+    /// Failed requests by kind, such as `refused` or `timeout`.
     pub failures: BTreeMap<String, u64>,
 }
 
-/// What has been said so far.
+/// The sum of the lines read so far, and the summary once it was read.
 #[derive(Debug, Default)]
-pub(super) struct Account {
-    so_far: Count,
+pub(super) struct Totals {
+    current: Counts,
     summary: Option<Summary>,
-}
-
-/// Why the generator's word cannot be taken for it.
-#[derive(Debug, thiserror::Error)]
-pub enum Inconsistent {
-    /// It said something else than it should.
-    #[error("a load generator says {line:?}")]
-    Line {
-        /// What it said.
-        line: String,
-        /// Why that is nothing to count.
-        source: serde_json::Error,
-    },
-    /// It was lost, and nobody knows what with it.
-    #[error("a load generator ended without a summary")]
-    NoSummary,
-    /// Some requests are missing from one or the other.
-    #[error("a load generator's summary of {summary:?} is not the sum of its seconds, {seconds:?}")]
-    Sum {
-        /// What it said in the end.
-        summary: Count,
-        /// What it said before.
-        seconds: Count,
-    },
-    /// It could not keep up, so the app had less to endure than the test says.
-    #[error("a load generator sent {actual} requests a second instead of {wanted}")]
-    Rate {
-        /// What it sent.
-        actual: f64,
-        /// What it was to send.
-        wanted: u32,
-    },
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
     Summary(Summary),
-    Second(Count),
+    Second(Counts),
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,43 +37,39 @@ struct Summary {
     _marker: bool,
     actual_rate: f64,
     #[serde(flatten)]
-    count: Count,
+    counts: Counts,
 }
 
-/// How much of the rate has to be reached.
-const ENOUGH: f64 = 0.95;
+/// The share of the configured rate that must be reached.
+const MIN_RATE: f64 = 0.95;
 
-impl Account {
-    /// Takes a line of the generator's log.
-    pub(super) fn read(&mut self, line: &str) -> Result<(), Inconsistent> {
-        match serde_json::from_str(line) {
-            Ok(Line::Summary(summary)) => self.summary = Some(summary),
-            Ok(Line::Second(count)) => self.so_far.add(&count),
-            Err(source) => return Err(Inconsistent::Line { line: line.to_owned(), source }),
+impl Totals {
+    /// Adds a line of the generator's log.
+    pub(super) fn add_line(&mut self, line: &str) -> Result<()> {
+        match serde_json::from_str(line).with_context(|| format!("parse {line:?}"))? {
+            Line::Summary(summary) => self.summary = Some(summary),
+            Line::Second(counts) => self.current.add(&counts),
         }
         Ok(())
     }
 
-    pub(super) fn so_far(&self) -> &Count {
-        &self.so_far
+    pub(super) fn current(&self) -> &Counts {
+        &self.current
     }
 
-    /// The whole count, if it adds up.
-    pub(super) fn close(self, rate: u32) -> Result<Count, Inconsistent> {
-        let Summary { actual_rate, count, .. } = self.summary.ok_or(Inconsistent::NoSummary)?;
-        if count != self.so_far || count.failures.values().sum::<u64>() != count.failed {
-            return Err(Inconsistent::Sum { summary: count, seconds: self.so_far });
-        }
-        if actual_rate < ENOUGH * f64::from(rate) {
-            return Err(Inconsistent::Rate { actual: actual_rate, wanted: rate });
-        }
-        Ok(count)
+    /// The total counts, if the lines agree with the summary and the generator kept its rate.
+    pub(super) fn verify(self, rate: u32) -> Result<Counts> {
+        let Summary { actual_rate, counts, .. } = self.summary.context("no summary")?;
+        ensure!(counts == self.current, "the summary has {counts:?}, its lines add up to {:?}", self.current);
+        let failures: u64 = counts.failures.values().sum();
+        ensure!(failures == counts.failed, "{} requests failed, but {failures} by kind", counts.failed);
+        ensure!(actual_rate >= MIN_RATE * f64::from(rate), "sent {actual_rate} requests/s instead of {rate}");
+        Ok(counts)
     }
 }
 
-impl Count {
-    /// Adds another count.
-    pub fn add(&mut self, other: &Self) {
+impl Counts {
+    fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.failed += other.failed;
         for (kind, count) in &other.failures {
@@ -115,19 +80,19 @@ impl Count {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, Inconsistent};
+    use super::Totals;
 
     const SECONDS: [&str; 2] = [
         r#"{"second":1,"sent":200,"failed":1,"failures":{"reset":1},"total":{"sent":200,"failed":1,"failures":{"reset":1}}}"#,
         r#"{"second":2,"sent":201,"failed":3,"failures":{"refused":3},"total":{"sent":401,"failed":4,"failures":{"refused":3,"reset":1}}}"#,
     ];
 
-    fn account(lines: &[&str]) -> Account {
-        let mut account = Account::default();
+    fn totals(lines: &[&str]) -> Totals {
+        let mut totals = Totals::default();
         for line in lines {
-            account.read(line).unwrap();
+            totals.add_line(line).unwrap();
         }
-        account
+        totals
     }
 
     fn summary(sent: u64, actual_rate: f64) -> String {
@@ -136,31 +101,42 @@ mod tests {
         )
     }
 
-    #[test]
-    fn seconds_that_add_up_to_the_summary_count() {
-        let count = account(&[SECONDS[0], SECONDS[1], &summary(401, 199.8)]).close(200).unwrap();
-        assert_eq!((count.sent, count.failed, count.failures["refused"]), (401, 4, 3));
+    fn error(lines: &[&str]) -> String {
+        totals(lines).verify(200).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_generator_without_a_last_word_is_lost() {
-        assert!(matches!(account(&SECONDS).close(200), Err(Inconsistent::NoSummary)));
+    fn lines_that_match_the_summary_are_accepted() {
+        let counts = totals(&[SECONDS[0], SECONDS[1], &summary(401, 199.8)]).verify(200).unwrap();
+        assert_eq!((counts.sent, counts.failed, counts.failures["refused"]), (401, 4, 3));
     }
 
     #[test]
-    fn a_second_that_is_missing_is_missed() {
-        let account = account(&[SECONDS[1], &summary(401, 200.0)]);
-        assert!(matches!(account.close(200), Err(Inconsistent::Sum { .. })));
+    fn a_missing_summary_is_an_error() {
+        assert_eq!(error(&SECONDS), "no summary");
     }
 
     #[test]
-    fn a_rate_that_was_not_kept_is_no_result() {
-        let account = account(&[SECONDS[0], SECONDS[1], &summary(401, 189.9)]);
-        assert!(matches!(account.close(200), Err(Inconsistent::Rate { .. })));
+    fn a_missing_line_is_an_error() {
+        assert!(error(&[SECONDS[1], &summary(401, 200.0)]).starts_with("the summary has Counts { sent: 401,"));
     }
 
     #[test]
-    fn a_line_that_is_no_count_is_an_error() {
-        assert!(matches!(Account::default().read("load: no such host"), Err(Inconsistent::Line { .. })));
+    fn failures_by_kind_must_add_up() {
+        let line = r#"{"second":1,"sent":401,"failed":4,"failures":{"refused":3}}"#;
+        let summary = summary(401, 200.0).replace(r#","reset":1"#, "");
+        assert_eq!(error(&[line, &summary]), "4 requests failed, but 3 by kind");
+    }
+
+    #[test]
+    fn a_rate_that_is_too_low_is_an_error() {
+        let lines = [SECONDS[0], SECONDS[1], &summary(401, 189.9)];
+        assert_eq!(error(&lines), "sent 189.9 requests/s instead of 200");
+    }
+
+    #[test]
+    fn a_line_without_counts_is_an_error() {
+        let error = Totals::default().add_line("load: no such host").unwrap_err();
+        assert_eq!(error.to_string(), r#"parse "load: no such host""#);
     }
 }

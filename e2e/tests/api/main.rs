@@ -1,46 +1,27 @@
-//! Winddown on a real API server: the chart's webhooks and rights, the real binary, kubectl and helm.
+//! API tests: the winddown binary with the chart's webhook configurations and RBAC objects on a real kube-apiserver.
 //!
-//! One API server serves all tests, each in a namespace of its own. Those that take something away from everybody (stop
-//! the operator, break the webhook configurations) run while no other does.
+//! All tests share one API server; each test has its own namespace. Tests that change shared state (stop the operator,
+//! modify the webhook configurations) run alone.
 
-#[path = "api/agreement.rs"]
 mod agreement;
-#[path = "api/certificates.rs"]
 mod certificates;
-#[path = "api/controller.rs"]
 mod controller;
-#[path = "api/denial.rs"]
 mod denial;
-#[path = "api/events.rs"]
+mod environment;
 mod events;
-#[path = "api/grace_period.rs"]
+mod existing_violations;
 mod grace_period;
-#[path = "api/injection.rs"]
 mod injection;
-#[path = "api/kinds.rs"]
 mod kinds;
-#[path = "api/leadership.rs"]
 mod leadership;
-#[path = "api/manifest.rs"]
 mod manifest;
-#[path = "api/missed.rs"]
-mod missed;
-#[path = "api/modes.rs"]
+mod missed_changes;
 mod modes;
-#[path = "api/namespace.rs"]
 mod namespace;
-#[path = "api/ratchet.rs"]
-mod ratchet;
-#[path = "api/reapply.rs"]
 mod reapply;
-#[path = "api/request.rs"]
 mod request;
-#[path = "api/suite.rs"]
 mod suite;
-#[path = "api/undo.rs"]
 mod undo;
-#[path = "api/world.rs"]
-mod world;
 
 use std::process::ExitCode;
 
@@ -53,9 +34,9 @@ fn main() -> ExitCode {
             undo::tests(),
             modes::tests(),
             reapply::tests(),
-            ratchet::tests(),
+            existing_violations::tests(),
             events::tests(),
-            missed::tests(),
+            missed_changes::tests(),
             kinds::tests(),
             agreement::tests(),
             controller::tests(),

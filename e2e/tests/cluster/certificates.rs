@@ -1,62 +1,64 @@
-//! What the API server knows the webhooks by.
+//! The `caBundle` of the webhook configurations.
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use winddown_e2e::release;
-use winddown_e2e::until::until;
+use winddown_e2e::wait::until;
 
+use crate::environment::Environment;
 use crate::example::{Example, is_injected};
-use crate::suite::{Result, Test, tests};
-use crate::world::{Failure, World};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![ca_bundles_that_were_wiped_are_back_within_ten_seconds]
+    tests![removed_ca_bundles_are_restored_within_ten_seconds]
 }
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-async fn ca_bundles_that_were_wiped_are_back_within_ten_seconds(world: World) -> Result {
-    world.ready().await?;
-    let mutating: Api<MutatingWebhookConfiguration> = Api::all(world.client.clone());
-    let validating: Api<ValidatingWebhookConfiguration> = Api::all(world.client.clone());
-    let bundles = async || {
+async fn removed_ca_bundles_are_restored_within_ten_seconds(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
+    let mutating: Api<MutatingWebhookConfiguration> = Api::all(environment.client.clone());
+    let validating: Api<ValidatingWebhookConfiguration> = Api::all(environment.client.clone());
+    let ca_bundles = async || -> Result<[Value; 2]> {
         let configurations = [
-            serde_json::to_value(mutating.get(release::NAME).await?),
-            serde_json::to_value(validating.get(release::NAME).await?),
+            serde_json::to_value(mutating.get(release::NAME).await?)?,
+            serde_json::to_value(validating.get(release::NAME).await?)?,
         ];
-        Ok::<_, Failure>(configurations.map(|configuration| bundle(&configuration.unwrap_or_default())))
+        Ok(configurations.map(|configuration| ca_bundle(&configuration)))
     };
-    let before = bundles().await?;
+    let before = ca_bundles().await?;
     assert!(before.iter().all(Value::is_string), "{before:?}");
 
-    let wipe = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]);
-    let wipe: Patch<()> = Patch::Json(serde_json::from_value(wipe)?);
+    let patch = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]);
+    let patch: Patch<()> = Patch::Json(serde_json::from_value(patch)?);
     let start = Instant::now();
-    let wiped = [
-        serde_json::to_value(mutating.patch(release::NAME, &PatchParams::default(), &wipe).await?)?,
-        serde_json::to_value(validating.patch(release::NAME, &PatchParams::default(), &wipe).await?)?,
+    let patched = [
+        serde_json::to_value(mutating.patch(release::NAME, &PatchParams::default(), &patch).await?)?,
+        serde_json::to_value(validating.patch(release::NAME, &PatchParams::default(), &patch).await?)?,
     ];
-    assert_eq!(wiped.map(|configuration| bundle(&configuration)), [Value::Null, Value::Null]);
+    assert_eq!(patched.map(|configuration| ca_bundle(&configuration)), [Value::Null, Value::Null]);
 
-    let back = async || Ok::<_, Failure>((bundles().await? == before).then_some(()));
-    until("both caBundles are back", LIMIT, back).await?;
-    eprintln!("  both caBundles were back after {:.1} s", start.elapsed().as_secs_f32());
+    let restored = async || Ok((ca_bundles().await? == before).then_some(()));
+    until("both caBundles to be restored", LIMIT, restored).await?;
+    eprintln!("  both caBundles were restored after {:.1} s", start.elapsed().as_secs_f32());
 
-    // The API server hears of it a moment later.
+    // The API server observes the change a moment later.
     let mut attempt = 0;
     loop {
         attempt += 1;
-        if is_injected(&Example::new(&format!("app-{attempt}")).annotated().without_pods().create(&world).await?) {
+        let example = Example::new(&format!("app-{attempt}")).annotated().without_pods();
+        if is_injected(&example.create(&environment).await?) {
             break;
         }
-        assert!(start.elapsed() < LIMIT, "the webhook is not called");
+        assert!(start.elapsed() < LIMIT, "the API server does not call the webhook");
     }
-    world.clear().await
+    environment.clean_up().await
 }
 
-fn bundle(configuration: &Value) -> Value {
+fn ca_bundle(configuration: &Value) -> Value {
     configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()
 }

@@ -1,60 +1,60 @@
-//! The cluster, with Winddown on it and a namespace for the test.
+//! The cluster with Winddown, and a namespace for the test.
 
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
-use winddown_e2e::cluster::{self, delete_namespace, fresh_namespace};
-use winddown_e2e::command::Line;
+use winddown_e2e::cluster::{self, delete_namespace, recreate_namespace};
+use winddown_e2e::command::CommandLine;
 use winddown_e2e::release::{self, Helm};
 use winddown_e2e::rollout::App;
-use winddown_e2e::until::{Elapsed, until};
-
-use crate::suite::Result;
+use winddown_e2e::wait::until;
 
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct Environment {
     pub(crate) client: Client,
-    /// What the test's own namespace is to be called.
+    /// The name of the test's namespace, which may not exist yet.
     pub(crate) namespace: String,
 }
 
-/// What explains a failure: the operator, what happened, and where everything stands.
-const EXPLANATIONS: [&str; 3] = [
+/// Printed after a failed test.
+const DIAGNOSTICS: [&str; 3] = [
     "kubectl get pods --all-namespaces --output wide",
     "kubectl get events --all-namespaces --sort-by .metadata.creationTimestamp",
     "kubectl logs --namespace winddown --selector app.kubernetes.io/name=winddown --prefix --tail 60",
 ];
 
-/// A Lease that was not given back lasts for some seconds.
-const LEASE: Duration = Duration::from_mins(1);
+/// For a new leader. A Lease that was not released expires after some seconds.
+const LEASE_LIMIT: Duration = Duration::from_mins(1);
 
-const LINES: usize = 80;
+/// Lines that are printed of each diagnostic command.
+const DIAGNOSTIC_LINES: usize = 80;
 
-impl World {
-    pub(crate) async fn connect(sentence: &str) -> Result<Self> {
-        let namespace: String = sentence.replace('_', "-").chars().take(60).collect();
+impl Environment {
+    pub(crate) async fn connect(test: &str) -> Result<Self> {
+        let namespace: String = test.replace('_', "-").chars().take(60).collect();
         Ok(Self { client: cluster::connect().await?, namespace: namespace.trim_end_matches('-').to_owned() })
     }
 
-    /// Brings Winddown to where the chart has it, with the test's own namespace empty.
-    pub(crate) async fn ready(&self) -> Result {
+    /// Installs Winddown with default values and creates the test's namespace.
+    pub(crate) async fn set_up(&self) -> Result<()> {
         Helm::V4.install("").run().await?;
-        Ok(fresh_namespace(&self.client, &self.namespace, &[]).await?)
+        recreate_namespace(&self.client, &self.namespace, &[]).await
     }
 
-    /// Removes every trace of Winddown, and makes the namespace that it is going to be installed in.
-    pub(crate) async fn without_winddown(&self, labels: &[(&str, &str)]) -> Result {
+    /// Uninstalls Winddown, creates its namespace with these labels, and creates the test's namespace.
+    pub(crate) async fn set_up_without_winddown(&self, labels: &[(&str, &str)]) -> Result<()> {
         release::remove().await?;
-        fresh_namespace(&self.client, release::NAME, labels).await?;
-        Ok(fresh_namespace(&self.client, &self.namespace, &[]).await?)
+        recreate_namespace(&self.client, release::NAME, labels).await?;
+        recreate_namespace(&self.client, &self.namespace, &[]).await
     }
 
-    /// Removes what the test has made.
-    pub(crate) async fn clear(&self) -> Result {
-        Ok(delete_namespace(&self.client, &self.namespace).await?)
+    /// Deletes the test's namespace.
+    pub(crate) async fn clean_up(&self) -> Result<()> {
+        delete_namespace(&self.client, &self.namespace).await
     }
 
     /// Winddown's own Deployment.
@@ -62,55 +62,45 @@ impl World {
         App::new(&self.client, release::NAME, release::NAME)
     }
 
-    /// Waits until one of the replicas that are there leads.
-    pub(crate) async fn led(&self) -> Result {
+    /// Waits until an existing replica holds the Lease.
+    pub(crate) async fn wait_for_leader(&self) -> Result<()> {
         let replicas = names(&self.operator().all_pods().await?);
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), release::NAME);
-        let look = async || {
-            let holder = leases.get(release::NAME).await?.spec.and_then(|spec| spec.holder_identity);
-            Ok::<_, Failure>(holder.filter(|holder| replicas.contains(holder)))
-        };
-        let leader = until("a replica leads", LEASE, look).await?;
-        eprintln!("  {leader} leads");
+        let leader = until("a replica to hold the Lease", LEASE_LIMIT, async || {
+            let lease = leases.get(release::NAME).await.context("get Lease winddown/winddown")?;
+            let holder = lease.spec.and_then(|spec| spec.holder_identity);
+            Ok(holder.filter(|holder| replicas.contains(holder)))
+        });
+        eprintln!("  leader: {}", leader.await?);
         Ok(())
     }
 
-    /// Waits for an Event about an object in the test's namespace, and gives back its note.
-    pub(crate) async fn event(&self, reason: &str, about: &str, limit: Duration) -> Result<String> {
+    /// Waits for an Event about an object in the test's namespace and returns its note.
+    pub(crate) async fn wait_for_event(&self, reason: &str, object: &str, limit: Duration) -> Result<String> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
-        let told = |event: &&Event| {
+        let matches = |event: &&Event| {
             let regarding = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
-            event.reason.as_deref() == Some(reason) && regarding == Some(about)
+            event.reason.as_deref() == Some(reason) && regarding == Some(object)
         };
-        let look = async || {
-            let all = events.list(&ListParams::default()).await?;
-            let found = all.iter().find(told).map(|event| event.note.clone().unwrap_or_default());
-            Ok::<_, Failure>(found)
-        };
-        Ok(until(&format!("there is an Event {reason} about {about}"), limit, look).await?)
+        until(&format!("the Event {reason} about {object}"), limit, async || {
+            let events = events.list(&ListParams::default()).await.context("list Events")?;
+            Ok(events.iter().find(matches).map(|event| event.note.clone().unwrap_or_default()))
+        })
+        .await
     }
 
-    /// Prints what explains a failure.
-    pub(crate) async fn explain() {
-        for line in EXPLANATIONS.map(Line::new) {
-            let said = line.run().await.unwrap_or_else(|error| error.to_string());
-            let lines: Vec<_> = said.lines().collect();
-            eprintln!("---- {line}");
-            lines.iter().skip(lines.len().saturating_sub(LINES)).for_each(|line| eprintln!("{line}"));
+    /// Prints pods, Events and the operator's log.
+    pub(crate) async fn print_diagnostics() {
+        for command in DIAGNOSTICS.map(CommandLine::new) {
+            let output = command.run().await.unwrap_or_else(|error| format!("{error:#}"));
+            let lines: Vec<_> = output.lines().collect();
+            eprintln!("---- {command}");
+            lines.iter().skip(lines.len().saturating_sub(DIAGNOSTIC_LINES)).for_each(|line| eprintln!("{line}"));
         }
     }
 }
 
-/// What can go wrong while looking again and again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    Kube(#[from] kube::Error),
-    #[error(transparent)]
-    Elapsed(#[from] Elapsed),
-}
-
-/// The names of a list of objects, sorted.
+/// The names of these objects, sorted.
 pub(crate) fn names<K: Resource>(objects: &[K]) -> Vec<String> {
     let mut names: Vec<_> = objects.iter().map(ResourceExt::name_any).collect();
     names.sort();

@@ -1,27 +1,18 @@
-//! Winddown on a real cluster: installed with helm, with real pods, and rollouts under load. e2e/cluster-tests runs it.
+//! Cluster tests: Winddown installed with helm on a kind cluster, real pods, and rollouts under load.
+//! Run them with e2e/cluster-tests.
 //!
-//! The tests run one after the other, and each brings Winddown and its own namespace to where it starts from.
+//! The tests run one at a time. Each one sets up Winddown and its own namespace as it needs them.
 
-#[path = "cluster/example.rs"]
+mod certificates;
+mod environment;
 mod example;
-#[path = "cluster/installation.rs"]
 mod installation;
-#[path = "cluster/kinds.rs"]
 mod kinds;
-#[path = "cluster/outage.rs"]
 mod outage;
-#[path = "cluster/suite.rs"]
 mod suite;
-#[path = "cluster/termination.rs"]
 mod termination;
-#[path = "cluster/traffic.rs"]
 mod traffic;
-#[path = "cluster/trust.rs"]
-mod trust;
-#[path = "cluster/upgrade.rs"]
 mod upgrade;
-#[path = "cluster/world.rs"]
-mod world;
 
 use std::process::ExitCode;
 
@@ -29,7 +20,7 @@ fn main() -> ExitCode {
     suite::run(
         [
             installation::tests(),
-            trust::tests(),
+            certificates::tests(),
             outage::tests(),
             upgrade::tests(),
             termination::tests(),
