@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func TestAResetOnAKeptConnectionIsCountedOnce(t *testing.T) {
+func TestResetOnKeptConnectionIsCountedOnce(t *testing.T) {
 	s := serve(t, okOnce)
 	summary, _ := attack(t, t.Context(), short(s.url, keptConnections))
 
@@ -26,8 +26,8 @@ func TestAResetOnAKeptConnectionIsCountedOnce(t *testing.T) {
 	}
 }
 
-// The control: the same server hides its resets from a plain client, which sends the request again.
-func TestAPlainClientRetriesAResetOnAKeptConnection(t *testing.T) {
+// The control: with the same server, a plain client hides the resets by retrying the request.
+func TestPlainClientRetriesResetOnKeptConnection(t *testing.T) {
 	s := serve(t, okOnce)
 	client := &http.Client{Transport: keptConnections.transport(s.url.Host)}
 	for range 2 {
@@ -43,13 +43,13 @@ func TestAPlainClientRetriesAResetOnAKeptConnection(t *testing.T) {
 	}
 }
 
-func TestNothingWrittenOnAKeptConnectionIsNotRetriedEither(t *testing.T) {
+func TestUnwrittenRequestOnKeptConnectionIsNotRetried(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		wrap func(http.RoundTripper) http.RoundTripper
 		want failure
 	}{
-		{"once", func(next http.RoundTripper) http.RoundTripper { return newOnce(next, time.Second) }, reset},
+		{"singleAttempt", func(next http.RoundTripper) http.RoundTripper { return newSingleAttempt(next, time.Second) }, reset},
 		{"control", func(next http.RoundTripper) http.RoundTripper { return next }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestNothingWrittenOnAKeptConnectionIsNotRetriedEither(t *testing.T) {
 	}
 }
 
-// brokenAfterFirstWrite stands for a connection whose peer is gone before a byte of the second request is written.
+// brokenAfterFirstWrite simulates a peer that closes the connection before the second request is written.
 type brokenAfterFirstWrite struct {
 	net.Conn
 	wrote bool
@@ -101,8 +101,8 @@ func post(client *http.Client, url string) error {
 	return err
 }
 
-// A connection that the server closed while it was idle and the client took before it noticed.
-func TestTheEndOfAKeptConnectionIsAReset(t *testing.T) {
+// The server closed an idle connection, and the client used it before it detected the close.
+func TestEndOfKeptConnectionIsAReset(t *testing.T) {
 	conn := &watchedConn{}
 	end := io.EOF
 	conn.readError.Store(&end)
@@ -111,8 +111,8 @@ func TestTheEndOfAKeptConnectionIsAReset(t *testing.T) {
 	}
 }
 
-// Loopback has no route to lose, so this kind is shown on the error that the kernel gives.
-func TestALostRouteIsUnreachable(t *testing.T) {
+// Loopback cannot become unreachable, so this test uses the error that the kernel returns.
+func TestNoRouteIsUnreachable(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
 		err := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 		if got := classify(err, nil); got != unreachable {
