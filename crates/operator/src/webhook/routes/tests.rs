@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures::stream;
@@ -5,31 +7,31 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-/// Answers with the length of the body that arrived.
-fn measure(body: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+/// Answers with the length of the body.
+fn length(body: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
     match body.len() {
         0 => Err(ReviewError::Empty),
-        length => {
-            Ok(Answer { body: length.to_string().into_bytes(), object: String::new(), allowed: true, patched: false })
+        bytes => {
+            Ok(Answer { body: bytes.to_string().into_bytes(), object: String::new(), allowed: true, patched: false })
         }
     }
 }
 
-fn explode(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+fn panicking(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
     panic!("a table has no row {}", 7)
 }
 
-fn refuse(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+fn failing(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
     Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
 }
 
 fn routes() -> Router {
     let policy = Arc::new(Policy::default());
     let routes = Router::new()
-        .route("/measure", handler("measure", measure, policy.clone()))
-        .route("/explode", handler("explode", explode, policy.clone()))
-        .route("/refuse", handler("refuse", refuse, policy));
-    guarded(routes, Patience { request: Duration::from_secs(3), ..Patience::default() })
+        .route("/length", handler("length", length, policy.clone()))
+        .route("/panicking", handler("panicking", panicking, policy.clone()))
+        .route("/failing", handler("failing", failing, policy));
+    with_limits(routes, Timeouts { request: Duration::from_secs(3), ..Timeouts::default() })
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (u16, String) {
@@ -43,7 +45,7 @@ async fn post_to(path: &str, body: impl Into<Body>) -> (u16, String) {
     send(&routes(), Request::post(path).body(body.into()).unwrap()).await
 }
 
-/// A body of unknown length, in chunks, as `Transfer-Encoding: chunked` brings it.
+/// A body without `Content-Length`, as with `Transfer-Encoding: chunked`.
 fn chunked(length: usize) -> Body {
     let chunks =
         vec![b'x'; length].chunks(64 * 1024).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>();
@@ -51,16 +53,16 @@ fn chunked(length: usize) -> Body {
 }
 
 #[tokio::test]
-async fn a_body_of_seven_mebibytes_passes_and_one_byte_more_does_not() {
-    assert_eq!(post_to("/measure", vec![b'x'; BODY_LIMIT]).await, (200, "7340032".to_owned()));
-    assert_eq!(post_to("/measure", vec![b'x'; BODY_LIMIT + 1]).await.0, 413);
-    assert_eq!(post_to("/measure", chunked(BODY_LIMIT)).await, (200, "7340032".to_owned()));
-    assert_eq!(post_to("/measure", chunked(BODY_LIMIT + 1)).await.0, 413);
+async fn the_body_limit_is_seven_mebibytes() {
+    assert_eq!(post_to("/length", vec![b'x'; BODY_LIMIT]).await, (200, "7340032".to_owned()));
+    assert_eq!(post_to("/length", vec![b'x'; BODY_LIMIT + 1]).await.0, 413);
+    assert_eq!(post_to("/length", chunked(BODY_LIMIT)).await, (200, "7340032".to_owned()));
+    assert_eq!(post_to("/length", chunked(BODY_LIMIT + 1)).await.0, 413);
 }
 
 #[tokio::test]
-async fn a_body_that_claims_to_be_too_long_is_not_even_read() {
-    let request = Request::post("/measure")
+async fn a_content_length_above_the_limit_is_rejected_without_reading_the_body() {
+    let request = Request::post("/length")
         .header("content-length", (BODY_LIMIT + 1).to_string())
         .body(Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>()))
         .unwrap();
@@ -69,37 +71,50 @@ async fn a_body_that_claims_to_be_too_long_is_not_even_read() {
 
 #[tokio::test]
 async fn an_empty_body_is_a_bad_request() {
-    let (status, body) = post_to("/measure", "").await;
+    let (status, body) = post_to("/length", "").await;
     assert_eq!(status, 400);
     assert!(body.contains("the body is empty"), "{body}");
 }
 
 #[tokio::test]
-async fn what_is_no_review_is_a_bad_request_that_says_why() {
-    let (status, body) = post_to("/refuse", "{}").await;
+async fn an_invalid_review_is_a_bad_request_with_the_reason() {
+    let (status, body) = post_to("/failing", "{}").await;
     assert_eq!(status, 400);
     assert!(body.contains("v0 AdmissionReview"), "{body}");
 }
 
 #[tokio::test]
-async fn a_panic_is_an_internal_error_and_the_next_review_is_answered() {
+async fn a_malformed_review_is_answered_with_the_cause() {
+    let router = router(Arc::new(Policy::default()), Timeouts::default());
+    for path in ["/mutate", "/validate"] {
+        let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
+        assert_eq!(status, 400);
+        assert!(body.contains(": ") && body.contains("column"), "{body}");
+        let long = format!(r#"{{"request": "{}"}}"#, "ü".repeat(1_000_000));
+        let (status, body) = send(&router, Request::post(path).body(Body::from(long)).unwrap()).await;
+        assert_eq!((status, body.len() <= ERROR_LIMIT), (400, true));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_does_not_affect_the_next_review() {
     let router = routes();
     for _ in 0..2 {
-        let (status, body) = send(&router, Request::post("/explode").body(Body::from("{}")).unwrap()).await;
+        let (status, body) = send(&router, Request::post("/panicking").body(Body::from("{}")).unwrap()).await;
         assert_eq!((status, body.as_str()), (500, "internal error"));
     }
-    assert_eq!(send(&router, Request::post("/measure").body(Body::from("{}")).unwrap()).await.0, 200);
+    assert_eq!(send(&router, Request::post("/length").body(Body::from("{}")).unwrap()).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_cut() {
+async fn an_endless_body_times_out() {
     let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
-    assert_eq!(post_to("/measure", body).await.0, 408);
+    assert_eq!(post_to("/length", body).await.0, 408);
 }
 
 #[tokio::test]
-async fn only_posts_to_the_two_paths_are_answered() {
-    let router = router(Arc::new(Policy::default()), Patience::default());
+async fn only_post_to_the_two_paths_is_supported() {
+    let router = router(Arc::new(Policy::default()), Timeouts::default());
     for (request, status) in [
         (Request::get("/mutate"), 405),
         (Request::get("/validate"), 405),
@@ -111,7 +126,7 @@ async fn only_posts_to_the_two_paths_are_answered() {
     }
 }
 
-/// kube's own types read a denial as the API server does.
+/// kube decodes a denial with the same types as the API server.
 #[test]
 fn a_denial_is_a_valid_admission_response() {
     use kube::core::DynamicObject;
