@@ -24,7 +24,7 @@ use crate::leadership::Candidate;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
 use crate::workloads::{self, Identity};
-use winddown_core::policy::Policy;
+use winddown_core::policy::Policies;
 
 /// Why the operator failed.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ impl Running {
         let timeouts = Timeouts::default();
         let webhooks = Handle::new();
         let handle = webhooks.clone();
-        let routes = routes::router(Arc::new(Policy::default()), timeouts);
+        let routes = routes::router(Arc::new(Policies::default()), timeouts);
         tasks.spawn(async move {
             let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
             // The server also returns after a graceful shutdown.

@@ -10,7 +10,8 @@ use super::context::Shared;
 use super::rollout_gate::Decision;
 use super::workload_client::Reference;
 use crate::kubernetes::Error;
-use winddown_core::evaluation::{Before, Origin, Settlement, settle};
+use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
+use winddown_core::object::Object;
 use winddown_core::patch;
 
 /// Patches the workload. A change of the pod template waits until no other rollout is in progress.
@@ -18,10 +19,9 @@ pub(super) async fn apply(
     context: &Shared,
     name: &Reference,
     workload: &Value,
-    settlement: &Settlement,
+    evaluation: &Evaluation,
 ) -> Result<Action, Error> {
-    let template = |workload: &Value| workload.pointer("/spec/template").cloned();
-    let rollout = template(workload) != template(&settlement.desired);
+    let rollout = evaluation.changes.rolls_out();
     // Requested before the first patch, because that patch alone can start the rollout.
     let permit = if rollout {
         match context.gate.request(name, &context.workloads, Instant::now()).await? {
@@ -33,14 +33,15 @@ pub(super) async fn apply(
     };
     // An empty patch makes the API server call the webhook again. Fields that admission changes have no field manager, so
     // a later apply of the workload from Git has no conflict.
-    let empty = patch::guarded(workload, &Patch::default());
+    let empty = patch::guarded(workload, Patch::default());
     let changed = context.workloads.patch(name, empty).await?;
-    if let Ok(left) = settle(&changed, Before::Itself, &context.policy, Origin::ApiServer)
-        && left.desired != changed
+    let policy = context.policies.for_namespace(&name.namespace);
+    if let Ok(remaining) = evaluate(&changed, Existing::Unchanged, policy, Origin::ApiServer)
+        && !remaining.changes.is_empty()
     {
         // Winddown then manages these fields; the next reconciliation, which this change triggers, releases them.
         tracing::info!(workload = %name, "the mutating webhook was not called; patching directly");
-        let patch = patch::guarded(&changed, &patch::between(&changed, &left.desired));
+        let patch = patch::guarded(&changed, remaining.changes.patch(Object::new(&changed)));
         context.workloads.patch(name, patch).await?;
     }
     drop(permit);

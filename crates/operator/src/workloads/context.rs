@@ -12,7 +12,7 @@ use super::event_history::EventHistory;
 use super::rollout_gate::RolloutGate;
 use super::workload_client::WorkloadClient;
 use winddown_core::kind::Kind;
-use winddown_core::policy::Policy;
+use winddown_core::policy::Policies;
 
 /// A watched workload: metadata only.
 pub(super) type Watched = PartialObjectMeta<DynamicObject>;
@@ -38,7 +38,7 @@ pub(super) struct Context {
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) workloads: WorkloadClient,
-    pub(super) policy: Policy,
+    pub(super) policies: Policies,
     pub(super) identity: Identity,
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: EventHistory,
@@ -51,7 +51,7 @@ impl Shared {
         Self {
             workloads: WorkloadClient::new(client.clone()),
             client,
-            policy: Policy::default(),
+            policies: Policies::default(),
             identity,
             gate: RolloutGate::new(leading.clone()),
             leading,

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use winddown_core::report::Seen;
+use winddown_core::report::Reported;
 
 /// By UID: a workload that is created again under the same name is a different one.
 #[derive(Default)]
 pub(super) struct EventHistory(Mutex<HashMap<String, Entry>>);
 
 struct Entry {
-    seen: Seen,
+    state: Reported,
     /// A change that this replica saw as a follower and that the leader should have reported: when, and the state before.
-    seen_by_follower: Option<(Instant, Option<Seen>)>,
+    seen_by_follower: Option<(Instant, Option<Reported>)>,
 }
 
 /// The Lease duration, for which a Lease can be without a live holder. A change in this time may not have been reported, so
@@ -22,27 +22,27 @@ const HANDOVER: Duration = Duration::from_secs(15);
 
 impl EventHistory {
     /// The state last reported, by this replica or presumably by another leader; `None` if there is none.
-    pub(super) fn last_reported(&self, uid: &str, now: Instant) -> Option<Seen> {
+    pub(super) fn last_reported(&self, uid: &str, now: Instant) -> Option<Reported> {
         let entries = self.entries();
         let entry = entries.get(uid)?;
         match &entry.seen_by_follower {
             Some((when, before)) if now.duration_since(*when) < HANDOVER => before.clone(),
-            _ => Some(entry.seen.clone()),
+            _ => Some(entry.state.clone()),
         }
     }
 
     /// Records the workload's state after its Events were published.
-    pub(super) fn mark_reported(&self, uid: &str, seen: Seen) {
-        self.entries().insert(uid.to_owned(), Entry { seen, seen_by_follower: None });
+    pub(super) fn mark_reported(&self, uid: &str, state: Reported) {
+        self.entries().insert(uid.to_owned(), Entry { state, seen_by_follower: None });
     }
 
     /// Records the workload's state while another replica leads and reports it.
-    pub(super) fn mark_seen_by_follower(&self, uid: &str, seen: Seen, now: Instant) {
+    pub(super) fn mark_seen_by_follower(&self, uid: &str, state: Reported, now: Instant) {
         let before = self.last_reported(uid, now);
         let mut entries = self.entries();
         match entries.get_mut(uid) {
-            Some(entry) if entry.seen == seen => {}
-            _ => drop(entries.insert(uid.to_owned(), Entry { seen, seen_by_follower: Some((now, before)) })),
+            Some(entry) if entry.state == state => {}
+            _ => drop(entries.insert(uid.to_owned(), Entry { state, seen_by_follower: Some((now, before)) })),
         }
     }
 
@@ -60,17 +60,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use winddown_core::evaluation::{Before, Origin, settle};
+    use winddown_core::evaluation::{Existing, Origin, evaluate};
     use winddown_core::policy::Policy;
 
-    fn annotated() -> Seen {
+    fn annotated() -> Reported {
         let deployment = json!({
             "kind": "Deployment",
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
-        let settlement = settle(&deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
-        Seen::new(&settlement.desired, &settlement)
+        let evaluated =
+            |workload| evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
+        let desired = evaluated(&deployment).changes.apply(&deployment);
+        Reported::new(&desired, &evaluated(&desired))
     }
 
     #[test]
@@ -84,16 +86,16 @@ mod tests {
     #[test]
     fn a_change_during_a_handover_is_not_reported_yet() {
         let (history, now) = (EventHistory::default(), Instant::now());
-        history.mark_reported("u", Seen::default());
+        history.mark_reported("u", Reported::default());
         history.mark_seen_by_follower("u", annotated(), now);
         history.mark_seen_by_follower("u", annotated(), now + HANDOVER / 2);
-        assert_eq!(history.last_reported("u", now + HANDOVER / 2), Some(Seen::default()));
+        assert_eq!(history.last_reported("u", now + HANDOVER / 2), Some(Reported::default()));
     }
 
     #[test]
     fn a_change_before_the_handover_was_reported_by_the_leader() {
         let (history, now) = (EventHistory::default(), Instant::now());
-        history.mark_reported("u", Seen::default());
+        history.mark_reported("u", Reported::default());
         history.mark_seen_by_follower("u", annotated(), now);
         assert_eq!(history.last_reported("u", now + HANDOVER), Some(annotated()));
     }
@@ -102,7 +104,7 @@ mod tests {
     fn several_changes_during_a_handover_are_compared_with_the_state_before_the_first() {
         let (history, now) = (EventHistory::default(), Instant::now());
         history.mark_reported("u", annotated());
-        history.mark_seen_by_follower("u", Seen::default(), now);
+        history.mark_seen_by_follower("u", Reported::default(), now);
         history.mark_seen_by_follower("u", annotated(), now + HANDOVER / 2);
         assert_eq!(history.last_reported("u", now + HANDOVER / 2), Some(annotated()));
     }

@@ -13,9 +13,9 @@ use super::context::{Context, Shared, Watched};
 use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{self, api_resource, within};
-use winddown_core::evaluation::{Before, Origin, settle};
+use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::kind::Kind;
-use winddown_core::report::{self, EventKind, Seen};
+use winddown_core::report::{self, EventKind, Reported};
 
 /// Delay before the next attempt after a failed call to the API server.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -35,22 +35,23 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     if is_operator || metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    if !annotated && before.as_ref().is_none_or(|before| *before == Seen::default()) {
+    if !annotated && before.as_ref().is_none_or(|before| *before == Reported::default()) {
         // Recorded so that a first annotation counts as a change.
-        context.history.mark_reported(uid, Seen::default());
+        context.history.mark_reported(uid, Reported::default());
         return Ok(Action::await_change());
     }
     let Some(workload) = context.workloads.read(&name).await? else {
         return Ok(Action::await_change());
     };
-    let settlement = match settle(&workload, Before::Itself, &context.policy, Origin::ApiServer) {
-        Ok(settlement) => settlement,
+    let policy = context.policies.for_namespace(namespace);
+    let evaluation = match evaluate(&workload, Existing::Unchanged, policy, Origin::ApiServer) {
+        Ok(evaluation) => evaluation,
         Err(error) => {
             tracing::warn!(workload = %name, error = %ErrorChain(&error), "skipped, unchanged");
             return Ok(Action::await_change());
         }
     };
-    let now = Seen::new(&workload, &settlement);
+    let now = Reported::new(&workload, &evaluation);
     if !*context.leading.borrow() {
         context.history.mark_seen_by_follower(uid, now, Instant::now());
         return Ok(Action::await_change());
@@ -69,11 +70,11 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         context.history.mark_reported(uid, now);
     }
 
-    let action = if settlement.desired == workload {
+    let action = if evaluation.changes.is_empty() {
         context.workloads.release_fields(&name, &workload).await?;
         Action::await_change()
     } else {
-        apply(context, &name, &workload, &settlement).await?
+        apply(context, &name, &workload, &evaluation).await?
     };
     Ok(if publish_again { Action::requeue(RETRY) } else { action })
 }

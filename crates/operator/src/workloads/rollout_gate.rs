@@ -8,8 +8,9 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::workload_client::{Reference, WorkloadClient};
 use crate::kubernetes::Error;
-use winddown_core::evaluation::budget_annotation;
+use winddown_core::annotations::BUDGET;
 use winddown_core::kind::Kind;
+use winddown_core::object::Object;
 use winddown_core::rollout::{Wait, is_in_progress};
 
 /// How often the rollout in progress is read.
@@ -101,10 +102,11 @@ impl CurrentRollout {
 /// A rollout in progress of any workload that Winddown manages.
 async fn find_rollout(client: &WorkloadClient) -> Result<Option<Reference>, Error> {
     for kind in Kind::ALL {
-        let matches = |found: &Value| budget_annotation(found).is_some() && is_in_progress(kind, found);
+        let matches = |found: &Value| Object::new(found).annotation(BUDGET).is_some() && is_in_progress(kind, found);
         if let Some(found) = client.find(kind, matches).await? {
-            let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            return Ok(Some(Reference { kind, namespace: text("/metadata/namespace"), name: text("/metadata/name") }));
+            let object = Object::new(&found);
+            let name = object.name().unwrap_or_default().to_owned();
+            return Ok(Some(Reference { kind, namespace: object.namespace().to_owned(), name }));
         }
     }
     Ok(None)

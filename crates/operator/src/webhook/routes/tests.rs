@@ -8,7 +8,7 @@ use tower::ServiceExt as _;
 use super::*;
 
 /// Answers with the length of the body.
-fn length(body: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+fn length(body: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
     match body.len() {
         0 => Err(ReviewError::Empty),
         bytes => {
@@ -17,20 +17,20 @@ fn length(body: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
     }
 }
 
-fn panicking(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+fn panicking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
     panic!("a table has no row {}", 7)
 }
 
-fn failing(_: &[u8], _: &Policy) -> Result<Answer, ReviewError> {
+fn failing(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
     Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
 }
 
 fn routes() -> Router {
-    let policy = Arc::new(Policy::default());
+    let policies = Arc::new(Policies::default());
     let routes = Router::new()
-        .route("/length", handler("length", length, policy.clone()))
-        .route("/panicking", handler("panicking", panicking, policy.clone()))
-        .route("/failing", handler("failing", failing, policy));
+        .route("/length", handler("length", length, policies.clone()))
+        .route("/panicking", handler("panicking", panicking, policies.clone()))
+        .route("/failing", handler("failing", failing, policies));
     with_limits(routes, Timeouts { request: Duration::from_secs(3), ..Timeouts::default() })
 }
 
@@ -85,7 +85,7 @@ async fn an_invalid_review_is_a_bad_request_with_the_reason() {
 
 #[tokio::test]
 async fn a_malformed_review_is_answered_with_the_cause() {
-    let router = router(Arc::new(Policy::default()), Timeouts::default());
+    let router = router(Arc::new(Policies::default()), Timeouts::default());
     for path in ["/mutate", "/validate"] {
         let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
         assert_eq!(status, 400);
@@ -114,7 +114,7 @@ async fn an_endless_body_times_out() {
 
 #[tokio::test]
 async fn only_post_to_the_two_paths_is_supported() {
-    let router = router(Arc::new(Policy::default()), Timeouts::default());
+    let router = router(Arc::new(Policies::default()), Timeouts::default());
     for (request, status) in [
         (Request::get("/mutate"), 405),
         (Request::get("/validate"), 405),
@@ -149,7 +149,7 @@ fn a_denial_is_a_valid_admission_response() {
             "object": object,
         },
     });
-    let answer = review::validate(review.to_string().as_bytes(), &Policy::default()).unwrap();
+    let answer = review::validate(review.to_string().as_bytes(), &Policies::default()).unwrap();
     let read: AdmissionReview<DynamicObject> = serde_json::from_slice(&answer.body).unwrap();
     let response = read.response.unwrap();
     assert!(!response.allowed);
