@@ -80,7 +80,8 @@ impl Store {
 }
 
 fn error(status: StatusCode) -> Answer {
-    let object = json!({"kind": "Status", "status": "Failure", "message": "no", "code": status.as_u16()});
+    let reason = status.canonical_reason().unwrap_or_default().replace(' ', "");
+    let object = json!({"kind": "Status", "status": "Failure", "reason": reason, "code": status.as_u16()});
     (status, object.to_string())
 }
 

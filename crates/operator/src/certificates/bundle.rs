@@ -13,7 +13,7 @@ impl Bundle {
     pub(crate) fn new(signing: &Certificate, others: impl IntoIterator<Item = Certificate>, now: Timestamp) -> Self {
         let mut all = vec![signing.clone()];
         for other in others {
-            if other.is_authority() && !other.validity().is_over(now) && !all.contains(&other) {
+            if other.is_authority() && !other.validity().is_expired(now) && !all.contains(&other) {
                 all.push(other);
             }
         }

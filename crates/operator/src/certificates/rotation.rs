@@ -84,7 +84,7 @@ mod tests {
             ("fresh", Some(&serving), &old, true, 24, false),
             ("before two thirds of a week", Some(&serving), &old, true, 111, false),
             ("after two thirds of a week", Some(&serving), &old, true, 113, true),
-            ("after two thirds, caBundle wiped", Some(&serving), &old, false, 113, true),
+            ("after two thirds, caBundle removed", Some(&serving), &old, false, 113, true),
             ("rotated, not yet in both configurations", Some(&serving), &new, false, 24, false),
             ("rotated, due, not yet in both configurations", Some(&serving), &new, false, 113, false),
             ("rotated, in both configurations", Some(&serving), &new, true, 24, true),
