@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::workload::{Location, Workload};
+use super::workload::Workload;
 use winddown_core::finding::{Code, Finding, Severity, page};
 
 /// All characters but those that RFC 3986 calls unreserved.

@@ -25,7 +25,7 @@ const LINE: usize = 20;
 const BAR: usize = 14;
 const KILL: usize = 2;
 
-/// Dark text on an own light background, so that it is readable on a dark page.
+/// Dark text on its own light background, so that it is readable on a dark page.
 const STYLE: &str = "\
 .winddown text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; white-space: pre }
 .winddown .name { font-weight: bold } .winddown .dim { fill: #59636e } .winddown .error { fill: #b3131b }

@@ -24,7 +24,7 @@ pub(crate) fn draw(timeline: &Timeline, styles: &Styles, out: &mut impl Write) -
     for (name, lane) in names.iter().zip(lanes) {
         write!(out, "  {name:indent$}  ")?;
         bar(lane, &scale, timeline.kill_at, styles, out)?;
-        writeln!(out, "  {}", truncate(&sanitize(&labels::symbolal(lane, timeline)), MAX_NAME))?;
+        writeln!(out, "  {}", truncate(&sanitize(&labels::signal(lane, timeline)), MAX_NAME))?;
     }
     if more > 0 {
         writeln!(out, "  {:indent$}  and {more} more", "")?;

@@ -7,7 +7,7 @@ use winddown_core::timeline::{Activity, Lane, Timeline};
 pub(crate) const fn activity(activity: Activity) -> &'static str {
     match activity {
         Activity::PreStop => "preStop",
-        Activity::UnknownPreStop => "preStop, duration unknown",
+        Activity::UnknownPreStop => "preStop (assumed)",
         Activity::Serving => "still serving",
         Activity::Stopping => "finishes and exits",
         Activity::Slack => "slack",
