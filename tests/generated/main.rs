@@ -1,6 +1,6 @@
 //! Checks that the generated files are up to date. `make generate` writes them; read the differences before a commit.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod chart;
 #[cfg(feature = "operator")]

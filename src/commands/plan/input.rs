@@ -107,7 +107,7 @@ fn walk(directory: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
     let is_wanted = |entry: &DirEntry| {
         let is_read = entry.file_type().is_dir() && entry.depth() < depth;
         (entry.depth() == 0 || !is_hidden(entry.path()))
-            && (!is_read || entry.path().canonicalize().is_ok_and(|path| visited.insert(path)))
+            && (!is_read || entry.path().canonicalize().map_or(true, |path| visited.insert(path)))
     };
     let entries = WalkDir::new(root).follow_links(true).max_depth(depth).sort_by_file_name();
     let mut files = Vec::new();
