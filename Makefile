@@ -2,15 +2,20 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build test core api fuzz lint deny e2e demo demo-down
+.PHONY: help build generate test core api fuzz lint deny e2e demo demo-down
 
 CARGO ?= cargo
+# Only `make generate` overwrites generated files; every other target reports stale ones.
+unexport UPDATE
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## Build the binary for this machine
 	$(CARGO) build --release --locked
+
+generate: ## Write the generated files: docs, values table and schema of the chart, golden cases
+	UPDATE=1 $(CARGO) test --locked --package winddown --test generated --test cases
 
 test: core api ## Pass the tests that need no cluster: the core, and the API tier on a real API server
 

@@ -1,59 +1,88 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-/// What `winddown --help` says before its commands.
-const PICTURE: &str = "\
-Kubernetes workloads that shut down without dropping a request
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-A pod that is to go has its grace period, and three things have to fit into it:
+#[cfg(feature = "operator")]
+use crate::commands::{check_install, run};
+use crate::commands::{completions, explain, plan};
+
+/// The start of `winddown --help`.
+const ABOUT: &str = "\
+Winddown shuts down Kubernetes workloads without dropped requests.
+
+The grace period of a pod must be long enough for three phases:
 
   0            5 s                        30 s         35 s
   |-- drain ---|-------- deadline --------|-- margin --|
   preStop sleep  SIGTERM: the app           slack        SIGKILL
-  endpoints and  finishes what is open
-  balancers      and exits 0
-  forget the pod
+  endpoints and  finishes open requests
+  balancers      and exits
+  drop the pod
 
   drain + deadline + margin <= terminationGracePeriodSeconds
 
-Two annotations, winddown.dev/drain and winddown.dev/deadline, say how long a team needs. Winddown injects the rest, denies what \
-cannot fit and explains why.";
+Set the annotations winddown.dev/drain and winddown.dev/deadline on a Deployment, StatefulSet or DaemonSet. Winddown injects \
+the preStop sleep, the readiness probe and the grace period, and rejects workloads whose budget does not fit.";
 
 const EXAMPLES: &str = "\
 Examples:
-  winddown plan -f shop.yaml                        add it all up, with no cluster at all
-  helm template shop | winddown plan -f - -o diff   see what Winddown would change in a chart
-  winddown explain BudgetDoesNotFit                 know what a finding means and what to do";
+  # Evaluate the workloads in a file
+  winddown plan -f shop.yaml
 
-/// Kubernetes workloads that shut down without dropping a request
+  # Show what Winddown would change in a chart
+  helm template shop | winddown plan -f - -o diff
+
+  # Show why a finding matters and how to fix it
+  winddown explain BudgetDoesNotFit";
+
+/// Shuts down Kubernetes workloads without dropped requests
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, long_about = PICTURE, after_help = EXAMPLES)]
+#[command(version, propagate_version = true, long_about = ABOUT, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do
+    /// The subcommand
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the binary can do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show what Winddown makes of the workloads in files, with no cluster at all
+    /// Evaluate the workloads in files, without a cluster
     ///
-    /// Adds up drain, deadline and margin of every Deployment, StatefulSet and DaemonSet, draws the last seconds of its pods,
-    /// and says what Winddown would change, warn of or deny. Needs neither cluster nor kubeconfig.
-    Plan(crate::commands::plan::Arguments),
-    /// Explain a finding: why it matters, what to do, where that comes from
-    Explain(crate::commands::explain::Arguments),
-    /// Print the completions of a shell
-    Completions(crate::commands::completions::Arguments),
-    /// Run the operator: admission webhooks and controller
+    /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
+    /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
+    Plan(plan::Arguments),
+    /// Show why a finding matters and how to fix it
+    ///
+    /// Without a code, lists the codes of all findings with their severity.
+    Explain(explain::Arguments),
+    /// Generate a shell completion script
+    Completions(completions::Arguments),
+    /// Run the operator: the admission webhooks and the controller
     #[cfg(feature = "operator")]
-    Run(Box<crate::commands::run::Arguments>),
-    /// Check, from inside the cluster, that admission works; `helm test` runs it
+    Run(Box<run::Arguments>),
+    /// Check from inside the cluster that admission works; used by helm test
     #[cfg(feature = "operator")]
     #[command(hide = true)]
-    CheckInstall(crate::commands::check_install::Arguments),
+    CheckInstall(check_install::Arguments),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Plan(arguments) => plan::command(&arguments),
+            Command::Explain(arguments) => explain::command(&arguments),
+            Command::Completions(arguments) => completions::command(&arguments, Self::command()),
+            #[cfg(feature = "operator")]
+            Command::Run(arguments) => run::command(*arguments),
+            #[cfg(feature = "operator")]
+            Command::CheckInstall(arguments) => check_install::command(&arguments),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,11 +92,11 @@ mod tests {
     use super::Cli;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_definition_of_the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
-    /// The `winddown` commands of the help of a command: what stands between pipes and redirections.
+    /// The `winddown` commands in the examples of a help text, without pipes and redirections.
     fn examples(help: &str) -> Vec<String> {
         let lines = help.lines().filter(|line| line.starts_with("  ") && line.contains("winddown "));
         let commands =
@@ -76,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_of_the_help_is_a_command_line() {
+    fn every_example_of_the_help_can_be_parsed() {
         let mut cli = Cli::command();
         cli.build();
         let mut found = examples(&cli.render_long_help().to_string());

@@ -1,4 +1,4 @@
-//! The `winddown` command line: arguments, commands and what they print.
+//! The `winddown` command line: `cli` parses the arguments, `commands` run, `render` formats the output.
 
 pub mod cli;
 pub mod commands;

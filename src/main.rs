@@ -1,11 +1,10 @@
-//! The `winddown` binary: operator and command line.
+//! The `winddown` binary: the operator and the command line.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use winddown::cli::Cli;
-use winddown::commands;
 
 fn main() -> ExitCode {
-    commands::dispatch(Cli::parse())
+    Cli::parse().run()
 }

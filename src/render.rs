@@ -1,7 +1,6 @@
-//! Ways to show a plan.
+//! The output formats of `winddown plan`.
 
 pub(crate) mod diff;
-pub(crate) mod planned;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
 pub(crate) mod structured;
@@ -9,3 +8,4 @@ pub(crate) mod styles;
 pub(crate) mod svg;
 pub(crate) mod text;
 pub(crate) mod timeline;
+pub(crate) mod workload;

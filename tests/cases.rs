@@ -1,5 +1,5 @@
-//! Whole cases: what `winddown plan` says of a manifest, and the manifest it leaves. `UPDATE=1 cargo test --test cases`
-//! writes the expectations anew; read the difference before committing it.
+//! Golden cases: the output of `winddown plan` for a manifest, in several formats. `make generate` writes the expected
+//! files; read the differences before a commit.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -7,61 +7,61 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// What every case has.
-const ALWAYS: [(&str, &str); 2] = [("text", "plan.txt"), ("yaml", "output.yaml")];
-/// What is held where the file is there.
-const SOMETIMES: [(&str, &str); 4] =
+/// Formats that every case has, with their files.
+const REQUIRED: [(&str, &str); 2] = [("text", "plan.txt"), ("yaml", "output.yaml")];
+/// Formats that are compared if the file exists.
+const OPTIONAL: [(&str, &str); 4] =
     [("diff", "changes.diff"), ("json", "plan.json"), ("sarif", "findings.sarif"), ("svg", "timeline.svg")];
 
 #[test]
-fn every_case_is_planned_as_expected() {
+fn every_case_has_the_expected_output() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let cases: Vec<_> = folders(&cases).iter().flat_map(|shelf| folders(shelf)).collect();
+    let cases: Vec<_> = directories(&cases).iter().flat_map(|group| directories(group)).collect();
     assert!(cases.len() >= 10, "only {} cases found", cases.len());
-    let mut wrong = Vec::new();
+    let mut differences = Vec::new();
     for case in cases {
-        let held = SOMETIMES.into_iter().filter(|(_, file)| case.join(file).exists());
-        for (format, file) in ALWAYS.into_iter().chain(held) {
+        let optional = OPTIONAL.into_iter().filter(|(_, file)| case.join(file).exists());
+        for (format, file) in REQUIRED.into_iter().chain(optional) {
             if let Some(difference) = check(&case, format, file) {
-                wrong.push(difference);
+                differences.push(difference);
             }
         }
     }
-    assert!(wrong.is_empty(), "{}\n(UPDATE=1 writes what is said now)", wrong.join("\n"));
+    assert!(differences.is_empty(), "{}\n(`make generate` writes the expected files)", differences.join("\n"));
 }
 
-/// The folders in a folder, in order.
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|path| path.is_dir());
-    folders.sort();
-    folders
+/// The subdirectories, sorted.
+fn directories(directory: &Path) -> Vec<PathBuf> {
+    let mut directories: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    directories.retain(|path| path.is_dir());
+    directories.sort();
+    directories
 }
 
 fn check(case: &Path, format: &str, file: &str) -> Option<String> {
-    let ran = Command::new(env!("CARGO_BIN_EXE_winddown"))
+    let output = Command::new(env!("CARGO_BIN_EXE_winddown"))
         .args(["plan", "-f", "input.yaml", "-o", format])
         .current_dir(case)
         .output()
         .unwrap();
-    let findings_go_to_stderr = matches!(format, "yaml" | "diff" | "svg");
+    let has_findings_on_stderr = matches!(format, "yaml" | "diff" | "svg");
     assert!(
-        ran.stderr.is_empty() || findings_go_to_stderr,
+        output.stderr.is_empty() || has_findings_on_stderr,
         "{}: {}",
         case.display(),
-        String::from_utf8_lossy(&ran.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
-    let mut said = String::from_utf8(ran.stdout).unwrap();
+    let mut actual = String::from_utf8(output.stdout).unwrap();
     if format == "text" {
-        said = format!("{said}\nexit {}\n", ran.status.code().unwrap());
+        actual = format!("{actual}\nexit {}\n", output.status.code().unwrap());
     }
-    // A new version alone changes nothing.
-    said = said.replace(concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"VERSION\"");
+    // The version of the package is not part of the expectation.
+    actual = actual.replace(concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"VERSION\"");
     let expected = case.join(file);
-    #[expect(clippy::disallowed_methods, reason = "whether to write the expectations anew")]
+    #[expect(clippy::disallowed_methods, reason = "a switch for developers, not a setting of the product")]
     if env::var("UPDATE").is_ok() {
-        fs::write(&expected, &said).unwrap();
+        fs::write(&expected, &actual).unwrap();
     }
     let written = fs::read_to_string(&expected).unwrap_or_default();
-    (written != said).then(|| format!("--- {}\n{written}\n+++ now\n{said}", expected.display()))
+    (written != actual).then(|| format!("--- {}\n{written}\n+++ now\n{actual}", expected.display()))
 }

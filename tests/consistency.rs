@@ -1,11 +1,13 @@
-//! Chart, documents and code speak of the same things.
+//! Checks that chart, documents, cases and code agree, where no file is generated.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use winddown_core::annotations;
 use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::finding::Code;
 use winddown_core::kind::Kind;
 
 fn file(name: &str) -> String {
@@ -13,7 +15,7 @@ fn file(name: &str) -> String {
 }
 
 #[test]
-fn the_chart_is_of_the_version_of_the_binary() {
+fn chart_and_binary_have_the_same_version() {
     let chart = file("charts/winddown/Chart.yaml");
     for field in ["version", "appVersion"] {
         let line = chart.lines().find(|line| line.starts_with(&format!("{field}:"))).unwrap();
@@ -22,7 +24,7 @@ fn the_chart_is_of_the_version_of_the_binary() {
 }
 
 #[test]
-fn the_chart_lets_through_what_the_code_reads() {
+fn the_match_conditions_of_the_chart_select_the_annotations_of_the_code() {
     let helpers = file("charts/winddown/templates/_helpers.tpl");
     assert!(helpers.contains(&format!("key.startsWith(\"{}\")", annotations::PREFIX)));
     let paths = ["mutating", "validating"]
@@ -31,7 +33,7 @@ fn the_chart_lets_through_what_the_code_reads() {
 }
 
 #[test]
-fn the_chart_asks_for_the_kinds_that_the_code_plans_and_no_others() {
+fn the_rules_of_the_chart_have_the_kinds_of_the_code_and_no_others() {
     let resources = format!("resources: [{}]", Kind::ALL.map(Kind::resource).join(", "));
     for place in ["_helpers.tpl", "clusterrole.yaml", "tests/role.yaml"] {
         let text = file(&format!("charts/winddown/templates/{place}"));
@@ -51,7 +53,7 @@ fn the_chart_never_sets_a_ca_bundle() {
 }
 
 #[test]
-fn the_readme_names_every_annotation() {
+fn the_readme_has_every_annotation() {
     let readme = file("README.md");
     for key in annotations::DECLARING.into_iter().chain([annotations::BUDGET]) {
         let name = key.strip_prefix(annotations::PREFIX).unwrap();
@@ -67,4 +69,39 @@ fn every_preset_has_a_case() {
         let case = fs::read_to_string(cases.join(name).join("input.yaml")).unwrap_or_default();
         assert!(case.contains(&format!("winddown.dev/{key}: {name}\n")), "no case for {name}");
     }
+}
+
+/// Findings that no case can show, each with the reason.
+const WITHOUT_CASE: [(Code, &str); 1] =
+    [(Code::NotInjected, "only the validating webhook reports it, if the mutating webhook was not called")];
+
+#[test]
+fn every_finding_has_a_case() {
+    let mut reported = BTreeSet::new();
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for group in fs::read_dir(cases).unwrap() {
+        for case in fs::read_dir(group.unwrap().path()).unwrap() {
+            reported.extend(codes(&fs::read_to_string(case.unwrap().path().join("plan.txt")).unwrap()));
+        }
+    }
+    let missing: Vec<_> = Code::ALL.iter().copied().filter(|code| !reported.contains(code)).collect();
+    assert_eq!(missing, WITHOUT_CASE.map(|(code, _)| code), "add a case to tests/cases/rules");
+}
+
+/// The codes of the findings in the text output of `winddown plan`.
+fn codes(plan: &str) -> BTreeSet<Code> {
+    let words = plan.lines().filter_map(|line| {
+        let (severity, rest) = line.strip_prefix("  ")?.split_once(' ')?;
+        Some((severity, rest.split_once(':')?.0))
+    });
+    let code = |(severity, name): (&str, &str)| {
+        Code::ALL.iter().copied().find(|code| (code.severity().as_str(), code.as_str()) == (severity, name))
+    };
+    words.filter_map(code).collect()
+}
+
+#[test]
+fn only_findings_count_as_reported() {
+    let plan = "Deployment a (a.yaml:1)\n  error PortNotFound: x: y (a.yaml:2)\n  no finding: PreStopShort: z\n";
+    assert_eq!(codes(plan), BTreeSet::from([Code::PortNotFound]));
 }

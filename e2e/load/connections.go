@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// connections says whether requests share connections.
+// connections selects how requests use connections.
 type connections string
 
 const (
@@ -25,15 +25,15 @@ func (c *connections) UnmarshalText(text []byte) error {
 		*c = value
 		return nil
 	default:
-		return fmt.Errorf("%q is neither new nor kept", text)
+		return fmt.Errorf(`%q is not "new" or "kept"`, text)
 	}
 }
 
-// idleTimeout is shorter than the server's (75 s), so that the client lets go of an idle connection first; the other
-// way round a request crosses with the server's close now and then, shutdown or not.
+// idleTimeout is shorter than that of the server (75 s), so that the client closes an idle connection first. Otherwise a
+// request may race with the server's close at any time, not only during a shutdown.
 const idleTimeout = 30 * time.Second
 
-// transport connects to address whatever the URL says, over HTTP/1.1 and without a proxy.
+// transport always connects to address, over HTTP/1.1 and without a proxy.
 func (c connections) transport(address string) *http.Transport {
 	var dialer net.Dialer
 	protocols := new(http.Protocols)
@@ -54,8 +54,8 @@ func (c connections) transport(address string) *http.Transport {
 	}
 }
 
-// resolve looks the target up once: a Service keeps its ClusterIP through a roll-out, so that what is measured is the
-// way from there to the pods and not the cluster's DNS. A headless Service, whose name is its pods, is not for this.
+// resolve looks up the target once. The ClusterIP of a Service does not change during a rollout, and without further
+// lookups the measurement does not include the cluster's DNS. Headless Services are not supported.
 func resolve(ctx context.Context, target *url.URL) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -21,8 +21,8 @@ const (
 	other       failure = "other"
 )
 
-// classify names the failure of a request that got no whole answer. conn is the connection it went out on, nil if it
-// never had one.
+// classify returns the kind of failure of a request without a complete response. conn is its connection, or nil if none
+// was established.
 func classify(err error, conn *watchedConn) failure {
 	kind := classifyError(err)
 	if kind == other && conn != nil {
@@ -40,7 +40,7 @@ func classifyError(err error) failure {
 		return timeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return refused
-	// The end of the stream where an answer should be is the same loss to the client as a reset.
+	// For the client, an end of stream in place of a response is the same failure as a reset.
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return reset

@@ -1,5 +1,5 @@
-// Load sends requests to one target at a constant rate and accounts for each of them, so that a roll-out under load
-// can show how many it dropped and how.
+// Load sends requests to one target at a constant rate and counts every failed request by kind, so that the number of
+// requests lost during a rollout can be measured.
 package main
 
 import (
@@ -17,9 +17,9 @@ func main() {
 	var o options
 	target := flag.String("target", "", "URL to send to, http only")
 	flag.IntVar(&o.rate, "rate", 200, "requests per second")
-	flag.TextVar(&o.connections, "connections", newConnections, "`new` connection for each request, or kept ones")
-	flag.DurationVar(&o.timeout, "timeout", 5*time.Second, "bound on one request, its connection included")
-	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "bound on the whole run")
+	flag.TextVar(&o.connections, "connections", newConnections, `"new" (one per request) or "kept" (reused)`)
+	flag.DurationVar(&o.timeout, "timeout", 5*time.Second, "timeout of one request, including its connection")
+	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "maximum duration of the run")
 	flag.Parse()
 
 	var err error

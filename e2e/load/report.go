@@ -26,11 +26,11 @@ func (t *tally) add(kind failure) {
 	}
 }
 
-// report writes a JSON line for each second and one at the end.
+// report writes one JSON line per second and a summary at the end.
 type report struct {
 	out     *json.Encoder
 	options options
-	began   time.Time
+	start   time.Time
 	seconds int
 	current tally
 	total   tally
@@ -39,8 +39,8 @@ type report struct {
 
 func newReport(out io.Writer, o options) *report {
 	return &report{
-		out: json.NewEncoder(out), options: o, began: time.Now(), current: newTally(), total: newTally(),
-		pace: pace{began: time.Now(), rate: o.rate},
+		out: json.NewEncoder(out), options: o, start: time.Now(), current: newTally(), total: newTally(),
+		pace: pace{start: time.Now(), rate: o.rate},
 	}
 }
 
@@ -51,8 +51,8 @@ func (r *report) add(result *vegeta.Result, kind failure) {
 }
 
 func (r *report) second() error {
-	// A tick that came too late is left out, so the clock counts and not the ticks.
-	r.seconds = max(r.seconds+1, int(math.Round(time.Since(r.began).Seconds())))
+	// time.Ticker drops ticks, so the elapsed time counts and not the number of ticks.
+	r.seconds = max(r.seconds+1, int(math.Round(time.Since(r.start).Seconds())))
 	line := struct {
 		Second int `json:"second"`
 		tally

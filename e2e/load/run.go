@@ -19,16 +19,16 @@ type options struct {
 	duration    time.Duration
 }
 
-// run sends until ctx ends or the duration is over, waits for the answers under way and reports to out.
+// run sends requests until ctx is done or the duration is over, waits for pending responses and writes the report to out.
 func run(ctx context.Context, o options, out io.Writer) error {
 	address, err := resolve(ctx, o.target)
 	if err != nil {
 		return err
 	}
-	once := newOnce(o.connections.transport(address), o.timeout)
-	// Vegeta starts another worker whenever all are waiting for an answer, so a slow server does not slow the rate.
+	transport := newSingleAttempt(o.connections.transport(address), o.timeout)
+	// Vegeta starts another worker if all are waiting for a response, so a slow server does not reduce the rate.
 	attacker := vegeta.NewAttacker(vegeta.Client(&http.Client{
-		Transport:     once,
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}))
 	targeter := vegeta.NewStaticTargeter(vegeta.Target{
@@ -49,7 +49,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			if !more {
 				return report.summarize()
 			}
-			report.add(result, once.outcome(result))
+			report.add(result, transport.outcome(result))
 		case <-seconds.C:
 			if err := report.second(); err != nil {
 				return fmt.Errorf("report: %w", err)

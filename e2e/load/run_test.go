@@ -23,7 +23,7 @@ type line struct {
 	Total       struct{ Sent, Failed uint64 }
 }
 
-// attack runs the load and gives its summary and the lines before it.
+// attack runs the load and returns its summary and the lines before it.
 func attack(t *testing.T, ctx context.Context, o options) (line, []line) {
 	t.Helper()
 	var out bytes.Buffer
@@ -40,7 +40,7 @@ func attack(t *testing.T, ctx context.Context, o options) (line, []line) {
 	}
 	last := lines[len(lines)-1]
 	if !last.Summary {
-		t.Fatalf("the last line is no summary: %+v", last)
+		t.Fatalf("the last line is not a summary: %+v", last)
 	}
 	return last, lines[:len(lines)-1]
 }
@@ -51,21 +51,21 @@ func short(target *url.URL, c connections) options {
 	}
 }
 
-func TestEachFailureIsCountedUnderItsKind(t *testing.T) {
+func TestFailuresAreCountedByKind(t *testing.T) {
 	tests := []struct {
 		name   string
 		behave behaviour
 		want   failure
 	}{
-		{"answers", ok, ""},
-		{"resets", breakOff, reset},
-		{"closes without an answer", hangUp, reset},
-		{"breaks off in the body", write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", false), reset},
-		{"does not answer", stayQuiet, timeout},
+		{"responds", ok, ""},
+		{"resets", resetConnection, reset},
+		{"closes without a response", closeConnection, reset},
+		{"closes in the body", write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", false), reset},
+		{"does not respond", noResponse, timeout},
 		{"stalls in the body", write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", true), timeout},
 		{"is unavailable", write("HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n", true), serverError},
 		{"redirects", write("HTTP/1.1 307 Away\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", true), otherStatus},
-		{"speaks no HTTP", write("hello\r\n\r\n", false), other},
+		{"is not HTTP", write("hello\r\n\r\n", false), other},
 	}
 	for _, test := range tests {
 		for _, c := range []connections{newConnections, keptConnections} {
@@ -82,7 +82,7 @@ func TestEachFailureIsCountedUnderItsKind(t *testing.T) {
 	}
 }
 
-func TestAClosedPortIsCountedAsRefused(t *testing.T) {
+func TestClosedPortIsRefused(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestOnlyKeptConnectionsAreShared(t *testing.T) {
 	}
 }
 
-func TestTheSecondsAddUpToTheSummary(t *testing.T) {
+func TestLinesAddUpToSummary(t *testing.T) {
 	s := serve(t, okOnce)
 	o := short(s.url, keptConnections)
 	o.duration = 2200 * time.Millisecond
@@ -121,14 +121,14 @@ func TestTheSecondsAddUpToTheSummary(t *testing.T) {
 		}
 	}
 	if sent != summary.Sent || failed != summary.Failed || failed == 0 {
-		t.Errorf("seconds add up to %d sent and %d failed, the summary has %+v", sent, failed, summary)
+		t.Errorf("seconds add up to %d sent and %d failed, the summary is %+v", sent, failed, summary)
 	}
 	if summary.Connections != "kept" || summary.Rate != 40 || summary.ActualRate < 20 || summary.ActualRate > 60 {
 		t.Errorf("summary %+v", summary)
 	}
 }
 
-func TestAnswersUnderWayWhenStoppedAreAwaited(t *testing.T) {
+func TestPendingResponsesAreAwaitedAfterStop(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := serve(t, func(conn *net.TCPConn, nth int) bool {
 		cancel()
@@ -145,7 +145,7 @@ func TestAnswersUnderWayWhenStoppedAreAwaited(t *testing.T) {
 	}
 }
 
-// assertAll wants every request to have ended the same way.
+// assertAll checks that all requests have the same outcome.
 func assertAll(t *testing.T, summary line, kind failure) {
 	t.Helper()
 	want := map[failure]uint64{}

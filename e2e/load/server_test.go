@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// server answers with raw connections, so that it can also break them.
+// server responds on raw connections, so that it can also break them.
 type server struct {
 	url         *url.URL
 	connections atomic.Int64
 	requests    atomic.Int64
 }
 
-// behaviour handles the nth request on a connection, from 1, and says whether the connection stays open.
+// behaviour handles the nth request on a connection (starting at 1) and returns whether the connection stays open.
 type behaviour func(conn *net.TCPConn, nth int) bool
 
 func serve(t *testing.T, behave behaviour) *server {
@@ -68,28 +68,28 @@ func (s *server) handle(conn *net.TCPConn, behave behaviour) {
 	}
 }
 
-func write(raw string, stay bool) behaviour {
+func write(raw string, keepOpen bool) behaviour {
 	return func(conn *net.TCPConn, _ int) bool {
 		_, err := io.WriteString(conn, raw)
-		return err == nil && stay
+		return err == nil && keepOpen
 	}
 }
 
 var ok = write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true)
 
-func breakOff(conn *net.TCPConn, _ int) bool {
+func resetConnection(conn *net.TCPConn, _ int) bool {
 	conn.SetLinger(0)
 	return false
 }
 
-func hangUp(*net.TCPConn, int) bool { return false }
+func closeConnection(*net.TCPConn, int) bool { return false }
 
-func stayQuiet(*net.TCPConn, int) bool { return true }
+func noResponse(*net.TCPConn, int) bool { return true }
 
-// okOnce answers the first request on a connection and breaks the connection off under the second.
+// okOnce responds to the first request on a connection and resets the connection during the second.
 func okOnce(conn *net.TCPConn, nth int) bool {
 	if nth == 1 {
 		return ok(conn, nth)
 	}
-	return breakOff(conn, nth)
+	return resetConnection(conn, nth)
 }

@@ -1,27 +1,27 @@
-//! A Kubernetes without nodes: etcd, kube-apiserver, and of the kube-controller-manager what makes `ReplicaSet`s and pods of
-//! a Deployment. On loopback ports of its own, ready in seconds, gone without a trace.
+//! A local control plane without nodes: etcd, kube-apiserver, and the workload controllers of kube-controller-manager.
+//! It listens on free loopback ports and is ready within seconds.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tempfile::TempDir;
 
 use crate::audit_log::{Annotations, AuditLog};
-use crate::credentials::{self, Authority, Files};
-use crate::tethered::Process;
+use crate::credentials::{Authority, CertificateFiles};
+use crate::supervised_process::SupervisedProcess;
 use crate::tools::{self, Tools};
-use crate::until::{Elapsed, until};
+use crate::wait::until;
 
-/// A running API server with what belongs to it; dropping it ends the processes and removes the files.
+/// A running control plane. Dropping it stops the processes and deletes their files.
 pub struct ApiServer {
-    // Before the directory: fields are dropped in this order, and processes write to it.
-    processes: Vec<Process>,
+    // Declared before `directory`: the processes write to it and must stop before it is deleted.
+    processes: Vec<SupervisedProcess>,
     directory: TempDir,
     authority: Authority,
     audit_log: AuditLog,
@@ -31,48 +31,14 @@ pub struct ApiServer {
     tools: Tools,
 }
 
-/// Why there is no API server.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The programs are missing.
-    #[error(transparent)]
-    Tools(#[from] tools::Error),
-    /// Keys, certificates, kubeconfigs.
-    #[error(transparent)]
-    Credentials(#[from] credentials::Error),
-    /// Files, ports, processes.
-    #[error("cannot set up the API server")]
-    Io(#[from] io::Error),
-    /// No client for it.
-    #[error("cannot talk to the API server")]
-    Client(#[source] Box<kube::Error>),
-    /// The kubeconfig that was just written is none.
-    #[error("cannot read the kubeconfig")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// A process ended.
-    #[error("{program} ended while starting:\n{log}")]
-    Ended {
-        /// Which.
-        program: &'static str,
-        /// The lines that explain it.
-        log: String,
-    },
-    /// It did not become ready.
-    #[error("{0}; the API server's log ends so:\n{1}")]
-    NotReady(Elapsed, String),
-    /// Not in time.
-    #[error(transparent)]
-    Elapsed(#[from] Elapsed),
-}
-
-/// How long the start may take on a busy machine.
+/// For the start, with a margin for a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
-/// Lines of a log that are shown.
+/// Lines of a log that an error message shows.
 const LOG_LINES: usize = 12;
 
 impl ApiServer {
-    /// Starts everything and waits until it answers.
-    pub async fn start() -> Result<Self, Error> {
+    /// Starts all processes and waits until the API server is ready.
+    pub async fn start() -> Result<Self> {
         let tools = tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4"])?;
         let directory = tempfile::Builder::new().prefix("winddown-api-").tempdir()?;
         let authority = Authority::new(directory.path())?;
@@ -80,10 +46,10 @@ impl ApiServer {
         let [etcd_port, peer_port, port] = free_ports()?;
         let url = format!("https://127.0.0.1:{port}");
         let etcd = format!("http://127.0.0.1:{etcd_port}");
-        let kubeconfig = authority.kubeconfig(&url, "admin", "system:masters")?;
-        let serving = authority.serving("apiserver")?;
+        let kubeconfig = authority.write_kubeconfig(&url, "admin", "system:masters")?;
+        let serving = authority.issue_serving_certificate("apiserver")?;
 
-        let start = |command: &Command, log: &str| Process::start(command, &directory.path().join(log));
+        let start = |command: &Command, log: &str| SupervisedProcess::start(command, &directory.path().join(log));
         let mut processes = vec![start(&etcd_command(&tools, directory.path(), &etcd, peer_port)?, "etcd.log")?];
         let mut command = api_server_command(&tools, directory.path(), &etcd, port, &authority, &serving)?;
         command.args(audit_log.flags());
@@ -92,80 +58,77 @@ impl ApiServer {
         let client = client(&kubeconfig).await?;
         let mut server = Self { processes, directory, authority, audit_log, url, kubeconfig, client, tools };
         server.wait_until_ready().await?;
-        let command = controllers_command(&server.tools, &server.kubeconfig, &server.authority)?;
+        let command = controller_manager_command(&server.tools, &server.kubeconfig, &server.authority)?;
         let log = server.directory.path().join("kube-controller-manager.log");
-        server.processes.push(Process::start(&command, &log)?);
+        server.processes.push(SupervisedProcess::start(&command, &log)?);
         Ok(server)
     }
 
-    /// Asks `/readyz` until it says ok, or a process ends.
-    async fn wait_until_ready(&mut self) -> Result<(), Error> {
+    /// Polls `/readyz`. Fails early if a process exits.
+    async fn wait_until_ready(&mut self) -> Result<()> {
         let Self { client, processes, .. } = self;
-        let ready = until("the API server was ready", START_LIMIT, async || {
+        let ready = until("the API server to be ready", START_LIMIT, async || {
             for (program, process) in ["etcd", "kube-apiserver"].into_iter().zip(&mut *processes) {
-                if process.ended()?.is_some() {
-                    return Err(Error::Ended { program, log: explanation(&process.output()) });
+                if let Some(status) = process.exit_status()? {
+                    bail!("{program} exited during start ({status})");
                 }
             }
-            let request = http::Request::get("/readyz").body(Vec::new()).unwrap_or_default();
+            let request = http::Request::get("/readyz").body(Vec::new())?;
             Ok(client.request_text(request).await.ok())
         });
-        match ready.await {
-            Err(Error::Elapsed(elapsed)) => {
-                let log = self.processes.last().map(Process::output).unwrap_or_default();
-                Err(Error::NotReady(elapsed, explanation(&log)))
-            }
-            result => result.map(drop),
-        }
+        let result = ready.await;
+        result.map(drop).with_context(|| {
+            let logs = self.processes.iter().map(|process| relevant_lines(&process.output()));
+            format!("logs of etcd and kube-apiserver:\n{}", logs.collect::<Vec<_>>().join("\n"))
+        })
     }
 
-    /// A client that may do everything.
+    /// A client with cluster-admin rights.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// The kubeconfig of somebody who may do everything.
+    /// A kubeconfig file with cluster-admin rights.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// The kubeconfig of a service account, without any rights but those bound to it.
-    pub fn kubeconfig_of_service_account(&self, namespace: &str, name: &str) -> Result<PathBuf, Error> {
+    /// Writes the kubeconfig of a service account. It has only the rights that RBAC objects bind to it.
+    pub(crate) fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let user = format!("system:serviceaccount:{namespace}:{name}");
-        Ok(self.authority.kubeconfig(&self.url, &user, "system:serviceaccounts")?)
+        self.authority.write_kubeconfig(&self.url, &user, "system:serviceaccounts")
     }
 
-    /// A folder that goes when this goes.
+    /// A temporary folder that is deleted together with the API server.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// What admission noted about each request that changed a workload, by the id that its answer names in `Audit-Id`.
-    pub fn audit_annotations(&self) -> io::Result<BTreeMap<String, Annotations>> {
+    /// The audit annotations of requests that changed a workload, by audit ID (response header `Audit-Id`).
+    pub fn audit_annotations(&self) -> Result<BTreeMap<String, Annotations>> {
         self.audit_log.annotations()
     }
 
-    /// The programs.
+    /// The programs, among them kubectl and helm.
     #[must_use]
     pub fn tools(&self) -> &Tools {
         &self.tools
     }
 }
 
-/// A client by a kubeconfig.
-async fn client(kubeconfig: &Path) -> Result<Client, Error> {
+async fn client(kubeconfig: &Path) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
+    Ok(Client::try_from(config)?)
 }
 
-/// Ports that nobody uses just now.
-pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    // All of them are held until all are there, so that they differ.
-    let listeners = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<io::Result<Vec<_>>>()?;
+/// Unused loopback ports.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    // All listeners stay open until every port is known, so that the ports differ.
+    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
     let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
@@ -173,7 +136,7 @@ pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
     Ok(ports)
 }
 
-fn etcd_command(tools: &Tools, directory: &Path, url: &str, peer_port: u16) -> Result<Command, Error> {
+fn etcd_command(tools: &Tools, directory: &Path, url: &str, peer_port: u16) -> Result<Command> {
     let peers = format!("http://127.0.0.1:{peer_port}");
     let mut command = tools.command("etcd")?;
     command.arg("--data-dir").arg(directory.join("etcd")).arg("--unsafe-no-fsync").args([
@@ -190,8 +153,8 @@ fn api_server_command(
     etcd: &str,
     port: u16,
     authority: &Authority,
-    serving: &Files,
-) -> Result<Command, Error> {
+    serving: &CertificateFiles,
+) -> Result<Command> {
     let flag = |name: &str, file: &Path| format!("--{name}={}", file.display());
     let mut command = tools.command("kube-apiserver")?;
     command.args([
@@ -203,9 +166,9 @@ fn api_server_command(
         flag("tls-private-key-file", &serving.key),
         flag("client-ca-file", &authority.certificate_file()),
         "--authorization-mode=RBAC".to_owned(),
-        // Nobody makes the default service accounts here.
+        // No controller creates the default service accounts.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
-        // Alpha in 1.37: without it the API server drops `stopSignal`.
+        // Alpha in 1.37; without it the API server drops `stopSignal`.
         "--feature-gates=ContainerStopSignals=true".to_owned(),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
         flag("service-account-key-file", &serving.certificate),
@@ -215,7 +178,7 @@ fn api_server_command(
     Ok(command)
 }
 
-fn controllers_command(tools: &Tools, kubeconfig: &Path, authority: &Authority) -> Result<Command, Error> {
+fn controller_manager_command(tools: &Tools, kubeconfig: &Path, authority: &Authority) -> Result<Command> {
     let mut command = tools.command("kube-controller-manager")?;
     command.args([
         format!("--kubeconfig={}", kubeconfig.display()),
@@ -223,14 +186,14 @@ fn controllers_command(tools: &Tools, kubeconfig: &Path, authority: &Authority) 
         "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller"
             .to_owned(),
         "--leader-elect=false".to_owned(),
-        // It serves nobody.
+        // Disables its HTTPS endpoint.
         "--secure-port=0".to_owned(),
     ]);
     Ok(command)
 }
 
-/// The lines that say why: errors if there are any, else the last ones.
-fn explanation(log: &str) -> String {
+/// The last error lines of a log, or its last lines if there are none.
+fn relevant_lines(log: &str) -> String {
     let is_error = |line: &&str| {
         let lower = line.to_lowercase();
         line.starts_with(['E', 'F']) || lower.contains("error") || lower.contains("fatal")

@@ -1,61 +1,40 @@
-//! The chart's own manifests, so that what is tested is what is installed.
+//! The manifests that the chart renders, so that the tests use the same objects as an installation.
 
-use std::io;
 use std::path::Path;
 
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::tools::{self, Tools};
+use crate::tools::Tools;
 
-/// The release and its namespace have this name, and so has nearly every object of it.
+/// The name of the release and of its namespace; most objects of the chart have it too.
 pub const RELEASE: &str = "winddown";
 
-/// Why there are no manifests.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No helm.
-    #[error(transparent)]
-    Tools(#[from] tools::Error),
-    /// It cannot be started.
-    #[error("cannot run helm")]
-    Run(#[from] io::Error),
-    /// It says why.
-    #[error("helm cannot render the chart: {0}")]
-    Render(String),
-    /// What came out is not YAML.
-    #[error("the chart renders no YAML")]
-    Yaml(#[from] serde_saphyr::Error),
-    /// It is not there.
-    #[error("the chart has no {0}")]
-    Missing(&'static str),
-}
-
-/// The chart's manifests.
+/// The rendered objects.
 pub struct Manifests(Vec<Value>);
 
 impl Manifests {
-    /// Renders the chart with values given as for `helm --set-json`.
-    pub fn render(tools: &Tools, values: &Value) -> Result<Self, Error> {
+    /// Renders the chart. `values` is passed to `helm template --set-json`.
+    pub(crate) fn render(tools: &Tools, values: &Value) -> Result<Self> {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/winddown");
         let mut command = tools.command("helm4")?;
         command.args(["template", RELEASE]).arg(chart).args(["--namespace", RELEASE, "--skip-tests"]);
         command.arg("--set-json").arg(values.to_string());
-        let output = command.output()?;
-        if !output.status.success() {
-            return Err(Error::Render(String::from_utf8_lossy(&output.stderr).into_owned()));
-        }
+        let output = command.output().context("run helm4")?;
+        ensure!(output.status.success(), "helm template failed: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8_lossy(&output.stdout);
-        let documents = text.split("\n---").map(serde_saphyr::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        let documents = text.split("\n---").map(serde_saphyr::from_str::<Value>).collect::<Result<Vec<_>, _>>();
+        let documents = documents.context("parse the rendered chart")?;
         Ok(Self(documents.into_iter().filter(Value::is_object).collect()))
     }
 
-    /// What has to be there before an operator that runs outside the cluster can: who it is, what it may do, what it keeps.
-    pub fn foundations(&self) -> impl Iterator<Item = &Value> {
+    /// The objects that an operator outside the cluster needs: its `ServiceAccount`, RBAC objects and Secret.
+    pub fn prerequisites(&self) -> impl Iterator<Item = &Value> {
         let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"];
         self.0.iter().filter(move |object| kinds.iter().any(|kind| object["kind"] == *kind))
     }
 
-    /// The webhook configurations, with the API server sent to a port of this machine instead of to the Service.
+    /// The mutating and the validating webhook configuration, with a loopback URL in place of the Service.
     #[must_use]
     pub fn webhook_configurations(&self, port: u16) -> Vec<Value> {
         let kinds = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
@@ -69,14 +48,14 @@ impl Manifests {
         configurations
     }
 
-    /// The arguments that the operator's Deployment gives to its container.
-    pub fn operator_arguments(&self) -> Result<Vec<String>, Error> {
+    /// The arguments of the container in the operator's Deployment.
+    pub(crate) fn operator_arguments(&self) -> Result<Vec<String>> {
         let deployment = self.0.iter().find(|object| object["kind"] == "Deployment");
         let arguments = deployment.and_then(|deployment| {
             let container = deployment.pointer("/spec/template/spec/containers/0")?;
             let arguments = container.get("args")?.as_array()?.iter();
             Some(arguments.filter_map(|argument| argument.as_str().map(str::to_owned)).collect())
         });
-        arguments.ok_or(Error::Missing("arguments of the operator"))
+        arguments.context("the chart renders no Deployment with container arguments")
     }
 }

@@ -1,20 +1,19 @@
-//! Winddown on a real API server and on a real cluster.
+//! Support code for the end-to-end tests: a local API server, access to the kind cluster, load generation and the demo.
 
 pub mod api_server;
-pub mod arm;
-pub mod audit_log;
+mod audit_log;
 pub mod chart;
 pub mod cluster;
 pub mod command;
-pub mod credentials;
+mod credentials;
 pub mod demo;
-pub mod error_chain;
-pub mod load;
-pub mod narrator;
+mod load;
 pub mod operator_process;
+pub mod progress;
 pub mod release;
-pub mod report;
+mod report;
 pub mod rollout;
-pub mod tethered;
-pub mod tools;
-pub mod until;
+mod supervised_process;
+mod tools;
+pub mod variant;
+pub mod wait;

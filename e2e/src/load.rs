@@ -1,13 +1,14 @@
-//! Pods that send requests at a constant rate and account for each.
+//! Load generator pods that send requests at a constant rate and count each of them.
 //!
-//! What counts is what the generator itself says: a line each second, and a summary at its end. They have to agree, and a
-//! pod that is lost or too slow is an error, so that nothing dropped can be taken for nothing noticed.
+//! The generator logs a line with counts per second and a summary at its end. Both must agree. A pod that ends early or
+//! sends too slowly is an error, so that lost measurements cannot look like zero failed requests.
 
-pub mod account;
+mod totals;
 
 use std::fmt;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use futures::{AsyncBufReadExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
@@ -16,137 +17,112 @@ use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
-pub use self::account::Count;
-use self::account::{Account, Inconsistent};
-use crate::cluster::{self, watch_until};
-use crate::until::{Elapsed, within};
+pub(crate) use self::totals::Counts;
+use self::totals::Totals;
+use crate::cluster::watch_until;
+use crate::wait::within;
 
-/// Whether requests share connections.
+/// How requests use connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Connections {
-    /// A connection for each request.
+    /// One connection per request.
     New,
-    /// As few as will do.
+    /// Connections are kept alive and reused.
     Kept,
 }
 
-/// What to send.
+/// The parameters of a load generator.
 #[derive(Clone, Debug)]
-pub struct Load {
-    /// Where the pod runs; so does what it sends to.
-    pub namespace: String,
-    /// The Service that it sends to.
-    pub service: String,
-    /// Requests a second.
-    pub rate: u32,
-    /// Whether they share connections.
-    pub connections: Connections,
-    /// When it ends if nobody ends it.
-    pub at_most: Duration,
+pub(crate) struct Load {
+    /// The namespace of the pod and of the Service.
+    pub(crate) namespace: String,
+    /// The Service that receives the requests.
+    pub(crate) service: String,
+    /// Requests per second.
+    pub(crate) rate: u32,
+    pub(crate) connections: Connections,
+    /// The generator ends after this time if it is not stopped.
+    pub(crate) max_duration: Duration,
 }
 
-/// A pod that sends.
-pub struct Generator {
+/// A running load generator pod.
+pub(crate) struct Generator {
     pods: Api<Pod>,
     name: String,
-    so_far: watch::Receiver<Count>,
-    account: JoinHandle<Result<Count, Error>>,
+    current: watch::Receiver<Counts>,
+    totals: JoinHandle<Result<Counts>>,
 }
 
-/// Why there is no count to go by.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The cluster does not answer.
-    #[error(transparent)]
-    Cluster(#[from] cluster::Error),
-    /// Its log broke off.
-    #[error("the log of a load generator cannot be followed")]
-    Follow(#[from] std::io::Error),
-    /// What it says does not add up.
-    #[error(transparent)]
-    Inconsistent(#[from] Inconsistent),
-    /// Nobody reads its log any more.
-    #[error("the reader of a load generator's log is gone")]
-    Reader(#[from] JoinError),
-    /// It ended by itself.
-    #[error("a load generator ended before it was told to")]
-    Lost,
-}
-
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
-        Self::Cluster(error.into())
-    }
-}
-
-impl From<Elapsed> for Error {
-    fn from(elapsed: Elapsed) -> Self {
-        Self::Cluster(elapsed.into())
-    }
-}
-
-/// From the pod's creation to its first request, and from SIGTERM to its last word.
+/// From the pod's creation to its first request, and from SIGTERM to its summary.
 const LIMIT: Duration = Duration::from_mins(1);
 
 const LABEL: &str = "app.kubernetes.io/name=load";
 
 impl Generator {
-    /// Starts a pod, and waits until its requests are under way.
-    pub async fn start(client: &Client, load: &Load) -> Result<Self, Error> {
+    /// Creates a pod and waits until it sends requests.
+    pub(crate) async fn start(client: &Client, load: &Load) -> Result<Self> {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &load.namespace);
-        let name = pods.create(&PostParams::default(), &load.pod()).await.map_err(Error::from)?.name_any();
-        watch_until(pods.clone(), &name, &format!("{name} runs"), LIMIT, is_pod_running()).await?;
+        let created = pods.create(&PostParams::default(), &load.pod()).await;
+        let name = created.context("create the load generator")?.name_any();
+        watch_until(pods.clone(), &name, &format!("Pod {name} to run"), LIMIT, is_pod_running()).await?;
 
-        let (sender, so_far) = watch::channel(Count::default());
-        let account = tokio::spawn(follow(pods.clone(), name.clone(), load.rate, sender));
-        let mut generator = Self { pods, name, so_far, account };
-        let sending =
-            async { generator.so_far.wait_for(|count| count.sent > 0).await.map(drop).map_err(|_| Error::Lost) };
-        within("a load generator sends", LIMIT, sending).await?;
+        let (sender, current) = watch::channel(Counts::default());
+        let totals = tokio::spawn(follow(pods.clone(), name.clone(), load.rate, sender));
+        let mut generator = Self { pods, name, current, totals };
+        let condition = format!("Pod {} to send requests", generator.name);
+        within(&condition, LIMIT, async {
+            let started = generator.current.wait_for(|counts| counts.sent > 0).await;
+            started.map(drop).context("the load generator ended before its first request")
+        })
+        .await?;
         Ok(generator)
     }
 
-    /// What it counted up to the last full second; an error if it ended.
-    pub fn so_far(&self) -> Result<Count, Error> {
-        if self.account.is_finished() { Err(Error::Lost) } else { Ok(self.so_far.borrow().clone()) }
+    /// The counts up to the last full second. Fails if the generator has ended.
+    pub(crate) fn current(&self) -> Result<Counts> {
+        ensure!(!self.totals.is_finished(), "load generator {} ended before it was stopped", self.name);
+        Ok(self.current.borrow().clone())
     }
 
-    /// Tells it to end, and gives back the account of all that it sent.
-    pub async fn stop(self) -> Result<Count, Error> {
-        if self.account.is_finished() {
-            // Its account says more than that it is gone.
-            self.account.await??;
-            return Err(Error::Lost);
+    /// Stops the generator and returns its verified totals.
+    pub(crate) async fn stop(self) -> Result<Counts> {
+        let Self { pods, name, totals, .. } = self;
+        if totals.is_finished() {
+            // An error in its log explains more than the early end.
+            totals.await??;
+            bail!("load generator {name} ended before it was stopped");
         }
-        self.pods.delete(&self.name, &DeleteParams::default()).await?;
-        within("a load generator has summed up", LIMIT, async { self.account.await? }).await
+        pods.delete(&name, &DeleteParams::default()).await.with_context(|| format!("delete Pod {name}"))?;
+        within(&format!("the summary of Pod {name}"), LIMIT, async { totals.await? }).await
     }
 }
 
-/// Ends every load generator in a namespace, whoever started it.
-pub async fn end_all(client: &Client, namespace: &str) -> Result<(), Error> {
+/// Deletes all load generators in a namespace.
+pub(crate) async fn delete_generators(client: &Client, namespace: &str) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    pods.delete_collection(&DeleteParams::default(), &ListParams::default().labels(LABEL)).await?;
+    let deleted = pods.delete_collection(&DeleteParams::default(), &ListParams::default().labels(LABEL)).await;
+    deleted.with_context(|| format!("delete the load generators in namespace {namespace}"))?;
     Ok(())
 }
 
-/// Reads the generator's log to its end.
-async fn follow(pods: Api<Pod>, name: String, rate: u32, sender: watch::Sender<Count>) -> Result<Count, Error> {
+/// Reads a generator's log to its end.
+async fn follow(pods: Api<Pod>, name: String, rate: u32, sender: watch::Sender<Counts>) -> Result<Counts> {
+    let context = || format!("log of load generator {name}");
     let parameters = LogParams { follow: true, ..LogParams::default() };
-    let mut lines = pods.log_stream(&name, &parameters).await?.lines();
-    let mut account = Account::default();
-    while let Some(line) = lines.try_next().await? {
-        account.read(&line)?;
-        sender.send_replace(account.so_far().clone());
+    let mut lines = pods.log_stream(&name, &parameters).await.with_context(context)?.lines();
+    let mut totals = Totals::default();
+    while let Some(line) = lines.try_next().await.with_context(context)? {
+        totals.add_line(&line).with_context(context)?;
+        sender.send_replace(totals.current().clone());
     }
-    Ok(account.close(rate)?)
+    totals.verify(rate).with_context(context)
 }
 
 impl Load {
-    /// On the control plane's node, where no pod of a rollout comes or goes, and which needs a toleration.
+    /// The pod runs on the control plane node (hence the toleration), because rollouts never place pods there.
     fn pod(&self) -> Pod {
         let Self { service, rate, connections, .. } = self;
         let (label, name) = LABEL.split_once('=').unwrap_or_default();
@@ -167,7 +143,7 @@ impl Load {
                         "-rate", rate.to_string(),
                         "-connections", connections.to_string(),
                         "-timeout", "5s",
-                        "-duration", format!("{}s", self.at_most.as_secs()),
+                        "-duration", format!("{}s", self.max_duration.as_secs()),
                     ],
                     "securityContext": {
                         "allowPrivilegeEscalation": false,
@@ -177,7 +153,7 @@ impl Load {
                 }],
             },
         });
-        // Written above, so there is nothing in it that could not be read.
+        // The object above is valid, so the default is never used.
         serde_json::from_value(object).unwrap_or_default()
     }
 }

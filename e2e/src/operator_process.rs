@@ -1,74 +1,51 @@
-//! The real `winddown run`, outside the cluster: with the chart's arguments, and with no more rights than the chart gives.
+//! `winddown run` as a local process, with the arguments and the RBAC rights that the chart gives it.
 
 use std::env;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::api_server::{self, ApiServer, free_ports};
-use crate::chart::{self, Manifests, RELEASE};
-use crate::tethered::{self, Process};
-use crate::until::{Elapsed, until};
+use crate::api_server::{ApiServer, free_ports};
+use crate::chart::{Manifests, RELEASE};
+use crate::supervised_process::SupervisedProcess;
+use crate::wait::until;
 
-/// How long the operator may take to do what takes it a second on an idle machine.
+/// For operations that take about a second on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// The ports of a replica.
+/// Lines that [`Operator::log_tail`] returns.
+const TAIL_LINES: usize = 12;
+
+/// The ports of one replica.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
-    /// Of the webhooks.
+    /// HTTPS, for the webhooks.
     pub webhook: u16,
-    /// Of `/healthz` and `/readyz`.
+    /// HTTP, for `/healthz` and `/readyz`.
     pub health: u16,
 }
 
-/// A running replica; dropping it kills it.
+/// A running replica. Dropping it kills the process.
 pub struct Operator {
-    process: Process,
+    process: SupervisedProcess,
     ports: Ports,
 }
 
-/// Why there is no operator.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The chart cannot be rendered.
-    #[error(transparent)]
-    Chart(#[from] chart::Error),
-    /// Who it is.
-    #[error(transparent)]
-    ApiServer(#[from] api_server::Error),
-    /// The process.
-    #[error("cannot run winddown")]
-    Io(#[from] io::Error),
-    /// The process does not end.
-    #[error(transparent)]
-    Process(#[from] tethered::Error),
-    /// It is not there.
-    #[error("there is no {}: build it with `cargo build`, or say in WINDDOWN_BIN where it is", .0.display())]
-    NoBinary(PathBuf),
-    /// It ended by itself.
-    #[error("winddown ended:\n{0}")]
-    Ended(String),
-    /// It does not get ready.
-    #[error(transparent)]
-    Elapsed(#[from] Elapsed),
-}
-
 impl Ports {
-    /// Ports that nobody uses just now.
-    pub fn free() -> io::Result<Self> {
+    /// Two unused loopback ports.
+    pub fn free() -> Result<Self> {
         let [webhook, health] = free_ports()?;
         Ok(Self { webhook, health })
     }
 }
 
-/// Renders the chart for a replica outside the cluster.
-pub fn render(server: &ApiServer, ports: Ports) -> Result<Manifests, chart::Error> {
+/// Renders the chart with values for a local replica.
+pub fn render(server: &ApiServer, ports: Ports) -> Result<Manifests> {
     let values = json!({
         "webhook": {"securePort": ports.webhook},
         "healthPort": ports.health,
@@ -80,85 +57,79 @@ pub fn render(server: &ApiServer, ports: Ports) -> Result<Manifests, chart::Erro
 }
 
 impl Operator {
-    /// Starts a replica of that name; it may not be ready yet.
-    pub fn start(server: &ApiServer, manifests: &Manifests, pod: &str, ports: Ports) -> Result<Self, Error> {
+    /// Starts a replica with this pod name. Does not wait until it is ready.
+    pub fn start(server: &ApiServer, manifests: &Manifests, pod: &str, ports: Ports) -> Result<Self> {
         let variables = [("$(POD_NAMESPACE)", RELEASE), ("$(POD_NAME)", pod)];
         let expand =
             |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
         let mut command = Command::new(binary()?);
         command.args(manifests.operator_arguments()?.into_iter().map(expand));
-        command.env("KUBECONFIG", server.kubeconfig_of_service_account(RELEASE, RELEASE)?);
-        let process = Process::start(&command, &server.directory().join(format!("{pod}.log")))?;
+        command.env("KUBECONFIG", server.service_account_kubeconfig(RELEASE, RELEASE)?);
+        let process = SupervisedProcess::start(&command, &server.directory().join(format!("{pod}.log")))?;
         Ok(Self { process, ports })
     }
 
-    /// Waits until `/readyz` says ok.
-    pub async fn ready(&mut self) -> Result<(), Error> {
-        until("winddown was ready", LIMIT, async || {
-            if self.process.ended()?.is_some() {
-                return Err(Error::Ended(self.last_words()));
+    /// Waits until `/readyz` returns 200.
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
+        until("winddown to be ready", LIMIT, async || {
+            if let Some(status) = self.process.exit_status()? {
+                bail!("winddown exited ({status}); end of its log:\n{}", self.log_tail());
             }
             Ok(self.readiness().await.starts_with("HTTP/1.1 200").then_some(()))
         })
         .await
     }
 
-    /// What `/readyz` says, status line and all; empty where nothing listens.
+    /// The raw HTTP response of `/readyz`; empty if the port is closed.
     pub async fn readiness(&self) -> String {
         self.get("/readyz").await
     }
 
-    /// Whether the process lives and answers.
-    pub async fn is_alive(&mut self) -> bool {
-        matches!(self.process.ended(), Ok(None)) && self.get("/healthz").await.starts_with("HTTP/1.1 200")
+    /// Whether the process runs and `/healthz` returns 200.
+    pub async fn is_healthy(&mut self) -> bool {
+        matches!(self.process.exit_status(), Ok(None)) && self.get("/healthz").await.starts_with("HTTP/1.1 200")
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub async fn terminate(self) -> Result<ExitStatus, Error> {
-        Ok(self.process.terminate(LIMIT).await?)
+    /// Sends SIGTERM and waits for the process to exit.
+    pub async fn terminate(self) -> Result<ExitStatus> {
+        self.process.terminate(LIMIT).await
     }
 
-    /// Everything it logged, also in earlier lives under the same name.
+    /// The whole log, including that of earlier processes with the same pod name.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.output()
     }
 
-    /// The end of what it logged.
+    /// The last lines of the log.
     #[must_use]
-    pub fn last_words(&self) -> String {
+    pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(12)..].join("\n")
-    }
-
-    /// Its ports.
-    #[must_use]
-    pub fn ports(&self) -> Ports {
-        self.ports
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
     async fn get(&self, path: &str) -> String {
-        let answer = async {
+        let response = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.ports.health)).await?;
-            stream
-                .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
-                .await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            io::Result::Ok(answer)
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await?;
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await?;
+            std::io::Result::Ok(response)
         };
-        answer.await.unwrap_or_default()
+        response.await.unwrap_or_default()
     }
 }
 
-/// `WINDDOWN_BIN`, or what cargo built into the folder above that of this very program.
-pub fn binary() -> Result<PathBuf, Error> {
-    let built = || {
-        let own = env::current_exe()?;
-        let folder = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        io::Result::Ok(folder.join("winddown"))
+/// The path in `WINDDOWN_BIN`, or the `winddown` binary in the target folder of the running test.
+pub fn binary() -> Result<PathBuf> {
+    let binary = if let Some(binary) = env::var_os("WINDDOWN_BIN") {
+        PathBuf::from(binary)
+    } else {
+        let test = env::current_exe().context("find the running executable")?;
+        test.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("winddown")
     };
-    let binary = env::var_os("WINDDOWN_BIN").map_or_else(built, |binary| Ok(PathBuf::from(binary)))?;
-    if binary.is_file() { Ok(binary) } else { Err(Error::NoBinary(binary)) }
+    ensure!(binary.is_file(), "{} not found: run `cargo build`, or set WINDDOWN_BIN", binary.display());
+    Ok(binary)
 }

@@ -1,54 +1,56 @@
-//! Winddown as people install it: with helm, from the chart.
+//! The helm release of Winddown in the test cluster.
 
 use std::fmt;
 
-use crate::command::{Error, Line};
+use anyhow::Result;
 
-/// Which helm.
+use crate::command::CommandLine;
+
+/// The major version of helm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Helm {
-    /// Applies on the client's side.
+    /// Uses client-side apply.
     V3,
-    /// Applies on the server's side.
+    /// Uses server-side apply.
     V4,
 }
 
-/// The name of the release, of its namespace, and with it of nearly every object in it.
+/// The name of the release and of its namespace; most objects of the chart have it too.
 pub const NAME: &str = "winddown";
 
-/// The image that is on the nodes.
+/// The image that `e2e/prepare` loads onto the nodes.
 const IMAGE: &str = "image.registry=winddown.local,image.repository=winddown,image.tag=dev";
 
 impl Helm {
-    /// Installs the chart, or brings it up to date, with values given as for `--set`; to be run.
+    /// `helm upgrade --install`; `settings` is added to `--set`.
     #[must_use]
-    pub fn install(self, settings: &str) -> Line {
+    pub fn install(self, settings: &str) -> CommandLine {
         let settings = if settings.is_empty() { IMAGE.to_owned() } else { format!("{IMAGE},{settings}") };
-        self.line("upgrade --install")
+        self.command("upgrade --install")
             .words(NAME)
             .words("charts/winddown --create-namespace --wait --timeout 2m --set")
             .word(settings)
     }
 
-    /// Runs the chart's own test.
+    /// `helm test`.
     #[must_use]
-    pub fn test(self) -> Line {
-        self.line("test").words(NAME).words("--timeout 2m")
+    pub fn test(self) -> CommandLine {
+        self.command("test").words(NAME).words("--timeout 2m")
     }
 
-    /// Takes the release away, if there is one.
+    /// `helm uninstall`; succeeds if there is no release.
     #[must_use]
-    pub fn uninstall(self) -> Line {
-        self.line("uninstall").words(NAME).words("--ignore-not-found --wait --timeout 2m")
+    pub fn uninstall(self) -> CommandLine {
+        self.command("uninstall").words(NAME).words("--ignore-not-found --wait --timeout 2m")
     }
 
-    fn line(self, verb: &str) -> Line {
-        Line::new(&format!("{self} --namespace {NAME} {verb}"))
+    fn command(self, verb: &str) -> CommandLine {
+        CommandLine::new(&format!("{self} --namespace {NAME} {verb}"))
     }
 }
 
-/// Takes away what is left of an earlier release, however that one ended.
-pub async fn remove() -> Result<(), Error> {
+/// Uninstalls the release, if there is one.
+pub async fn remove() -> Result<()> {
     Helm::V4.uninstall().run().await.map(drop)
 }
 

@@ -1,49 +1,41 @@
-//! What the arms came to: a table to read, a file to count with, and whether it proves anything.
+//! The result of the experiment as a table and as JSON, and its pass criterion.
 
 use std::fmt::{self, Display};
 
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
-use crate::arm::Row;
+use crate::variant::Row;
 
-/// The name of the arm that must drop requests.
-pub const CONTROL: &str = "control";
-/// The name of the arm that must not.
-pub const ANNOTATED: &str = "annotated";
+/// The variant without annotations. It must drop requests.
+pub(crate) const CONTROL: &str = "control";
+/// The variant with annotations. It must not drop requests.
+pub(crate) const ANNOTATED: &str = "annotated";
 
-/// All rows.
+/// The results of both variants.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The two arms, each with its two kinds of load.
-    pub arms: Vec<Row>,
-}
-
-/// What was to be shown and was not.
-#[derive(Debug, thiserror::Error)]
-pub enum Unproven {
-    /// Winddown does not do what it is for.
-    #[error("with the annotations, {failed} of {sent} requests over {connections} connections failed", failed = .0.count.failed, sent = .0.count.sent, connections = .0.connections)]
-    Dropped(Row),
-    /// Without drops here, none there are no achievement.
-    #[error("without the annotations, all {sent} requests over {connections} connections went well, so nothing is proved", sent = .0.count.sent, connections = .0.connections)]
-    NothingDropped(Row),
-    /// An arm was left out.
-    #[error("there is no {0} arm")]
-    Missing(&'static str),
+    /// One row per variant and kind of load.
+    pub variants: Vec<Row>,
 }
 
 impl Report {
-    /// Whether the annotated arm dropped nothing where the control arm did.
-    pub fn verdict(&self) -> Result<(), Unproven> {
+    /// Succeeds if every row of the control variant has failed requests and no row of the annotated variant has any.
+    pub fn verdict(&self) -> Result<()> {
         for name in [CONTROL, ANNOTATED] {
-            if !self.arms.iter().any(|row| row.name == name && row.count.sent > 0) {
-                return Err(Unproven::Missing(name));
-            }
+            let has_results = self.variants.iter().any(|row| row.name == name && row.counts.sent > 0);
+            ensure!(has_results, "the {name} variant has no results");
         }
-        for row in &self.arms {
-            match row.name {
-                ANNOTATED if row.count.failed > 0 => return Err(Unproven::Dropped(row.clone())),
-                CONTROL if row.count.failed == 0 => return Err(Unproven::NothingDropped(row.clone())),
+        for Row { name, connections, counts, .. } in &self.variants {
+            let (failed, sent) = (counts.failed, counts.sent);
+            match *name {
+                ANNOTATED if failed > 0 => {
+                    bail!("with annotations, {failed} of {sent} requests over {connections} connections failed")
+                }
+                CONTROL if failed == 0 => bail!(
+                    "without annotations, none of {sent} requests over {connections} connections failed; the comparison \
+                     is inconclusive"
+                ),
                 _ => {}
             }
         }
@@ -54,14 +46,14 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |formatter: &mut fmt::Formatter<'_>, cells: [&dyn Display; 6]| {
-            let [arm, connections, rollouts, sent, failed, kinds] = cells;
-            writeln!(formatter, "{arm:<10} {connections:<12} {rollouts:>8} {sent:>8} {failed:>7}  {kinds}")
+            let [variant, connections, rollouts, sent, failed, failures] = cells;
+            writeln!(formatter, "{variant:<10} {connections:<12} {rollouts:>8} {sent:>8} {failed:>7}  {failures}")
         };
-        line(formatter, [&"arm", &"connections", &"rollouts", &"sent", &"failed", &"kinds"])?;
-        for Row { name, connections, rollouts, count } in &self.arms {
-            let kinds: Vec<_> = count.failures.iter().map(|(kind, failed)| format!("{failed} {kind}")).collect();
-            let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-            line(formatter, [name, connections, rollouts, &count.sent, &count.failed, &kinds])?;
+        line(formatter, [&"variant", &"connections", &"rollouts", &"sent", &"failed", &"failures"])?;
+        for Row { name, connections, rollouts, counts } in &self.variants {
+            let failures: Vec<_> = counts.failures.iter().map(|(kind, failed)| format!("{failed} {kind}")).collect();
+            let failures = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
+            line(formatter, [name, connections, rollouts, &counts.sent, &counts.failed, &failures])?;
         }
         Ok(())
     }
@@ -73,54 +65,56 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{ANNOTATED, CONTROL, Report, Unproven};
-    use crate::arm::Row;
-    use crate::load::{Connections, Count};
+    use super::{ANNOTATED, CONTROL, Report};
+    use crate::load::{Connections, Counts};
+    use crate::variant::Row;
 
     fn row(name: &'static str, failed: u64) -> Row {
         let failures = if failed > 0 { BTreeMap::from([("refused".to_owned(), failed)]) } else { BTreeMap::new() };
-        Row { name, connections: Connections::New, rollouts: 10, count: Count { sent: 4000, failed, failures } }
+        Row { name, connections: Connections::New, rollouts: 10, counts: Counts { sent: 4000, failed, failures } }
     }
 
-    fn verdict(rows: &[Row]) -> Result<(), Unproven> {
-        Report { arms: rows.to_vec() }.verdict()
-    }
-
-    #[test]
-    fn it_is_proved_when_only_the_control_drops() {
-        verdict(&[row(CONTROL, 7), row(ANNOTATED, 0)]).unwrap();
+    fn verdict(rows: &[Row]) -> Result<(), String> {
+        Report { variants: rows.to_vec() }.verdict().map_err(|error| error.to_string())
     }
 
     #[test]
-    fn one_request_dropped_with_the_annotations_is_one_too_many() {
-        assert!(matches!(verdict(&[row(CONTROL, 7), row(ANNOTATED, 1)]), Err(Unproven::Dropped(_))));
+    fn passes_if_only_the_control_drops_requests() {
+        assert_eq!(verdict(&[row(CONTROL, 7), row(ANNOTATED, 0)]), Ok(()));
     }
 
     #[test]
-    fn a_control_that_drops_nothing_proves_nothing() {
-        assert!(matches!(verdict(&[row(CONTROL, 0), row(ANNOTATED, 0)]), Err(Unproven::NothingDropped(_))));
+    fn fails_if_the_annotated_variant_drops_one_request() {
+        let error = verdict(&[row(CONTROL, 7), row(ANNOTATED, 1)]).unwrap_err();
+        assert_eq!(error, "with annotations, 1 of 4000 requests over new connections failed");
     }
 
     #[test]
-    fn an_arm_that_is_missing_proves_nothing() {
-        assert!(matches!(verdict(&[row(CONTROL, 7)]), Err(Unproven::Missing(ANNOTATED))));
-        assert!(matches!(verdict(&[]), Err(Unproven::Missing(CONTROL))));
+    fn fails_if_the_control_drops_no_request() {
+        let error = verdict(&[row(CONTROL, 0), row(ANNOTATED, 0)]).unwrap_err();
+        assert!(error.starts_with("without annotations, none of 4000 requests over new connections failed"), "{error}");
     }
 
     #[test]
-    fn the_file_has_a_flat_object_for_each_arm_and_kind_of_load() {
-        let report = Report { arms: vec![row(CONTROL, 7)] };
-        let expected = json!({"arms": [{
+    fn fails_if_a_variant_is_missing() {
+        assert_eq!(verdict(&[row(CONTROL, 7)]).unwrap_err(), "the annotated variant has no results");
+        assert_eq!(verdict(&[]).unwrap_err(), "the control variant has no results");
+    }
+
+    #[test]
+    fn json_has_one_flat_object_per_row() {
+        let report = Report { variants: vec![row(CONTROL, 7)] };
+        let expected = json!({"variants": [{
             "name": "control", "connections": "new", "rollouts": 10, "sent": 4000, "failed": 7, "failures": {"refused": 7},
         }]});
         assert_eq!(serde_json::to_value(report).unwrap(), expected);
     }
 
     #[test]
-    fn the_table_has_its_columns_under_each_other() {
-        let report = Report { arms: vec![row(CONTROL, 7), row(ANNOTATED, 0)] };
+    fn table_columns_are_aligned() {
+        let report = Report { variants: vec![row(CONTROL, 7), row(ANNOTATED, 0)] };
         let expected = "\
-arm        connections  rollouts     sent  failed  kinds
+variant    connections  rollouts     sent  failed  failures
 control    new                10     4000       7  7 refused
 annotated  new                10     4000       0  none
 ";

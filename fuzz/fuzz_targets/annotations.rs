@@ -1,4 +1,4 @@
-//! Any text in any annotation: lines of `key: value`, those of the pod template behind a line `template`.
+//! Arbitrary annotations: lines of the form `key: value`. The annotations of the pod template follow a line `template`.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ use winddown_core::probe_spec::Readiness;
 use winddown_core::duration::Seconds;
 use winddown_fuzz::laws;
 
-/// Far more than any message needs: what is longer repeats what somebody wrote.
+/// A longer message contains user input that was not shortened.
 const LONGEST_MESSAGE: usize = 1000;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
@@ -22,8 +22,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let (workload, template) = text.split_once("\ntemplate\n").unwrap_or((text, ""));
     let (workload, template) = (annotations(workload), annotations(template));
     for text in workload.values() {
-        seconds_are_written_as_they_are_read(text);
-        probes_are_written_as_they_are_read(text);
+        seconds_round_trip(text);
+        probes_round_trip(text);
     }
 
     let reading = read(&borrowed(&workload), &borrowed(&template));
@@ -34,12 +34,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let errors = reading.findings.iter().any(Finding::is_error);
     assert_eq!(errors && reading.mode != Mode::Off, reading.declared == Declared::Unreadable);
     if let Declared::Budget(declaration) = reading.declared {
-        a_declaration_can_be_written_down(&declaration);
+        a_declaration_round_trips(&declaration);
     }
     Corpus::Keep
 });
 
-/// The annotations of a few lines, ours if no prefix says otherwise. A value may hold anything but the end of a line.
+/// Parses annotations. Keys without a prefix get that of Winddown. A value may contain anything except a line break.
 fn annotations(text: &str) -> BTreeMap<String, &str> {
     let pairs = text.split('\n').filter_map(|line| line.split_once(": "));
     pairs
@@ -51,21 +51,21 @@ fn borrowed<'a>(annotations: &'a BTreeMap<String, &str>) -> BTreeMap<&'a str, &'
     annotations.iter().map(|(key, value)| (key.as_str(), *value)).collect()
 }
 
-fn seconds_are_written_as_they_are_read(text: &str) {
+fn seconds_round_trip(text: &str) {
     if let Ok(seconds) = text.parse::<Seconds>() {
         assert!(seconds <= Seconds::MAX, "{text:?} is {seconds}");
         assert_eq!(seconds.to_string().parse(), Ok(seconds), "{text:?}");
     }
 }
 
-fn probes_are_written_as_they_are_read(text: &str) {
+fn probes_round_trip(text: &str) {
     if let Ok(probe) = text.parse::<Readiness>() {
         assert_eq!(probe.to_string().parse(), Ok(probe.clone()), "{text:?} is written as {probe}");
     }
 }
 
-/// From a declaration follow annotations that declare the same.
-fn a_declaration_can_be_written_down(declaration: &Declaration) {
+/// A declaration converted to annotations is parsed to the same declaration.
+fn a_declaration_round_trips(declaration: &Declaration) {
     let seconds = |value: Option<Seconds>| value.map(|value| value.to_string());
     let written: BTreeMap<&str, String> = [
         (DRAIN, seconds(declaration.drain)),

@@ -1,4 +1,4 @@
-//! Any text at all, through `winddown plan`: from standard input to standard output, in every form.
+//! Arbitrary text as the standard input of `winddown plan`, in every output format.
 
 #![no_main]
 
@@ -15,11 +15,11 @@ use winddown_fuzz::{laws, mutation};
 
 const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
 
-/// `winddown plan -f - -o FORMAT`, taken apart once: that takes longer than a plan.
+/// The parsed arguments of `winddown plan -f - -o FORMAT`. Parsing takes longer than a plan, so it is done once.
 static ARGUMENTS: LazyLock<[Arguments; 6]> = LazyLock::new(|| {
     FORMATS.map(|format| {
-        let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("these are its arguments");
-        let Command::Plan(arguments) = cli.command else { unreachable!("it was asked for a plan") };
+        let cli = Cli::try_parse_from(["winddown", "plan", "-f", "-", "-o", format]).expect("valid arguments");
+        let Command::Plan(arguments) = cli.command else { unreachable!("the command is plan") };
         arguments
     })
 });
@@ -31,15 +31,15 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
     let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
     let stream = manifest::read(text);
-    // For YAML, a carriage return alone ends a line, too.
+    // In YAML, a single carriage return also ends a line.
     let lines = text.split_inclusive(['\n', '\r']).count() + 1;
     for error in &stream.errors {
         assert_eq!(planned[0].exit, Exit::Unusable, "{error}");
-        it_says_where(lines, error);
+        errors_name_an_existing_line(lines, error);
     }
     if planned[0].exit != Exit::Unusable {
         let [_, yaml, _, json, sarif, _] = &planned;
-        what_is_written_means_what_was_planned(&stream.workloads, &yaml.out);
+        the_yaml_output_equals_the_plan(&stream.workloads, &yaml.out);
         let rows: Value = serde_json::from_str(&json.out).expect("JSON");
         for line in rows.as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()) {
             assert!((1..=lines as u64).contains(&line), "line {line} of {lines}");
@@ -61,18 +61,18 @@ fn plan(mut data: &[u8], format: &str, arguments: &Arguments) -> Planned {
     if exit == Exit::Unusable {
         assert!(out.is_empty() && !err.is_empty(), "{out}{err}");
     }
-    // What people look at must not move their cursor; YAML and JSON are to say exactly what stands there.
-    let seen = if matches!(format, "text" | "diff" | "svg") { out.as_str() } else { "" };
-    for line in seen.lines().chain(err.lines()) {
+    // Output for people must not contain control characters. YAML and JSON must contain the exact values.
+    let visible = if matches!(format, "text" | "diff" | "svg") { out.as_str() } else { "" };
+    for line in visible.lines().chain(err.lines()) {
         assert!(!line.chars().any(|char| char.is_control() && char != '\t'), "{format}: {line:?}");
     }
     Planned { exit, out }
 }
 
-/// `winddown plan -o yaml | kubectl apply -f -` brings the plan, and not what YAML makes of it.
-fn what_is_written_means_what_was_planned(manifests: &[Manifest], out: &str) {
+/// `winddown plan -o yaml | kubectl apply -f -` applies exactly the planned objects.
+fn the_yaml_output_equals_the_plan(manifests: &[Manifest], out: &str) {
     let from_cluster = |manifest: &Manifest| manifest.object.pointer("/metadata/uid").is_some();
-    // Those are settled as an API server's, and nobody applies them.
+    // Objects from a cluster are evaluated differently and are not applied.
     if manifests.is_empty() || manifests.iter().any(from_cluster) {
         return;
     }
@@ -81,11 +81,10 @@ fn what_is_written_means_what_was_planned(manifests: &[Manifest], out: &str) {
     let written = manifest::read(out);
     assert_eq!(written.errors, [], "{out}");
     let written: Vec<_> = written.workloads.into_iter().map(|manifest| manifest.object).collect();
-    assert_eq!(written, desired, "this means something else:\n{out}");
+    assert_eq!(written, desired, "the output is a different object:\n{out}");
 }
 
-/// An error names a line that is there.
-fn it_says_where(lines: usize, error: &ManifestError) {
+fn errors_name_an_existing_line(lines: usize, error: &ManifestError) {
     let line = match error {
         ManifestError::Syntax { line, .. } => usize::try_from(*line).unwrap_or_default(),
         ManifestError::Foreign { line, .. } | ManifestError::NotAnObject { line, .. } => *line,
@@ -94,7 +93,7 @@ fn it_says_where(lines: usize, error: &ManifestError) {
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");
 }
 
-// YAML as text, and JSON, which is YAML, as workloads: the one for the parser, the other for what is printed.
+// Mutations of the text test the YAML parser; mutations of the workload (as JSON, which is YAML) test the output.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if seed.is_multiple_of(2) {
         fuzzer_mutate(data, size, max_size)

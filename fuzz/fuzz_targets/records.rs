@@ -1,4 +1,4 @@
-//! Workloads whose record says anything at all: a record is user input, and undoing it must not do harm.
+//! Workloads with arbitrary records. Records are user input, and undoing them must not damage the template.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use winddown_core::injection::{Bare, Record, UnreadableRecord, undo};
 use winddown_core::evaluation::Origin;
 use winddown_fuzz::{document, laws, mutation};
 
-/// What a pod gets that asks for nothing.
+/// The grace period of a pod that does not set one, in seconds.
 const DEFAULT: i64 = 30;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
@@ -19,25 +19,25 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     match undo(template, |_, _| false) {
         Ok(bare) => {
-            it_undoes_only_what_winddown_does(template, &bare);
-            it_is_undone_at_once(&bare);
+            undo_changes_only_injected_fields(template, &bare);
+            a_second_undo_changes_nothing(&bare);
         }
-        Err(UnreadableRecord::Version(_)) => a_record_of_another_version_is_left_alone(&workload),
+        Err(UnreadableRecord::Version(_)) => a_record_of_another_version_is_not_changed(&workload),
         Err(UnreadableRecord::Malformed) => {}
     }
     if let Ok(bare) = undo(template, |_, _| true) {
-        assert_eq!(bare.template["spec"], template["spec"], "all of it was the owner's");
+        assert_eq!(bare.template["spec"], template["spec"], "all fields belong to the owner");
     }
     if let Ok(Some(record)) = Record::of(template) {
-        it_is_written_as_it_is_read(template, &record);
+        a_record_round_trips(template, &record);
     }
     let _ = laws::hold_for(&workload);
     Corpus::Keep
 });
 
-/// Whatever the record says: nothing but sleeps, probes, the grace period, label and record are taken out.
-fn it_undoes_only_what_winddown_does(template: &Value, bare: &Bare) {
-    assert_eq!(without_what_is_winddowns(template), without_what_is_winddowns(&bare.template));
+/// For any record, undo removes only sleeps, probes, the grace period, the label and the record.
+fn undo_changes_only_injected_fields(template: &Value, bare: &Bare) {
+    assert_eq!(without_injected_fields(template), without_injected_fields(&bare.template));
     let grace_period = |template: &Value| template["spec"].get("terminationGracePeriodSeconds").cloned();
     let (before, after) = (grace_period(template), grace_period(&bare.template));
     if before != after {
@@ -53,19 +53,19 @@ fn it_undoes_only_what_winddown_does(template: &Value, bare: &Bare) {
     }
 }
 
-fn it_is_undone_at_once(bare: &Bare) {
-    let again = undo(&bare.template, |_, _| false).expect("no record is left that could be unreadable");
+fn a_second_undo_changes_nothing(bare: &Bare) {
+    let again = undo(&bare.template, |_, _| false).expect("the record was removed");
     assert_eq!((&again.template, again.record), (&bare.template, None));
 }
 
-fn it_is_written_as_it_is_read(template: &Value, record: &Record) {
+fn a_record_round_trips(template: &Value, record: &Record) {
     let mut rewritten = template.clone();
     rewritten["metadata"]["annotations"][INJECTED] = json!(record.to_string());
-    assert_eq!(Record::of(&rewritten).expect("a record that was read can be read again").as_ref(), Some(record));
+    assert_eq!(Record::of(&rewritten).expect("the record was readable before").as_ref(), Some(record));
 }
 
-/// Only who wrote it knows what to undo.
-fn a_record_of_another_version_is_left_alone(workload: &Value) {
+/// Only the version that wrote the record can undo it.
+fn a_record_of_another_version_is_not_changed(workload: &Value) {
     if let Ok(settlement) = laws::settled(workload, Origin::ApiServer) {
         assert_eq!(settlement.desired, *workload);
     }
@@ -75,7 +75,7 @@ fn containers(template: &Value) -> impl Iterator<Item = &Value> {
     template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten()
 }
 
-fn without_what_is_winddowns(template: &Value) -> Value {
+fn without_injected_fields(template: &Value) -> Value {
     let mut template = template.clone();
     for container in template.pointer_mut("/spec/containers").and_then(Value::as_array_mut).into_iter().flatten() {
         remove(container, "", "readinessProbe");

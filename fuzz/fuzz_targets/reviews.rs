@@ -1,4 +1,4 @@
-//! Bodies that reach the webhooks: whole reviews, whatever else arrives, and reviews of the workloads in the golden cases.
+//! Request bodies of the webhooks: complete reviews, arbitrary text, and reviews of the workloads in the golden cases.
 
 #![no_main]
 
@@ -8,13 +8,13 @@ use winddown_core::policy::Policy;
 use winddown_core::review::{self, Answer, ReviewError};
 use winddown_fuzz::{document, laws, mutation};
 
-/// The API reference of `AdmissionResponse`: more may be truncated, or dropped altogether.
+/// Limits from the API reference of `AdmissionResponse`: longer or additional warnings may be truncated or dropped.
 const LONGEST_WARNING: usize = 120;
 const MOST_WARNINGS: usize = 17;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(document) = document::read(data) else {
-        // What it does not read it does not check either, so this may even be a review.
+        // The webhooks read only a part of the body, so they may accept it.
         for webhook in [review::mutate, review::validate] {
             let _ = webhook(data, &Policy::default());
         }
@@ -26,37 +26,37 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     else {
         return Corpus::Keep;
     };
-    assert_eq!(mutated["allowed"], true, "the mutating webhook denies nothing");
-    assert_eq!(validated.get("patch"), None, "the validating webhook changes nothing");
+    assert_eq!(mutated["allowed"], true, "the mutating webhook denied a request");
+    assert_eq!(validated.get("patch"), None, "the validating webhook returned a patch");
     if let Some(patched) = patched(&asked["request"]["object"], &mutated) {
-        it_has_nothing_to_add(&asked, &patched);
+        a_second_review_returns_no_patch(&asked, &patched);
     }
     Corpus::Keep
 });
 
-/// Where the API server asks again, after other webhooks had their say.
-fn it_has_nothing_to_add(asked: &Value, patched: &Value) {
+/// The API server calls the webhook again if a later webhook changed the object.
+fn a_second_review_returns_no_patch(asked: &Value, patched: &Value) {
     let mut again = asked.clone();
     again["request"]["object"] = patched.clone();
     let claimed = laws::has_claims(patched) || laws::has_claims(&asked["request"]["oldObject"]);
-    let answer = answered(review::mutate, &again).expect("the same review could be read before");
+    let answer = answered(review::mutate, &again).expect("the review was readable before");
     assert!(claimed || answer.get("patch").is_none(), "patched a second time: {answer}");
 }
 
-/// The response inside an answer, if the body is a review at all.
+/// The `response` of the returned review; none if the body is not a review.
 fn answered(webhook: fn(&[u8], &Policy) -> Result<Answer, ReviewError>, asked: &Value) -> Option<Value> {
     let answer = webhook(asked.to_string().as_bytes(), &Policy::default()).ok()?;
-    let body: Value = serde_json::from_slice(&answer.body).expect("an answer is JSON");
-    // serde reads a list of its fields as an object, too; nobody sends one.
+    let body: Value = serde_json::from_slice(&answer.body).expect("the response is JSON");
+    // serde also accepts a list of the fields in place of an object.
     if !asked["request"].is_object() {
         return None;
     }
     let response = body["response"].clone();
     assert_eq!((&body["apiVersion"], &body["kind"]), (&json!("admission.k8s.io/v1"), &json!("AdmissionReview")));
-    assert_eq!(response["uid"], asked["request"]["uid"], "an answer to another question");
+    assert_eq!(response["uid"], asked["request"]["uid"], "the response has another uid");
     assert_eq!(response["allowed"], json!(answer.allowed));
     assert_eq!(response.get("patch").is_some(), answer.patched);
-    assert_eq!(response.get("status").is_some(), !answer.allowed, "a denial says why");
+    assert_eq!(response.get("status").is_some(), !answer.allowed, "exactly the denials have a status");
     let warnings = response.get("warnings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     assert!(warnings.len() <= MOST_WARNINGS);
     for warning in warnings.iter().filter_map(Value::as_str) {
@@ -66,18 +66,18 @@ fn answered(webhook: fn(&[u8], &Policy) -> Result<Answer, ReviewError>, asked: &
     Some(response)
 }
 
-/// What the API server makes of the object.
+/// Applies the patch as the API server does.
 fn patched(object: &Value, response: &Value) -> Option<Value> {
     let base64 = response.get("patch")?;
     assert_eq!(response["patchType"], "JSONPatch");
-    let bytes: k8s_openapi::ByteString = serde_json::from_value(base64.clone()).expect("a patch is base64");
-    let patch: json_patch::Patch = serde_json::from_slice(&bytes.0).expect("a patch is a JSON Patch");
+    let bytes: k8s_openapi::ByteString = serde_json::from_value(base64.clone()).expect("the patch is base64");
+    let patch: json_patch::Patch = serde_json::from_slice(&bytes.0).expect("the patch is a JSON Patch");
     let mut patched = object.clone();
-    json_patch::patch(&mut patched, &patch).expect("a patch applies to the object it was made for");
+    json_patch::patch(&mut patched, &patch).expect("the patch is applicable");
     Some(patched)
 }
 
-/// A review of a workload that is being made.
+/// A review of the creation of a workload.
 fn review_of(object: &Value) -> Value {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or("Deployment");
     json!({

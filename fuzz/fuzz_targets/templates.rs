@@ -1,4 +1,4 @@
-//! Workloads of every kind and shape, settled.
+//! Evaluation of arbitrary workloads.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use winddown_fuzz::{document, laws, mutation};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(workload) = document::read(data) else { return Corpus::Reject };
-    // What cannot be read is tried, but leads nowhere: the reviews have enough of it.
+    // Unreadable workloads are not kept in the corpus; the target `reviews` covers them.
     if laws::hold_for(&workload) { Corpus::Keep } else { Corpus::Reject }
 });
 

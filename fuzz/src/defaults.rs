@@ -1,8 +1,8 @@
-//! What an API server fills in before anybody is asked (API reference of `apps/v1`), as far as rules look at it.
+//! The defaults that the API server sets before admission (API reference of `apps/v1`), for the fields that rules read.
 
 use serde_json::{Map, Value, json};
 
-/// The workload as an API server would hold it.
+/// The workload with the defaults of the API server.
 #[must_use]
 pub fn filled_in(workload: &Value) -> Value {
     let mut workload = workload.clone();
@@ -48,8 +48,8 @@ fn strategy(spec: &mut Map<String, Value>, field: &str, rolling: &Value) {
     fill(strategy, &json!({"type": "RollingUpdate"}));
     if strategy["type"] == "RollingUpdate" {
         fill(strategy, &json!({"rollingUpdate": {}}));
-        if let Some(written) = strategy.get_mut("rollingUpdate").and_then(Value::as_object_mut) {
-            fill(written, rolling);
+        if let Some(parameters) = strategy.get_mut("rollingUpdate").and_then(Value::as_object_mut) {
+            fill(parameters, rolling);
         }
     }
 }
@@ -82,15 +82,15 @@ fn http_get(handler: &mut Map<String, Value>) {
     }
 }
 
-/// Puts the defaults where nothing is written; for the API server, zero and the empty string are nothing, too, where the
-/// field is no pointer. Replicas and a grace period of 0 are something.
+/// Sets defaults for missing fields. For a field that is not a pointer in the Go type, the API server also replaces zero
+/// and the empty string.
 fn fill(fields: &mut Map<String, Value>, defaults: &Value) {
     const POINTERS: [&str; 5] =
         ["replicas", "terminationGracePeriodSeconds", "maxUnavailable", "maxSurge", "progressDeadlineSeconds"];
     for (key, default) in defaults.as_object().into_iter().flatten() {
         let field = fields.entry(key.as_str()).or_insert(Value::Null);
-        let nothing = *field == json!(0) || *field == json!("");
-        if field.is_null() || (nothing && !POINTERS.contains(&key.as_str())) {
+        let is_zero = *field == json!(0) || *field == json!("");
+        if field.is_null() || (is_zero && !POINTERS.contains(&key.as_str())) {
             *field = default.clone();
         }
     }

@@ -1,17 +1,17 @@
-//! Chance that is the same for the same seed, as libFuzzer asks of a mutator.
+//! Random numbers that depend only on the seed, as libFuzzer requires of a mutator.
 
-/// A small generator of numbers (`SplitMix64`).
+/// A `SplitMix64` generator.
 #[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Always throws the same for the same seed.
+    /// The sequence of numbers depends only on the seed.
     #[must_use]
     pub fn new(seed: u32) -> Self {
         Self(seed.into())
     }
 
-    /// A number below `sides`; 0 where there are none.
+    /// A number below `sides`; 0 if `sides` is 0.
     pub fn below(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -22,12 +22,12 @@ impl Dice {
         usize::try_from(mixed % sides).unwrap_or_default()
     }
 
-    /// Yes, once in so many throws.
-    pub fn once_in(&mut self, throws: usize) -> bool {
-        self.below(throws) == 0
+    /// True with the probability 1 / `n`.
+    pub fn once_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
     }
 
-    /// One of these, where there are any.
+    /// A random element; none if the slice is empty.
     pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
         choices.get(self.below(choices.len()))
     }

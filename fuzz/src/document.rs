@@ -1,9 +1,9 @@
-//! An input, read as a document. The golden cases are seeds, so YAML is understood; the mutator writes JSON.
+//! Parsing of fuzz inputs. The golden cases are used as seeds, so YAML is accepted; the mutator writes JSON.
 
 use serde_json::Value;
 use winddown_core::manifest;
 
-/// The JSON of an input, or the first workload of a manifest.
+/// Parses JSON, or the first workload of a YAML manifest.
 #[must_use]
 pub fn read(data: &[u8]) -> Option<Value> {
     if let Ok(value) = serde_json::from_slice(data) {
@@ -13,14 +13,14 @@ pub fn read(data: &[u8]) -> Option<Value> {
     stream.workloads.into_iter().next().map(|manifest| manifest.object)
 }
 
-/// Writes the document into the buffer, if it fits below `most` bytes; tells how long it became.
+/// Writes the document to the buffer and returns its length in bytes; none if it has more than `most` bytes.
 pub fn write(document: &Value, buffer: &mut [u8], most: usize) -> Option<usize> {
     let text = document.to_string();
     (text.len() <= most).then(|| buffer[..text.len()].copy_from_slice(text.as_bytes()))?;
     Some(text.len())
 }
 
-/// How many values a document consists of.
+/// The number of values in a document.
 #[must_use]
 pub fn size(document: &Value) -> usize {
     1 + match document {
@@ -30,7 +30,7 @@ pub fn size(document: &Value) -> usize {
     }
 }
 
-/// The value that comes at this place where all are counted through, parents before children.
+/// The value with this index; parents come before their children.
 pub fn nth<'a>(document: &'a mut Value, at: &mut usize) -> Option<&'a mut Value> {
     if *at == 0 {
         return Some(document);
@@ -43,8 +43,8 @@ pub fn nth<'a>(document: &'a mut Value, at: &mut usize) -> Option<&'a mut Value>
     }
 }
 
-/// Where in the count of [`nth`] those values are that fit, which are shown with the key they stand under (as members of a
-/// list, with the list's).
+/// The indexes, as in [`nth`], of the values for which `fits` is true. Its first argument is the key of the value; for an
+/// item of a list, the key of the list.
 pub fn places(document: &Value, fits: impl Fn(&str, &Value) -> bool) -> Vec<usize> {
     let all = keyed("", document);
     all.into_iter().enumerate().filter(|(_, (key, value))| fits(key, value)).map(|(at, _)| at).collect()

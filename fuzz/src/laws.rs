@@ -1,4 +1,4 @@
-//! What holds for every workload, however odd. Broken laws panic, which is what the fuzzer looks for.
+//! Invariants that hold for every workload. A violation panics, which the fuzzer reports.
 
 use serde_json::{Map, Value};
 use winddown_core::annotations::{INJECTED, MANAGED, Mode, PREFIX};
@@ -10,92 +10,92 @@ use winddown_core::evaluation::{Before, Origin, Settlement, replaces_pods, settl
 
 use crate::defaults;
 
-/// The API takes Events with notes of up to so many bytes.
+/// The maximum length of an Event's note, in bytes.
 const LONGEST_NOTE: usize = 1024;
 
-/// All laws of one workload, as it would come from a file and from an API server; tells whether it can be read at all.
+/// Checks all invariants for a workload from a file and from the API server. Returns false if it cannot be read.
 #[must_use]
 pub fn hold_for(workload: &Value) -> bool {
     for origin in [Origin::File, Origin::ApiServer] {
         let Ok(settlement) = settled(workload, origin) else { return false };
-        it_settles_once(&settlement.desired, origin, has_claims(workload));
-        the_patch_gives_what_was_planned(workload, &settlement.desired);
-        it_is_told_in_few_words(workload, &settlement);
+        a_second_evaluation_changes_nothing(&settlement.desired, origin, has_claims(workload));
+        the_patch_results_in_the_desired_object(workload, &settlement.desired);
+        messages_are_short(workload, &settlement);
         if !has_traces(workload) {
-            what_was_written_survives(workload, &settlement.desired);
-            what_is_enforced_fits(&settlement);
+            user_fields_are_kept(workload, &settlement.desired);
+            an_enforced_budget_fits(&settlement);
             if !has_claims(workload) {
-                undo_gives_back_what_was_there(workload, &settlement.desired, origin);
+                undo_restores_the_original(workload, &settlement.desired, origin);
             }
         }
     }
     if !has_traces(workload) && !has_claims(workload) {
-        defaults_change_nothing(workload);
+        defaults_do_not_change_findings(workload);
     }
     true
 }
 
-/// As a workload that is just being made.
+/// Evaluates the workload as on creation.
 pub fn settled(workload: &Value, origin: Origin) -> Result<Settlement, String> {
     settle(workload, Before::Nothing, &Policy::default(), origin).map_err(|unreadable| unreadable.to_string())
 }
 
-/// Settling again replaces no pods, and comes to rest: at once, unless metadata that claims a field and the template
-/// contradict each other.
-pub fn it_settles_once(desired: &Value, origin: Origin, claimed: bool) {
-    let again = settled(desired, origin).expect("what could be read can be read again").desired;
-    assert!(!replaces_pods(desired, &again), "settling again replaces pods: {desired} becomes {again}");
+/// A second evaluation starts no rollout and changes nothing. If the ownership metadata contradicts the template, the
+/// third evaluation changes nothing.
+pub fn a_second_evaluation_changes_nothing(desired: &Value, origin: Origin, claimed: bool) {
+    let again = settled(desired, origin).expect("the workload was readable before").desired;
+    assert!(!replaces_pods(desired, &again), "the second evaluation starts a rollout: {desired} becomes {again}");
     if claimed {
-        let once_more = settled(&again, origin).expect("what could be read can be read again").desired;
-        assert_eq!(again, once_more, "never comes to rest");
+        let once_more = settled(&again, origin).expect("the workload was readable before").desired;
+        assert_eq!(again, once_more, "the third evaluation changes something");
     } else {
-        assert_eq!(*desired, again, "settling again changes something");
+        assert_eq!(*desired, again, "the second evaluation changes something");
     }
 }
 
-/// The API server, which applies the patch, comes to the same object.
-pub fn the_patch_gives_what_was_planned(workload: &Value, desired: &Value) {
+/// Applying the patch to the original object results in the desired object.
+pub fn the_patch_results_in_the_desired_object(workload: &Value, desired: &Value) {
     let mut patched = workload.clone();
-    json_patch::patch(&mut patched, &patch::between(workload, desired)).expect("the patch applies");
-    assert_eq!(patched, *desired, "the patch leads elsewhere");
+    json_patch::patch(&mut patched, &patch::between(workload, desired)).expect("the patch is applicable");
+    assert_eq!(patched, *desired, "the patch results in another object");
 }
 
-/// Nothing a user wrote is overwritten or lowered.
-fn what_was_written_survives(workload: &Value, desired: &Value) {
+/// Fields set by the user are not overwritten, and the grace period is not lowered.
+fn user_fields_are_kept(workload: &Value, desired: &Value) {
     let pod = |workload: &Value| workload["spec"]["template"]["spec"].clone();
     let (before, after) = (pod(workload), pod(desired));
     assert_eq!(before["initContainers"], after["initContainers"]);
     for (at, container) in before["containers"].as_array().into_iter().flatten().enumerate() {
         for pointer in ["/lifecycle/preStop", "/readinessProbe"] {
-            let theirs = container.pointer(pointer).filter(|theirs| !theirs.is_null());
-            let stands = after["containers"][at].pointer(pointer);
-            assert!(theirs.is_none() || theirs == stands, "{pointer} of {container} became {stands:?}");
+            let original = container.pointer(pointer).filter(|original| !original.is_null());
+            let result = after["containers"][at].pointer(pointer);
+            assert!(original.is_none() || original == result, "{pointer} of {container} became {result:?}");
         }
     }
     let grace_period = |pod: &Value| pod["terminationGracePeriodSeconds"].as_i64();
-    assert!(grace_period(&before) <= grace_period(&after), "a grace period was lowered or lost");
+    assert!(grace_period(&before) <= grace_period(&after), "the grace period was lowered or removed");
 }
 
-fn what_is_enforced_fits(settlement: &Settlement) {
+fn an_enforced_budget_fits(settlement: &Settlement) {
     let Some(budget) = &settlement.budget else { return };
     let errors = settlement.findings.iter().any(Finding::is_error);
-    assert!(budget.fits() || errors, "{budget} does not fit, and no error says so");
+    assert!(budget.fits() || errors, "{budget} does not fit, but there is no error");
     if !errors && settlement.mode == Mode::Enforce {
-        let stands = &settlement.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
-        let stands = stands.as_i64().unwrap_or(30).clamp(0, u32::MAX.into());
-        assert_eq!(stands, budget.grace_period.as_i64(), "{budget}, but that is not what stands there");
+        let grace_period = &settlement.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
+        let grace_period = grace_period.as_i64().unwrap_or(30).clamp(0, u32::MAX.into());
+        assert_eq!(grace_period, budget.grace_period.as_i64(), "{budget}: the template has another grace period");
     }
 }
 
-fn undo_gives_back_what_was_there(workload: &Value, desired: &Value, origin: Origin) {
-    let bare = settled(&undeclared(desired), origin).expect("what could be read can be read again").desired;
-    assert_eq!(without_nothings(bare), without_nothings(undeclared(workload)), "undo gives back something else");
+fn undo_restores_the_original(workload: &Value, desired: &Value, origin: Origin) {
+    let undone = settled(&undeclared(desired), origin).expect("the workload was readable before").desired;
+    assert_eq!(without_empty(undone), without_empty(undeclared(workload)), "undo results in another object");
 }
 
-/// A manifest gets the same findings from a file as from an API server, which has filled in what was left out.
-fn defaults_change_nothing(workload: &Value) {
+/// The findings for a file equal the findings for the same workload with the API server's defaults.
+fn defaults_do_not_change_findings(workload: &Value) {
     let grace_period = workload.pointer("/spec/template/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
-    // From an API server, 30 is nobody's.
+    // From an API server, 30 counts as the default.
     if grace_period == Some(30) {
         return;
     }
@@ -104,18 +104,18 @@ fn defaults_change_nothing(workload: &Value) {
     else {
         return;
     };
-    assert_eq!(from_file.findings, from_server.findings, "defaults make a difference");
+    assert_eq!(from_file.findings, from_server.findings, "defaults change the findings");
 }
 
-/// What is said is one line each, and an Event takes it.
-fn it_is_told_in_few_words(workload: &Value, settlement: &Settlement) {
+/// Every finding is one line and fits into an Event.
+fn messages_are_short(workload: &Value, settlement: &Settlement) {
     plainly(&settlement.findings);
     for event in report::events(None, &Seen::new(workload, settlement), true) {
         assert!(event.note.len() <= LONGEST_NOTE, "an Event of {} bytes", event.note.len());
     }
 }
 
-/// A finding is one line, whatever the names in it: it goes into HTTP headers, logs and terminals.
+/// A finding is one line without control characters: it is written to HTTP headers, logs and terminals.
 pub fn plainly(findings: &[Finding]) {
     for finding in findings {
         let control = finding.to_string().chars().find(|char| char.is_control());
@@ -124,7 +124,7 @@ pub fn plainly(findings: &[Finding]) {
     }
 }
 
-/// The workload as its owner has it who takes every annotation of ours away.
+/// The workload without the annotations of Winddown in its metadata.
 #[must_use]
 pub fn undeclared(workload: &Value) -> Value {
     let mut workload = workload.clone();
@@ -134,13 +134,13 @@ pub fn undeclared(workload: &Value) -> Value {
     workload
 }
 
-/// Whether Winddown was here before, or it looks so.
+/// Whether the template has a record or the label of Winddown.
 fn has_traces(workload: &Value) -> bool {
     let field = |pointer: &str, key: &str| workload.pointer(pointer).is_some_and(|fields| fields.get(key).is_some());
     field("/spec/template/metadata/annotations", INJECTED) || field("/spec/template/metadata/labels", MANAGED)
 }
 
-/// Whether metadata says who wrote which field.
+/// Whether the metadata contains information about field ownership.
 #[must_use]
 pub fn has_claims(workload: &Value) -> bool {
     let metadata = workload.get("metadata").unwrap_or(&Value::Null);
@@ -150,18 +150,18 @@ pub fn has_claims(workload: &Value) -> bool {
             .is_some_and(Value::is_string)
 }
 
-/// The same but for fields that are null, and annotations that are empty: absent, for the API server.
-fn without_nothings(mut value: Value) -> Value {
+/// Removes null fields and empty annotations; for the API server they equal absent fields.
+fn without_empty(mut value: Value) -> Value {
     fn clean(fields: &mut Map<String, Value>) {
         fields.retain(|key, field| {
-            *field = without_nothings(field.take());
+            *field = without_empty(field.take());
             let empty = key == "annotations" && field.as_object().is_some_and(Map::is_empty);
             !(field.is_null() || empty)
         });
     }
     match &mut value {
         Value::Object(fields) => clean(fields),
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_nothings(item.take())),
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_empty(item.take())),
         _ => {}
     }
     value

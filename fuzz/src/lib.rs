@@ -1,4 +1,4 @@
-//! What the fuzz targets share: how an input is read, how it is changed, and the laws that hold whatever it says.
+//! Shared by the fuzz targets: parsing, mutation, and invariants that hold for every input.
 
 #![forbid(unsafe_code)]
 

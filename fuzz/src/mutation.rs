@@ -1,8 +1,7 @@
-//! How one workload becomes another: by the parts it consists of, so that what comes out can still be read, and the text
-//! in it is where hostile text would stand.
+//! Structural mutation of workloads: the result is still a valid document, and malformed text ends up in its values.
 //!
-//! Three ways: a value is scribbled on, a piece of `pieces.yaml` is put where it fits, a part is grafted elsewhere. What
-//! cannot be read as a document is left to libFuzzer.
+//! A mutation changes a value, inserts a piece of `pieces.yaml` where it fits, or copies a part to another place.
+//! libFuzzer mutates inputs that are not valid documents.
 
 use std::sync::LazyLock;
 
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use crate::dice::Dice;
 use crate::document::{self, nth, size};
 
-/// Numbers at which something may tip over.
+/// Boundary values.
 const NUMBERS: [i64; 24] = [
     i64::MIN,
     -1,
@@ -40,15 +39,15 @@ const NUMBERS: [i64; 24] = [
     i64::MAX,
 ];
 
-/// What makes rules speak, by the place where it fits.
+/// Fields that trigger findings, by the object into which they are merged.
 static PIECES: LazyLock<Value> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("pieces.yaml")).expect("pieces.yaml is YAML"));
 
-/// Every text in the pieces, for wherever text may stand.
+/// All strings in the pieces.
 static WORDS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| document::keyed("", &PIECES).into_iter().filter_map(|(_, value)| value.as_str()).collect());
 
-/// Changes `data[..size]` and tells how long it is now.
+/// Mutates `data[..size]` and returns the new size.
 pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     let mut dice = Dice::new(seed);
     let document = if dice.once_in(32) { None } else { document::read(&data[..size]) };
@@ -59,13 +58,13 @@ pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     document::write(&document, data, most).unwrap_or_else(|| fuzzer_mutate(data, size, most))
 }
 
-/// Puts a part of the second document into the first, where something of that name stands.
+/// Copies a part of the second document into the first, to a field with the same name if there is one.
 pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
     let mut dice = Dice::new(seed);
     let (Some(mut document), Some(other)) = (document::read(one), document::read(other)) else { return 0 };
     if let Some((key, value)) = dice.one_of(&document::keyed("", &other)).copied() {
-        let namesakes = document::places(&document, |name, _| name == key);
-        let place = match dice.one_of(&namesakes) {
+        let same_name = document::places(&document, |name, _| name == key);
+        let place = match dice.one_of(&same_name) {
             Some(at) => nth(&mut document, &mut { *at }),
             None => Some(any(&mut document, &mut dice)),
         };
@@ -80,28 +79,28 @@ pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
 fn edit(document: &mut Value, dice: &mut Dice) {
     match dice.below(8) {
         0..4 => {
-            // What is no container of others says the most.
+            // Prefer values that are not objects or lists.
             for _ in 0..8 {
                 let value = any(document, dice);
                 if !(value.is_object() || value.is_array()) || dice.once_in(6) {
-                    return scribble(value, dice);
+                    return change(value, dice);
                 }
             }
         }
         4..7 => put_piece(document, dice),
         _ => {
-            let graft = any(document, dice).clone();
-            *any(document, dice) = graft;
+            let copy = any(document, dice).clone();
+            *any(document, dice) = copy;
         }
     }
 }
 
 fn any<'a>(document: &'a mut Value, dice: &mut Dice) -> &'a mut Value {
     let mut at = dice.below(size(document));
-    nth(document, &mut at).expect("there are so many values")
+    nth(document, &mut at).expect("the index is below the number of values")
 }
 
-fn scribble(value: &mut Value, dice: &mut Dice) {
+fn change(value: &mut Value, dice: &mut Dice) {
     if dice.once_in(16) {
         let odd = [json!(null), json!({}), json!([]), json!(""), json!(0), json!("5s"), json!(true), json!(0.5)];
         *value = odd[dice.below(odd.len())].clone();
@@ -136,7 +135,7 @@ fn scribble(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// Another text: in the place of one that holds a document, as our record does, another document.
+/// A changed string. A string that contains JSON, such as the record, is changed to other JSON.
 fn rewritten(text: &str, dice: &mut Dice) -> String {
     if text.starts_with(['{', '['])
         && !dice.once_in(4)
@@ -171,7 +170,7 @@ fn put_piece(document: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// Fields over fields; a list of objects is added to, everything else replaced.
+/// Merges objects, appends to lists of objects, and replaces all other values.
 fn merge(into: &mut Value, piece: &Value) {
     match (into, piece) {
         (Value::Object(into), Value::Object(piece)) => {

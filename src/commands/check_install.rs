@@ -1,7 +1,7 @@
-//! `winddown check-install`: does admission work in this cluster? `helm test` runs it in a pod.
+//! `winddown check-install`: checks that admission works in this cluster. `helm test` runs it in a pod.
 //!
-//! Of each kind two workloads are created in a server-side dry run, which passes through every webhook and stores nothing:
-//! one that must come back with its shutdown arranged, one that must be refused.
+//! For each kind it creates two workloads as a server-side dry run, which calls all webhooks and stores nothing: one that
+//! must be mutated, and one that must be rejected.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -17,71 +17,80 @@ use winddown_core::kind::Kind;
 use winddown_operator::error_chain::ErrorChain;
 use winddown_operator::kubernetes::{self, api_resource, within};
 
-/// How long it may take until admission works: API servers take a moment to hear of a new `caBundle`.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to retry: API servers need some time to load a new `caBundle`.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two attempts.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Annotated with `drain: 5s` and `deadline: 25s`; the built-in margin is 5 s.
-const ARRANGED: Arrangement = Arrangement { sleep: Some(5), grace_period: Some(35) };
-/// Too short for the same annotations, and no default, so that somebody must have meant it.
+/// The expected result for `drain: 5s` and `deadline: 25s`; the default margin is 5 s.
+const EXPECTED: Shutdown = Shutdown { sleep: Some(5), grace_period: Some(35) };
+/// Too short for the same annotations, and not the default of Kubernetes, so it counts as set by the user.
 const TOO_SHORT: i64 = 10;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  admission works
+  1  admission does not work, even after 30 s of retries
+  2  the command line is invalid";
 
 /// Flags of `winddown check-install`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
-    /// The namespace in which workloads are created, as a dry run
+    /// Namespace of the workloads, which are created as a dry run only
     #[arg(long, env = "POD_NAMESPACE")]
     namespace: String,
 }
 
-/// What of the shutdown is found in a workload, in seconds.
+/// The shutdown settings of a workload, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Arrangement {
+struct Shutdown {
     sleep: Option<i64>,
     grace_period: Option<i64>,
 }
 
-/// Why admission does not work, or not yet.
+/// Why admission does not work.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
-    #[error("the annotated {0} came back with {1}; expected {ARRANGED}")]
-    NotArranged(Kind, Arrangement),
-    #[error("a {0} with a grace period of {TOO_SHORT} s was accepted, although its annotations need 35 s")]
-    NotRefused(Kind),
-    #[error("the refusal has code {code} and reads {message:?}; expected 422 and terminationGracePeriodSeconds")]
-    RefusedOtherwise { code: u16, message: String },
+    #[error("the annotated {0} has {1} after admission; expected {EXPECTED}")]
+    NotMutated(Kind, Shutdown),
+    #[error("a {0} with a grace period of {TOO_SHORT} s was admitted, although its annotations require 35 s")]
+    NotRejected(Kind),
+    #[error(
+        "rejected with code {code} and message {message:?}; expected code 422 and a message about terminationGracePeriodSeconds"
+    )]
+    UnexpectedRejection { code: u16, message: String },
 }
 
-/// Checks until it is right or patience ends: 0 or 1.
+/// Retries until the check succeeds (0) or times out (1).
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
-    match super::block_on(check_until_right(&arguments.namespace)) {
+    match super::block_on(check_with_retries(&arguments.namespace)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("winddown: {}", ErrorChain(&error));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("winddown: cannot start threads: {error}");
+            eprintln!("winddown: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn check_until_right(namespace: &str) -> Result<(), Error> {
+async fn check_with_retries(namespace: &str) -> Result<(), Error> {
     let client = kubernetes::connect().await?.short;
     let start = tokio::time::Instant::now();
-    let mut said = String::new();
+    let mut last_error = String::new();
     loop {
         match check_all(&client, namespace).await {
-            Err(error) if start.elapsed() < PATIENCE => {
+            Err(error) if start.elapsed() < TIMEOUT => {
                 let error = ErrorChain(&error).to_string();
-                if said != error {
-                    println!("not yet: {error}");
-                    said = error;
+                if last_error != error {
+                    println!("retrying: {error}");
+                    last_error = error;
                 }
             }
             result => return result,
@@ -98,29 +107,29 @@ async fn check_all(client: &Client, namespace: &str) -> Result<(), Error> {
 }
 
 async fn check(client: &Client, namespace: &str, kind: Kind) -> Result<(), Error> {
-    let arranged = Arrangement::of(&dry_run(client, namespace, kind, None).await?);
-    if arranged != ARRANGED {
-        return Err(Error::NotArranged(kind, arranged));
+    let shutdown = Shutdown::of(&dry_run(client, namespace, kind, None).await?);
+    if shutdown != EXPECTED {
+        return Err(Error::NotMutated(kind, shutdown));
     }
-    println!("an annotated {kind} came back with {arranged}");
+    println!("{kind}: mutated to {shutdown}");
 
     match dry_run(client, namespace, kind, Some(TOO_SHORT)).await {
-        Ok(_) => Err(Error::NotRefused(kind)),
+        Ok(_) => Err(Error::NotRejected(kind)),
         Err(error) => {
-            let message = refusal(error)?;
-            println!("a {kind} that does not fit was refused: {message}");
+            let message = rejection(error)?;
+            println!("{kind}: rejected as expected: {message}");
             Ok(())
         }
     }
 }
 
-/// The message of a refusal that is as it should be.
-fn refusal(error: kubernetes::Error) -> Result<String, Error> {
+/// The message of the expected rejection; any other error is returned.
+fn rejection(error: kubernetes::Error) -> Result<String, Error> {
     match error.status() {
         Some(status) if status.code == 422 && status.message.contains("terminationGracePeriodSeconds") => {
             Ok(status.message.clone())
         }
-        Some(status) => Err(Error::RefusedOtherwise { code: status.code, message: status.message.clone() }),
+        Some(status) => Err(Error::UnexpectedRejection { code: status.code, message: status.message.clone() }),
         None => Err(error.into()),
     }
 }
@@ -137,7 +146,7 @@ async fn dry_run(
     within(format!("create a {kind} as a dry run"), workloads.create(&parameters, &workload)).await
 }
 
-/// What all kinds ask for, and no more.
+/// A workload with the fields that every kind requires.
 fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
     let labels = json!({"app.kubernetes.io/name": "winddown-check-install"});
     let spec = json!({
@@ -160,7 +169,7 @@ fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
     DynamicObject { metadata: ObjectMeta { annotations: Some(annotations.into()), ..workload.metadata }, ..workload }
 }
 
-impl Arrangement {
+impl Shutdown {
     fn of(workload: &DynamicObject) -> Self {
         let seconds = |pointer: &str| workload.data.pointer(pointer).and_then(Value::as_i64);
         Self {
@@ -170,7 +179,7 @@ impl Arrangement {
     }
 }
 
-impl fmt::Display for Arrangement {
+impl fmt::Display for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |value: Option<i64>| value.map_or("none".to_owned(), |value| format!("{value} s"));
         let Self { sleep, grace_period } = *self;
@@ -187,11 +196,11 @@ mod tests {
     use winddown_core::policy::Policy;
 
     #[test]
-    fn the_workloads_are_what_they_should_be() {
+    fn the_workloads_have_the_budget_that_the_check_expects() {
         for kind in Kind::ALL {
-            assert_eq!(Arrangement::of(&workload(kind, None)), Arrangement { sleep: None, grace_period: None });
+            assert_eq!(Shutdown::of(&workload(kind, None)), Shutdown { sleep: None, grace_period: None });
             let short = workload(kind, Some(10));
-            assert_eq!(Arrangement::of(&short), Arrangement { sleep: None, grace_period: Some(10) });
+            assert_eq!(Shutdown::of(&short), Shutdown { sleep: None, grace_period: Some(10) });
             let sent = serde_json::to_value(short).unwrap();
             let settlement = settle(&sent, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
             assert_eq!(settlement.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
@@ -199,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_refusal_counts() {
-        let refused = |code, message: &str| {
+    fn only_a_rejection_of_the_grace_period_counts() {
+        let rejected = |code, message: &str| {
             let status = Status::failure(message, "Invalid").with_code(code);
-            refusal(kubernetes::Error::new("create", kube::Error::Api(Box::new(status))))
+            rejection(kubernetes::Error::new("create", kube::Error::Api(Box::new(status))))
         };
-        assert!(refused(422, "spec.template.spec.terminationGracePeriodSeconds: 10 is less than 35").is_ok());
-        assert!(refused(422, "spec.replicas: must not be negative").is_err());
-        assert!(refused(500, "failed calling webhook: terminationGracePeriodSeconds").is_err());
+        assert!(rejected(422, "spec.template.spec.terminationGracePeriodSeconds: 10 is less than 35").is_ok());
+        assert!(rejected(422, "spec.replicas: must not be negative").is_err());
+        assert!(rejected(500, "failed calling webhook: terminationGracePeriodSeconds").is_err());
     }
 }

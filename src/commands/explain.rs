@@ -1,4 +1,4 @@
-//! `winddown explain`: what a finding means, why it matters and what to do about it.
+//! `winddown explain`: shows the page of a finding.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,30 +12,38 @@ use winddown_core::suggestion::nearest;
 
 const EXAMPLES: &str = "\
 Examples:
-  winddown explain                       every kind of finding in a line
-  winddown explain BudgetDoesNotFit      why it matters, what to do, where that comes from";
+  # List all findings
+  winddown explain
+
+  # Show why a finding matters, how to fix it, and the sources
+  winddown explain BudgetDoesNotFit
+
+Exit codes:
+  0  the page or the list was printed
+  1  the output cannot be written
+  2  the code is unknown";
 
 /// Flags of `winddown explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The finding to explain, as winddown plan names it; without one, all are listed
+    /// Code of a finding, as in the output of winddown plan; without it, all findings are listed
     #[arg(value_parser = CodeParser, hide_possible_values = true)]
     code: Option<Code>,
 }
 
-/// Prints the page of a finding, or all findings in columns.
+/// Prints the page of a finding, or the list of all findings.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    let styles = Styles::of(&stdout);
+    let styles = Styles::for_stream(&stdout);
     let printed = match arguments.code {
         Some(code) => explain(code, &styles, &mut stdout),
         None => list(&styles, &mut stdout),
     };
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("winddown: cannot write the page: {error}");
+            eprintln!("winddown: cannot write the output: {error}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
@@ -65,7 +73,7 @@ fn list(styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Reads a code however it is capitalised, and knows what a typo meant.
+/// Parses a code, ignoring case, and suggests one for a typo.
 #[derive(Clone)]
 struct CodeParser;
 
@@ -78,7 +86,7 @@ impl TypedValueParser for CodeParser {
         _: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<Code, clap::Error> {
-        named(&value.to_string_lossy())
+        parse(&value.to_string_lossy())
             .map_err(|message| clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command))
     }
 
@@ -87,22 +95,22 @@ impl TypedValueParser for CodeParser {
     }
 }
 
-fn named(text: &str) -> Result<Code, String> {
-    let written = text.to_lowercase();
+fn parse(text: &str) -> Result<Code, String> {
+    let lower_case = text.to_lowercase();
     let known: Vec<_> = Code::ALL.iter().map(|code| (code.as_str().to_lowercase(), *code)).collect();
     let code = |name: &str| known.iter().find(|(known, _)| known == name).map(|(_, code)| *code);
-    code(&written).ok_or_else(|| {
-        let meant = nearest(&written, known.iter().map(|(name, _)| name.as_str())).and_then(code);
-        match meant {
-            Some(meant) => format!("{text:?} is not a finding; did you mean {}?\n", meant.as_str()),
-            None => format!("{text:?} is not a finding; winddown explain lists all of them\n"),
+    code(&lower_case).ok_or_else(|| {
+        let suggestion = nearest(&lower_case, known.iter().map(|(name, _)| name.as_str())).and_then(code);
+        match suggestion {
+            Some(code) => format!("unknown finding {text:?}; did you mean {}?\n", code.as_str()),
+            None => format!("unknown finding {text:?}; for a list run winddown explain\n"),
         }
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Styles, explain, list, named};
+    use super::{Code, Styles, explain, list, parse};
 
     fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
         let mut out = Vec::new();
@@ -111,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_printed_as_it_is_written_with_headings_in_bold_on_a_terminal() {
+    fn a_page_is_printed_verbatim_with_bold_headings_on_a_terminal() {
         let plain = printed(|out| explain(Code::RestartDelayed, &Styles::plain(), out));
         assert_eq!(plain.trim_end(), winddown_core::finding::page(Code::RestartDelayed).trim_end());
         let coloured = printed(|out| explain(Code::RestartDelayed, &Styles::coloured(), out));
@@ -127,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_known_however_it_is_written_and_a_typo_by_its_neighbour() {
-        assert_eq!(named("budgetdoesnotfit"), Ok(Code::BudgetDoesNotFit));
-        assert!(named("BudgetDoesntFit").unwrap_err().contains("did you mean BudgetDoesNotFit?"));
-        assert!(named("x\u{1b}").unwrap_err().contains("winddown explain lists all"));
+    fn a_code_is_parsed_in_any_case_and_a_typo_gets_a_suggestion() {
+        assert_eq!(parse("budgetdoesnotfit"), Ok(Code::BudgetDoesNotFit));
+        assert!(parse("BudgetDoesntFit").unwrap_err().contains("did you mean BudgetDoesNotFit?"));
+        assert!(parse("x\u{1b}").unwrap_err().contains("for a list run winddown explain"));
     }
 }

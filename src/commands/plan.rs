@@ -1,5 +1,6 @@
-//! `winddown plan`: the whole arithmetic for files, with no cluster at all.
+//! `winddown plan`: evaluates the workloads in files, without a cluster.
 
+mod evaluate;
 mod input;
 
 use std::io::{self, Read, Write};
@@ -9,95 +10,111 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
-use crate::render::planned::{self, Planned};
+use crate::render::sanitize::sanitize;
 use crate::render::styles::Styles;
-use crate::render::{diff, sanitize, sarif, structured, svg, text};
+use crate::render::workload::{Workload, count};
+use crate::render::{diff, sarif, structured, svg, text};
 use input::Input;
 use winddown_core::finding::Severity;
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{self, ManifestError, PassedOver};
 
-/// What `winddown plan --help` says at the end.
+/// The end of `winddown plan --help`.
 const EXAMPLES: &str = "\
 Examples:
+  # Evaluate the workloads in a file
   winddown plan -f shop.yaml
-  winddown plan -R -f deploy                         every manifest in a folder and below
-  winddown plan -f 'deploy/**/*.yaml'                or of a pattern
-  helm template shop | winddown plan -f -            a chart, as it would be installed
+
+  # Evaluate all manifests in a directory and its subdirectories
+  winddown plan -R -f deploy
+
+  # Evaluate the manifests that match a pattern
+  winddown plan -f 'deploy/**/*.yaml'
+
+  # Evaluate the output of helm or kubectl
+  helm template shop | winddown plan -f -
   kubectl get deployment shop -o yaml | winddown plan -f -
-  winddown plan -f shop.yaml -o diff                 what the webhook would change
+
+  # Show what the webhook would change
+  winddown plan -f shop.yaml -o diff
+
+  # Apply the manifest with the changes of the webhook
   winddown plan -f shop.yaml -o yaml | kubectl apply -f -
-  winddown plan -R -f deploy -o sarif > plan.sarif   for code scanning in CI
-  winddown plan -f shop.yaml -o svg > plan.svg       for a page or a pull request
+
+  # Write a SARIF file for code scanning
+  winddown plan -R -f deploy -o sarif > plan.sarif
+
+  # Write the timelines as an SVG image
+  winddown plan -f shop.yaml -o svg > plan.svg
 
 Exit codes:
-  0  all is well
-  1  a finding is an error: the sum does not fit, or the declaration cannot be read
-  2  the input or the command line cannot be used; standard output is empty";
+  0  no finding is an error
+  1  a finding is an error
+  2  the input or the command line is invalid; nothing is written to standard output";
 
 /// Flags of `winddown plan`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Files, folders and quoted patterns to read; - is standard input
+    /// Files, directories or quoted patterns that contain the workloads; - reads standard input
     ///
-    /// Of a folder its *.yaml, *.yml and *.json are read, hidden ones left out. Several documents and Lists may stand in a
-    /// file. Kinds other than Deployment, StatefulSet and DaemonSet are passed over.
+    /// From a directory, all *.yaml, *.yml and *.json files are read, except hidden ones. A file can contain several
+    /// documents and Lists. Only apps/v1 Deployments, StatefulSets and DaemonSets are evaluated; other kinds are skipped.
     #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Look into folders below, too
+    /// Process the subdirectories of the directories in -f, too
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// How to print the result
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
 
-/// How the result is printed.
+/// The output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people: sum, timeline, findings and changes
+    /// Budget, timeline, findings and changes of each workload
     #[default]
     Text,
-    /// The manifests as the webhook would leave them
+    /// The manifests with the changes of the webhook
     Yaml,
-    /// A unified diff between the two
+    /// The changes of the webhook as a unified diff
     Diff,
-    /// An array with one object for each workload: place, sum, timeline, findings, JSON Patch
+    /// An array with one object for each workload: file, line, budget, timeline, findings and JSON Patch
     Json,
-    /// The findings for code scanning, SARIF 2.1.0
+    /// The findings as SARIF 2.1.0, for code scanning
     Sarif,
-    /// The timelines as a picture
+    /// The timelines and findings as an SVG image
     Svg,
 }
 
-/// How the command ended; the number is the exit code.
+/// The result of the command; the number is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything fits.
-    Fine = 0,
+    /// No finding is an error.
+    Success = 0,
     /// A finding is an error.
     Errors = 1,
     /// The input cannot be used.
     Unusable = 2,
 }
 
-/// `winddown plan` on the process's own streams.
+/// Runs `winddown plan` on the streams of the process.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let styles = Styles::of(&stdout);
+    let styles = Styles::for_stream(&stdout);
     let mut out = io::BufWriter::new(stdout.lock());
     match run(arguments, &styles, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprintln!("winddown: cannot write the plan: {error}");
+            eprintln!("winddown: cannot write the output: {error}");
             ExitCode::from(Exit::Unusable as u8)
         }
     }
 }
 
-/// `winddown plan` in a pipe: without colours.
+/// Runs `winddown plan` on these streams, without colours.
 pub fn piped(
     arguments: &Arguments,
     stdin: &mut impl Read,
@@ -107,7 +124,6 @@ pub fn piped(
     run(arguments, &Styles::plain(), stdin, out, err)
 }
 
-/// Runs the command on these streams.
 fn run(
     arguments: &Arguments,
     styles: &Styles,
@@ -115,66 +131,66 @@ fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
-    let mut planned = Vec::new();
-    let mut unusable = Vec::new();
+    let mut workloads = Vec::new();
+    let mut errors = Vec::new();
     for input in input::read(&arguments.files, arguments.recursive, stdin) {
-        let name: Rc<str> = sanitize::plain(&input.name).into();
-        plan(&name, input, &mut planned, &mut unusable, err)?;
+        let name: Rc<str> = sanitize(&input.name).into();
+        evaluate(&name, input, &mut workloads, &mut errors, err)?;
     }
-    for error in &unusable {
-        writeln!(err, "winddown: {}", sanitize::plain(error))?;
+    for error in &errors {
+        writeln!(err, "winddown: {}", sanitize(error))?;
     }
-    if !unusable.is_empty() {
+    if !errors.is_empty() {
         return Ok(Exit::Unusable);
     }
-    if planned.is_empty() {
-        writeln!(err, "winddown: no Deployment, StatefulSet or DaemonSet of apps/v1 there, nothing to plan")?;
+    if workloads.is_empty() {
+        writeln!(err, "winddown: no {} Deployments, StatefulSets or DaemonSets found", Kind::API_VERSION)?;
     }
-    let exit = if planned::count(&planned, Severity::Error) > 0 { Exit::Errors } else { Exit::Fine };
-    match print(arguments.output, &planned, styles, out, err) {
-        // `winddown plan … | head`: nobody reads on, but the answer stands.
+    let exit = if count(&workloads, Severity::Error) > 0 { Exit::Errors } else { Exit::Success };
+    match print(arguments.output, &workloads, styles, out, err) {
+        // `winddown plan … | head` closes the pipe early; the exit code stays valid.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit),
     }
 }
 
-/// Plans what stands in a file. All that cannot be used is told at once, so that it can be mended at once.
-fn plan(
+/// Evaluates the workloads of a file. Collects all errors, so that the user can fix them together.
+fn evaluate(
     name: &Rc<str>,
     input: Input,
-    planned: &mut Vec<Planned>,
-    unusable: &mut Vec<String>,
+    workloads: &mut Vec<Workload>,
+    errors: &mut Vec<String>,
     err: &mut impl Write,
 ) -> io::Result<()> {
     let stream = match input.text {
         Ok(text) => manifest::read(&text),
         Err(error) => {
-            unusable.push(format!("{name}: {error}"));
+            errors.push(format!("{name}: {error}"));
             return Ok(());
         }
     };
     for error in &stream.errors {
-        // Beside manifests there may be a kustomization.yaml, or the values of a chart.
-        if input.found && matches!(error, ManifestError::Foreign { .. }) {
-            writeln!(err, "winddown: {name}: {error}, passed over")?;
+        // A directory of manifests may also contain a kustomization.yaml or the values of a chart.
+        if input.discovered && matches!(error, ManifestError::Foreign { .. }) {
+            writeln!(err, "winddown: {name}: skipped: {error}")?;
         } else {
-            unusable.push(format!("{name}: {error}"));
+            errors.push(format!("{name}: {error}"));
         }
     }
     for workload in stream.workloads {
-        match Planned::new(name, workload) {
-            Ok(workload) => planned.push(workload),
-            Err(error) => unusable.push(format!("{name}: {error}")),
+        match evaluate::evaluate(name, workload) {
+            Ok(workload) => workloads.push(workload),
+            Err(error) => errors.push(format!("{name}: {error}")),
         }
     }
     for PassedOver { line, api_version, kind, name: object, declares } in stream.passed_over {
-        let what = format!("{kind} {object} of {api_version}");
-        let (what, known) = (sanitize::plain(&what), Kind::API_VERSION);
-        let declares = if declares { " with its winddown.dev annotations" } else { "" };
+        let object = format!("{kind} {object} ({api_version})");
+        let (object, supported) = (sanitize(&object), Kind::API_VERSION);
+        let no_effect = if declares { "; its winddown.dev annotations have no effect" } else { "" };
         writeln!(
             err,
-            "winddown: {name}: line {line}: {what} is passed over{declares}, only a Deployment, StatefulSet or DaemonSet \
-             of {known} is planned"
+            "winddown: {name}: line {line}: {object} skipped: only {supported} Deployments, StatefulSets and DaemonSets \
+             are supported{no_effect}"
         )?;
     }
     Ok(())
@@ -182,23 +198,23 @@ fn plan(
 
 fn print(
     format: Format,
-    planned: &[Planned],
+    workloads: &[Workload],
     styles: &Styles,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<()> {
     match format {
-        Format::Text => text::text(planned, styles, out)?,
-        Format::Json => structured::json(planned, out)?,
-        Format::Sarif => sarif::sarif(planned, out)?,
-        Format::Yaml => structured::yaml(planned, out)?,
-        Format::Diff => diff::diff(planned, styles, out)?,
-        Format::Svg => svg::svg(planned, out)?,
+        Format::Text => text::text(workloads, styles, out)?,
+        Format::Json => structured::json(workloads, out)?,
+        Format::Sarif => sarif::sarif(workloads, out)?,
+        Format::Yaml => structured::yaml(workloads, out)?,
+        Format::Diff => diff::diff(workloads, styles, out)?,
+        Format::Svg => svg::svg(workloads, out)?,
     }
     out.flush()?;
-    // These have no room for findings, or no reader: what there is to say must not get lost.
+    // These formats do not contain the findings, or not in full.
     if matches!(format, Format::Yaml | Format::Diff | Format::Svg) {
-        structured::findings(planned, err)?;
+        structured::findings(workloads, err)?;
     }
     Ok(())
 }

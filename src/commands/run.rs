@@ -1,13 +1,21 @@
-//! `winddown run`.
+//! `winddown run`: runs the operator.
 
 use std::process::ExitCode;
 
 use winddown_operator::error_chain::ErrorChain;
 use winddown_operator::{run, telemetry};
 
+/// The end of `winddown run --help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  an error, which is logged
+  2  the command line is invalid";
+
 /// Flags of `winddown run`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(flatten)]
     operator: run::Arguments,
@@ -15,7 +23,7 @@ pub struct Arguments {
     telemetry: telemetry::Arguments,
 }
 
-/// Runs the operator: 0 after a signal, 1 after an error.
+/// Runs the operator. Returns 0 after a signal and 1 after an error.
 #[must_use]
 pub fn command(arguments: Arguments) -> ExitCode {
     if let Err(error) = telemetry::install(&arguments.telemetry) {
@@ -29,7 +37,7 @@ pub fn command(arguments: Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            tracing::error!("cannot start threads: {error}");
+            tracing::error!("cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,21 +1,21 @@
-//! What the webhook would change, as a unified diff.
+//! The changes of the webhook as a unified diff.
 
 use std::io::{self, Write};
 
 use similar::{ChangeTag, TextDiff};
 
-use super::planned::Planned;
 use super::structured::manifest;
+use super::workload::Workload;
 use crate::render::styles::Styles;
 
-/// Both sides are written anew, so that the layout of the file is no difference.
-pub(crate) fn diff(planned: &[Planned], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let changed = planned.iter().filter(|planned| planned.object != planned.settlement.desired);
-    for planned in changed {
-        let (given, desired) = (manifest(&planned.object)?, manifest(&planned.settlement.desired)?);
+/// Formats both sides in the same way, so that the diff does not show the layout of the file.
+pub(crate) fn diff(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let changed = workloads.iter().filter(|workload| workload.object != workload.settlement.desired);
+    for workload in changed {
+        let (given, desired) = (manifest(&workload.object)?, manifest(&workload.settlement.desired)?);
         let diff = TextDiff::from_lines(&given, &desired);
-        let (bold, title) = (styles.heading, planned.title());
-        writeln!(out, "{bold}--- {title} ({}){bold:#}", planned.place())?;
+        let (bold, title) = (styles.heading, workload.title());
+        writeln!(out, "{bold}--- {title} ({}){bold:#}", workload.location())?;
         writeln!(out, "{bold}+++ {title} (planned){bold:#}")?;
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
             writeln!(out, "{}{}{:#}", styles.dim, hunk.header(), styles.dim)?;

@@ -1,9 +1,9 @@
-//! Text of strangers, fit for a terminal.
+//! Makes untrusted text safe to print.
 
 use std::borrow::Cow;
 
-/// The text without control characters: a name must not colour the terminal, nor forge a line.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+/// Replaces control characters: a name must not change the colours of a terminal or start a new line.
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
         Cow::Owned(
             text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect(),
@@ -13,26 +13,26 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text, or as much of it as fits and `…`.
-pub(crate) fn cut(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
+/// Shortens text to `limit` characters; shortened text ends in `…`.
+pub(crate) fn truncate(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
         return text.to_owned();
     }
-    text.chars().take(longest - 1).chain(['…']).collect()
+    text.chars().take(limit - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, plain};
+    use super::{sanitize, truncate};
 
     #[test]
-    fn nothing_that_moves_the_cursor_gets_through() {
-        assert_eq!(plain("a\u{1b}[31mb\nc\u{9b}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}");
-        assert_eq!(plain("größe"), "größe");
+    fn control_characters_are_replaced() {
+        assert_eq!(sanitize("a\u{1b}[31mb\nc\u{9b}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}");
+        assert_eq!(sanitize("größe"), "größe");
     }
 
     #[test]
-    fn what_is_too_long_ends_in_an_ellipsis() {
-        assert_eq!((cut("app", 3), cut("größer", 4)), ("app".to_owned(), "grö…".to_owned()));
+    fn truncated_text_ends_in_an_ellipsis() {
+        assert_eq!((truncate("app", 3), truncate("größer", 4)), ("app".to_owned(), "grö…".to_owned()));
     }
 }

@@ -1,26 +1,31 @@
-//! The findings for code scanning: SARIF 2.1.0.
+//! The findings as SARIF 2.1.0, for code scanning.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::{Component, Path};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::planned::{Place, Planned};
+use super::workload::Workload;
 use winddown_core::finding::{Code, Finding, Severity, page};
+
+/// All characters but those that RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-pub(crate) fn sarif(planned: &[Planned], out: &mut impl Write) -> io::Result<()> {
-    let findings =
-        planned.iter().flat_map(|planned| planned.settlement.findings.iter().map(move |found| (planned, found)));
-    // Those that occur; a `BTreeSet` has them in the order of `Code::ALL`.
+pub(crate) fn sarif(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
+    let findings = workloads
+        .iter()
+        .flat_map(|workload| workload.settlement.findings.iter().map(move |finding| (workload, finding)));
+    // Only the codes that occur; a `BTreeSet` keeps the order of `Code::ALL`.
     let codes: Vec<Code> =
         findings.clone().map(|(_, finding)| finding.code).collect::<BTreeSet<_>>().into_iter().collect();
     let mut fingerprints = Fingerprints::default();
     let results: Vec<_> =
-        findings.map(|(planned, finding)| result(planned, finding, &codes, &mut fingerprints)).collect();
+        findings.map(|(workload, finding)| result(workload, finding, &codes, &mut fingerprints)).collect();
     let driver = json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
@@ -44,26 +49,26 @@ fn rule(code: Code) -> Value {
     })
 }
 
-fn result(planned: &Planned, finding: &Finding, codes: &[Code], fingerprints: &mut Fingerprints) -> Value {
-    let place = planned.place_of(finding);
+fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: &mut Fingerprints) -> Value {
+    let location = workload.location_of(finding);
     json!({
         "ruleId": finding.code.as_str(),
         "ruleIndex": codes.binary_search(&finding.code).ok(),
         "level": level(finding.severity),
-        "message": {"text": format!("{}: {}", planned.title(), finding.message)},
+        "message": {"text": format!("{}: {}", workload.title(), finding.message)},
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(place)},
-                "region": {"startLine": place.line},
+                "artifactLocation": {"uri": uri(location.file)},
+                "region": {"startLine": location.line},
             },
             "logicalLocations": [{
-                "name": planned.title(),
+                "name": workload.title(),
                 "fullyQualifiedName": finding.field,
                 "kind": "object",
             }],
         }],
-        // The name that GitHub looks for; file and rule it adds by itself.
-        "partialFingerprints": {"primaryLocationLineHash": fingerprints.of(planned, finding)},
+        // GitHub reads this key, and adds the file and the rule to it.
+        "partialFingerprints": {"primaryLocationLineHash": fingerprints.of(workload, finding)},
     })
 }
 
@@ -75,30 +80,30 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// What a finding is known by in the next run: whose it is and which field it is about, neither its line nor its numbers.
+/// The identity of a finding across runs: workload, code and field, but neither line nor numbers.
 #[derive(Default)]
 struct Fingerprints(HashMap<String, usize>);
 
 impl Fingerprints {
-    fn of(&mut self, planned: &Planned, finding: &Finding) -> String {
+    fn of(&mut self, workload: &Workload, finding: &Finding) -> String {
         let mut hash = Sha256::new();
-        for part in [&planned.title(), finding.code.as_str(), &finding.field] {
+        for part in [&workload.title(), finding.code.as_str(), &finding.field] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
         let hash = hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let key = format!("{}\n{hash}", planned.file);
+        let key = format!("{}\n{hash}", workload.file);
         let times = self.0.entry(key).or_default();
         *times += 1;
         format!("{hash}:{times}")
     }
 }
 
-/// A file's path as a URI: relative to where the command runs, unless it was given from the root.
-fn uri(place: Place<'_>) -> String {
-    let path = Path::new(place.file);
+/// The path of a file as a URI, relative unless the path is absolute.
+fn uri(file: &str) -> String {
+    let path = Path::new(file);
     let parts = path.components().filter_map(|part| match part {
-        Component::Normal(part) => Some(encoded(&part.to_string_lossy())),
+        Component::Normal(part) => Some(utf8_percent_encode(&part.to_string_lossy(), RESERVED).to_string()),
         Component::ParentDir => Some("..".to_owned()),
         Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
     });
@@ -106,17 +111,9 @@ fn uri(place: Place<'_>) -> String {
     if path.is_absolute() { format!("file:///{relative}") } else { relative }
 }
 
-/// Everything but what RFC 3986 calls unreserved, as `%XX`.
-fn encoded(text: &str) -> String {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().fold(String::new(), |text, byte| {
-        if unreserved(byte) { text + &char::from(byte).to_string() } else { text + &format!("%{byte:02X}") }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Place, uri};
+    use super::uri;
 
     #[test]
     fn a_path_becomes_a_uri() {
@@ -127,7 +124,7 @@ mod tests {
             ("/srv/shop.yaml", "file:///srv/shop.yaml"),
             ("standard input", "standard%20input"),
         ] {
-            assert_eq!(uri(Place { file, line: 1 }), expected);
+            assert_eq!(uri(file), expected);
         }
     }
 }

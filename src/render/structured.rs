@@ -1,17 +1,18 @@
-//! The plan for programs: YAML for kubectl, JSON for scripts.
+//! Structured output: YAML for kubectl, JSON for scripts; and the findings as lines.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::planned::Planned;
+use super::sanitize::sanitize;
+use super::workload::Workload;
 use winddown_core::budget::Budget;
 use winddown_core::finding::Finding;
 use winddown_core::patch;
 use winddown_core::timeline::Timeline;
 
-/// One object for each workload. Fields may be added; those that are there stay.
+/// The JSON of a workload. Fields may be added, but not renamed or removed.
 #[derive(Serialize)]
 struct Row<'a> {
     file: &'a str,
@@ -25,7 +26,7 @@ struct Row<'a> {
     patch: json_patch::Patch,
 }
 
-/// A finding and where it is to be mended.
+/// A finding with the line of its field.
 #[derive(Serialize)]
 struct Located<'a> {
     #[serde(flatten)]
@@ -33,36 +34,36 @@ struct Located<'a> {
     line: usize,
 }
 
-pub(crate) fn json(planned: &[Planned], out: &mut impl Write) -> io::Result<()> {
-    let rows: Vec<_> = planned
+pub(crate) fn json(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = workloads
         .iter()
-        .map(|planned| Row {
-            file: &planned.file,
-            line: planned.place().line,
-            kind: planned.kind.as_str(),
-            namespace: planned.metadata("namespace"),
-            name: planned.metadata("name"),
-            budget: planned.settlement.budget.as_ref(),
-            timeline: planned.settlement.timeline.as_ref(),
-            findings: planned
+        .map(|workload| Row {
+            file: &workload.file,
+            line: workload.location().line,
+            kind: workload.kind.as_str(),
+            namespace: workload.metadata("namespace"),
+            name: workload.metadata("name"),
+            budget: workload.settlement.budget.as_ref(),
+            timeline: workload.settlement.timeline.as_ref(),
+            findings: workload
                 .settlement
                 .findings
                 .iter()
-                .map(|finding| Located { finding, line: planned.place_of(finding).line })
+                .map(|finding| Located { finding, line: workload.location_of(finding).line })
                 .collect(),
-            patch: patch::between(&planned.object, &planned.settlement.desired),
+            patch: patch::between(&workload.object, &workload.settlement.desired),
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &rows)?;
     writeln!(out)
 }
 
-pub(crate) fn yaml(planned: &[Planned], out: &mut impl Write) -> io::Result<()> {
-    for (at, planned) in planned.iter().enumerate() {
+pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
+    for (at, workload) in workloads.iter().enumerate() {
         if at > 0 {
             writeln!(out, "---")?;
         }
-        out.write_all(manifest(&planned.settlement.desired)?.as_bytes())?;
+        out.write_all(manifest(&workload.settlement.desired)?.as_bytes())?;
     }
     Ok(())
 }
@@ -72,12 +73,12 @@ pub(crate) fn manifest(object: &Value) -> io::Result<String> {
     serde_saphyr::to_string(object).map_err(io::Error::other)
 }
 
-/// The findings alone, one line each: for standard error, where standard output is something else.
-pub(crate) fn findings(planned: &[Planned], err: &mut impl Write) -> io::Result<()> {
-    for planned in planned {
-        for finding in &planned.settlement.findings {
-            let line = format!("{}: {finding}", planned.title());
-            writeln!(err, "{}: {}", planned.place_of(finding), super::sanitize::plain(&line))?;
+/// The findings, one line each, for standard error.
+pub(crate) fn findings(workloads: &[Workload], err: &mut impl Write) -> io::Result<()> {
+    for workload in workloads {
+        for finding in &workload.settlement.findings {
+            let line = format!("{}: {finding}", workload.title());
+            writeln!(err, "{}: {}", workload.location_of(finding), sanitize(&line))?;
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! Colours of the terminal's own, so that they can be read on every background; none where nobody looks.
+//! Terminal colours, from the palette of the terminal so that every background works; none in pipes and files.
 
 use anstyle::{AnsiColor, Style};
 
 use winddown_core::finding::Severity;
 use winddown_core::timeline::Activity;
 
-/// How parts of the text are drawn.
+/// The style of each part of the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Styles {
     pub(crate) heading: Style,
@@ -20,12 +20,12 @@ pub(crate) struct Styles {
 }
 
 impl Styles {
-    /// No colour at all.
+    /// Without colours.
     pub(crate) fn plain() -> Self {
         Self::default()
     }
 
-    /// For a terminal.
+    /// With colours.
     pub(crate) fn coloured() -> Self {
         let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
         Self {
@@ -41,8 +41,8 @@ impl Styles {
         }
     }
 
-    /// The styles for a stream: honours `NO_COLOR` and what the terminal can do.
-    pub(crate) fn of(stream: &impl anstream::stream::RawStream) -> Self {
+    /// The styles for a stream, from `NO_COLOR` and the capabilities of the terminal.
+    pub(crate) fn for_stream(stream: &impl anstream::stream::RawStream) -> Self {
         match anstream::AutoStream::choice(stream) {
             anstream::ColorChoice::Never => Self::plain(),
             _ => Self::coloured(),
@@ -65,7 +65,7 @@ impl Styles {
         }
     }
 
-    /// SIGKILL, and what comes too late.
+    /// SIGKILL, and every phase after it.
     pub(crate) fn kill(&self) -> Style {
         self.error
     }

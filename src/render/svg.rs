@@ -1,31 +1,31 @@
-//! The plan as a picture: one SVG that needs nothing from elsewhere, for a page or a pull request.
+//! The timelines as one SVG that loads nothing from elsewhere.
 
 use std::fmt::{self, Display, Write as _};
 use std::io;
 
-use super::planned::Planned;
-use super::sanitize::cut;
+use super::sanitize::truncate;
 use super::timeline::labels;
-use super::timeline::layout::{Scale, shown};
+use super::timeline::layout::{Scale, visible_lanes};
+use super::workload::Workload;
 use winddown_core::duration::Seconds;
 use winddown_core::finding::Finding;
 use winddown_core::timeline::{Activity, Lane, Timeline};
 
 const WIDTH: usize = 960;
 const MARGIN: usize = 16;
-/// Where bars begin, and how long the longest is.
+/// Where the bars begin, and their maximum width.
 const BARS: (usize, usize) = (190, 560);
-/// No phase is narrower than this.
-const LEAST: usize = 3;
-/// About what a character takes in a monospaced font of 12 pixels.
+/// The minimum width of a phase.
+const MIN_PHASE: usize = 3;
+/// The approximate width of a character in a monospaced font of 12 pixels.
 const CHARACTER: usize = 8;
-const LONGEST_NAME: usize = 22;
-const LONGEST_LINE: usize = 124;
+const MAX_NAME: usize = 22;
+const MAX_LINE: usize = 124;
 const LINE: usize = 20;
 const BAR: usize = 14;
 const KILL: usize = 2;
 
-/// Dark on light, on a ground of its own: readable where the page is dark, too.
+/// Dark text on its own light background, so that it is readable on a dark page.
 const STYLE: &str = "\
 .winddown text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #1f2328; white-space: pre }
 .winddown .name { font-weight: bold } .winddown .dim { fill: #59636e } .winddown .error { fill: #b3131b }
@@ -39,15 +39,15 @@ const PATTERNS: &str = "\
 <pattern id=\"winddown-late\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\">\
 <rect width=\"6\" height=\"6\" fill=\"#fbd5d5\"/><rect width=\"2\" height=\"6\" fill=\"#b3131b\"/></pattern>";
 
-/// One picture of all workloads.
-pub(crate) fn svg(planned: &[Planned], out: &mut impl io::Write) -> io::Result<()> {
-    let mut picture = Picture { body: String::new(), y: MARGIN };
-    for planned in planned {
+/// One image of all workloads.
+pub(crate) fn svg(workloads: &[Workload], out: &mut impl io::Write) -> io::Result<()> {
+    let mut image = Image { body: String::new(), y: MARGIN };
+    for workload in workloads {
         // Writing to a string cannot fail.
-        picture.workload(planned).map_err(io::Error::other)?;
+        image.workload(workload).map_err(io::Error::other)?;
     }
-    picture.legend().map_err(io::Error::other)?;
-    let (height, title) = (picture.y + MARGIN, format!("Shutdown of {}", titles(planned)));
+    image.legend().map_err(io::Error::other)?;
+    let (height, title) = (image.y + MARGIN, format!("Shutdown of {}", titles(workloads)));
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -55,32 +55,32 @@ pub(crate) fn svg(planned: &[Planned], out: &mut impl io::Write) -> io::Result<(
          </defs>\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>",
         Escaped(&title)
     )?;
-    out.write_all(picture.body.as_bytes())?;
+    out.write_all(image.body.as_bytes())?;
     writeln!(out, "</svg>")
 }
 
-fn titles(planned: &[Planned]) -> String {
-    match planned {
-        [] => "nothing".to_owned(),
+fn titles(workloads: &[Workload]) -> String {
+    match workloads {
+        [] => "no workloads".to_owned(),
         [only] => only.title(),
-        several => format!("{} workloads", several.len()),
+        _ => format!("{} workloads", workloads.len()),
     }
 }
 
-/// What is drawn so far, and where the next line goes.
-struct Picture {
+/// The elements so far, and the position of the next line.
+struct Image {
     body: String,
     y: usize,
 }
 
-impl Picture {
-    fn workload(&mut self, planned: &Planned) -> fmt::Result {
-        let settlement = &planned.settlement;
-        let title = cut(&format!("{} ({})", planned.title(), planned.place()), LONGEST_LINE);
+impl Image {
+    fn workload(&mut self, workload: &Workload) -> fmt::Result {
+        let settlement = &workload.settlement;
+        let title = truncate(&format!("{} ({})", workload.title(), workload.location()), MAX_LINE);
         self.line(MARGIN, "name", &title)?;
         match &settlement.budget {
-            Some(budget) => self.line(MARGIN, "sum", &cut(&budget.to_string(), LONGEST_LINE))?,
-            None if settlement.findings.is_empty() => self.line(MARGIN, "dim", "nothing declared")?,
+            Some(budget) => self.line(MARGIN, "sum", &truncate(&budget.to_string(), MAX_LINE))?,
+            None if settlement.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,
             None => {}
         }
         if let Some(timeline) = &settlement.timeline {
@@ -92,21 +92,21 @@ impl Picture {
     }
 
     fn timeline(&mut self, timeline: &Timeline) -> fmt::Result {
-        let (lanes, more) = shown(timeline);
+        let (lanes, more) = visible_lanes(timeline);
         let (left, width) = BARS;
-        let scale = Scale::new(timeline, width, LEAST);
-        for (time, place) in scale.numbers(timeline.kill_at, CHARACTER) {
-            self.text(left + place, "dim", &time.to_string())?;
+        let scale = Scale::new(timeline, width, MIN_PHASE);
+        for (time, position) in scale.numbers(timeline.kill_at, CHARACTER) {
+            self.text(left + position, "dim", &time.to_string())?;
         }
         self.y += LINE;
         let top = self.y;
         for lane in lanes {
-            self.text(MARGIN, "lane", &cut(&lane.container, LONGEST_NAME))?;
+            self.text(MARGIN, "lane", &truncate(&lane.container, MAX_NAME))?;
             self.bar(lane, &scale, timeline.kill_at)?;
-            let end = scale.place(timeline.kill_at.max(timeline.done));
-            self.line(left + end + CHARACTER, "dim", &cut(&labels::signal(lane, timeline), LONGEST_NAME))?;
+            let end = scale.position(timeline.kill_at.max(timeline.done));
+            self.line(left + end + CHARACTER, "dim", &truncate(&labels::signal(lane, timeline), MAX_NAME))?;
         }
-        let kill = left + scale.place(timeline.kill_at) - KILL / 2;
+        let kill = left + scale.position(timeline.kill_at) - KILL / 2;
         self.block("kill", (kill, top), (KILL, self.y - top), &labels::kill(timeline))?;
         if more > 0 {
             self.line(MARGIN, "dim", &format!("and {more} more"))?;
@@ -119,13 +119,13 @@ impl Picture {
 
     fn bar(&mut self, lane: &Lane, scale: &Scale, kill_at: Seconds) -> fmt::Result {
         for phase in &lane.phases {
-            let what = format!("{} {} – {}", labels::meaning(phase.activity), phase.start, phase.end);
+            let title = format!("{} {} – {}", labels::activity(phase.activity), phase.start, phase.end);
             let in_time = phase.start.min(kill_at)..phase.end.min(kill_at);
-            let too_late = phase.start.max(kill_at)..phase.end;
-            for (class, time) in [(class(phase.activity), in_time), ("late", too_late)] {
+            let after_kill = phase.start.max(kill_at)..phase.end;
+            for (class, time) in [(class(phase.activity), in_time), ("late", after_kill)] {
                 if time.start < time.end {
-                    let (from, to) = (scale.place(time.start), scale.place(time.end));
-                    self.block(class, (BARS.0 + from, self.bar_top()), (to - from, BAR), &what)?;
+                    let (from, to) = (scale.position(time.start), scale.position(time.end));
+                    self.block(class, (BARS.0 + from, self.bar_top()), (to - from, BAR), &title)?;
                 }
             }
         }
@@ -141,30 +141,30 @@ impl Picture {
         class: &str,
         (x, y): (usize, usize),
         (width, height): (usize, usize),
-        what: &str,
+        title: &str,
     ) -> fmt::Result {
         write!(self.body, "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\">")?;
-        writeln!(self.body, "<title>{}</title></rect>", Escaped(what))
+        writeln!(self.body, "<title>{}</title></rect>", Escaped(title))
     }
 
     fn finding(&mut self, finding: &Finding) -> fmt::Result {
-        self.line(MARGIN, finding.severity.as_str(), &cut(&finding.to_string(), LONGEST_LINE))
+        self.line(MARGIN, finding.severity.as_str(), &truncate(&finding.to_string(), MAX_LINE))
     }
 
     fn legend(&mut self) -> fmt::Result {
-        let signs = Activity::ALL.map(|activity| (class(activity), labels::meaning(activity)));
+        let entries = Activity::ALL.map(|activity| (class(activity), labels::activity(activity)));
         let mut x = MARGIN;
-        for (class, meaning) in signs.into_iter().chain([("late", "too late"), ("kill", "SIGKILL")]) {
+        for (class, label) in entries.into_iter().chain([("late", "after SIGKILL"), ("kill", "SIGKILL")]) {
             let width = if class == "kill" { KILL } else { BAR };
-            self.block(class, (x, self.bar_top()), (width, BAR), meaning)?;
-            self.text(x + BAR + CHARACTER, "dim", meaning)?;
-            x += BAR + (meaning.len() + 3) * CHARACTER;
+            self.block(class, (x, self.bar_top()), (width, BAR), label)?;
+            self.text(x + BAR + CHARACTER, "dim", label)?;
+            x += BAR + (label.len() + 3) * CHARACTER;
         }
         self.y += LINE;
         Ok(())
     }
 
-    /// A line of text, and on to the next.
+    /// Writes a line of text and moves to the next line.
     fn line(&mut self, x: usize, class: &str, text: &str) -> fmt::Result {
         self.text(x, class, text)?;
         self.y += LINE;
@@ -187,7 +187,7 @@ fn class(activity: Activity) -> &'static str {
     }
 }
 
-/// Text as it may stand in XML, which also knows characters that may not stand there at all.
+/// Text with the special characters of XML escaped, and those that XML does not allow replaced.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {

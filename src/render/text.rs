@@ -1,61 +1,61 @@
-//! The plan for people.
+//! The text format.
 
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::planned::{Planned, count};
-use super::sanitize::plain;
+use super::sanitize::sanitize;
 use super::timeline::ascii;
+use super::workload::{Workload, count};
 use crate::render::styles::Styles;
 use winddown_core::annotations::{MODE, Mode, OPTING_IN};
 use winddown_core::evaluation::Settlement;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::injection::Record;
 
-/// Sum, timeline, findings and changes of each workload, and what it comes to.
-pub(crate) fn text(planned: &[Planned], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let mut previous_was_long = false;
-    for (at, planned) in planned.iter().enumerate() {
-        let long = !says_nothing(&planned.settlement);
-        if at > 0 && (long || previous_was_long) {
+/// The budget, timeline, findings and changes of each workload, and a summary.
+pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let mut after_details = false;
+    for (at, workload) in workloads.iter().enumerate() {
+        let has_details = has_details(&workload.settlement);
+        if at > 0 && (has_details || after_details) {
             writeln!(out)?;
         }
-        previous_was_long = long;
+        after_details = has_details;
         let bold = styles.heading;
-        write!(out, "{bold}{}{bold:#} ({})", planned.title(), planned.place())?;
-        if long {
+        write!(out, "{bold}{}{bold:#} ({})", workload.title(), workload.location())?;
+        if has_details {
             writeln!(out)?;
-            workload(planned, styles, out)?;
+            details(workload, styles, out)?;
         } else {
-            writeln!(out, ": {}", nothing(planned.settlement.mode))?;
+            writeln!(out, ": {}", without_details(workload.settlement.mode))?;
         }
     }
-    let findings = planned.iter().any(|planned| !planned.settlement.findings.is_empty());
-    if planned.len() > 1 || findings {
-        writeln!(out, "\n{}", summary(planned, styles))?;
+    let has_findings = workloads.iter().any(|workload| !workload.settlement.findings.is_empty());
+    if workloads.len() > 1 || has_findings {
+        writeln!(out, "\n{}", summary(workloads, styles))?;
     }
     Ok(())
 }
 
-fn says_nothing(settlement: &Settlement) -> bool {
-    settlement.budget.is_none() && settlement.findings.is_empty()
+fn has_details(settlement: &Settlement) -> bool {
+    settlement.budget.is_some() || !settlement.findings.is_empty()
 }
 
-fn nothing(mode: Mode) -> String {
+fn without_details(mode: Mode) -> String {
     match mode {
         Mode::Off => format!("{MODE} is Off"),
         Mode::Enforce | Mode::Audit => {
             let [first @ .., last] = OPTING_IN;
-            format!("nothing declared; {} or {last} opts in", first.join(", "))
+            format!("not opted in; set {} or {last}", first.join(", "))
         }
     }
 }
 
-fn workload(planned: &Planned, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let Settlement { budget, timeline, findings, desired, .. } = &planned.settlement;
+fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let Settlement { budget, timeline, findings, desired, .. } = &workload.settlement;
     if let Some(budget) = budget {
-        writeln!(out, "  {}", plain(&budget.to_string()))?;
+        writeln!(out, "  {}", sanitize(&budget.to_string()))?;
     }
     if let Some(timeline) = timeline {
         writeln!(out)?;
@@ -68,15 +68,15 @@ fn workload(planned: &Planned, styles: &Styles, out: &mut impl Write) -> io::Res
         let (style, dim) = (styles.severity(finding.severity), styles.dim);
         let Finding { code, severity, field, message } = finding;
         write!(out, "  {style}{}{style:#} {}: ", severity.as_str(), code.as_str())?;
-        writeln!(out, "{}: {} {dim}({}){dim:#}", plain(field), plain(message), planned.place_of(finding))?;
+        writeln!(out, "{}: {} {dim}({}){dim:#}", sanitize(field), sanitize(message), workload.location_of(finding))?;
     }
-    if let Some(changes) = changes(&planned.object, desired) {
-        writeln!(out, "\n  changes: {}", plain(&changes))?;
+    if let Some(changes) = changes(&workload.object, desired) {
+        writeln!(out, "\n  changes: {}", sanitize(&changes))?;
     }
     Ok(())
 }
 
-/// What would be changed, in words.
+/// A summary of the changes.
 fn changes(object: &Value, desired: &Value) -> Option<String> {
     if object == desired {
         return None;
@@ -84,29 +84,29 @@ fn changes(object: &Value, desired: &Value) -> Option<String> {
     let record = desired.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
     match record.map(|record| record.in_words()) {
         Some(words) if !words.is_empty() => Some(words),
-        Some(_) => Some("label and record only".to_owned()),
-        None => Some("what Winddown had injected is taken out".to_owned()),
+        Some(_) => Some("only the label and the record".to_owned()),
+        None => Some("removes what Winddown injected".to_owned()),
     }
 }
 
-/// `3 workloads: 1 error, 2 warnings; winddown explain CODE tells more`
-fn summary(planned: &[Planned], styles: &Styles) -> String {
+/// `3 workloads: 1 error, 2 warnings; for details run winddown explain CODE`
+fn summary(workloads: &[Workload], styles: &Styles) -> String {
     let counted = [Severity::Error, Severity::Warning, Severity::Info].into_iter().filter_map(|severity| {
         let style = styles.severity(severity);
-        match count(planned, severity) {
+        match count(workloads, severity) {
             0 => None,
-            number => Some(format!("{style}{}{style:#}", several(number, severity.as_str()))),
+            number => Some(format!("{style}{}{style:#}", pluralize(number, severity.as_str()))),
         }
     });
     let counted: Vec<_> = counted.collect();
-    let workloads = several(planned.len(), "workload");
+    let workloads = pluralize(workloads.len(), "workload");
     match counted.as_slice() {
         [] => format!("{workloads}: no findings"),
-        counted => format!("{workloads}: {}; winddown explain CODE tells more", counted.join(", ")),
+        counted => format!("{workloads}: {}; for details run winddown explain CODE", counted.join(", ")),
     }
 }
 
-fn several(number: usize, what: &str) -> String {
-    let plural = if number == 1 || what == "info" { "" } else { "s" };
-    format!("{number} {what}{plural}")
+fn pluralize(number: usize, noun: &str) -> String {
+    let plural = if number == 1 || noun == "info" { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }

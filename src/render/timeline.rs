@@ -1,4 +1,4 @@
-//! The timeline of a pod's shutdown, drawn.
+//! The timeline of a pod's shutdown: the parts that the text and the SVG share, and the drawing for text.
 
 pub(crate) mod ascii;
 pub(crate) mod labels;

@@ -1,31 +1,48 @@
-//! A part of an object, read as the API reference has it; where it is not like that, the error names the very field.
+//! Parts of an object, decoded as the API reference has them. An error names the exact field.
+
+use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment as PathSegment;
+
+use crate::field_path::{FieldPath, Segment};
+use crate::sanitize::truncated;
 
 /// A field that is not as the API reference has it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} cannot be read: {reason}")]
-pub struct WrongField {
-    /// Its path, e.g. `spec.template.spec.containers[0].image`.
-    pub field: String,
-    /// What is wrong with it.
-    pub reason: String,
+#[error("{field} {problem}")]
+pub struct InvalidField {
+    /// The field, as exactly as it is known.
+    pub field: FieldPath,
+    /// What is wrong with it, as what follows the field in a sentence.
+    pub problem: String,
 }
 
-/// Longer than any path that the API reference has.
-const LONGEST_PATH: usize = 200;
+impl InvalidField {
+    /// A field with this problem.
+    #[must_use]
+    pub fn new(field: FieldPath, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+}
 
-/// Reads what stands in `field` of some object.
-pub fn read<T: DeserializeOwned>(part: &Value, field: &str) -> Result<T, WrongField> {
-    // Keeping track of the path takes its time, so that is done only where there is something to tell.
-    T::deserialize(part).or_else(|_| {
-        serde_path_to_error::deserialize(part).map_err(|error| {
-            // A key may hold anything, and this goes into warnings and onto terminals.
-            let path: String =
-                error.path().to_string().chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect();
-            let field = if path == "." { field.to_owned() } else { format!("{field}.{path}") };
-            WrongField { field, reason: error.into_inner().to_string() }
+/// Longer than any field name of the API.
+const LONGEST_NAME: usize = 80;
+
+/// Decodes the value of a field.
+pub fn decode<T: DeserializeOwned>(value: &Value, field: FieldPath) -> Result<T, InvalidField> {
+    // Keeping track of the path takes time, so that is done only after a failure.
+    T::deserialize(value).or_else(|_| {
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let field = error.path().iter().fold(field, |field, segment| match segment {
+                PathSegment::Seq { index } => field.push(Segment::Index(*index)),
+                PathSegment::Map { key: name } | PathSegment::Enum { variant: name } => {
+                    field.push(Segment::Field(Cow::Owned(truncated(name, LONGEST_NAME).into_owned())))
+                }
+                PathSegment::Unknown => field,
+            });
+            InvalidField::new(field, format!("cannot be read: {}", error.into_inner()))
         })
     })
 }
@@ -35,14 +52,14 @@ mod tests {
     use k8s_openapi::api::core::v1::PodSpec;
     use serde_json::{Value, json};
 
-    use super::{WrongField, read};
+    use super::{FieldPath, InvalidField, decode};
 
-    fn wrong(pod: &Value) -> String {
-        read::<PodSpec>(pod, "spec").unwrap_err().to_string()
+    fn error(pod: &Value) -> String {
+        decode::<PodSpec>(pod, FieldPath::new("spec")).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_error_names_the_field_and_what_is_wrong_with_it() {
+    fn the_error_names_the_field_and_the_problem() {
         for (pod, message) in [
             (
                 json!({"containers": [{"name": "a"}, {"name": "b", "ports": [{"containerPort": "http"}]}]}),
@@ -53,22 +70,21 @@ mod tests {
                 "spec.terminationGracePeriodSeconds cannot be read: invalid type: string \"30\", expected i64",
             ),
         ] {
-            assert_eq!(wrong(&pod), message);
+            assert_eq!(error(&pod), message);
         }
-        assert!(wrong(&json!([1])).starts_with("spec"), "{}", wrong(&json!([1])));
+        assert!(error(&json!([1])).starts_with("spec"), "{}", error(&json!([1])));
     }
 
     #[test]
-    fn a_key_that_nobody_can_print_is_escaped_and_a_long_one_is_cut() {
-        assert!(
-            wrong(&json!({"nodeSelector": {"a\n\u{1b}[31m": 5}})).starts_with("spec.nodeSelector.a\\n\\u{1b}[31m ")
-        );
-        assert!(wrong(&json!({"nodeSelector": {"a".repeat(10_000): 5}})).len() < 400);
+    fn keys_are_escaped_and_cut() {
+        let escaped = error(&json!({"nodeSelector": {"a\n\u{1b}[31m": 5}}));
+        assert!(escaped.starts_with("spec.nodeSelector.a\\n\\u{1b}[31m "), "{escaped}");
+        assert!(error(&json!({"nodeSelector": {"a".repeat(10_000): 5}})).len() < 400);
     }
 
     #[test]
-    fn what_is_as_it_should_be_is_read() {
-        let pod: Result<PodSpec, WrongField> = read(&json!({"hostname": "shop"}), "spec");
+    fn what_is_valid_is_decoded() {
+        let pod: Result<PodSpec, InvalidField> = decode(&json!({"hostname": "shop"}), FieldPath::new("spec"));
         assert_eq!(pod.map(|pod| pod.hostname), Ok(Some("shop".to_owned())));
     }
 }

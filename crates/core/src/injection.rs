@@ -1,44 +1,48 @@
 //! Putting a plan's mutations into a pod template, and taking them out again.
 //!
-//! Works on the template as JSON, exactly as it was received: a typed round trip would lose fields that this version of
-//! the API types does not know. What was put in is written down in a [`Record`] that travels with the template, so that
-//! `kubectl rollout undo` brings back a template together with its own record.
+//! Works on the template as JSON, exactly as it was received. What was put in is written down in a [`Record`] that travels
+//! with the template, so that `kubectl rollout undo` brings back a template together with its own record.
 
-pub(crate) mod ownership;
+mod fingerprint;
+mod injected;
+mod ownership;
 mod record;
 mod undo;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+pub use injected::Injected;
+pub use ownership::{Origin, Owners, Ownership};
 pub use record::{Record, UnreadableRecord};
-pub use undo::{Bare, Place, undo};
+pub use undo::{Bare, undo};
 
-use crate::annotations::{Declaration, INJECTED, MANAGED};
+use crate::annotations::{INJECTED, MANAGED};
 use crate::mutation::Mutation;
-use crate::policy::Policy;
-use record::{GracePeriodChange, Made};
+use crate::object::{GRACE_PERIOD, TemplateMut};
+use crate::policy::Resolved;
+use record::{Created, GracePeriodChange};
 
-/// The template with the mutations made, and with the label and the record that say so.
+/// The template with the mutations applied, and with the label and the record that say so.
 #[must_use]
-pub fn inject(bare: &Value, mutations: &[Mutation], declaration: &Declaration, policy: &Policy) -> Value {
-    let mut template = bare.clone();
-    let mut record = Record::new(bare, declaration, policy);
+pub fn inject(bare: &Bare<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
+    let mut template = bare.template.clone().into_owned();
+    let mut record = Record::new(bare, resolved);
     for mutation in mutations {
-        apply(&mut template, mutation, &mut record);
+        apply(&mut TemplateMut(&mut template), mutation, &mut record);
     }
-    stamp(&mut template, record);
+    stamp(&mut TemplateMut(&mut template), record);
     template
 }
 
-fn apply(template: &mut Value, mutation: &Mutation, record: &mut Record) {
+fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Record) {
     match mutation {
         Mutation::SetGracePeriod(set) => {
-            let Some(spec) = object(template, "spec") else { return };
-            let was = spec.insert("terminationGracePeriodSeconds".to_owned(), json!(set.as_i64()));
+            let Some(spec) = template.pod_spec() else { return };
+            let was = spec.insert(GRACE_PERIOD.to_owned(), json!(set.as_i64()));
             record.grace_period = Some(GracePeriodChange { was: was.and_then(|was| was.as_i64()), set: set.as_i64() });
         }
         Mutation::SetPreStopSleep { container, sleep } => {
-            let Some(fields) = find_container(template, container) else { return };
+            let Some(fields) = template.container(container) else { return };
             if !fields.get("lifecycle").is_some_and(Value::is_object) {
                 fields.insert("lifecycle".to_owned(), json!({}));
                 record.lifecycle.push(container.clone());
@@ -49,7 +53,7 @@ fn apply(template: &mut Value, mutation: &Mutation, record: &mut Record) {
             }
         }
         Mutation::SetReadinessProbe { container, probe } => {
-            let Some(fields) = find_container(template, container) else { return };
+            let Some(fields) = template.container(container) else { return };
             // A probe of numbers and strings always has a JSON form.
             let Ok(probe) = serde_json::to_value(probe) else { return };
             fields.insert("readinessProbe".to_owned(), probe.clone());
@@ -58,24 +62,24 @@ fn apply(template: &mut Value, mutation: &Mutation, record: &mut Record) {
     }
 }
 
-fn stamp(template: &mut Value, mut record: Record) {
-    let Some(template) = template.as_object_mut() else { return };
-    if !template.get("metadata").is_some_and(Value::is_object) {
-        template.insert("metadata".to_owned(), json!({}));
-        record.made.push(Made::Metadata);
+fn stamp(template: &mut TemplateMut<'_>, mut record: Record) {
+    let Some(fields) = template.fields() else { return };
+    if !fields.get("metadata").is_some_and(Value::is_object) {
+        fields.insert("metadata".to_owned(), json!({}));
+        record.created.push(Created::Metadata);
     }
-    let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    for (field, made) in [("labels", Made::Labels), ("annotations", Made::Annotations)] {
+    let Some(metadata) = template.metadata() else { return };
+    for (field, created) in [("labels", Created::Labels), ("annotations", Created::Annotations)] {
         if !metadata.get(field).is_some_and(Value::is_object) {
             metadata.insert(field.to_owned(), json!({}));
-            record.made.push(made);
+            record.created.push(created);
         }
     }
     if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut)
         && !labels.contains_key(MANAGED)
     {
         labels.insert(MANAGED.to_owned(), json!("true"));
-        record.made.push(Made::Label);
+        record.created.push(Created::Label);
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.insert(INJECTED.to_owned(), Value::String(record.to_string()));
@@ -85,18 +89,6 @@ fn stamp(template: &mut Value, mut record: Record) {
 /// The hook as the API server writes it back.
 fn pre_stop(seconds: i64) -> Value {
     json!({"sleep": {"seconds": seconds}})
-}
-
-fn object<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Map<String, Value>> {
-    value.get_mut(field)?.as_object_mut()
-}
-
-fn find_container<'a>(template: &'a mut Value, name: &str) -> Option<&'a mut Map<String, Value>> {
-    let containers = object(template, "spec")?.get_mut("containers")?.as_array_mut()?;
-    containers
-        .iter_mut()
-        .filter_map(Value::as_object_mut)
-        .find(|container| container.get("name").and_then(Value::as_str) == Some(name))
 }
 
 #[cfg(test)]

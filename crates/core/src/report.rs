@@ -1,17 +1,18 @@
-//! What the controller tells about a workload: events, and only when something changed.
+//! What the controller reports about a workload: Events, and only when something changed.
 
 use std::cmp::Reverse;
 
 use serde_json::Value;
 
-use crate::evaluation::{Settlement, budget_annotation};
+use crate::annotations::BUDGET;
+use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
-use crate::injection::Record;
+use crate::object::Object;
 
 /// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Whether somebody should act.
+    /// Whether it needs attention.
     pub kind: EventKind,
     /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, or a finding's code.
     pub reason: &'static str,
@@ -19,22 +20,22 @@ pub struct Event {
     pub note: String,
 }
 
-/// Kubernetes knows these two.
+/// The types of Events that Kubernetes has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// For information.
     Normal,
-    /// Somebody should look.
+    /// Needs attention.
     Warning,
 }
 
-/// What was last seen of a workload, as far as it matters for telling a change.
+/// What was last reported about a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The sum that stands on it, and what was injected; `None` where nothing is declared or nothing could be done about it.
+pub struct Reported {
+    /// The budget on it, and what was injected; `None` where nothing is declared or nothing could be injected.
     budget: Option<Applied>,
-    /// What somebody should act on: errors, then warnings.
-    grave: Vec<Finding>,
+    /// What needs attention: errors, then warnings.
+    actionable: Vec<Finding>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,46 +46,39 @@ struct Applied {
 
 /// The API takes notes of up to 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
-/// More of them at once would drown each other.
-const MOST_EVENTS: usize = 16;
+/// More Events at once would be unreadable.
+const MAX_EVENTS: usize = 16;
 
-impl Event {
-    fn of(finding: &Finding) -> Self {
-        let note = shortened(format!("{}: {}", finding.field, finding.message));
-        Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
-    }
-}
-
-impl Seen {
-    /// Looks at a workload and its settlement.
+impl Reported {
+    /// What there is to report about a workload.
     #[must_use]
-    pub fn new(workload: &Value, settlement: &Settlement) -> Self {
-        let record = workload.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
-        let changes = record.map(|record| record.in_words()).unwrap_or_default();
-        let budget = budget_annotation(workload).map(|sum| Applied { sum: sum.to_owned(), changes });
-        let mut grave: Vec<_> =
-            settlement.findings.iter().filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
-        grave.sort_by_key(|finding| Reverse(finding.severity));
-        Self { budget, grave }
+    pub fn new(workload: &Value, evaluation: &Evaluation) -> Self {
+        let changes = evaluation.injected.as_ref().map(ToString::to_string).unwrap_or_default();
+        let sum = Object::new(workload).annotation(BUDGET);
+        let budget = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
+        let findings = evaluation.findings.iter();
+        let mut actionable: Vec<_> = findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
+        actionable.sort_by_key(|finding| Reverse(finding.severity));
+        Self { budget, actionable }
     }
 }
 
-/// The events that lead from what was seen before to what is seen now.
+/// The Events that lead from what was reported before to what there is now.
 ///
-/// A workload that is seen for the first time (`before` is `None`) was either made just now or stood there when the
-/// controller started; only an error is worth telling of the latter.
+/// A workload that is seen for the first time (`before` is `None`) was either created just now or existed when the
+/// controller started; of the latter only errors are reported.
 #[must_use]
-pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> {
-    let unknown = Seen::default();
-    let known = before.is_some() || just_made;
+pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> Vec<Event> {
+    let unknown = Reported::default();
+    let known = before.is_some() || just_created;
     let before = before.unwrap_or(&unknown);
-    let stood_before = |finding: &Finding| before.grave.iter().any(|old| old.is_the_same_as(finding));
-    let new: Vec<_> =
-        now.grave.iter().filter(|finding| (known || finding.is_error()) && !stood_before(finding)).collect();
-    let mut events: Vec<_> = new.iter().take(MOST_EVENTS).map(|finding| Event::of(finding)).collect();
-    if let Some(first_unsaid) = new.get(MOST_EVENTS) {
-        let note = format!("{} more; `winddown plan` lists all", new.len() - MOST_EVENTS);
-        events.push(Event { kind: EventKind::Warning, reason: first_unsaid.code.as_str(), note });
+    let existed = |finding: &Finding| before.actionable.iter().any(|old| old.is_same_as(finding));
+    let new = now.actionable.iter().filter(|finding| (known || finding.is_error()) && !existed(finding));
+    let new: Vec<_> = new.collect();
+    let mut events: Vec<_> = new.iter().take(MAX_EVENTS).map(|finding| Event::of(finding)).collect();
+    if let Some(first_omitted) = new.get(MAX_EVENTS) {
+        let note = format!("{} more; `winddown plan` lists all", new.len() - MAX_EVENTS);
+        events.push(Event { kind: EventKind::Warning, reason: first_omitted.code.as_str(), note });
     }
     if known && before.budget != now.budget {
         events.push(match &now.budget {
@@ -96,17 +90,23 @@ pub fn events(before: Option<&Seen>, now: &Seen, just_made: bool) -> Vec<Event> 
             None => Event {
                 kind: EventKind::Normal,
                 reason: "BudgetRemoved",
-                note: "the pod template is as its owner wrote it".to_owned(),
+                note: "injected fields removed; the pod template is as its owner wrote it".to_owned(),
             },
         });
     }
     events
 }
 
+impl Event {
+    fn of(finding: &Finding) -> Self {
+        let note = shortened(format!("{}: {}", finding.field, finding.message()));
+        Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
+    }
+}
+
 fn shortened(mut note: String) -> String {
     if note.len() > LONGEST_NOTE {
-        let end = (0..=LONGEST_NOTE).rev().find(|at| note.is_char_boundary(*at)).unwrap_or(0);
-        note.truncate(end);
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
         note.push('…');
     }
     note
@@ -114,21 +114,26 @@ fn shortened(mut note: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Applied, Event, EventKind, Seen, events, shortened};
-    use crate::evaluation::{Before, Origin, settle};
-    use crate::finding::{Code, Finding};
-    use crate::policy::Policy;
     use serde_json::json;
 
-    fn applied(sum: &str) -> Seen {
-        Seen {
-            budget: Some(Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() }),
-            grave: vec![],
-        }
+    use super::{Applied, Event, EventKind, Reported, events, shortened};
+    use crate::duration::Seconds;
+    use crate::evaluation::{Existing, Origin, evaluate};
+    use crate::field_path::FieldPath;
+    use crate::finding::{Code, Finding};
+    use crate::policy::Policy;
+
+    fn applied(sum: &str) -> Reported {
+        let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
+        Reported { budget: Some(budget), actionable: vec![] }
     }
 
-    fn misfit(message: &str) -> Seen {
-        Seen { budget: None, grave: vec![Finding::new(Code::BudgetDoesNotFit, "spec", message)] }
+    fn finding(code: Code, problem: &str, seconds: u32) -> Finding {
+        Finding::new(code, code.severity(), FieldPath::new("spec"), problem).fact(Seconds::new(seconds))
+    }
+
+    fn misfit(needed: u32) -> Reported {
+        Reported { budget: None, actionable: vec![finding(Code::BudgetDoesNotFit, "does not fit", needed)] }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
@@ -136,70 +141,72 @@ mod tests {
     }
 
     #[test]
-    fn events_tell_changes_and_nothing_else() {
-        let none = Seen::default();
+    fn only_changes_are_reported() {
+        let none = Reported::default();
         let normal = |reason| vec![(EventKind::Normal, reason)];
         let warning = vec![(EventKind::Warning, "BudgetDoesNotFit")];
-        for (case, before, now, just_made, told) in [
-            ("made with a budget", None, applied("35s"), true, normal("BudgetApplied")),
-            ("stood there at the start", None, applied("35s"), false, vec![]),
+        for (case, before, now, just_created, expected) in [
+            ("created with a budget", None, applied("35s"), true, normal("BudgetApplied")),
+            ("existed at the start", None, applied("35s"), false, vec![]),
             ("annotated", Some(none.clone()), applied("35s"), false, normal("BudgetApplied")),
-            ("looked at again", Some(applied("35s")), applied("35s"), false, vec![]),
+            ("unchanged", Some(applied("35s")), applied("35s"), false, vec![]),
             ("another budget", Some(applied("35s")), applied("45s"), false, normal("BudgetApplied")),
-            ("annotation taken away", Some(applied("35s")), none.clone(), false, normal("BudgetRemoved")),
-            ("made unfit", Some(none.clone()), misfit("50s of 30s"), false, warning.clone()),
-            ("stood there unfit at the start", None, misfit("50s of 30s"), false, warning.clone()),
-            ("still unfit", Some(misfit("50s of 30s")), misfit("50s of 30s"), false, vec![]),
-            ("unfit in another way", Some(misfit("50s of 30s")), misfit("60s of 30s"), false, warning),
-            ("mended", Some(misfit("50s of 30s")), applied("35s"), false, normal("BudgetApplied")),
+            ("annotation removed", Some(applied("35s")), none.clone(), false, normal("BudgetRemoved")),
+            ("no longer fits", Some(none.clone()), misfit(50), false, warning.clone()),
+            ("did not fit at the start", None, misfit(50), false, warning.clone()),
+            ("still does not fit", Some(misfit(50)), misfit(50), false, vec![]),
+            ("does not fit by another number", Some(misfit(50)), misfit(60), false, warning),
+            ("fits again", Some(misfit(50)), applied("35s"), false, normal("BudgetApplied")),
         ] {
-            assert_eq!(reasons(&events(before.as_ref(), &now, just_made)), told, "{case}");
+            assert_eq!(reasons(&events(before.as_ref(), &now, just_created)), expected, "{case}");
         }
     }
 
     #[test]
-    fn a_warning_is_told_when_it_is_new_and_never_again() {
-        let short =
-            |message: &str| Seen { budget: None, grave: vec![Finding::new(Code::PreStopShort, "spec", message)] };
-        let none = Seen::default();
-        let (three, hinted, four) =
-            (short("sleep of 3s is kept"), short("sleep of 3s is kept; raise it"), short("of 4s"));
-        for (case, before, now, just_made, told) in [
-            ("made with it", None, &three, true, 1),
-            ("stood there at the start", None, &three, false, 0),
+    fn a_warning_is_reported_once_whatever_its_wording() {
+        let short = |problem: &str, seconds| Reported {
+            budget: None,
+            actionable: vec![finding(Code::PreStopShort, problem, seconds)],
+        };
+        let none = Reported::default();
+        let (three, reworded, four) =
+            (short("sleep of 3s is kept", 3), short("it sleeps for 3s", 3), short("sleep of 4s is kept", 4));
+        for (case, before, now, just_created, expected) in [
+            ("created with it", None, &three, true, 1),
+            ("existed at the start", None, &three, false, 0),
             ("new", Some(&none), &three, false, 1),
-            ("another hint", Some(&three), &hinted, false, 0),
+            ("reworded", Some(&three), &reworded, false, 0),
             ("another number", Some(&three), &four, false, 1),
-            ("mended", Some(&three), &none, false, 0),
+            ("solved", Some(&three), &none, false, 0),
         ] {
-            assert_eq!(events(before, now, just_made).len(), told, "{case}");
+            assert_eq!(events(before, now, just_created).len(), expected, "{case}");
         }
     }
 
     #[test]
-    fn errors_are_seen_before_warnings_and_infos_never() {
+    fn errors_come_before_warnings_and_infos_are_not_reported() {
         let workload = json!({
             "kind": "Deployment",
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
-        let mut settlement = settle(&workload, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
+        let mut evaluation = evaluate(&workload, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
         let codes = [Code::PreStopShort, Code::DrainOptedOut, Code::BudgetDoesNotFit];
-        settlement.findings = codes.map(|code| Finding::new(code, "spec", "message")).into();
-        let told = events(None, &Seen::new(&workload, &settlement), true);
-        assert_eq!(told.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
+        evaluation.findings = codes.map(|code| finding(code, "problem", 1)).into();
+        let reported = events(None, &Reported::new(&workload, &evaluation), true);
+        assert_eq!(reported.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
     }
 
     #[test]
-    fn a_flood_is_cut_and_says_so() {
-        let many = (0..40).map(|at| Finding::new(Code::PreStopShort, format!("spec[{at}]"), "short")).collect();
-        let told = events(Some(&Seen::default()), &Seen { budget: None, grave: many }, false);
-        assert_eq!((told.len(), told[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
+    fn at_most_sixteen_findings_are_reported_at_once() {
+        let many = (0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)).collect();
+        let reported = events(Some(&Reported::default()), &Reported { budget: None, actionable: many }, false);
+        assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
     }
 
     #[test]
     fn a_note_has_the_numbers_and_fits_the_api() {
-        let event = &events(Some(&Seen::default()), &applied("5s = 5s of 30s"), false)[0];
+        let event = &events(Some(&Reported::default()), &applied("5s = 5s of 30s"), false)[0];
         assert_eq!(event.note, "5s = 5s of 30s: preStop sleep 5s into app");
         assert!(shortened("ä".repeat(5000)).len() <= 1024);
     }

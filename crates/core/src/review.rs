@@ -1,100 +1,90 @@
 //! An `AdmissionReview` in, an `AdmissionReview` out: bytes to bytes, no clock, no network.
 
 mod envelope;
-pub mod verdict;
+mod verdict;
 
-use serde_json::Value;
+pub use verdict::{Verdict, judge};
 
-use crate::annotations::INJECTED;
-use crate::evaluation::{Before, Origin, Settlement, UnreadableWorkload, replaces_pods, settle};
-use crate::finding::{Code, Finding};
-use crate::patch;
-use crate::policy::Policy;
+use crate::evaluation::{Evaluation, Existing, Origin, evaluate};
+use crate::finding::Code;
+use crate::object::Object;
+use crate::policy::Policies;
+use crate::rules;
 use envelope::{Request, Response};
-use verdict::judge;
 
-/// What goes back to the API server, and what the log should say of it.
+/// What is sent back to the API server, and what is logged about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The `AdmissionReview` with a response, as JSON.
     pub body: Vec<u8>,
-    /// `namespace/name` of the object, for the log; the name is empty where the API server makes it up.
+    /// `namespace/name` of the object; the name is empty where the API server generates it.
     pub object: String,
-    /// Whether the request passes.
+    /// Whether the request is allowed.
     pub allowed: bool,
-    /// Whether a patch is in the answer.
+    /// Whether the answer has a patch.
     pub patched: bool,
 }
 
-/// Why a body gets no answer but an HTTP error.
+/// Why a body is answered with an HTTP error.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
-    /// Nothing was sent.
+    /// There is no body.
     #[error("the body is empty; an AdmissionReview was expected")]
     Empty,
-    /// Not JSON, or JSON that is no `admission.k8s.io/v1` `AdmissionReview` with a request.
+    /// Not JSON, or not an `admission.k8s.io/v1` `AdmissionReview` with a request.
     #[error("the body is not an admission.k8s.io/v1 AdmissionReview with a request")]
     NotAReview(#[source] serde_json::Error),
-    /// A review of a version that was never registered for.
-    #[error("the body is of {0}; only admission.k8s.io/v1 AdmissionReview is understood")]
+    /// A review of another version.
+    #[error("the body is {0}; only admission.k8s.io/v1 AdmissionReview is supported")]
     Version(String),
     /// The answer has no JSON form.
     #[error("the answer cannot be written")]
     Unwritable(#[source] serde_json::Error),
 }
 
-/// Answers the mutating webhook: the patch that brings the object to plan. Never denies on policy; the validating
-/// webhook does, once every other webhook had its say.
-pub fn mutate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
+/// Answers the mutating webhook: the patch that leads to the desired state. Never rejects on policy; the validating webhook
+/// does, after all mutating webhooks have run.
+pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
-    let response = match settle(workload, request.before(), policy, Origin::ApiServer) {
-        Ok(settlement) => {
-            let response = Response::allowed().with_patch(&patch::between(workload, &settlement.desired));
-            let unreadable = settlement.findings.iter().find(|finding| finding.code == Code::RecordUnreadable);
-            match unreadable {
-                // The validating webhook will not see it any more.
-                Some(finding) if record(workload) != record(&settlement.desired) => response.with_finding(finding),
+    let Some(workload) = request.workload()? else { return request.answer(&Response::allowed()) };
+    let object = Object::new(&workload);
+    let old = request.old_object();
+    let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
+    let policy = policies.for_namespace(request.namespace());
+    let response = match evaluate(&workload, existing, policy, Origin::ApiServer) {
+        Ok(Evaluation { changes, findings, .. }) => {
+            let response = Response::allowed().with_patch(&changes.patch(object));
+            match findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
+                // The validating webhook will not see that record any more.
+                Some(finding) if changes.replaces_record(object) => response.with_finding(finding),
                 _ => response,
             }
         }
-        Err(unreadable) => Response::allowed().with_warning(&passed_over(&unreadable)),
+        Err(invalid) => Response::allowed().with_warning(&format!("skipped, unchanged: {invalid}")),
     };
     request.answer(&response)
 }
 
-/// Answers the validating webhook: denies what does not fit, warns of what is unwise.
-pub fn validate(body: &[u8], policy: &Policy) -> Result<Answer, ReviewError> {
+/// Answers the validating webhook: rejects what does not fit, warns about the rest.
+pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
-    let before = request.before();
-    let Ok(mut settlement) = settle(workload, before, policy, Origin::ApiServer) else {
-        // The mutating webhook has said so.
+    let Some(workload) = request.workload()? else { return request.answer(&Response::allowed()) };
+    let old = request.old_object();
+    let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
+    let policy = policies.for_namespace(request.namespace());
+    let Ok(mut evaluation) = evaluate(&workload, existing, policy, Origin::ApiServer) else {
+        // The mutating webhook has warned about it.
         return request.answer(&Response::allowed());
     };
-    settlement.findings.extend(not_injected(workload, &settlement));
-    let before = match before {
-        Before::Object(before) => settle(before, Before::Itself, policy, Origin::ApiServer).ok(),
-        Before::Nothing | Before::Itself => None,
+    // The mutating webhook is called first, and leaves nothing to change.
+    if evaluation.changes.replaces_pods(Object::new(&workload)) {
+        evaluation.findings.push(rules::not_injected::finding());
+    }
+    let before = || {
+        let old = old.as_ref()?.get()?;
+        evaluate(old, Existing::Unchanged, policy, Origin::ApiServer).ok()
     };
-    request.answer(&Response::judged(&judge(&settlement, before.as_ref()), &request))
-}
-
-/// The template is not what the plan wants, although the mutating webhook is asked first: it was not reached.
-fn not_injected(workload: &Value, settlement: &Settlement) -> Option<Finding> {
-    replaces_pods(workload, &settlement.desired).then(|| {
-        let message = "is not as planned: the mutating webhook was not reached; the controller will see to it";
-        Finding::new(Code::NotInjected, "spec.template", message)
-    })
-}
-
-/// What Winddown wrote down on the template.
-fn record(workload: &Value) -> Option<&Value> {
-    workload.pointer("/spec/template/metadata/annotations")?.get(INJECTED)
-}
-
-fn passed_over(unreadable: &UnreadableWorkload) -> String {
-    format!("passed over unchanged: {unreadable}")
+    request.answer(&Response::judged(&judge(evaluation, before), &request))
 }
 
 #[cfg(test)]

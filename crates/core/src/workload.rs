@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::decode::{self, WrongField};
+use crate::decode::{InvalidField, decode};
+use crate::field_path::FieldPath;
 use crate::duration::Seconds;
 use crate::kind::Kind;
 
@@ -140,8 +141,8 @@ const QUARTER: Amount = Amount::Percent(25);
 
 impl Rollout {
     /// Reads it from a workload's `spec`.
-    pub fn read(kind: Kind, spec: &Value) -> Result<Self, WrongField> {
-        let spec: Spec = decode::read(spec, "spec")?;
+    pub fn read(kind: Kind, spec: &Value) -> Result<Self, InvalidField> {
+        let spec: Spec = decode(spec, FieldPath::new("spec"))?;
         let seconds = |value: Option<i32>| Seconds::from_api(value.unwrap_or(0).into());
         let replicas = u32::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
         Ok(Self {
@@ -180,8 +181,8 @@ impl Workload {
     }
 }
 
-fn read<T: DeserializeOwned>(update_strategy: Option<&Value>) -> Result<Option<T>, WrongField> {
-    update_strategy.map(|strategy| decode::read(strategy, "spec.updateStrategy")).transpose()
+fn read<T: DeserializeOwned>(update_strategy: Option<&Value>) -> Result<Option<T>, InvalidField> {
+    update_strategy.map(|strategy| decode(strategy, FieldPath::new("spec.updateStrategy"))).transpose()
 }
 
 fn amount(value: Option<&IntOrString>, default: Amount) -> Amount {

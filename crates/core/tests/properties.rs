@@ -1,4 +1,4 @@
-//! The laws of the plan, over Deployments that nobody thought of.
+//! The laws of evaluation, over generated Deployments.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -10,16 +10,34 @@ use generated_deployments::{Annotations, annotations, deployment, hostile_text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use winddown_core::annotations::Mode;
+use winddown_core::budget::Budget;
 use winddown_core::duration::Seconds;
-use winddown_core::evaluation::{Before, Origin, Settlement, settle};
+use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::Finding;
-use winddown_core::patch;
-use winddown_core::policy::Policy;
-use winddown_core::review;
-use winddown_core::review::verdict::judge;
+use winddown_core::object::{LazyObject, Object};
+use winddown_core::policy::{Policies, Policy};
+use winddown_core::review::{self, judge};
 
-fn settled(deployment: &Value) -> Settlement {
-    settle(deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap()
+/// An evaluation and the state that it wants.
+struct Evaluated {
+    evaluation: Evaluation,
+    desired: Value,
+}
+
+fn evaluated_as(deployment: &Value, existing: Existing<'_>, policy: &Policy) -> Evaluated {
+    let evaluation = evaluate(deployment, existing, policy, Origin::ApiServer).unwrap();
+    let desired = evaluation.changes.apply(deployment);
+    Evaluated { evaluation, desired }
+}
+
+/// Of a Deployment that is created.
+fn evaluated(deployment: &Value) -> Evaluated {
+    evaluated_as(deployment, Existing::None, &Policy::default())
+}
+
+/// Of a Deployment that replaces another one.
+fn replacing(deployment: &Value, old: &Value, policy: &Policy) -> Evaluated {
+    evaluated_as(deployment, Existing::Replaced(&LazyObject::from(old)), policy)
 }
 
 fn declaring(deployment: &Value, annotations: &Annotations) -> Value {
@@ -47,24 +65,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn settling_what_is_settled_changes_nothing(bare in deployment(), declared in annotations()) {
-        let once = settled(&declaring(&bare, &declared)).desired;
-        prop_assert_eq!(settled(&once).desired, once);
+    fn evaluation_is_idempotent(bare in deployment(), declared in annotations()) {
+        let once = evaluated(&declaring(&bare, &declared)).desired;
+        prop_assert_eq!(evaluated(&once).desired, once);
     }
 
     #[test]
-    fn undo_gives_back_the_deployment_field_for_field(bare in deployment(), declared in annotations()) {
-        let injected = settled(&declaring(&bare, &declared)).desired;
-        prop_assert_eq!(settled(&undeclaring(&injected)).desired, bare);
+    fn removing_the_annotations_restores_the_deployment_field_for_field(bare in deployment(), declared in annotations()) {
+        let injected = evaluated(&declaring(&bare, &declared)).desired;
+        prop_assert_eq!(evaluated(&undeclaring(&injected)).desired, bare);
     }
 
     #[test]
-    fn the_last_declaration_alone_counts(bare in deployment(), first in annotations(), second in annotations()) {
-        let after_first = settled(&declaring(&bare, &first)).desired;
-        let after_both = settled(&declaring(&undeclaring(&after_first), &second));
-        let after_second = settled(&declaring(&bare, &second));
-        if after_second.mode == Mode::Enforce && after_second.findings.iter().any(Finding::is_error) {
-            // Then nothing is changed, and what stood there stays.
+    fn only_the_last_declaration_counts(bare in deployment(), first in annotations(), second in annotations()) {
+        let after_first = evaluated(&declaring(&bare, &first)).desired;
+        let after_both = evaluated(&declaring(&undeclaring(&after_first), &second));
+        let after_second = evaluated(&declaring(&bare, &second));
+        let Evaluation { mode, findings, .. } = &after_second.evaluation;
+        if *mode == Mode::Enforce && findings.iter().any(Finding::is_error) {
+            // Then nothing changes.
             prop_assert_eq!(&after_both.desired["spec"], &after_first["spec"]);
         } else {
             prop_assert_eq!(pods_of(&after_both.desired), pods_of(&after_second.desired));
@@ -73,21 +92,21 @@ proptest! {
 
     #[test]
     fn without_a_declaration_nothing_changes(bare in deployment()) {
-        prop_assert_eq!(settled(&bare).desired, bare);
+        prop_assert_eq!(evaluated(&bare).desired, bare);
     }
 
     #[test]
-    fn the_patch_gives_what_was_planned(bare in deployment(), declared in annotations()) {
+    fn the_patch_leads_to_the_desired_state(bare in deployment(), declared in annotations()) {
         let received = declaring(&bare, &declared);
-        let desired = settled(&received).desired;
+        let Evaluated { evaluation, desired } = evaluated(&received);
         let mut patched = received.clone();
-        json_patch::patch(&mut patched, &patch::between(&received, &desired)).unwrap();
+        json_patch::patch(&mut patched, &evaluation.changes.patch(Object::new(&received))).unwrap();
         prop_assert_eq!(patched, desired);
     }
 
     #[test]
-    fn what_a_user_wrote_survives(bare in deployment(), declared in annotations()) {
-        let desired = settled(&declaring(&bare, &declared)).desired;
+    fn values_of_the_user_are_never_overwritten(bare in deployment(), declared in annotations()) {
+        let desired = evaluated(&declaring(&bare, &declared)).desired;
         let after = containers(&desired);
         for (name, before) in containers(&bare) {
             for pointer in ["/lifecycle/preStop", "/readinessProbe"] {
@@ -103,26 +122,26 @@ proptest! {
     }
 
     #[test]
-    fn what_an_owner_writes_down_is_the_owners(bare in deployment(), declared in annotations()) {
-        let stands = settled(&declaring(&bare, &declared)).desired;
-        // As `kubectl apply` of just what stands there.
-        let mut written = stands.clone();
+    fn values_that_the_owner_writes_down_are_the_owners(bare in deployment(), declared in annotations()) {
+        let current = evaluated(&declaring(&bare, &declared)).desired;
+        // As `kubectl apply` of exactly the current values.
+        let mut written = current.clone();
         let key = "kubectl.kubernetes.io/last-applied-configuration";
-        written["metadata"]["annotations"][key] = json!(json!({"spec": stands["spec"]}).to_string());
-        let applied = settle(&written, Before::Object(&stands), &Policy::default(), Origin::ApiServer).unwrap();
-        prop_assert_eq!(&applied.desired["spec"], &stands["spec"]);
-        let undeclared = settled(&undeclaring(&written)).desired;
-        prop_assert_eq!(pods_of(&undeclared), pods_of(&stands));
+        written["metadata"]["annotations"][key] = json!(json!({"spec": current["spec"]}).to_string());
+        let applied = replacing(&written, &current, &Policy::default());
+        prop_assert_eq!(&applied.desired["spec"], &current["spec"]);
+        let undeclared = evaluated(&undeclaring(&written)).desired;
+        prop_assert_eq!(pods_of(&undeclared), pods_of(&current));
     }
 
     #[test]
-    fn what_is_enforced_fits(bare in deployment(), declared in annotations()) {
-        let settlement = settled(&declaring(&bare, &declared));
-        let fits = settlement.budget.as_ref().is_none_or(winddown_core::budget::Budget::fits);
-        let errors = settlement.findings.iter().any(Finding::is_error);
-        prop_assert!(fits || errors, "{:?}", settlement.budget);
-        if let Some(budget) = settlement.budget.filter(|_| !errors && settlement.mode == Mode::Enforce) {
-            let grace_period = &settlement.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
+    fn what_is_injected_fits(bare in deployment(), declared in annotations()) {
+        let Evaluated { evaluation: Evaluation { mode, budget, findings, .. }, desired } = evaluated(&declaring(&bare, &declared));
+        let fits = budget.as_ref().is_none_or(Budget::fits);
+        let errors = findings.iter().any(Finding::is_error);
+        prop_assert!(fits || errors, "{:?}", budget);
+        if let Some(budget) = budget.filter(|_| !errors && mode == Mode::Enforce) {
+            let grace_period = &desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
             prop_assert_eq!(grace_period, &json!(budget.grace_period.as_i64()));
         }
     }
@@ -130,55 +149,62 @@ proptest! {
     #[test]
     fn a_later_version_replaces_no_pods(bare in deployment(), declared in annotations(), margin in 0_u32..100) {
         let later = Policy { margin: Seconds::new(margin), drain: Seconds::new(7), readiness_period: 11, ..Policy::default() };
-        let settlement = settled(&declaring(&bare, &declared));
-        // What does not fit has not been settled yet, and is once it fits.
-        prop_assume!(!settlement.findings.iter().any(Finding::is_error));
-        let stands = settlement.desired;
-        let mut touched = stands.clone();
+        let first = evaluated(&declaring(&bare, &declared));
+        // What does not fit has not been injected yet, and is once it fits.
+        prop_assume!(!first.evaluation.findings.iter().any(Finding::is_error));
+        let current = first.desired;
+        let mut touched = current.clone();
         touched["metadata"]["labels"] = json!({"touched": "yes"});
-        let by_webhook = settle(&touched, Before::Object(&stands), &later, Origin::ApiServer).unwrap();
-        prop_assert_eq!(&by_webhook.desired["spec"], &stands["spec"]);
-        let by_controller = settle(&stands, Before::Itself, &later, Origin::ApiServer).unwrap();
-        prop_assert_eq!(&by_controller.desired["spec"], &stands["spec"]);
+        prop_assert_eq!(&replacing(&touched, &current, &later).desired["spec"], &current["spec"]);
+        prop_assert_eq!(&evaluated_as(&current, Existing::Unchanged, &later).desired["spec"], &current["spec"]);
+    }
+
+    #[test]
+    fn what_the_webhook_parses_evaluates_like_the_whole_object(bare in deployment(), declared in annotations(), managers in any_json()) {
+        let mut whole = declaring(&bare, &declared);
+        whole["metadata"]["managedFields"] = managers;
+        whole["status"] = json!({"replicas": 3});
+        let parsed = winddown_core::object::parse(&whole.to_string()).unwrap();
+        prop_assert_eq!(evaluated(&parsed).evaluation, evaluated(&whole).evaluation);
     }
 
     #[test]
     fn an_update_that_touches_nothing_is_never_denied(bare in deployment(), declared in annotations()) {
-        let stands = declaring(&bare, &declared);
-        let verdict = judge(&settled(&stands), Some(&settled(&stands)));
+        let current = declaring(&bare, &declared);
+        let verdict = judge(evaluated(&current).evaluation, || Some(evaluated(&current).evaluation));
         prop_assert_eq!(verdict.denials, vec![]);
     }
 
     #[test]
-    fn no_annotation_text_makes_it_panic(bare in deployment(), key in "[a-z./-]{0,12}", text in hostile_text(), record in hostile_text()) {
+    fn no_annotation_causes_a_panic(bare in deployment(), key in "[a-z./-]{0,12}", text in hostile_text(), record in hostile_text()) {
         let mut hostile = declaring(&bare, &BTreeMap::from([("winddown.dev/drain".to_owned(), "5s".to_owned())]));
         for key in [format!("winddown.dev/{key}"), "winddown.dev/drain".to_owned(), "winddown.dev/readiness".to_owned()] {
             hostile["metadata"]["annotations"][key] = json!(text);
         }
         hostile["spec"]["template"]["metadata"]["annotations"]["winddown.dev/injected"] = json!(record);
-        let settlement = settled(&hostile);
-        prop_assert!(settlement.findings.iter().all(|finding| finding.message.len() < 2000));
-        prop_assert_eq!(settled(&settlement.desired).desired, settlement.desired);
+        let Evaluated { evaluation, desired } = evaluated(&hostile);
+        prop_assert!(evaluation.findings.iter().all(|finding| finding.message().len() < 2000));
+        prop_assert_eq!(evaluated(&desired).desired, desired);
     }
 
     #[test]
-    fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), object in any_json(), old in any_json()) {
-        let _ = review::mutate(&body, &Policy::default());
+    fn no_body_causes_a_panic(body in prop::collection::vec(any::<u8>(), 0..200), object in any_json(), old in any_json()) {
+        let _ = review::mutate(&body, &Policies::default());
         let kind = json!({"group": "apps", "version": "v1", "kind": "Deployment"});
         let request = json!({"uid": "u", "kind": kind, "object": object, "oldObject": old});
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
         for webhook in [review::mutate, review::validate] {
-            prop_assert!(webhook(review.to_string().as_bytes(), &Policy::default()).unwrap().allowed);
+            prop_assert!(webhook(review.to_string().as_bytes(), &Policies::default()).unwrap().allowed);
         }
     }
 }
 
-/// What pods run by: the template without record and label.
+/// What pods run by: the pod spec.
 fn pods_of(deployment: &Value) -> Value {
     deployment["spec"]["template"]["spec"].clone()
 }
 
-/// JSON that is a Deployment down to some depth, and then is not.
+/// JSON that has the shape of a Deployment down to some depth.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,15 +1,15 @@
-//! The webhook's certificates, kept without cert-manager.
+//! Certificates of the webhook, without cert-manager.
 //!
-//! One certificate authority lives in a Secret; nothing else is shared. Every replica signs its own serving certificate
-//! from it and keeps that in memory, so there is no volume that lags behind and no key on a disk. The authority lasts a
-//! year, a serving certificate a week, and each is made anew when two thirds of its life are over.
+//! One certificate authority is stored in a Secret; it is all that the replicas share. Every replica signs its own serving
+//! certificate and keeps it in memory, so there is no volume that is updated late and no serving key on disk. The authority
+//! is valid for a year, a serving certificate for a week; each is replaced after two thirds of its validity.
 //!
-//! A rotation never breaks a handshake. The new authority joins the old one in the bundle; the bundle goes into the
-//! `caBundle` of both webhook configurations; only when the new authority has stood in both for a while does a replica
-//! serve a certificate that it signed; and the old one stays in the bundle until it expires.
+//! A rotation does not break TLS handshakes. The new authority is added to the bundle, the bundle is written to the
+//! `caBundle` of both webhook configurations, and a replica serves a certificate of the new authority only after both have
+//! contained it for some time. The old authority stays in the bundle until it expires.
 //!
-//! Deciding is pure and takes the time as an argument ([`authority`], [`bundle`], [`secret`], [`leaf`]); the
-//! [`keeper`] reads and writes. [`mounted`] is for those who do have cert-manager.
+//! Decisions are pure functions of their arguments, the time included ([`authority`], [`bundle`], [`secret`],
+//! [`rotation`]); [`rotator`] reads and writes. [`mounted`] serves certificates of cert-manager instead.
 
 pub(crate) mod authority;
 pub(crate) mod bundle;
@@ -17,35 +17,36 @@ pub(crate) mod certificate;
 pub(crate) mod configurations;
 pub(crate) mod mounted;
 pub(crate) mod resolver;
+pub(crate) mod rotation;
 pub(crate) mod rotator;
 pub(crate) mod secret;
 pub(crate) mod serving_certificate;
 
-/// Why a certificate could not be made or read.
+/// Why a certificate cannot be created or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Key generation or signing failed.
-    #[error("cannot make a certificate")]
-    Make(#[source] rcgen::Error),
-    /// A date outside what a certificate can carry.
-    #[error("the date {0} cannot be written into a certificate")]
+    #[error("cannot create a certificate")]
+    Create(#[source] rcgen::Error),
+    /// A date that X.509 cannot represent.
+    #[error("a certificate cannot contain the date {0}")]
     Date(jiff::Timestamp),
-    /// No PEM block of the kind that was looked for.
-    #[error("no PEM block of a {0} found")]
+    /// No PEM block of the expected type.
+    #[error("no PEM block with a {0}")]
     NoPem(&'static str),
-    /// DER that is no X.509 certificate.
+    /// The DER is not an X.509 certificate.
     #[error("not an X.509 certificate: {0}")]
     NotACertificate(String),
-    /// A certificate that must not sign others.
-    #[error("the certificate is not of an authority (CA:TRUE is missing)")]
+    /// The certificate must not sign others.
+    #[error("the certificate is not a certificate authority (CA:TRUE is missing)")]
     NotAnAuthority,
-    /// Not a private key that can sign.
-    #[error("the private key cannot be read")]
+    /// The private key cannot be parsed.
+    #[error("cannot read the private key")]
     Key(#[source] rcgen::Error),
-    /// Certificate and key are of different pairs.
-    #[error("certificate and private key do not belong together")]
+    /// Certificate and key belong to different key pairs.
+    #[error("certificate and private key do not match")]
     KeyMismatch,
-    /// The TLS library refuses certificate or key.
-    #[error("certificate and key cannot be served")]
+    /// The TLS library rejects the certificate or the key.
+    #[error("cannot serve the certificate and key")]
     Serve(#[source] rustls::Error),
 }

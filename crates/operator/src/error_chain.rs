@@ -1,26 +1,26 @@
-//! Errors as one line, at the edges where they are shown.
+//! Formats an error and its sources as one line.
 
 use std::error::Error;
 use std::fmt;
 
-/// Shows an error and everything behind it: `cannot read Secret a/b: forbidden: …`. Our errors' own `Display` leaves the
-/// source out, so that nothing is said twice.
+/// Displays an error followed by its sources: `cannot read Secret a/b: forbidden: …`. The `Display` of this crate's own
+/// errors omits the source, so each source appears once.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
+        let mut chain = self.0.to_string();
         let mut next = self.0.source();
         while let Some(error) = next {
             let text = error.to_string();
-            // Libraries often repeat their source in their own text.
-            if !said.contains(&text) {
-                said = format!("{said}: {text}");
+            // Libraries often repeat the source in their own text.
+            if !chain.contains(&text) {
+                chain = format!("{chain}: {text}");
             }
             next = error.source();
         }
-        f.write_str(&said)
+        f.write_str(&chain)
     }
 }
 
@@ -37,7 +37,7 @@ mod tests {
     struct Inner(#[source] std::io::Error);
 
     #[test]
-    fn every_cause_is_said_once() {
+    fn every_source_appears_once() {
         let error = Outer(Inner(std::io::Error::other("no space")));
         assert_eq!(ErrorChain(&error).to_string(), "cannot start: i/o: no space");
     }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`, plain HTTP on a port of their own, for the kubelet.
+//! `/healthz` and `/readyz` for the kubelet: plain HTTP on a separate port.
 
 use std::io;
 use std::net::TcpListener;
@@ -10,14 +10,13 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::sync::watch;
 
-/// How long a client may take for the headers of a request, idle time included. The kubelet opens a connection each time.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Limit for the headers of a request, idle time included. The kubelet opens a new connection for each probe.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether this replica can answer reviews: it has a certificate, and the API servers trust who signed it.
+/// Whether this replica can answer reviews: it serves a certificate, and the API servers trust its issuer.
 ///
-/// Ready once is ready for good, until shutdown. Were it taken back whenever the API server hiccups or somebody deletes
-/// one of the webhook configurations, every replica would leave the Service at the same moment, and the webhook that
-/// could still be answered would fail.
+/// Readiness is sticky until shutdown. If an API server error or a deleted webhook configuration made replicas unready,
+/// all of them would leave the Service at the same time, and webhook calls that still work would fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness(watch::Sender<Phase>);
 
@@ -35,43 +34,40 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Says what is still waited for; nothing means ready.
+    /// Publishes the reasons why this replica is not ready; an empty list means ready.
     pub(crate) fn publish(&self, reasons: Vec<String>) {
-        self.0.send_if_modified(|state| {
+        self.0.send_if_modified(|phase| {
             let next = if reasons.is_empty() { Phase::Ready } else { Phase::Waiting(reasons) };
-            let changes = matches!(state, Phase::Waiting(_)) && *state != next;
-            if changes {
+            let changed = matches!(phase, Phase::Waiting(_)) && *phase != next;
+            if changed {
                 if next == Phase::Ready {
                     tracing::info!("ready");
                 }
-                *state = next;
+                *phase = next;
             }
-            changes
+            changed
         });
     }
 
-    /// From now on, and whatever is published, not ready.
+    /// Makes this replica not ready; later calls of [`Self::publish`] have no effect.
     pub(crate) fn shut_down(&self) {
         self.0.send_replace(Phase::ShuttingDown);
     }
 
-    /// Whether traffic may come.
-    #[must_use]
     pub(crate) fn is_ready(&self) -> bool {
         *self.0.borrow() == Phase::Ready
     }
 }
 
-/// The routes.
-pub(crate) fn router(readiness: Readiness) -> Router {
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(readiness)
+/// Serves both paths until the process ends.
+pub(crate) async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
+    let mut server = axum_server::from_tcp(listener)?.first_request_timeout(HEADER_TIMEOUT);
+    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
+    server.serve(router(readiness).into_make_service()).await
 }
 
-/// Serves the routes for ever.
-pub(crate) async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
-    let mut server = axum_server::from_tcp(listener)?.first_request_timeout(PATIENCE);
-    server.http_builder().http1().header_read_timeout(PATIENCE);
-    server.serve(router(readiness).into_make_service()).await
+fn router(readiness: Readiness) -> Router {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(readiness)
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
@@ -99,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_replica_that_waits_says_what_for() {
+    async fn readyz_lists_why_a_replica_is_not_ready() {
         let readiness = Readiness::default();
         assert_eq!(get(&readiness, "/readyz").await, (503, "no certificate is loaded yet\n".to_owned()));
         readiness.publish(vec!["one".to_owned(), "two".to_owned()]);
@@ -108,11 +104,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_once_is_ready_until_shutdown() {
+    async fn readiness_is_sticky_until_shutdown() {
         let readiness = Readiness::default();
         readiness.publish(vec![]);
         assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
-        readiness.publish(vec!["the API server hiccups".to_owned()]);
+        readiness.publish(vec!["the API server does not answer".to_owned()]);
         assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
         readiness.shut_down();
         readiness.publish(vec![]);

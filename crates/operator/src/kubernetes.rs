@@ -1,4 +1,4 @@
-//! How the shell talks to the API server: clients, and a limit to waiting.
+//! Clients of the API server, and calls with a timeout.
 
 use std::time::Duration;
 
@@ -8,81 +8,76 @@ use kube::{Client, Config};
 
 use winddown_core::kind::Kind;
 
-/// How long one short call may take in all.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// Timeout of a short call, retries included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a call to the API server came to nothing.
+/// Why a call to the API server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither a service account nor a kubeconfig.
-    #[error("no way to the API server: neither in a pod nor a usable kubeconfig")]
+    #[error("no configuration for the API server: not in a pod, and no usable kubeconfig")]
     Infer(#[source] Box<InferConfigError>),
-    /// The configuration makes no client.
+    /// The client cannot be built from the configuration.
     #[error("cannot set up a client of the API server")]
     Client(#[source] Box<kube::Error>),
-    /// The API server refused.
+    /// The API server answered with an error.
     #[error("cannot {call}: {}", status.message)]
     Refused {
-        /// What was to be done: "read Secret winddown/winddown-ca".
+        /// The call in the form "read Secret winddown/winddown-ca".
         call: String,
-        /// The API server's own words.
+        /// The answer.
         status: Box<Status>,
     },
-    /// The call did not come to an answer, or to none that can be understood.
+    /// No answer, or one that cannot be decoded.
     #[error("cannot {call}")]
     Failed {
-        /// What was to be done.
+        /// The call.
         call: String,
-        /// What went wrong.
+        /// The cause.
         source: Box<kube::Error>,
     },
     /// No answer in time.
-    #[error("cannot {call}: no answer in {} s", limit.as_secs())]
+    #[error("cannot {call}: no answer within {} s", limit.as_secs())]
     TimedOut {
-        /// What was to be done.
+        /// The call.
         call: String,
-        /// How long it was waited for.
+        /// The timeout.
         limit: Duration,
     },
 }
 
 impl Error {
-    /// What came of a call, named as in "cannot {call}".
+    /// The error of a call, named as in "cannot {call}".
     #[must_use]
     pub fn new(call: impl Into<String>, source: kube::Error) -> Self {
         let call = call.into();
         match source {
-            // kube's own text has the whole status in it as a Rust structure.
+            // kube's Display prints the whole status as a Rust structure.
             kube::Error::Api(status) => Self::Refused { call, status },
             source => Self::Failed { call, source: Box::new(source) },
         }
     }
 
-    /// Whether the object is not there.
-    #[must_use]
-    pub fn is_not_found(&self) -> bool {
+    pub(crate) fn is_not_found(&self) -> bool {
         self.status().is_some_and(|status| status.code == 404)
     }
 
-    /// Whether somebody else changed or made the object in between.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
+    /// Whether the object was changed or created by another client in the meantime.
+    pub(crate) fn is_conflict(&self) -> bool {
         self.status().is_some_and(|status| status.code == 409)
     }
 
-    /// Whether a patch did not fit the object as it is by now: a JSON patch whose `test` fails is answered with 422.
-    #[must_use]
-    pub fn is_misfit(&self) -> bool {
+    /// Whether a JSON patch does not apply to the current object: the API server answers a failed `test` with 422.
+    pub(crate) fn is_unprocessable(&self) -> bool {
         self.status().is_some_and(|status| status.code == 422)
     }
 
-    /// Whether the same call may well succeed later: the API server did not answer, or had trouble itself.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
+    /// Whether a retry may succeed: there was no answer, or the API server is overloaded or has an internal error.
+    pub(crate) fn is_transient(&self) -> bool {
         self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
     }
 
-    /// The API server's own words, where it had any.
+    /// The API server's error answer, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         match self {
@@ -92,16 +87,16 @@ impl Error {
     }
 }
 
-/// Clients for two kinds of work.
+/// Two clients with different timeouts.
 #[derive(Clone)]
 pub struct Clients {
-    /// For short calls: gives up early and leaves retrying to its caller, who knows how urgent it is.
+    /// For short calls: short timeouts and no retries, because the caller knows when to retry.
     pub short: Client,
-    /// For watches and everything the controller does: kube's own retries, no limit on reading.
+    /// For watches and the controller: kube's retries, no read timeout.
     pub watching: Client,
 }
 
-/// Makes clients, from a kubeconfig if there is one, else from the pod's service account. Calls nobody yet.
+/// Builds clients from the kubeconfig if there is one, else from the pod's service account. Opens no connection.
 pub async fn connect() -> Result<Clients, Error> {
     let watching = Config::infer().await.map_err(|error| Error::Infer(Box::new(error)))?;
     let mut short = watching.clone();
@@ -113,20 +108,20 @@ pub async fn connect() -> Result<Clients, Error> {
     Ok(Clients { short: client(short)?, watching: client(watching)? })
 }
 
-/// A kind as kube's dynamic types want it.
+/// A kind in the form of kube's dynamic types.
 #[must_use]
 pub fn api_resource(kind: Kind) -> ApiResource {
-    let of_kind = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
-    ApiResource::from_gvk_with_plural(&of_kind, kind.resource())
+    let gvk = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
+    ApiResource::from_gvk_with_plural(&gvk, kind.resource())
 }
 
-/// One short call, named as in "cannot {call}", with a limit to waiting.
+/// Runs a short call with a timeout. `call` names it as in "cannot {call}".
 pub async fn within<T>(call: impl Into<String>, answer: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-    within_limit(CALL_LIMIT, call, answer).await
+    within_limit(CALL_TIMEOUT, call, answer).await
 }
 
-/// A call that may take longer.
-pub async fn within_limit<T>(
+/// Runs a call with the given timeout.
+pub(crate) async fn within_limit<T>(
     limit: Duration,
     call: impl Into<String>,
     answer: impl Future<Output = kube::Result<T>>,

@@ -1,10 +1,9 @@
-//! Which replica leads: the one that holds the Lease.
+//! Leader election: the replica that holds the Lease leads.
 //!
-//! `kube-lease-manager` speaks to the Lease. What it leaves to its caller is here: leadership is given up in the moment
-//! when renewing fails, not when the API server is back; the Lease is released at shutdown; and a follower sees within
-//! two seconds that it is free, instead of waiting until it would have expired.
+//! This module adds to `kube-lease-manager`: leadership ends as soon as a renewal fails, not when the API server is back;
+//! shutdown releases the Lease; and a follower notices a free Lease within two seconds instead of waiting for its expiry.
 //!
-//! A Lease is no fence: for a moment two replicas may both believe that they lead. What a leader does must bear that.
+//! A Lease does not exclude two leaders for a moment. The leader's writes must tolerate that.
 
 use std::time::Duration;
 
@@ -16,47 +15,45 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::kubernetes::{self, within};
-use crate::telemetry::OnChange;
+use crate::telemetry::FailureLog;
 
-/// How long a leader that fell silent is waited for, in seconds.
+/// Lease duration in seconds: how long followers wait for a leader that stopped renewing.
 const DURATION: u64 = 15;
-/// A leader renews this many seconds before the Lease expires. The client gives a renewal at most five seconds, so a
-/// leader that cannot renew knows so before anybody else takes over.
+/// A leader renews this many seconds before the Lease expires. A renewal takes at most five seconds, so a leader that
+/// cannot renew knows it before another replica takes over.
 const GRACE: u64 = 5;
-/// How often the Lease is looked at in between.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Pause before a new attempt after trouble; doubles up to [`LAST_RETRY`].
+/// How often the Lease is read between renewals.
+const READ_INTERVAL: Duration = Duration::from_secs(2);
+/// First delay after a failure; doubles up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest pause.
 const LAST_RETRY: Duration = Duration::from_secs(15);
-/// How long the release at shutdown may take.
-const RELEASE_LIMIT: Duration = Duration::from_secs(3);
-/// What the API server takes for the name of a field manager, in bytes.
+/// Timeout of the release at shutdown.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum length of a field manager's name, in bytes (API server).
 const FIELD_MANAGER_LIMIT: usize = 128;
 
-/// The Lease and who wants it.
+/// A replica that takes part in the election.
 #[derive(Clone)]
 pub(crate) struct Candidate {
-    /// A client that gives up early.
+    /// A client with short timeouts.
     pub client: Client,
-    /// Where the Lease is.
     pub namespace: String,
-    /// The Lease.
+    /// Name of the Lease.
     pub lease: String,
-    /// Who wants it: a name that no other replica has.
+    /// Unique per replica.
     pub identity: String,
 }
 
-/// Why leadership is not to be had just now.
+/// Why this replica cannot take part in the election.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Call(kubernetes::Error),
     #[error("cannot get or renew the Lease")]
     Lease(#[source] LeaseManagerError),
-    #[error("cannot release the Lease: no answer in time")]
+    #[error("cannot release the Lease: no answer within {} s", RELEASE_TIMEOUT.as_secs())]
     TimedOut,
-    #[error("the election's task ended")]
+    #[error("the election task ended")]
     Task(#[from] JoinError),
 }
 
@@ -70,19 +67,19 @@ impl From<LeaseManagerError> for Error {
 }
 
 impl Candidate {
-    /// Stands for leadership until shutdown, telling through the channel whether this replica leads; at the end it does
-    /// not, and the Lease is free.
-    pub(crate) async fn stand(self, leading: watch::Sender<bool>, shutdown: CancellationToken) {
-        let mut trouble = OnChange::new("cannot stand for leadership");
+    /// Takes part in the election until shutdown and publishes through the channel whether this replica leads. When it
+    /// returns, the replica does not lead, and its Lease is released.
+    pub(crate) async fn run(self, leading: watch::Sender<bool>, shutdown: CancellationToken) {
+        let mut failures = FailureLog::new("leader election failed");
         let mut retry = FIRST_RETRY;
         while !shutdown.is_cancelled() {
-            // In a task of its own, so that a panic in the library is trouble like any other.
-            let term = tokio::spawn(self.clone().term(leading.clone(), shutdown.clone()));
-            let result = term.await.map_err(Error::from).flatten();
-            if lead(&leading, false) {
+            // A separate task turns a panic in the library into an error.
+            let attempt = tokio::spawn(self.clone().take_part(leading.clone(), shutdown.clone()));
+            let result = attempt.await.map_err(Error::from).flatten();
+            if set_leading(&leading, false) {
                 retry = FIRST_RETRY;
             }
-            trouble.note(result.as_ref().err());
+            failures.record(result.as_ref().err());
             if result.is_err() {
                 let _ = tokio::time::timeout(retry, shutdown.cancelled()).await;
                 retry = (retry * 2).min(LAST_RETRY);
@@ -90,8 +87,8 @@ impl Candidate {
         }
     }
 
-    /// Waits for leadership and keeps it, until trouble or shutdown.
-    async fn term(self, leading: watch::Sender<bool>, shutdown: CancellationToken) -> Result<(), Error> {
+    /// Acquires and renews the Lease until a failure or shutdown.
+    async fn take_part(self, leading: watch::Sender<bool>, shutdown: CancellationToken) -> Result<(), Error> {
         let parameters =
             LeaseParams::new(&self.identity, DURATION, GRACE).with_field_manager(field_manager(&self.identity));
         let Self { client, namespace, lease, identity } = self;
@@ -102,49 +99,49 @@ impl Candidate {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                state = manager.changed() => lead(&leading, state?),
-                () = contradicted(&leases, &lease, &identity, leads) => return Ok(()),
+                state = manager.changed() => set_leading(&leading, state?),
+                () = wait_for_mismatch(&leases, &lease, &identity, leads) => return Ok(()),
             };
         }
-        // Nobody else may lead before this one has stopped.
-        lead(&leading, false);
-        tokio::time::timeout(RELEASE_LIMIT, manager.release()).await.map_err(|_| Error::TimedOut)??;
+        // Before the release: another replica may lead as soon as the Lease is free.
+        set_leading(&leading, false);
+        tokio::time::timeout(RELEASE_TIMEOUT, manager.release()).await.map_err(|_| Error::TimedOut)??;
         Ok(())
     }
 }
 
-/// Returns when the Lease says otherwise than this replica believes: a leader is not its holder, or a follower sees that
-/// nobody holds it. The library sleeps until it would have to renew, or until the Lease it saw expires.
-async fn contradicted(leases: &Api<Lease>, name: &str, identity: &str, leads: bool) {
+/// Returns when the Lease does not match this replica's state: a leader is not its holder, or a follower finds it without
+/// a holder. The library itself sleeps until the next renewal or until the Lease it read expires.
+async fn wait_for_mismatch(leases: &Api<Lease>, name: &str, identity: &str, leads: bool) {
     loop {
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(READ_INTERVAL).await;
         let holder = match within(format!("read Lease {name}"), leases.get(name)).await {
             Ok(lease) => lease.spec.and_then(|spec| spec.holder_identity),
             Err(error) if error.is_not_found() => None,
-            // Whether that matters is seen when the Lease is to be renewed.
+            // The next renewal reports the failure.
             Err(_) => continue,
         };
-        let contradicts = if leads { holder.as_deref() != Some(identity) } else { holder.is_none() };
-        if contradicts {
+        let mismatch = if leads { holder.as_deref() != Some(identity) } else { holder.is_none() };
+        if mismatch {
             return;
         }
     }
 }
 
-/// Publishes whether this replica leads; says whether that was news.
-fn lead(leading: &watch::Sender<bool>, leads: bool) -> bool {
+/// Publishes whether this replica leads; returns whether that changed.
+fn set_leading(leading: &watch::Sender<bool>, leads: bool) -> bool {
     leading.send_if_modified(|before| {
-        let news = *before != leads;
-        if news {
-            tracing::info!(leads, "leadership changed");
+        let changed = *before != leads;
+        if changed {
+            tracing::info!(leading = leads, "leadership changed");
         }
         *before = leads;
-        news
+        changed
     })
 }
 
-/// A field manager of our own for each replica: two of the same name would not be in each other's way. The end of a
-/// pod's name is what tells it from others.
+/// The field manager of this replica. It must differ between replicas, otherwise their applies would not conflict. A long
+/// name is cut at the start, because pods of a Deployment differ in the end of their names.
 fn field_manager(identity: &str) -> String {
     let name = format!("winddown-{identity}");
     let mut start = name.len().saturating_sub(FIELD_MANAGER_LIMIT);

@@ -2,6 +2,8 @@
 
 mod certificates;
 pub mod error_chain;
+#[cfg(test)]
+mod fake_api_server;
 mod health;
 pub mod kubernetes;
 mod leadership;

@@ -1,6 +1,6 @@
-//! `winddown run`: starts everything, waits for a signal, and shuts down the way Winddown preaches.
+//! `winddown run`: starts the operator, waits for a signal and shuts down gracefully.
 
-pub mod arguments;
+mod arguments;
 
 use std::future::pending;
 use std::io;
@@ -16,43 +16,44 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::Arguments;
 use crate::certificates::mounted::Mounted;
-use crate::certificates::resolver::{self, Serving};
-use crate::certificates::rotator::{Keeper, Target};
+use crate::certificates::resolver::{self, CertificateSender};
+use crate::certificates::rotator::{Rotator, Target};
 use crate::health::{self, Readiness};
 use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
-use crate::webhook::{self, Patience};
-use crate::workloads::{self, Own};
-use winddown_core::policy::Policy;
+use crate::webhook::timeouts::Timeouts;
+use crate::webhook::{routes, server};
+use crate::workloads::{self, Identity};
+use winddown_core::policy::Policies;
 
-/// Why the operator ends otherwise than by a signal.
+/// Why the operator failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A port is taken or not ours to take.
+    /// A port is in use or not permitted.
     #[error("cannot listen on port {0}")]
     Listen(u16, #[source] io::Error),
-    /// No way to the API server.
+    /// No client of the API server.
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
-    /// Signals cannot be waited for.
-    #[error("cannot wait for signals")]
+    /// The signal handlers cannot be installed.
+    #[error("cannot handle signals")]
     Signals(#[source] io::Error),
-    /// A server stopped.
-    #[error("the {0} server stopped")]
+    /// A server failed.
+    #[error("the {0} server failed")]
     Server(&'static str, #[source] io::Error),
-    /// A part that runs for ever did not.
-    #[error("{0} ended, which it never should")]
+    /// A task ended that should run until shutdown.
+    #[error("{0} ended unexpectedly")]
     Ended(&'static str),
-    /// The shutdown took too long.
-    #[error("the shutdown took longer than {0} s")]
+    /// The shutdown exceeded its deadline.
+    #[error("the shutdown exceeded its deadline of {0} s")]
     Deadline(u64),
 }
 
-/// Runs until SIGTERM or SIGINT; an error is a reason for exit code 1.
+/// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    // Signals that come while starting must not kill: they are handled as soon as everything runs.
+    // Installed first: a signal during startup is handled once everything runs.
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    // Fails where one is installed already, which is as good.
+    // Fails if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clients = kubernetes::connect().await?;
 
@@ -75,10 +76,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-/// The parts of a running operator.
+/// The tasks of a running operator.
 struct Running {
-    /// What runs for ever: the servers and the keeper of the certificates.
-    endless: JoinSet<Error>,
+    /// The servers and the certificate task, which run until the process ends.
+    tasks: JoinSet<Error>,
     webhooks: Handle<SocketAddr>,
     controller: JoinHandle<()>,
     stop_controller: CancellationToken,
@@ -88,90 +89,90 @@ struct Running {
 
 impl Running {
     fn start(arguments: &Arguments, clients: &Clients, readiness: &Readiness) -> Result<Self, Error> {
-        let own = Own {
+        let identity = Identity {
             namespace: arguments.namespace.clone(),
             deployment: arguments.service_name.clone(),
             pod: arguments.pod_name(),
         };
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
-        let mut endless = JoinSet::new();
+        let mut tasks = JoinSet::new();
 
         let health = health::serve(health_listener, readiness.clone());
-        endless.spawn(async move { ended("health", health.await) });
+        tasks.spawn(async move { ended("health", health.await) });
 
-        let (serving, resolver) = resolver::channel();
-        let patience = Patience::default();
+        let (certificates, resolver) = resolver::channel();
+        let timeouts = Timeouts::default();
         let webhooks = Handle::new();
         let handle = webhooks.clone();
-        let routes = webhook::router(Arc::new(Policy::default()), patience);
-        endless.spawn(async move {
-            let result = webhook::server::serve(webhook_listener, resolver, routes, patience, handle.clone()).await;
-            // A shutdown is no failure.
+        let routes = routes::router(Arc::new(Policies::default()), timeouts);
+        tasks.spawn(async move {
+            let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
+            // The server also returns after a graceful shutdown.
             if result.is_ok() { pending().await } else { ended("webhook", result) }
         });
 
-        keep_certificates(&mut endless, arguments, clients, serving, readiness.clone());
+        spawn_certificate_task(&mut tasks, arguments, clients, certificates, readiness.clone());
 
         let (sender, leading) = watch::channel(false);
         let candidate = Candidate {
             client: clients.short.clone(),
-            namespace: own.namespace.clone(),
+            namespace: identity.namespace.clone(),
             lease: arguments.lease_name.clone(),
-            identity: own.pod.clone(),
+            identity: identity.pod.clone(),
         };
         let stop_candidate = CancellationToken::new();
-        let candidate = tokio::spawn(candidate.stand(sender, stop_candidate.clone()));
+        let candidate = tokio::spawn(candidate.run(sender, stop_candidate.clone()));
 
         let stop_controller = CancellationToken::new();
-        let controller = tokio::spawn(workloads::run(clients.watching.clone(), leading, stop_controller.clone(), own));
+        let controller =
+            tokio::spawn(workloads::run(clients.watching.clone(), leading, stop_controller.clone(), identity));
 
-        Ok(Self { endless, webhooks, controller, stop_controller, candidate, stop_candidate })
+        Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }
 
-    /// Returns when a part ends that should not; the process is to be restarted then.
+    /// Returns when a task ends unexpectedly; the process must then be restarted.
     async fn failure(&mut self) -> Error {
         tokio::select! {
-            Some(error) = self.endless.join_next() => error.unwrap_or(Error::Ended("a server")),
+            Some(error) = self.tasks.join_next() => error.unwrap_or(Error::Ended("a server")),
             _ = &mut self.controller => Error::Ended("the controller"),
-            _ = &mut self.candidate => Error::Ended("the election"),
+            _ = &mut self.candidate => Error::Ended("the leader election"),
         }
     }
 
-    /// Answers the reviews that are under way. Meanwhile lets the controller finish, and only then leaves the Lease to
-    /// others. The caller has the deadline.
+    /// Answers open reviews; meanwhile stops the controller and then releases the Lease. The caller sets the deadline.
     async fn stop(self) {
         self.webhooks.graceful_shutdown(None);
-        let reviews = async {
+        let answer_reviews = async {
             while self.webhooks.connection_count() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let work = async {
+        let stop_tasks = async {
             self.stop_controller.cancel();
-            // A task that panicked has stopped, too.
+            // A task that panicked has also stopped.
             let _ = self.controller.await;
             self.stop_candidate.cancel();
             let _ = self.candidate.await;
         };
-        tokio::join!(reviews, work);
+        tokio::join!(answer_reviews, stop_tasks);
     }
 }
 
-fn keep_certificates(
-    endless: &mut JoinSet<Error>,
+fn spawn_certificate_task(
+    tasks: &mut JoinSet<Error>,
     arguments: &Arguments,
     clients: &Clients,
-    serving: Serving,
+    certificates: CertificateSender,
     readiness: Readiness,
 ) {
     let configurations = arguments.webhook_configuration.clone();
-    let what = Error::Ended("the keeper of the certificates");
+    let ended = Error::Ended("the certificate task");
     if let Some(directory) = arguments.tls_dir.clone() {
-        let mounted = Mounted::new(directory, &clients.short, &configurations, serving, readiness);
-        endless.spawn(async move {
+        let mounted = Mounted::new(directory, &clients.short, &configurations, certificates, readiness);
+        tasks.spawn(async move {
             mounted.run().await;
-            what
+            ended
         });
     } else {
         let target = Target {
@@ -180,10 +181,10 @@ fn keep_certificates(
             configurations,
             names: arguments.certificate_names(),
         };
-        let keeper = Keeper::new(&clients.short, target, serving, readiness);
-        endless.spawn(async move {
-            keeper.run().await;
-            what
+        let rotator = Rotator::new(&clients.short, target, certificates, readiness);
+        tasks.spawn(async move {
+            rotator.run().await;
+            ended
         });
     }
 }
@@ -195,7 +196,7 @@ fn ended(server: &'static str, result: io::Result<()>) -> Error {
     }
 }
 
-/// Listens on one address or, without one, on all of both families; on a host without IPv6, on all of IPv4.
+/// Listens on the given address; by default on all IPv6 and IPv4 addresses, or on IPv4 only if the host has no IPv6.
 fn listen(address: Option<IpAddr>, port: u16) -> Result<TcpListener, Error> {
     match address {
         Some(address) => TcpListener::bind((address, port)),
@@ -207,7 +208,7 @@ fn listen(address: Option<IpAddr>, port: u16) -> Result<TcpListener, Error> {
     .map_err(|error| Error::Listen(port, error))
 }
 
-/// The signals that end the operator. Those that come after the first are taken and ignored.
+/// The signals that end the operator. Further signals during the shutdown have no effect.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -1,4 +1,4 @@
-//! What the operator says to those who run it: log lines, on standard error.
+//! Logging to standard error.
 
 use std::error::Error as StdError;
 
@@ -7,12 +7,12 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::error_chain::ErrorChain;
 
-/// How log lines look.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable lines.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line.
     Json,
 }
 
@@ -20,10 +20,10 @@ pub enum LogFormat {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// How log lines look
+    /// Log format
     #[arg(long, env = "WINDDOWN_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace, also by module, as in `info,winddown::admission=debug`
+    /// Log level: error, warn, info, debug or trace; per module as in `info,winddown_operator::webhook=debug`
     #[arg(long, env = "WINDDOWN_LOG", default_value = "info")]
     pub log_level: String,
 }
@@ -31,54 +31,53 @@ pub struct Arguments {
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a filter.
-    #[error("--log-level {0:?} is not a log filter")]
+    /// The value of `--log-level` cannot be parsed.
+    #[error("--log-level {0:?} is not a valid log filter")]
     Filter(String, #[source] ParseError),
-    /// Somebody set it up before.
-    #[error("logging cannot be set up")]
+    /// The process has a global subscriber already.
+    #[error("cannot set up logging")]
     Install(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 /// Sets up logging for the process.
 pub fn install(arguments: &Arguments) -> Result<(), Error> {
-    // What kube's client logs of each failing call we say ourselves, once.
+    // kube's client logs each failed call; the callers here log it with more context.
     let level = format!("kube_client::client::builder=off,{}", arguments.log_level);
     let filter = EnvFilter::try_new(level).map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     }
     .map_err(Error::Install)
 }
 
-/// Trouble that lasts is logged once, again when it changes, and when it is over.
+/// Logs a persistent failure when it starts, when its error changes, and when it is over.
 #[derive(Debug)]
-pub struct OnChange {
-    what: &'static str,
+pub(crate) struct FailureLog {
+    failure: &'static str,
     last: Option<String>,
 }
 
-impl OnChange {
-    /// For trouble that is called `what` in the log.
-    #[must_use]
-    pub fn new(what: &'static str) -> Self {
-        Self { what, last: None }
+impl FailureLog {
+    /// `failure` is the message, e.g. "cannot update the certificates".
+    pub(crate) fn new(failure: &'static str) -> Self {
+        Self { failure, last: None }
     }
 
-    /// Takes note of how it went this time, and says whether that was news.
-    pub fn note<E: StdError + 'static>(&mut self, error: Option<&E>) -> bool {
-        let now = error.map(|error| ErrorChain(error).to_string());
-        let news = now != self.last;
-        if news {
-            if let Some(error) = &now {
-                tracing::warn!("{}: {error}", self.what);
+    /// Records the outcome of an attempt; returns whether it differs from the last one and was logged.
+    pub(crate) fn record<E: StdError + 'static>(&mut self, error: Option<&E>) -> bool {
+        let current = error.map(|error| ErrorChain(error).to_string());
+        let changed = current != self.last;
+        if changed {
+            if let Some(error) = &current {
+                tracing::warn!(error, "{}", self.failure);
             } else {
-                tracing::info!("no longer: {}", self.what);
+                tracing::info!("recovered: {}", self.failure);
             }
-            self.last = now;
+            self.last = current;
         }
-        news
+        changed
     }
 }
 
@@ -86,14 +85,14 @@ impl OnChange {
 mod tests {
     use std::io::Error;
 
-    use super::OnChange;
+    use super::FailureLog;
 
     #[test]
-    fn lasting_trouble_is_said_once() {
-        let mut trouble = OnChange::new("trouble");
+    fn a_persistent_failure_is_logged_once() {
+        let mut log = FailureLog::new("cannot connect");
         let [forbidden, missing] = ["forbidden", "missing"].map(Error::other);
-        let said =
-            [None, Some(&forbidden), Some(&forbidden), Some(&missing), None, None].map(|error| trouble.note(error));
-        assert_eq!(said, [false, true, false, true, true, false]);
+        let logged =
+            [None, Some(&forbidden), Some(&forbidden), Some(&missing), None, None].map(|error| log.record(error));
+        assert_eq!(logged, [false, true, false, true, true, false]);
     }
 }

@@ -1,62 +1,62 @@
-//! `make demo`, once the cluster is up and the images are on its nodes; run it with e2e/cluster/in.
+//! The program behind `make demo`. It needs the cluster with the images loaded; run it with e2e/cluster/in.
 
-use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use winddown_e2e::arm::Scale;
-use winddown_e2e::demo::Arms;
-use winddown_e2e::error_chain::error_chain;
-use winddown_e2e::narrator::Narrator;
+use winddown_e2e::demo::Variants;
+use winddown_e2e::progress::Progress;
+use winddown_e2e::variant::Scale;
 use winddown_e2e::{cluster, demo};
 
-/// Rolls an app out under load, without Winddown's annotations and with them, and counts the requests that fail
+/// Restarts an app under load, without and with Winddown's annotations, and counts failed requests
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Rollouts in each arm
+    /// Rollouts per variant
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     rollouts: u32,
-    /// Requests a second over new connections, and as many over kept ones
+    /// Requests per second over new connections, and the same over kept connections
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=400))]
     rate: u32,
-    /// The file for the result
+    /// File for the result, as JSON
     #[arg(long, value_name = "FILE", default_value = "target/demo.json")]
     report: PathBuf,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match play(&Arguments::parse()).await {
+    match run(&Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("demo: {}", error_chain(error.as_ref()));
+            eprintln!("demo: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn play(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+async fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { rollouts, rate, report: file } = arguments;
-    // A run that fails must not leave the result of one that did not.
-    remove(file)?;
+    // A failed run must not leave the result of an earlier run.
+    remove(file).with_context(|| format!("delete {}", file.display()))?;
     let client = cluster::connect().await?;
     let scale = Scale { rollouts: *rollouts, rate: *rate };
-    let narrator = Narrator::begin();
+    let progress = Progress::start();
     let report = tokio::select! {
-        report = demo::run(&client, Arms { control: scale, annotated: scale }, narrator) => report?,
+        report = demo::run(&client, Variants { control: scale, annotated: scale }, progress) => report?,
         _ = tokio::signal::ctrl_c() => {
-            demo::end(&client).await?;
-            return Err("interrupted".into());
+            demo::stop_load(&client).await?;
+            bail!("interrupted");
         }
     };
-    demo::describe(&client, narrator).await?;
+    demo::describe(&client, progress).await?;
     println!("{report}");
-    fs::write(file, serde_json::to_string_pretty(&report)? + "\n")?;
+    fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
+        .with_context(|| format!("write {}", file.display()))?;
     report.verdict()?;
-    println!("With the annotations, not one request was dropped. ({})", file.display());
+    println!("With annotations, no request failed. Result: {}", file.display());
     Ok(())
 }
 

@@ -1,14 +1,15 @@
-//! Webhook, controller and command line say the same of the same workload: every case of `tests/cases`, three times.
+//! Webhook, controller and command line report the same findings for every workload in `tests/cases`.
 //!
-//! The command line gets the file; the API server, to which it is applied from either side, fills in its defaults and asks
-//! the webhook; the controller sees what is stored. The webhook tells errors as causes of a denial, warnings as warnings, and
-//! what is merely an info in the audit log; the controller tells errors and warnings as Events, and infos to nobody.
+//! The command line reads the file. The webhook gets the workload with the API server's defaults, once by server-side and
+//! once by client-side apply. The controller reads the stored object. The webhook reports errors as causes of a denial,
+//! warnings as admission warnings and infos in the audit log. The controller reports errors and warnings as Events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -17,17 +18,17 @@ use winddown_e2e::operator_process;
 
 use crate::manifest::{KINDS, PREFIX, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Answer, Request, apply, create};
-use crate::suite::{Result, Test, tests, until};
+use crate::request::{Request, Response, apply, create};
+use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![alone:
-        webhook_controller_and_command_line_say_the_same,
-        what_is_not_the_same_is_seen,
+    tests![exclusive:
+        webhook_controller_and_command_line_agree,
+        a_different_workload_is_detected,
     ]
 }
 
-/// A finding as the command line has it.
+/// A finding in the output of `winddown plan -o json`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Finding {
     code: String,
@@ -43,150 +44,150 @@ enum Severity {
     Error,
 }
 
-/// A workload in `-o json`.
+/// A workload in that output.
 #[derive(Deserialize)]
 struct Row {
     name: String,
     findings: BTreeSet<Finding>,
 }
 
-/// What the command line finds, by the name of the workload.
+/// The findings of the command line, by name of the workload.
 type Plans = BTreeMap<String, BTreeSet<Finding>>;
 
-/// Lines of text, by the name of the workload that they are about.
+/// Texts of Events, by name of the workload.
 type Notes = BTreeMap<String, BTreeSet<String>>;
 
-/// What the webhook has to note in the audit log, and of which workload, by the log's id of the request.
-type ToBeLogged<'a> = BTreeMap<String, (&'a str, BTreeSet<String>)>;
+/// The name of the workload and the infos expected in the audit log, by audit ID.
+type ExpectedAudits<'a> = BTreeMap<String, (&'a str, BTreeSet<String>)>;
 
-/// What came of sending workloads to the API server.
 struct Comparison {
-    /// In all three.
+    /// Workloads that were stored, so that all three could be compared.
     compared: usize,
-    /// By the API server itself, and why.
-    refused: Vec<String>,
+    /// Workloads that the API server itself rejected, with its message.
+    rejected: Vec<String>,
     differences: BTreeSet<String>,
 }
 
-async fn webhook_controller_and_command_line_say_the_same(namespace: Namespace) -> Result {
+async fn webhook_controller_and_command_line_agree(namespace: Namespace) -> Result<()> {
     let workloads = cases()?;
-    let plans = planned_offline(&workloads).await?;
-    let Comparison { compared, refused, differences } = compare(&namespace, &workloads, &plans).await?;
-    eprintln!("{compared} of {} workloads compared; the API server itself refused {refused:#?}", workloads.len());
+    let plans = plan(&workloads).await?;
+    let Comparison { compared, rejected, differences } = compare(&namespace, &workloads, &plans).await?;
+    eprintln!("{compared} of {} workloads compared; rejected by the API server itself: {rejected:#?}", workloads.len());
     assert_eq!(differences, BTreeSet::new());
-    assert!(compared >= 60, "only {compared} of {}", workloads.len());
-    for (severity, least) in [(Severity::Info, 20), (Severity::Warning, 20), (Severity::Error, 4)] {
-        let of_it = |findings: &&BTreeSet<Finding>| findings.iter().any(|finding| finding.severity == severity);
-        let told_of = plans.values().filter(of_it).count();
-        assert!(told_of >= least, "{severity:?}: only of {told_of}");
+    assert!(compared >= 60, "only {compared} of {} workloads were compared", workloads.len());
+    for (severity, minimum) in [(Severity::Info, 20), (Severity::Warning, 20), (Severity::Error, 4)] {
+        let has_severity = |findings: &&BTreeSet<Finding>| findings.iter().any(|finding| finding.severity == severity);
+        let workloads = plans.values().filter(has_severity).count();
+        assert!(workloads >= minimum, "only {workloads} workloads with a finding of severity {severity:?}");
     }
     Ok(())
 }
 
-/// The control: of a workload that differs from its file in a single number, webhook and controller say something else.
-async fn what_is_not_the_same_is_seen(namespace: Namespace) -> Result {
+/// The control: the stored workload differs from the file in one number, so the findings differ.
+async fn a_different_workload_is_detected(namespace: Namespace) -> Result<()> {
     let with_own_sleep = |seconds: i64| {
         let hook = "/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds";
         let manifest = deployment("web").annotated("drain", "90s").annotated("deadline", "25s");
         manifest.with(hook, seconds).as_ref().clone()
     };
-    let plans = planned_offline(&[with_own_sleep(60)]).await?;
+    let plans = plan(&[with_own_sleep(60)]).await?;
     let differences = compare(&namespace, &[with_own_sleep(61)], &plans).await?.differences;
-    for who in ["webhook", "controller", "audit log"] {
-        let seen = [format!("not said by the {who}"), format!("said by the {who} alone")]
-            .map(|what| differences.iter().filter(|difference| difference.contains(&what)).count());
-        assert_eq!(seen, [1, 1], "{who}: {differences:#?}");
+    for source in ["webhook", "controller", "audit log"] {
+        let counts = [format!("missing in the {source}"), format!("only in the {source}")]
+            .map(|text| differences.iter().filter(|difference| difference.contains(&text)).count());
+        assert_eq!(counts, [1, 1], "{source}: {differences:#?}");
     }
     Ok(())
 }
 
-/// Applies the workloads as somebody with the file would, and compares what the webhook and the controller say of each.
+/// Applies the workloads and compares the findings of webhook and controller with those of the command line.
 async fn compare(namespace: &Namespace, workloads: &[Value], plans: &Plans) -> Result<Comparison> {
-    let (mut compared, mut refused, mut all) = (0, Vec::new(), BTreeSet::new());
-    let (mut to_be_told, mut to_be_logged) = (Notes::new(), ToBeLogged::new());
+    let (mut compared, mut rejected, mut all) = (0, Vec::new(), BTreeSet::new());
+    let (mut expected_events, mut expected_audits) = (Notes::new(), ExpectedAudits::new());
     for workload in workloads {
         let (name, findings) = (name_of(workload), &plans[name_of(workload)]);
-        let mut compare_with = |answer: &Answer, audit: bool| {
+        let mut compare_response = |response: &Response, audit: bool| {
             let expected = findings.iter().filter(|finding| !finding.is_info());
             let expected = expected.map(|finding| at_admission(finding, audit)).collect();
-            all.extend(differences(name, "webhook", &expected, &said_at_admission(answer)));
-            let infos = findings.iter().filter(|finding| finding.is_info()).map(Finding::in_full).collect();
-            to_be_logged.insert(answer.audit_id.clone(), (name, infos));
+            all.extend(differences(name, "webhook", &expected, &reported_at_admission(response)));
+            let infos = findings.iter().filter(|finding| finding.is_info()).map(Finding::full_text).collect();
+            expected_audits.insert(response.audit_id.clone(), (name, infos));
         };
-        let from_git = namespace.answers(apply(workload).dry_run()).await?;
-        let mut answer = namespace.answers(as_kubectl_applies(workload)).await?;
-        for answer in [&from_git, &answer] {
-            if answer.is_accepted() || is_denial(answer) {
-                compare_with(answer, is_audit(workload));
+        let server_side = namespace.send(apply(workload).dry_run()).await?;
+        let mut client_side = namespace.send(client_side_apply(workload)).await?;
+        for response in [&server_side, &client_side] {
+            if response.is_success() || is_denial(response) {
+                compare_response(response, is_audit(workload));
             } else {
-                refused.push(format!("{name}: {}", answer.object["message"]));
+                rejected.push(format!("{name}: {}", response.object["message"]));
             }
         }
-        if is_denial(&answer) {
-            // What is denied the controller never sees. In mode Audit it does, and the same is to be said.
-            answer = namespace.answers(as_kubectl_applies(&in_mode_audit(workload))).await?;
-            compare_with(&answer, true);
+        if is_denial(&client_side) {
+            // The controller never sees a denied workload. In mode Audit the findings are the same and it is stored.
+            client_side = namespace.send(client_side_apply(&in_mode_audit(workload))).await?;
+            compare_response(&client_side, true);
         }
-        let Ok(stored) = answer.accepted() else { continue };
+        let Ok(stored) = client_side.into_object() else { continue };
         compared += 1;
-        let grave = findings.iter().filter(|finding| !finding.is_info());
-        let mut notes: BTreeSet<_> = grave.map(Finding::in_full).collect();
+        let reported = findings.iter().filter(|finding| !finding.is_info());
+        let mut notes: BTreeSet<_> = reported.map(Finding::full_text).collect();
         if stored.pointer("/metadata/annotations/winddown.dev~1budget").is_some() {
-            notes.insert(LAST_WORD.to_owned());
+            notes.insert(LAST_EVENT.to_owned());
         }
-        to_be_told.insert(name.to_owned(), notes);
+        expected_events.insert(name.to_owned(), notes);
     }
-    all.extend(differences_in_audit_log(namespace, &to_be_logged).await?);
-    all.extend(differences_in_events(namespace, &to_be_told).await?);
-    Ok(Comparison { compared, refused, differences: all })
+    all.extend(differences_in_audit_log(namespace, &expected_audits).await?);
+    all.extend(differences_in_events(namespace, &expected_events).await?);
+    Ok(Comparison { compared, rejected, differences: all })
 }
 
-/// Waits until the API server has logged every request, and compares what the webhook noted there.
-async fn differences_in_audit_log(namespace: &Namespace, expected: &ToBeLogged<'_>) -> Result<Vec<String>> {
-    let logged = until("every request was in the audit log", async || {
-        let logged = namespace.world.server.audit_annotations()?;
+/// Waits until every request is in the audit log, and compares the infos there.
+async fn differences_in_audit_log(namespace: &Namespace, expected: &ExpectedAudits<'_>) -> Result<Vec<String>> {
+    let logged = until("every request to be in the audit log", async || {
+        let logged = namespace.environment.server.audit_annotations()?;
         Ok(expected.keys().all(|id| logged.contains_key(id)).then_some(logged))
     })
     .await?;
-    let said = |id: &str| {
-        let notes = logged[id].get("validate.winddown.dev/findings").map_or("", String::as_str);
-        notes.split("; info ").filter(|note| !note.is_empty()).map(|note| note.trim_start_matches("info ").to_owned())
+    let infos = |id: &str| {
+        let text = logged[id].get("validate.winddown.dev/findings").map_or("", String::as_str);
+        text.split("; info ").filter(|info| !info.is_empty()).map(|info| info.trim_start_matches("info ").to_owned())
     };
-    let compared =
-        expected.iter().flat_map(|(id, (name, infos))| differences(name, "audit log", infos, &said(id).collect()));
+    let compared = expected
+        .iter()
+        .flat_map(|(id, (name, expected))| differences(name, "audit log", expected, &infos(id).collect()));
     Ok(compared.collect())
 }
 
-/// After its warnings the controller tells what was applied; so nothing more is to come.
-const LAST_WORD: &str = "BudgetApplied";
+/// The controller publishes this Event after the Events with findings.
+const LAST_EVENT: &str = "BudgetApplied";
 
-/// Waits until the controller has told as much as there is to tell, and compares it.
+/// Waits until the controller has published the expected number of Events, and compares them.
 async fn differences_in_events(namespace: &Namespace, expected: &Notes) -> Result<Vec<String>> {
-    let all_told = until("the controller had told as much as the command line", async || {
-        let told = told_in_events(namespace).await?;
-        let as_much = |(name, notes): (&String, &BTreeSet<String>)| {
-            notes.is_empty() || told.get(name).is_some_and(|told| told.len() >= notes.len())
+    let all_published = until("an Event for every finding of the command line", async || {
+        let published = published_events(namespace).await?;
+        let is_complete = |(name, notes): (&String, &BTreeSet<String>)| {
+            notes.is_empty() || published.get(name).is_some_and(|published| published.len() >= notes.len())
         };
-        Ok(expected.iter().all(as_much).then_some(()))
+        Ok(expected.iter().all(is_complete).then_some(()))
     })
     .await;
-    let told = told_in_events(namespace).await?;
+    let published = published_events(namespace).await?;
     let of = |notes: &Notes, name: &String| notes.get(name).cloned().unwrap_or_default();
-    let names: BTreeSet<_> = expected.keys().chain(told.keys()).collect();
+    let names: BTreeSet<_> = expected.keys().chain(published.keys()).collect();
     let differences: Vec<_> = names
         .into_iter()
-        .flat_map(|name| differences(name, "controller", &of(expected, name), &of(&told, name)))
+        .flat_map(|name| differences(name, "controller", &of(expected, name), &of(&published, name)))
         .collect();
-    // What is missing says more than that somebody waited for it.
+    // The differences are more specific than the timeout.
     if differences.is_empty() {
-        all_told?;
+        all_published?;
     }
     Ok(differences)
 }
 
-/// The controller's Events, by the name of the workload.
-async fn told_in_events(namespace: &Namespace) -> Result<Notes> {
-    let mut told = Notes::new();
+/// The Events of the controller.
+async fn published_events(namespace: &Namespace) -> Result<Notes> {
+    let mut notes = Notes::new();
     for event in namespace.list("events.k8s.io/v1", "events").await? {
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         if text("/reportingController") != "winddown" {
@@ -194,15 +195,15 @@ async fn told_in_events(namespace: &Namespace) -> Result<Notes> {
         }
         let is_warning = text("/type") == "Warning";
         let note = if is_warning { format!("{}: {}", text("/reason"), text("/note")) } else { text("/reason") };
-        told.entry(text("/regarding/name")).or_default().insert(note);
+        notes.entry(text("/regarding/name")).or_default().insert(note);
     }
-    Ok(told)
+    Ok(notes)
 }
 
-fn differences(name: &str, who: &str, expected: &BTreeSet<String>, said: &BTreeSet<String>) -> Vec<String> {
-    let missing = expected.difference(said).map(|text| format!("{name}: not said by the {who}: {text}"));
-    let surplus = said.difference(expected).map(|text| format!("{name}: said by the {who} alone: {text}"));
-    missing.chain(surplus).collect()
+fn differences(name: &str, source: &str, expected: &BTreeSet<String>, found: &BTreeSet<String>) -> Vec<String> {
+    let missing = expected.difference(found).map(|text| format!("{name}: missing in the {source}: {text}"));
+    let unexpected = found.difference(expected).map(|text| format!("{name}: only in the {source}: {text}"));
+    missing.chain(unexpected).collect()
 }
 
 impl Finding {
@@ -210,13 +211,13 @@ impl Finding {
         self.severity == Severity::Info
     }
 
-    /// How the controller tells it, and how it is logged.
-    fn in_full(&self) -> String {
+    /// The text in an Event and in the audit log.
+    fn full_text(&self) -> String {
         format!("{}: {}: {}", self.code, self.field, self.message)
     }
 }
 
-/// How the webhook tells a finding: as a cause of its denial, or as a warning, which is short.
+/// The text of a finding in a response: a cause of the denial, or a warning, which is shortened to 120 characters.
 fn at_admission(finding: &Finding, audit: bool) -> String {
     if finding.severity == Severity::Error && !audit {
         return format!("{}: {}", finding.field, finding.message);
@@ -227,29 +228,29 @@ fn at_admission(finding: &Finding, audit: bool) -> String {
     if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }
 }
 
-/// Winddown's causes and warnings in an answer of the API server.
-fn said_at_admission(answer: &Answer) -> BTreeSet<String> {
-    let causes = answer.object["details"]["causes"].as_array().into_iter().flatten();
+/// The causes of the denial and the warnings of Winddown in a response.
+fn reported_at_admission(response: &Response) -> BTreeSet<String> {
+    let causes = response.object["details"]["causes"].as_array().into_iter().flatten();
     let causes = causes.map(|cause| {
         let text = |field: &str| cause[field].as_str().unwrap_or_default();
         format!("{}: {}", text("field"), text("message"))
     });
-    // `299 - "text"`, with quotes and backslashes escaped.
-    let warnings = answer.warnings.iter().map(|warning| {
+    // The format is `299 - "text"`, with escaped quotes and backslashes.
+    let warnings = response.warnings.iter().map(|warning| {
         let text = warning.split_once('"').map_or(warning.as_str(), |(_, text)| text);
         text.strip_suffix('"').unwrap_or(text).replace("\\\"", "\"").replace("\\\\", "\\")
     });
     causes.chain(warnings.filter(|warning| warning.starts_with("winddown: "))).collect()
 }
 
-/// Whether a webhook refused it, and not the API server itself.
-fn is_denial(answer: &Answer) -> bool {
-    answer.object["message"].as_str().is_some_and(|message| message.starts_with("admission webhook"))
+/// Whether a webhook rejected the request, and not the API server itself.
+fn is_denial(response: &Response) -> bool {
+    response.object["message"].as_str().is_some_and(|message| message.starts_with("admission webhook"))
 }
 
-/// With what its owner wrote kept beside it: after a bare creation nobody can tell a default that somebody wrote from one
-/// that the API server filled in.
-fn as_kubectl_applies(workload: &Value) -> Request {
+/// Adds the last-applied annotation, as kubectl apply does. Without it, an explicit value that equals the default cannot
+/// be distinguished from the default.
+fn client_side_apply(workload: &Value) -> Request {
     let mut applied = workload.clone();
     applied["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
         json!(workload.to_string());
@@ -261,56 +262,56 @@ fn is_audit(workload: &Value) -> bool {
 }
 
 fn in_mode_audit(workload: &Value) -> Value {
-    let mut audited = workload.clone();
-    audited["metadata"]["annotations"][format!("{PREFIX}mode")] = json!("Audit");
-    audited
+    let mut workload = workload.clone();
+    workload["metadata"]["annotations"][format!("{PREFIX}mode")] = json!("Audit");
+    workload
 }
 
 fn name_of(workload: &Value) -> &str {
     workload["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// What `winddown plan` finds in a file with these workloads.
-async fn planned_offline(workloads: &[Value]) -> Result<Plans> {
+/// Runs `winddown plan` with a List of these workloads.
+async fn plan(workloads: &[Value]) -> Result<Plans> {
     let file = json!({"apiVersion": "v1", "kind": "List", "items": workloads}).to_string();
     let mut command = Command::new(operator_process::binary()?);
     command.args(["plan", "-f", "-", "-o", "json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
-    let mut input = child.stdin.take().ok_or("no standard input")?;
-    let writing = tokio::spawn(async move { input.write_all(file.as_bytes()).await });
+    let mut input = child.stdin.take().context("no standard input")?;
+    let write = tokio::spawn(async move { input.write_all(file.as_bytes()).await });
     let output = child.wait_with_output().await?;
-    writing.await??;
+    write.await??;
     let rows: Vec<Row> = serde_json::from_slice(&output.stdout)?;
     Ok(rows.into_iter().map(|row| (row.name, row.findings)).collect())
 }
 
-/// Every workload of every case that declares something, as an API server takes it.
+/// Every workload in `tests/cases` with an annotation of Winddown.
 fn cases() -> Result<Vec<Value>> {
     let mut workloads = Vec::new();
-    for file in inputs(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases"))? {
+    for file in input_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases"))? {
         let case = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         for document in serde_saphyr::from_multiple::<Value>(&fs::read_to_string(&file)?)? {
             let items = document["items"].as_array().cloned().unwrap_or_else(|| vec![document]);
-            let planned = items.into_iter().filter(|item| {
+            let annotated = items.into_iter().filter(|item| {
                 KINDS.iter().any(|kind| item["kind"] == *kind)
                     && item["metadata"]["annotations"].to_string().contains(PREFIX)
             });
-            for workload in planned {
-                workloads.push(completed(workload, &case, workloads.len()));
+            for workload in annotated {
+                workloads.push(complete(workload, &case, workloads.len()));
             }
         }
     }
     Ok(workloads)
 }
 
-/// Under a name that no other has and that says which case it is, with the selector and the images that a case leaves out.
-fn completed(mut workload: Value, case: &str, at: usize) -> Value {
+/// Sets a unique name that contains the case, and the required fields that cases omit: the selector and the images.
+fn complete(mut workload: Value, case: &str, index: usize) -> Value {
     let name: String = format!("{case}-{}", name_of(&workload)).chars().take(45).collect();
-    workload["metadata"]["name"] = json!(format!("{name}-{at}"));
+    workload["metadata"]["name"] = json!(format!("{name}-{index}"));
     if let Some(metadata) = workload["metadata"].as_object_mut() {
         metadata.remove("namespace");
     }
-    let label = at.to_string();
+    let label = index.to_string();
     workload["spec"]["selector"] = json!({"matchLabels": {"case": label}});
     workload["spec"]["template"]["metadata"]["labels"]["case"] = json!(label);
     for containers in ["containers", "initContainers"] {
@@ -324,12 +325,12 @@ fn completed(mut workload: Value, case: &str, at: usize) -> Value {
     workload
 }
 
-fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
+fn input_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            found.extend(inputs(&path)?);
+            found.extend(input_files(&path)?);
         } else if path.ends_with("input.yaml") {
             found.push(path);
         }

@@ -1,111 +1,115 @@
-//! Trust: the operator keeps Secret and `caBundle`s as they should be, and is not ready without.
+//! The CA in the Secret and the `caBundle` of the webhook configurations.
 
 use std::time::Instant;
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::environment::{CONFIGURATIONS, Environment};
 use crate::namespace::Namespace;
 use crate::request::{delete, get, merge, send};
-use crate::suite::{Result, Test, tests, until};
-use crate::world::{CONFIGURATIONS, World};
+use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![alone:
-        a_ca_bundle_that_was_wiped_is_written_again,
-        a_deleted_authority_is_made_again_without_a_restart,
-        an_operator_is_not_ready_before_both_configurations_trust_it,
-        a_new_replica_uses_the_authority_that_is_there,
+    tests![exclusive:
+        a_removed_ca_bundle_is_restored,
+        a_deleted_ca_secret_is_recreated_without_a_restart,
+        readiness_requires_both_ca_bundles,
+        a_new_replica_uses_the_existing_ca,
     ]
 }
 
 const SECRET: &str = "/api/v1/namespaces/winddown/secrets/winddown-ca";
 
-impl World {
-    /// The `caBundle` of the one webhook in a configuration; empty where there is none.
+impl Environment {
+    /// The `caBundle` of the only webhook in a configuration; empty if it is not set.
     async fn ca_bundle(&self, path: &str) -> Result<String> {
         let configuration = self.configuration(path).await?;
         Ok(configuration["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// What is in the Secret.
-    async fn authority(&self) -> Result<Value> {
-        Ok(send(&self.client(), &get(SECRET)).await?.accepted()?["data"].clone())
+    /// The `data` of the CA Secret.
+    async fn ca_secret(&self) -> Result<Value> {
+        Ok(send(&self.client(), &get(SECRET)).await?.into_object()?["data"].clone())
     }
 
-    async fn wipe_ca_bundle(&self, path: &str) -> Result {
+    async fn remove_ca_bundle(&self, path: &str) -> Result<()> {
         let mut webhook = self.configuration(path).await?["webhooks"][0].clone();
         webhook["clientConfig"]["caBundle"] = Value::Null;
-        let wiped = send(&self.client(), &merge(path, json!({"webhooks": [webhook]}))).await?.accepted()?;
-        assert!(wiped["webhooks"][0]["clientConfig"]["caBundle"].is_null(), "{wiped:#}");
+        let patched = send(&self.client(), &merge(path, json!({"webhooks": [webhook]}))).await?.into_object()?;
+        assert!(patched["webhooks"][0]["clientConfig"]["caBundle"].is_null(), "{patched:#}");
         Ok(())
     }
 }
 
-async fn a_ca_bundle_that_was_wiped_is_written_again(namespace: Namespace) -> Result {
-    let world = &namespace.world;
+async fn a_removed_ca_bundle_is_restored(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
     for path in CONFIGURATIONS {
-        let before = world.ca_bundle(path).await?;
+        let before = environment.ca_bundle(path).await?;
         assert!(!before.is_empty());
-        world.wipe_ca_bundle(path).await?;
+        environment.remove_ca_bundle(path).await?;
         let start = Instant::now();
-        until("the caBundle was there again", async || Ok((world.ca_bundle(path).await? == before).then_some(())))
+        until("the caBundle to be restored", async || Ok((environment.ca_bundle(path).await? == before).then_some(())))
             .await?;
-        eprintln!("the caBundle was there again after {:.1} s", start.elapsed().as_secs_f32());
+        eprintln!("the caBundle was restored after {:.1} s", start.elapsed().as_secs_f32());
     }
-    world.wait_for_webhooks().await
+    environment.wait_for_webhooks().await
 }
 
-async fn a_deleted_authority_is_made_again_without_a_restart(namespace: Namespace) -> Result {
-    let world = &namespace.world;
-    let client = world.client();
-    let before = world.authority().await?;
-    send(&client, &delete(SECRET)).await?.accepted()?;
-    let after = until("the Secret was there again", async || {
-        let answer = send(&client, &get(SECRET)).await?;
-        Ok(answer.is_accepted().then(|| answer.object["data"].clone()))
+async fn a_deleted_ca_secret_is_recreated_without_a_restart(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    let client = environment.client();
+    let before = environment.ca_secret().await?;
+    send(&client, &delete(SECRET)).await?.into_object()?;
+    let after = until("the CA Secret to be recreated", async || {
+        let response = send(&client, &get(SECRET)).await?;
+        Ok(response.is_success().then(|| response.object["data"].clone()))
     })
     .await?;
     assert!(after["ca.key"].is_string() && after["ca.key"] != before["ca.key"]);
     for path in CONFIGURATIONS {
-        until("the caBundle was the new one", async || {
-            Ok((after["ca-bundle.crt"] == world.ca_bundle(path).await?).then_some(()))
+        until("the caBundle to contain the new CA", async || {
+            Ok((after["ca-bundle.crt"] == environment.ca_bundle(path).await?).then_some(()))
         })
         .await?;
     }
-    assert!(world.is_alive().await);
-    world.wait_for_webhooks().await
+    assert!(environment.is_healthy().await);
+    environment.wait_for_webhooks().await
 }
 
-async fn an_operator_is_not_ready_before_both_configurations_trust_it(namespace: Namespace) -> Result {
-    let world = &namespace.world;
-    world.stop_operator().await?;
-    world.remove_webhooks().await?;
-    world.begin_operator().await?;
-    let misses = async |mutating: bool, validating: bool| {
-        until("it said which configurations it missed", async || {
-            let said = world.readiness().await;
-            let right = said.contains("mutating") == mutating && said.contains("validating") == validating;
-            Ok((said.starts_with("HTTP/1.1 503") && right).then_some(()))
+async fn readiness_requires_both_ca_bundles(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    environment.stop_operator().await?;
+    environment.remove_webhooks().await?;
+    environment.start_operator_without_waiting().await?;
+    let missing = async |mutating: bool, validating: bool| {
+        until("/readyz to list the configurations without caBundle", async || {
+            let response = environment.readiness().await;
+            let listed = (response.contains("mutating"), response.contains("validating"));
+            Ok((response.starts_with("HTTP/1.1 503") && listed == (mutating, validating)).then_some(()))
         })
         .await
     };
-    misses(true, true).await?;
-    world.install_webhook(0).await?;
-    misses(false, true).await?;
-    world.install_webhooks().await?;
-    until("it was ready", async || Ok(world.readiness().await.starts_with("HTTP/1.1 200").then_some(()))).await?;
+    missing(true, true).await?;
+    environment.install_webhook(0).await?;
+    missing(false, true).await?;
+    environment.install_webhooks().await?;
+    until("/readyz to return 200", async || {
+        Ok(environment.readiness().await.starts_with("HTTP/1.1 200").then_some(()))
+    })
+    .await?;
     for path in CONFIGURATIONS {
-        assert!(!world.ca_bundle(path).await?.is_empty());
+        assert!(!environment.ca_bundle(path).await?.is_empty());
     }
     Ok(())
 }
 
-async fn a_new_replica_uses_the_authority_that_is_there(namespace: Namespace) -> Result {
-    let world = &namespace.world;
-    let before = world.authority().await?;
-    world.another_replica("winddown-1")?.ready().await?;
-    world.stop_operator().await?;
-    world.start_operator().await?;
-    assert_eq!(world.authority().await?, before);
-    world.wait_for_webhooks().await
+async fn a_new_replica_uses_the_existing_ca(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    let before = environment.ca_secret().await?;
+    environment.start_additional_replica("winddown-1")?.wait_until_ready().await?;
+    environment.stop_operator().await?;
+    environment.start_operator().await?;
+    assert_eq!(environment.ca_secret().await?, before);
+    environment.wait_for_webhooks().await
 }

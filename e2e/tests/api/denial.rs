@@ -1,29 +1,43 @@
-//! What is refused, in which words, and that no text brings the operator down.
+//! Rejected workloads, the messages, and robustness against malformed annotations.
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
-use crate::suite::{Result, Test, tests};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![together:
-        what_does_not_fit_is_denied_with_field_numbers_and_ways_out,
-        kubectl_prints_the_whole_reason,
-        a_typo_is_denied_with_the_word_that_was_meant,
-        an_unreadable_duration_is_denied_with_an_example,
-        hostile_annotations_are_denied_and_winddown_lives,
-        a_container_that_is_not_there_is_denied,
-        several_things_wrong_are_all_named_at_once,
+    tests![shared:
+        a_budget_over_the_grace_period_is_denied_with_the_numbers,
+        kubectl_prints_the_complete_message,
+        an_unknown_annotation_is_denied_with_a_suggestion,
+        an_invalid_duration_is_denied_with_an_example,
+        malformed_annotations_are_denied_and_do_not_crash_winddown,
+        an_unknown_container_is_denied,
+        all_errors_are_reported_at_once,
     ]
 }
 
 const FIELD: &str = "spec.template.spec.terminationGracePeriodSeconds";
 
-async fn what_does_not_fit_is_denied_with_field_numbers_and_ways_out(namespace: Namespace) -> Result {
-    let misfit = deployment("web").annotated("drain", "10s").annotated("deadline", "40s").grace_period(45);
-    let said = [FIELD, "drain 10s + deadline 40s + margin 5s = 55s", "45s", "raise it to 55", "winddown.dev/deadline"];
-    let status = namespace.rejects(misfit, &said).await?;
+// Parts of Winddown's messages.
+const MESSAGE: [&str; 5] =
+    [FIELD, "drain 10s + deadline 40s + margin 5s = 55s", "45s", "raise it to 55", "winddown.dev/deadline"];
+const KUBECTL_MESSAGE: [&str; 5] = [
+    FIELD,
+    "drain 5s + deadline 25s + margin 5s = 35s",
+    "grace period of 20s",
+    "raise it to 35",
+    "winddown.dev/deadline",
+];
+const UNKNOWN_ANNOTATION: [&str; 2] = ["winddown.dev/drian", "did you mean winddown.dev/drain?"];
+const INVALID_DURATION: [&str; 2] = ["\"5\"", "write one like 5s"];
+const UNKNOWN_CONTAINER: &str = "\"proxy\" is not a container of this pod; there are app";
+
+async fn a_budget_over_the_grace_period_is_denied_with_the_numbers(namespace: Namespace) -> Result<()> {
+    let over_budget = deployment("web").annotated("drain", "10s").annotated("deadline", "40s").grace_period(45);
+    let status = namespace.rejects(over_budget, &MESSAGE).await?;
     assert_eq!(
         (&status["code"], &status["reason"], &status["status"]),
         (&json!(422), &json!("Invalid"), &json!("Failure"))
@@ -35,35 +49,29 @@ async fn what_does_not_fit_is_denied_with_field_numbers_and_ways_out(namespace: 
     Ok(())
 }
 
-async fn kubectl_prints_the_whole_reason(namespace: Namespace) -> Result {
-    let misfit = deployment("web").budgeted().grace_period(20);
-    let said = namespace.kubectl_fails("create -f -", Some(&misfit)).await?;
-    for words in [
-        FIELD,
-        "drain 5s + deadline 25s + margin 5s = 35s",
-        "grace period of 20s",
-        "raise it to 35",
-        "winddown.dev/deadline",
-    ] {
-        assert!(said.contains(words), "{words:?} is not said in: {said}");
+async fn kubectl_prints_the_complete_message(namespace: Namespace) -> Result<()> {
+    let over_budget = deployment("web").with_budget().grace_period(20);
+    let message = namespace.kubectl_fails("create -f -", Some(&over_budget)).await?;
+    for text in KUBECTL_MESSAGE {
+        assert!(message.contains(text), "{text:?} is not in the message: {message}");
     }
     Ok(())
 }
 
-async fn a_typo_is_denied_with_the_word_that_was_meant(namespace: Namespace) -> Result {
+async fn an_unknown_annotation_is_denied_with_a_suggestion(namespace: Namespace) -> Result<()> {
     let typo = deployment("web").annotated("drian", "5s");
-    let status = namespace.rejects(typo, &["winddown.dev/drian", "did you mean winddown.dev/drain?"]).await?;
+    let status = namespace.rejects(typo, &UNKNOWN_ANNOTATION).await?;
     assert_eq!(fields(&status), ["metadata.annotations[winddown.dev/drian]"]);
     Ok(())
 }
 
-async fn an_unreadable_duration_is_denied_with_an_example(namespace: Namespace) -> Result {
-    let status = namespace.rejects(deployment("web").annotated("drain", "5"), &["\"5\"", "write one like 5s"]).await?;
+async fn an_invalid_duration_is_denied_with_an_example(namespace: Namespace) -> Result<()> {
+    let status = namespace.rejects(deployment("web").annotated("drain", "5"), &INVALID_DURATION).await?;
     assert_eq!(fields(&status), ["metadata.annotations[winddown.dev/drain]"]);
     Ok(())
 }
 
-async fn hostile_annotations_are_denied_and_winddown_lives(namespace: Namespace) -> Result {
+async fn malformed_annotations_are_denied_and_do_not_crash_winddown(namespace: Namespace) -> Result<()> {
     let huge = "9".repeat(200 * 1024);
     let nested = "[".repeat(50_000);
     let values = [
@@ -88,41 +96,47 @@ async fn hostile_annotations_are_denied_and_winddown_lives(namespace: Namespace)
     ];
     for name in ["drain", "deadline", "margin", "readiness", "containers", "mode"] {
         for value in values {
-            let hostile = deployment("hostile").annotated("drain", "5s").annotated(name, value);
-            let shown: String = value.chars().take(40).collect();
-            let answer = namespace.answers(hostile).await?;
-            assert_eq!(answer.code, 422, "{name}: {shown:?}");
-            assert!(answer.object["message"].as_str().is_some_and(|message| message.len() < 2000), "{name}: {shown:?}");
+            let malformed = deployment("malformed").annotated("drain", "5s").annotated(name, value);
+            let shortened: String = value.chars().take(40).collect();
+            let response = namespace.send(malformed).await?;
+            assert_eq!(response.code, 422, "{name}: {shortened:?}");
+            assert!(
+                response.object["message"].as_str().is_some_and(|message| message.len() < 2000),
+                "{name}: {shortened:?}"
+            );
         }
     }
-    // A record is user input, too: one that nobody wrote is not believed, and not fatal.
-    for (at, value) in ["", "{}", "null", "[]", "{\"v\":1}", &huge, &nested].into_iter().enumerate() {
-        let forged = deployment(&format!("forged-{at}"))
-            .budgeted()
+    // Records are user input too: an invalid record is ignored.
+    for (index, value) in ["", "{}", "null", "[]", "{\"v\":1}", &huge, &nested].into_iter().enumerate() {
+        let workload = deployment(&format!("invalid-record-{index}"))
+            .with_budget()
             .with("/spec/template/metadata/annotations/winddown.dev~1injected", value);
-        let injected = namespace.accepts(forged).await?;
-        assert_eq!(injected.pointer(GRACE_PERIOD), Some(&json!(35)), "{at}");
+        let injected = namespace.accepts(workload).await?;
+        assert_eq!(injected.pointer(GRACE_PERIOD), Some(&json!(35)), "{index}");
     }
-    // One of another version of Winddown is left to that version, so that two of them do not undo each other's work.
-    let of_another = deployment("of-another-version")
-        .budgeted()
+    // A record with an unknown version is left unchanged, so that different versions of Winddown do not revert each other.
+    let other_version = deployment("other-version")
+        .with_budget()
         .with("/spec/template/metadata/annotations/winddown.dev~1injected", "{\"v\":9999}");
-    assert_eq!(namespace.accepts(of_another).await?.pointer(GRACE_PERIOD), Some(&json!(30)));
-    assert!(namespace.world.is_alive().await);
+    assert_eq!(namespace.accepts(other_version).await?.pointer(GRACE_PERIOD), Some(&json!(30)));
+    assert!(namespace.environment.is_healthy().await);
     Ok(())
 }
 
-async fn a_container_that_is_not_there_is_denied(namespace: Namespace) -> Result {
-    let lost = deployment("web").budgeted().annotated("containers", "app,proxy");
-    namespace.rejects(lost, &["\"proxy\" is not a container of this pod; there are app"]).await?;
+async fn an_unknown_container_is_denied(namespace: Namespace) -> Result<()> {
+    let unknown = deployment("web").with_budget().annotated("containers", "app,proxy");
+    namespace.rejects(unknown, &[UNKNOWN_CONTAINER]).await?;
     Ok(())
 }
 
-async fn several_things_wrong_are_all_named_at_once(namespace: Namespace) -> Result {
-    let wrong = deployment("web").annotated("drain", "x").annotated("deadline", "y").annotated("marign", "5s");
-    let mut named = fields(&namespace.rejects(wrong, &[]).await?);
-    named.sort_unstable();
-    assert_eq!(named, ["deadline", "drain", "marign"].map(|name| format!("metadata.annotations[winddown.dev/{name}]")));
+async fn all_errors_are_reported_at_once(namespace: Namespace) -> Result<()> {
+    let invalid = deployment("web").annotated("drain", "x").annotated("deadline", "y").annotated("marign", "5s");
+    let mut reported = fields(&namespace.rejects(invalid, &[]).await?);
+    reported.sort_unstable();
+    assert_eq!(
+        reported,
+        ["deadline", "drain", "marign"].map(|name| format!("metadata.annotations[winddown.dev/{name}]"))
+    );
     Ok(())
 }
 

@@ -1,22 +1,28 @@
-//! What the controller tells: Events with the numbers, on a change and only then.
+//! Events of the controller: published on a change only, with the numbers of the budget.
 
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
-use crate::suite::{Result, Test, tests, until};
+use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
     [
-        tests![together: a_budget_that_comes_changes_and_goes_is_told_each_time],
-        tests![alone: a_budget_that_does_not_fit_is_told_with_the_numbers],
+        tests![shared: an_event_is_published_when_the_budget_changes],
+        tests![exclusive: an_event_reports_a_budget_over_the_grace_period],
     ]
     .concat()
 }
 
+// Parts of Winddown's Events.
+const APPLIED: &str = "BudgetApplied: drain 5s + deadline 25s + margin 5s = 35s of 35s: preStop sleep 5s into app";
+const OVER_BUDGET_START: &str = "BudgetDoesNotFit: spec.template.spec.terminationGracePeriodSeconds: drain 5s + ";
+const OVER_BUDGET: &str = "= 35s, 15s more than the grace period of 20s";
+
 impl Namespace {
-    /// The Events about a Deployment, as `reason: note`, in the order of their making.
-    pub(crate) async fn told(&self, name: &str) -> Result<Vec<String>> {
+    /// Winddown's Events about a workload as `reason: note`, oldest first.
+    pub(crate) async fn events_about(&self, name: &str) -> Result<Vec<String>> {
         let mut events = self.list("events.k8s.io/v1", "events").await?;
         events.retain(|event| event["regarding"]["name"] == name && event["reportingController"] == "winddown");
         events.sort_by_key(|event| event["eventTime"].as_str().map(str::to_owned));
@@ -24,30 +30,31 @@ impl Namespace {
         Ok(events.iter().map(|event| format!("{}: {}", text(event, "reason"), text(event, "note"))).collect())
     }
 
-    /// Waits until the last Event about a Deployment is this one, and gives back how many there are.
-    pub(crate) async fn is_told(&self, name: &str, wanted: &str) -> Result<usize> {
-        until(&format!("the last Event said {wanted:?}"), async || {
-            let told = self.told(name).await?;
-            Ok(told.last().is_some_and(|last| last.starts_with(wanted)).then_some(told.len()))
+    /// Waits until the latest Event about a workload starts with this text, and returns the number of Events.
+    pub(crate) async fn wait_for_event(&self, name: &str, prefix: &str) -> Result<usize> {
+        until(&format!("an Event about {name} that starts with {prefix:?}"), async || {
+            let events = self.events_about(name).await?;
+            Ok(events.last().is_some_and(|last| last.starts_with(prefix)).then_some(events.len()))
         })
         .await
     }
 }
 
-async fn a_budget_that_comes_changes_and_goes_is_told_each_time(namespace: Namespace) -> Result {
-    let annotate = |annotations: Value| namespace.merge("web", json!({"metadata": {"annotations": annotations}}));
-    namespace.accepts(deployment("web").budgeted()).await?;
-    let applied = "BudgetApplied: drain 5s + deadline 25s + margin 5s = 35s of 35s: preStop sleep 5s into app";
-    assert_eq!(namespace.is_told("web", applied).await?, 1);
-    namespace.accepts(annotate(json!({"winddown.dev/drain": "6s"}))).await?;
-    assert_eq!(namespace.is_told("web", "BudgetApplied: drain 6s + deadline 25s + margin 5s = 36s of 36s").await?, 2);
-    // Nothing of ours changes here, so nothing is told.
-    namespace.accepts(annotate(json!({"team": "shop"}))).await?;
-    namespace.accepts(annotate(Value::Null)).await?;
-    assert_eq!(namespace.is_told("web", "BudgetRemoved: ").await?, 3);
+async fn an_event_is_published_when_the_budget_changes(namespace: Namespace) -> Result<()> {
+    namespace.accepts(deployment("web").with_budget()).await?;
+    assert_eq!(namespace.wait_for_event("web", APPLIED).await?, 1);
+    namespace.accepts(namespace.annotate("web", json!({"winddown.dev/drain": "6s"}))).await?;
+    assert_eq!(
+        namespace.wait_for_event("web", "BudgetApplied: drain 6s + deadline 25s + margin 5s = 36s of 36s").await?,
+        2
+    );
+    // This changes neither the budget nor the template: no Event.
+    namespace.accepts(namespace.annotate("web", json!({"team": "shop"}))).await?;
+    namespace.accepts(namespace.annotate("web", Value::Null)).await?;
+    assert_eq!(namespace.wait_for_event("web", "BudgetRemoved: ").await?, 3);
 
     let events = namespace.list("events.k8s.io/v1", "events").await?;
-    let event = events.iter().find(|event| event["reason"] == "BudgetApplied").ok_or("no Event")?;
+    let event = events.iter().find(|event| event["reason"] == "BudgetApplied").context("no Event BudgetApplied")?;
     let web = namespace.deployment("web").await?;
     assert_eq!((&event["type"], &event["regarding"]["kind"]), (&json!("Normal"), &json!("Deployment")));
     assert_eq!(event["regarding"]["apiVersion"], "apps/v1");
@@ -55,15 +62,13 @@ async fn a_budget_that_comes_changes_and_goes_is_told_each_time(namespace: Names
     Ok(())
 }
 
-async fn a_budget_that_does_not_fit_is_told_with_the_numbers(namespace: Namespace) -> Result {
-    namespace.world.remove_webhooks().await?;
-    let misfit = namespace.accepts(deployment("web").budgeted().grace_period(20)).await?;
-    namespace.is_told("web", "BudgetDoesNotFit: spec.template.spec.terminationGracePeriodSeconds: drain 5s + ").await?;
-    assert!(
-        namespace.told("web").await?.iter().all(|told| told.contains("= 35s, 15s more than the grace period of 20s"))
-    );
-    // Told, and otherwise left alone.
-    assert_eq!(namespace.deployment("web").await?["spec"], misfit["spec"]);
+async fn an_event_reports_a_budget_over_the_grace_period(namespace: Namespace) -> Result<()> {
+    namespace.environment.remove_webhooks().await?;
+    let created = namespace.accepts(deployment("web").with_budget().grace_period(20)).await?;
+    namespace.wait_for_event("web", OVER_BUDGET_START).await?;
+    assert!(namespace.events_about("web").await?.iter().all(|event| event.contains(OVER_BUDGET)));
+    // The workload is not changed.
+    assert_eq!(namespace.deployment("web").await?["spec"], created["spec"]);
     let events = namespace.list("events.k8s.io/v1", "events").await?;
     assert!(events.iter().any(|event| event["type"] == "Warning" && event["reason"] == "BudgetDoesNotFit"));
     Ok(())

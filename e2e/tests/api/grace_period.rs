@@ -1,48 +1,51 @@
-//! An explicit grace period of 30 s is told from the 30 that the API server fills in.
+//! An explicit grace period of 30 s is distinguished from the default of 30 s.
 
+use anyhow::Result;
 use serde_json::json;
 
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
 use crate::request::apply;
-use crate::suite::{Result, Test, tests};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![together:
-        a_grace_period_that_nobody_wrote_is_raised,
-        an_explicit_30_by_kubectl_apply_is_too_small,
-        an_explicit_30_by_server_side_apply_is_too_small,
+    tests![shared:
+        a_default_grace_period_is_raised,
+        an_explicit_30_by_kubectl_apply_is_denied,
+        an_explicit_30_by_server_side_apply_is_denied,
         a_larger_grace_period_is_kept,
-        a_budget_within_the_default_changes_no_grace_period,
+        a_budget_within_the_default_keeps_the_grace_period,
     ]
 }
 
+/// Parts of Winddown's message.
 const TOO_SMALL: [&str; 2] = ["= 35s, 5s more than the grace period of 30s", "raise it to 35"];
 
-async fn a_grace_period_that_nobody_wrote_is_raised(namespace: Namespace) -> Result {
-    for (name, line) in [("created", "create"), ("applied", "apply"), ("server", "apply --server-side")] {
-        namespace.kubectl(&format!("{line} -f -"), Some(&deployment(name).budgeted())).await?;
-        assert_eq!(namespace.deployment(name).await?.pointer(GRACE_PERIOD), Some(&json!(35)), "{line}");
+async fn a_default_grace_period_is_raised(namespace: Namespace) -> Result<()> {
+    for (name, command) in [("created", "create"), ("applied", "apply"), ("server", "apply --server-side")] {
+        namespace.kubectl(&format!("{command} -f -"), Some(&deployment(name).with_budget())).await?;
+        assert_eq!(namespace.deployment(name).await?.pointer(GRACE_PERIOD), Some(&json!(35)), "{command}");
     }
     Ok(())
 }
 
-async fn an_explicit_30_by_kubectl_apply_is_too_small(namespace: Namespace) -> Result {
-    let said = namespace.kubectl_fails("apply -f -", Some(&deployment("web").budgeted().grace_period(30))).await?;
-    assert!(TOO_SMALL.iter().all(|words| said.contains(words)), "{said}");
+async fn an_explicit_30_by_kubectl_apply_is_denied(namespace: Namespace) -> Result<()> {
+    let message =
+        namespace.kubectl_fails("apply -f -", Some(&deployment("web").with_budget().grace_period(30))).await?;
+    assert!(TOO_SMALL.iter().all(|text| message.contains(text)), "{message}");
     Ok(())
 }
 
-async fn an_explicit_30_by_server_side_apply_is_too_small(namespace: Namespace) -> Result {
-    let explicit = deployment("web").budgeted().grace_period(30);
-    let said = namespace.kubectl_fails("apply --server-side -f -", Some(&explicit)).await?;
-    assert!(TOO_SMALL.iter().all(|words| said.contains(words)), "{said}");
+async fn an_explicit_30_by_server_side_apply_is_denied(namespace: Namespace) -> Result<()> {
+    let explicit = deployment("web").with_budget().grace_period(30);
+    let message = namespace.kubectl_fails("apply --server-side -f -", Some(&explicit)).await?;
+    assert!(TOO_SMALL.iter().all(|text| message.contains(text)), "{message}");
     namespace.rejects(apply(explicit.as_ref()), &TOO_SMALL).await?;
     Ok(())
 }
 
-async fn a_larger_grace_period_is_kept(namespace: Namespace) -> Result {
-    let web = namespace.accepts(deployment("web").budgeted().grace_period(90)).await?;
+async fn a_larger_grace_period_is_kept(namespace: Namespace) -> Result<()> {
+    let web = namespace.accepts(deployment("web").with_budget().grace_period(90)).await?;
     assert_eq!(web.pointer(GRACE_PERIOD), Some(&json!(90)));
     assert_eq!(
         web["metadata"]["annotations"]["winddown.dev/budget"],
@@ -51,7 +54,7 @@ async fn a_larger_grace_period_is_kept(namespace: Namespace) -> Result {
     Ok(())
 }
 
-async fn a_budget_within_the_default_changes_no_grace_period(namespace: Namespace) -> Result {
+async fn a_budget_within_the_default_keeps_the_grace_period(namespace: Namespace) -> Result<()> {
     let web = namespace.accepts(deployment("web").annotated("drain", "5s").annotated("deadline", "10s")).await?;
     assert_eq!(web.pointer(GRACE_PERIOD), Some(&json!(30)));
     assert_eq!(

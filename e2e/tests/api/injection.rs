@@ -1,31 +1,32 @@
-//! What is injected, into whom, and that it comes back from the API server as it was sent.
+//! The injected fields, the workloads that get them, and that the API server stores them unchanged.
 
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
-use crate::request::{create, delete, get};
-use crate::suite::{Result, Test, tests};
+use crate::request::{apply, create, delete, get};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![together:
-        an_annotated_deployment_gets_sleep_probe_grace_period_label_record_and_budget,
-        an_unannotated_deployment_is_left_alone_and_never_reaches_winddown,
-        probes_of_every_kind_come_back_as_they_were_sent,
-        everything_else_in_the_template_comes_through_untouched,
-        a_template_of_300_containers_is_injected,
-        a_dry_run_shows_the_injection_and_leaves_nothing,
-        a_deployment_that_is_being_deleted_is_left_alone,
-        what_winddown_injects_belongs_to_no_field_manager,
-        a_deployment_that_the_api_server_names_is_injected,
-        winddowns_own_deployment_is_left_alone,
+    tests![shared:
+        drain_probe_and_grace_period_are_injected_on_create,
+        webhooks_are_not_called_without_annotations,
+        every_probe_type_is_stored_unchanged,
+        other_template_fields_are_not_changed,
+        a_template_with_300_containers_is_injected,
+        a_server_dry_run_shows_the_injection,
+        a_deployment_being_deleted_is_ignored,
+        injected_fields_have_no_field_manager,
+        a_deployment_with_generate_name_is_injected,
+        the_deployment_of_winddown_is_ignored,
     ]
 }
 
 const CONTAINER: &str = "/spec/template/spec/containers/0";
 
-async fn an_annotated_deployment_gets_sleep_probe_grace_period_label_record_and_budget(namespace: Namespace) -> Result {
-    let web = deployment("web").budgeted().annotated("readiness", "http:8080/health");
+async fn drain_probe_and_grace_period_are_injected_on_create(namespace: Namespace) -> Result<()> {
+    let web = deployment("web").with_budget().annotated("readiness", "http:8080/health");
     let web = namespace.accepts(web).await?;
     assert_eq!(
         web["metadata"]["annotations"]["winddown.dev/budget"],
@@ -44,57 +45,58 @@ async fn an_annotated_deployment_gets_sleep_probe_grace_period_label_record_and_
     Ok(())
 }
 
-async fn an_unannotated_deployment_is_left_alone_and_never_reaches_winddown(namespace: Namespace) -> Result {
-    let bystander = namespace.accepts(deployment("bystander")).await?;
-    namespace.accepts(namespace.merge("bystander", json!({"metadata": {"labels": {"touched": "yes"}}}))).await?;
-    assert_eq!(bystander.pointer(GRACE_PERIOD), Some(&json!(30)));
-    assert!(bystander.pointer(CONTAINER).is_some_and(|container| container["lifecycle"].is_null()));
+async fn webhooks_are_not_called_without_annotations(namespace: Namespace) -> Result<()> {
+    let unannotated = namespace.accepts(deployment("unannotated")).await?;
+    namespace.accepts(namespace.merge("unannotated", json!({"metadata": {"labels": {"touched": "yes"}}}))).await?;
+    assert_eq!(unannotated.pointer(GRACE_PERIOD), Some(&json!(30)));
+    assert!(unannotated.pointer(CONTAINER).is_some_and(|container| container["lifecycle"].is_null()));
     assert!(
-        bystander["metadata"]["annotations"].is_null()
-            && bystander["spec"]["template"]["metadata"]["annotations"].is_null()
+        unannotated["metadata"]["annotations"].is_null()
+            && unannotated["spec"]["template"]["metadata"]["annotations"].is_null()
     );
 
-    // One that does reach us is in the log, so that the other would be.
-    namespace.accepts(deployment("web").budgeted()).await?;
-    let log = namespace.world.log().await;
+    // The control: a reviewed Deployment appears in the log.
+    namespace.accepts(deployment("web").with_budget()).await?;
+    let log = namespace.environment.log().await;
     assert!(log.contains(&format!("{}/web", namespace.name)));
-    assert!(!log.contains(&format!("{}/bystander", namespace.name)));
+    assert!(!log.contains(&format!("{}/unannotated", namespace.name)));
     Ok(())
 }
 
-/// Undo recognises what was injected by comparing it with the record: defaults that the API server adds would hide it.
-async fn probes_of_every_kind_come_back_as_they_were_sent(namespace: Namespace) -> Result {
+/// Removal compares the fields with the record, so defaults added by the API server would prevent it.
+async fn every_probe_type_is_stored_unchanged(namespace: Namespace) -> Result<()> {
     for (name, readiness) in [
         ("http", "http:8080/health"),
-        ("http-bare", "http:8080/"),
+        ("http-no-path", "http:8080/"),
         ("https-named", "https:http/ready"),
         ("tcp", "tcp:8080"),
         ("tcp-named", "tcp:http"),
         ("grpc", "grpc:8080"),
         ("grpc-named", "grpc:http/my.service"),
     ] {
-        let created = namespace.accepts(deployment(name).budgeted().annotated("readiness", readiness)).await?;
-        let recorded = record(&created)?;
-        let container = created.pointer(CONTAINER).ok_or("no container")?;
-        assert_eq!(container["readinessProbe"], recorded["readiness"]["app"], "{readiness}");
+        let created = namespace.accepts(deployment(name).with_budget().annotated("readiness", readiness)).await?;
+        let record = record(&created)?;
+        let container = created.pointer(CONTAINER).context("no container")?;
+        assert_eq!(container["readinessProbe"], record["readiness"]["app"], "{readiness}");
         assert_eq!(
             container["lifecycle"]["preStop"],
-            json!({"sleep": {"seconds": recorded["preStop"]["app"]}}),
+            json!({"sleep": {"seconds": record["preStop"]["app"]}}),
             "{readiness}"
         );
-        assert_eq!(created.pointer(GRACE_PERIOD), Some(&recorded["gracePeriod"]["set"]), "{readiness}");
+        assert_eq!(created.pointer(GRACE_PERIOD), Some(&record["gracePeriod"]["set"]), "{readiness}");
 
-        // And so the annotations' end is the injection's end.
-        let ended = namespace.accepts(namespace.merge(name, json!({"metadata": {"annotations": null}}))).await?;
-        let twin = namespace.accepts(create(deployment(name).as_ref()).dry_run_as(&format!("{name}-twin"))).await?;
-        assert_eq!(ended["spec"]["template"], twin["spec"]["template"], "{readiness}");
+        // Removing the annotations removes the injection.
+        let removed = namespace.accepts(namespace.annotate(name, Value::Null)).await?;
+        let expected = create(deployment(name).as_ref()).dry_run_as(&format!("{name}-expected"));
+        let expected = namespace.accepts(expected).await?;
+        assert_eq!(removed["spec"]["template"], expected["spec"]["template"], "{readiness}");
     }
     Ok(())
 }
 
-/// Among it fields that few know, and some that no version of Winddown's own types may know.
-async fn everything_else_in_the_template_comes_through_untouched(namespace: Namespace) -> Result {
-    let exotic = deployment("web")
+/// Includes rarely used fields and fields that the types of a client may not have.
+async fn other_template_fields_are_not_changed(namespace: Namespace) -> Result<()> {
+    let workload = deployment("web")
         .with("/spec/template/spec/topologySpreadConstraints", json!([{
             "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": {"app": "web"}}, "matchLabelKeys": ["pod-template-hash"],
@@ -117,10 +119,10 @@ async fn everything_else_in_the_template_comes_through_untouched(namespace: Name
         .with(&format!("{CONTAINER}/lifecycle"), json!({"postStart": {"exec": {"command": ["true"]}}}))
         .with(&format!("{CONTAINER}/livenessProbe"), json!({"grpc": {"port": 8080}, "terminationGracePeriodSeconds": 7}))
         .with(&format!("{CONTAINER}/securityContext"), json!({"procMount": "Default", "appArmorProfile": {"type": "RuntimeDefault"}}));
-    let bare = namespace.accepts(create(exotic.as_ref()).dry_run()).await?;
-    let injected = namespace.accepts(exotic.budgeted().annotated("readiness", "tcp:8080")).await?;
+    let unannotated = namespace.accepts(create(workload.as_ref()).dry_run()).await?;
+    let injected = namespace.accepts(workload.with_budget().annotated("readiness", "tcp:8080")).await?;
 
-    let mut expected = bare["spec"]["template"].clone();
+    let mut expected = unannotated["spec"]["template"].clone();
     expected["metadata"]["labels"]["winddown.dev/managed"] = json!("true");
     expected["metadata"]["annotations"] = injected["spec"]["template"]["metadata"]["annotations"].clone();
     expected["spec"]["terminationGracePeriodSeconds"] = json!(35);
@@ -128,90 +130,96 @@ async fn everything_else_in_the_template_comes_through_untouched(namespace: Name
     expected["spec"]["containers"][0]["readinessProbe"] = record(&injected)?["readiness"]["app"].clone();
     assert_eq!(injected["spec"]["template"], expected);
 
-    let ended = namespace.accepts(namespace.merge("web", json!({"metadata": {"annotations": null}}))).await?;
-    assert_eq!(ended["spec"]["template"], bare["spec"]["template"]);
+    let removed = namespace.accepts(namespace.annotate("web", Value::Null)).await?;
+    assert_eq!(removed["spec"]["template"], unannotated["spec"]["template"]);
     Ok(())
 }
 
-async fn a_template_of_300_containers_is_injected(namespace: Namespace) -> Result {
+async fn a_template_with_300_containers_is_injected(namespace: Namespace) -> Result<()> {
     let containers: Vec<_> =
         (0..300).map(|n| json!({"name": format!("c{n}"), "image": "registry.example/app:1"})).collect();
-    let crowd =
-        namespace.accepts(deployment("crowd").budgeted().with("/spec/template/spec/containers", containers)).await?;
-    let containers = crowd["spec"]["template"]["spec"]["containers"].as_array().ok_or("no containers")?;
+    let web = deployment("web").with_budget().with("/spec/template/spec/containers", containers);
+    let web = namespace.accepts(web).await?;
+    let containers = web["spec"]["template"]["spec"]["containers"].as_array().context("no containers")?;
     let sleeps = containers.iter().filter(|container| container["lifecycle"]["preStop"]["sleep"]["seconds"] == 5);
     assert_eq!((containers.len(), sleeps.count()), (300, 300));
-    let ended = namespace.accepts(namespace.merge("crowd", json!({"metadata": {"annotations": null}}))).await?;
-    assert!(!ended["spec"]["template"].to_string().contains("preStop"));
+    let removed = namespace.accepts(namespace.annotate("web", Value::Null)).await?;
+    assert!(!removed["spec"]["template"].to_string().contains("preStop"));
     Ok(())
 }
 
-async fn a_dry_run_shows_the_injection_and_leaves_nothing(namespace: Namespace) -> Result {
-    let web = deployment("web").budgeted();
-    let shown = namespace.kubectl("apply --dry-run=server -o json -f -", Some(&web)).await?;
-    let shown: Value = serde_json::from_str(&shown.out)?;
-    assert_eq!(shown.pointer(GRACE_PERIOD), Some(&json!(35)));
+async fn a_server_dry_run_shows_the_injection(namespace: Namespace) -> Result<()> {
+    let web = deployment("web").with_budget();
+    let output = namespace.kubectl("apply --dry-run=server -o json -f -", Some(&web)).await?;
+    let web: Value = serde_json::from_str(&output)?;
+    assert_eq!(web.pointer(GRACE_PERIOD), Some(&json!(35)));
     assert_eq!(namespace.list("apps/v1", "deployments").await?, Vec::<Value>::new());
     Ok(())
 }
 
-async fn a_deployment_that_is_being_deleted_is_left_alone(namespace: Namespace) -> Result {
+async fn a_deployment_being_deleted_is_ignored(namespace: Namespace) -> Result<()> {
     let path = namespace.deployment_path("web");
-    namespace.accepts(deployment("web").budgeted().with("/metadata/finalizers", json!(["example.com/wait"]))).await?;
+    namespace
+        .accepts(deployment("web").with_budget().with("/metadata/finalizers", json!(["example.com/wait"])))
+        .await?;
     namespace.accepts(delete(&path)).await?;
-    let nonsense = json!({"metadata": {"annotations": {"winddown.dev/drain": "nonsense"}}});
-    let kept = namespace.accepts(namespace.merge("web", nonsense)).await?;
+    let invalid = namespace.annotate("web", json!({"winddown.dev/drain": "invalid"}));
+    let kept = namespace.accepts(invalid).await?;
     assert_eq!(kept.pointer(GRACE_PERIOD), Some(&json!(35)));
     namespace.accepts(namespace.merge("web", json!({"metadata": {"finalizers": null}}))).await?;
     assert_eq!(namespace.list("apps/v1", "deployments").await?, Vec::<Value>::new());
     Ok(())
 }
 
-async fn what_winddown_injects_belongs_to_no_field_manager(namespace: Namespace) -> Result {
-    let web = deployment("web").budgeted();
-    namespace.accepts(crate::request::apply(web.as_ref())).await?;
-    let owners = namespace.deployment("web").await?["metadata"]["managedFields"].to_string();
-    assert!(!owners.contains("terminationGracePeriodSeconds") && !owners.contains("preStop"), "{owners}");
+async fn injected_fields_have_no_field_manager(namespace: Namespace) -> Result<()> {
+    let web = deployment("web").with_budget();
+    namespace.accepts(apply(web.as_ref())).await?;
+    let managed_fields = namespace.deployment("web").await?["metadata"]["managedFields"].to_string();
+    assert!(
+        !managed_fields.contains("terminationGracePeriodSeconds") && !managed_fields.contains("preStop"),
+        "{managed_fields}"
+    );
 
-    // So whoever applies it may set what Winddown had set, without a conflict.
-    let own = web
+    // Server-side apply of the injected fields causes no conflict.
+    let changed = web
         .clone()
         .grace_period(60)
         .with(&format!("{CONTAINER}/lifecycle"), json!({"preStop": {"sleep": {"seconds": 9}}}));
-    let own = namespace.accepts(crate::request::apply(own.as_ref())).await?;
-    assert_eq!(own.pointer(GRACE_PERIOD), Some(&json!(60)));
+    let changed = namespace.accepts(apply(changed.as_ref())).await?;
+    assert_eq!(changed.pointer(GRACE_PERIOD), Some(&json!(60)));
     assert_eq!(
-        own["metadata"]["annotations"]["winddown.dev/budget"],
+        changed["metadata"]["annotations"]["winddown.dev/budget"],
         "drain 9s (preStop of app) + deadline 25s + margin 5s = 39s of 60s"
     );
     Ok(())
 }
 
-async fn a_deployment_that_the_api_server_names_is_injected(namespace: Namespace) -> Result {
-    let named = deployment("web").budgeted().with("/metadata/name", Value::Null).with("/metadata/generateName", "web-");
+async fn a_deployment_with_generate_name_is_injected(namespace: Namespace) -> Result<()> {
+    let named =
+        deployment("web").with_budget().with("/metadata/name", Value::Null).with("/metadata/generateName", "web-");
     let named = namespace.accepts(named).await?;
     assert!(named["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("web-")));
     assert_eq!(named.pointer(GRACE_PERIOD), Some(&json!(35)));
     Ok(())
 }
 
-/// It keeps its promise by itself: were it to wait for its own webhooks, it might never start.
-async fn winddowns_own_deployment_is_left_alone(namespace: Namespace) -> Result {
+/// If its own webhooks reviewed it, Winddown might not start while it is unavailable.
+async fn the_deployment_of_winddown_is_ignored(namespace: Namespace) -> Result<()> {
     let own = deployment("winddown").with("/metadata/namespace", "winddown");
-    let twin = namespace.accepts(create(own.as_ref()).dry_run()).await?;
-    let own = namespace.accepts(own.budgeted()).await?;
-    // Neither the webhooks nor, once it was busy with a later one, the controller.
-    namespace.accepts(deployment("later").budgeted()).await?;
-    namespace.is_told("later", "BudgetApplied: ").await?;
+    let expected = namespace.accepts(create(own.as_ref()).dry_run()).await?;
+    let own = namespace.accepts(own.with_budget()).await?;
+    // The Event about the later Deployment shows that the controller has seen this one and ignored it.
+    namespace.accepts(deployment("later").with_budget()).await?;
+    namespace.wait_for_event("later", "BudgetApplied: ").await?;
     let path = "/apis/apps/v1/namespaces/winddown/deployments/winddown";
-    let still = namespace.accepts(get(path)).await?;
-    assert_eq!((&still["spec"], &own["spec"]["template"]), (&own["spec"], &twin["spec"]["template"]));
+    let stored = namespace.accepts(get(path)).await?;
+    assert_eq!((&stored["spec"], &own["spec"]["template"]), (&own["spec"], &expected["spec"]["template"]));
     namespace.accepts(delete(path)).await?;
     Ok(())
 }
 
-/// `winddown.dev/injected`, read.
+/// The parsed annotation `winddown.dev/injected`.
 fn record(deployment: &Value) -> Result<Value> {
     let text = deployment.pointer("/spec/template/metadata/annotations/winddown.dev~1injected").and_then(Value::as_str);
-    Ok(serde_json::from_str(text.ok_or("there is no record")?)?)
+    Ok(serde_json::from_str(text.context("no annotation winddown.dev/injected")?)?)
 }

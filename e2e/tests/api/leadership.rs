@@ -1,55 +1,52 @@
-//! Two replicas: both answer reviews, one writes.
+//! Leader election: only the leader updates workloads and publishes Events.
 
+use anyhow::Result;
 use serde_json::json;
 
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
-use crate::suite::{Result, Test, tests, until};
+use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![alone:
-        of_two_replicas_one_writes,
-        a_second_replica_takes_over_when_the_first_goes,
+    tests![exclusive:
+        only_the_leader_updates_workloads,
+        a_second_replica_takes_over_when_the_leader_stops,
     ]
 }
 
-async fn of_two_replicas_one_writes(namespace: Namespace) -> Result {
-    let world = &namespace.world;
-    let mut second = world.another_replica("winddown-1")?;
-    second.ready().await?;
-    world.remove_webhooks().await?;
-    namespace.accepts(deployment("web").budgeted()).await?;
-    assert_eq!(namespace.is_told("web", "BudgetApplied: ").await?, 1);
+async fn only_the_leader_updates_workloads(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    let mut second = environment.start_additional_replica("winddown-1")?;
+    second.wait_until_ready().await?;
+    environment.remove_webhooks().await?;
+    namespace.accepts(deployment("web").with_budget()).await?;
+    assert_eq!(namespace.wait_for_event("web", "BudgetApplied: ").await?, 1);
     let patched = |log: &str| log.matches(&format!("\"Deployment {}/web\"", namespace.name)).count();
-    assert!(patched(&world.log().await) > 0, "the leader's log:\n{}", world.last_words().await);
-    assert_eq!(patched(&second.log()), 0, "the other's log:\n{}", second.last_words());
-    // Made, patched by the controller, and seen by the deployment controller.
+    assert!(patched(&environment.log().await) > 0, "log of the leader:\n{}", environment.log_tail().await);
+    assert_eq!(patched(&second.log()), 0, "log of the other replica:\n{}", second.log_tail());
+    // Generation 1 is the creation, generation 2 the patch of the controller.
     let web = namespace.deployment("web").await?;
     assert_eq!((&web["metadata"]["generation"], web.pointer(GRACE_PERIOD)), (&json!(2), Some(&json!(35))));
-    assert_eq!(world.leader().await?.as_deref(), Some("winddown-0"));
+    assert_eq!(environment.leader().await?.as_deref(), Some("winddown-0"));
     Ok(())
 }
 
-async fn a_second_replica_takes_over_when_the_first_goes(namespace: Namespace) -> Result {
-    let world = &namespace.world;
-    let mut second = world.another_replica("winddown-1")?;
-    second.ready().await?;
-    namespace.accepts(deployment("unfit").budgeted().grace_period(10).annotated("mode", "Audit")).await?;
-    assert_eq!(namespace.is_told("unfit", "BudgetDoesNotFit: ").await?, 1);
-    world.stop_operator().await?;
-    // Nobody answers reviews here, but the new leader sees to what they missed.
-    namespace.accepts(deployment("web").budgeted()).await?;
-    world.wait_for_leader("winddown-1").await?;
-    namespace.is_told("web", "BudgetApplied: ").await?;
-    // It cannot know that the first one has told of this.
-    let told = async || Ok((namespace.told("unfit").await?.len() == 2).then_some(()));
-    until("the new leader had told of it, too", told).await?;
-    until("the Deployment was brought to plan", async || {
-        let web = namespace.deployment("web").await?;
-        Ok((web.pointer(GRACE_PERIOD) == Some(&json!(35))).then_some(()))
-    })
-    .await?;
-    // Killed, it would keep the Lease for a while.
+async fn a_second_replica_takes_over_when_the_leader_stops(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    let mut second = environment.start_additional_replica("winddown-1")?;
+    second.wait_until_ready().await?;
+    namespace.accepts(deployment("over-budget").with_budget().grace_period(10).annotated("mode", "Audit")).await?;
+    assert_eq!(namespace.wait_for_event("over-budget", "BudgetDoesNotFit: ").await?, 1);
+    environment.stop_operator().await?;
+    // The API server cannot reach the webhooks of the second replica, so its controller updates the Deployment.
+    namespace.accepts(deployment("web").with_budget()).await?;
+    environment.wait_for_leader("winddown-1").await?;
+    namespace.wait_for_event("web", "BudgetApplied: ").await?;
+    // The new leader does not know which Events the old one published.
+    let repeated = async || Ok((namespace.events_about("over-budget").await?.len() == 2).then_some(()));
+    until("the new leader to publish the Event again", repeated).await?;
+    namespace.wait_for_grace_period("Deployment", "web", 35).await?;
+    // A killed replica would not release the Lease.
     assert!(second.terminate().await?.success());
     Ok(())
 }

@@ -1,27 +1,27 @@
-//! Manifests as people write them, in a few words.
+//! A builder for workload manifests.
 
 use serde_json::{Map, Value, json};
 
-/// A workload as its owner writes it.
+/// A workload manifest before admission.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifest(Value);
 
-/// What Winddown's annotations begin with.
+/// The prefix of Winddown's annotations.
 pub(crate) const PREFIX: &str = "winddown.dev/";
-/// The grace period's place in a Deployment.
+/// The JSON pointer of the grace period in a workload.
 pub(crate) const GRACE_PERIOD: &str = "/spec/template/spec/terminationGracePeriodSeconds";
 
-/// A Deployment of one container. Without replicas: what matters here is the template.
+/// A Deployment with one container and no replicas.
 pub(crate) fn deployment(name: &str) -> Manifest {
     workload("Deployment", name)
 }
 
-/// The kinds that Winddown plans.
+/// The kinds that Winddown supports.
 pub(crate) const KINDS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
-/// The same, as a workload of any of [`KINDS`]. A DaemonSet has no replicas, and here no nodes either.
+/// A workload of one of [`KINDS`], with one container and no pods: there are no nodes for a DaemonSet.
 pub(crate) fn workload(kind: &str, name: &str) -> Manifest {
-    let mut manifest = of_one_container(name);
+    let mut manifest = with_one_container(name);
     manifest.0["kind"] = json!(kind);
     if let ("DaemonSet", Some(spec)) = (kind, manifest.0["spec"].as_object_mut()) {
         spec.remove("replicas");
@@ -29,7 +29,7 @@ pub(crate) fn workload(kind: &str, name: &str) -> Manifest {
     manifest
 }
 
-fn of_one_container(name: &str) -> Manifest {
+fn with_one_container(name: &str) -> Manifest {
     Manifest(json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -44,7 +44,7 @@ fn of_one_container(name: &str) -> Manifest {
                         "name": "app",
                         "image": "registry.example/app:1",
                         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
-                        // Nothing is to be said of it that a test does not ask for.
+                        // Prevents findings that a test does not expect.
                         "startupProbe": {"tcpSocket": {"port": "http"}},
                     }],
                 },
@@ -54,14 +54,14 @@ fn of_one_container(name: &str) -> Manifest {
 }
 
 impl Manifest {
-    /// With an annotation of Winddown's.
+    /// Adds an annotation with [`PREFIX`].
     pub(crate) fn annotated(self, name: &str, value: &str) -> Self {
         let key = format!("{PREFIX}{name}").replace('/', "~1");
         self.with(&format!("/metadata/annotations/{key}"), value)
     }
 
-    /// With drain 5s, deadline 25s and so, by default, a margin of 5s.
-    pub(crate) fn budgeted(self) -> Self {
+    /// Sets a drain of 5 s and a deadline of 25 s. The default margin is 5 s, so the budget is 35 s.
+    pub(crate) fn with_budget(self) -> Self {
         self.annotated("drain", "5s").annotated("deadline", "25s")
     }
 
@@ -73,21 +73,21 @@ impl Manifest {
         self.with("/spec/template/spec/containers/0/image", image)
     }
 
-    /// With a field at a JSON pointer; objects on the way are made.
+    /// Sets the field at a JSON pointer. Creates missing parent objects.
     pub(crate) fn with(mut self, pointer: &str, value: impl Into<Value>) -> Self {
-        let mut place = &mut self.0;
+        let mut current = &mut self.0;
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
-            place = if let Ok(index) = step.parse::<usize>() {
-                &mut place[index]
+            current = if let Ok(index) = step.parse::<usize>() {
+                &mut current[index]
             } else {
-                if place.is_null() {
-                    *place = Value::Object(Map::new());
+                if current.is_null() {
+                    *current = Value::Object(Map::new());
                 }
-                &mut place[step]
+                &mut current[step]
             };
         }
-        *place = value.into();
+        *current = value.into();
         self
     }
 }

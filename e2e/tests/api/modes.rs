@@ -1,48 +1,52 @@
-//! `winddown.dev/mode`: Audit only tells, Off undoes.
+//! `winddown.dev/mode`: `Audit` only reports, `Off` disables Winddown. Both remove an earlier injection.
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::request::create;
-use crate::suite::{Result, Test, tests};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![together:
-        audit_changes_nothing,
-        audit_warns_of_what_would_be_denied,
-        going_from_enforce_to_audit_or_off_undoes,
+    tests![shared:
+        audit_does_not_change_the_template,
+        audit_returns_errors_as_warnings,
+        audit_and_off_remove_the_injection,
     ]
 }
 
-async fn audit_changes_nothing(namespace: Namespace) -> Result {
+// Parts of Winddown's warnings.
+const OVER_BUDGET: [&str; 2] = ["terminationGracePeriodSeconds", "35s"];
+const UNKNOWN_ANNOTATION: [&str; 2] = ["drian", "did you mean winddown.dev/drain?"];
+
+async fn audit_does_not_change_the_template(namespace: Namespace) -> Result<()> {
     let web = deployment("web");
-    let audited = namespace.accepts(web.clone().budgeted().annotated("mode", "Audit")).await?;
-    let twin = namespace.accepts(create(web.as_ref()).dry_run_as("twin")).await?;
-    assert_eq!(audited["spec"]["template"], twin["spec"]["template"]);
+    let audited = namespace.accepts(web.clone().with_budget().annotated("mode", "Audit")).await?;
+    let expected = namespace.accepts(create(web.as_ref()).dry_run_as("expected")).await?;
+    assert_eq!(audited["spec"]["template"], expected["spec"]["template"]);
     assert!(audited["metadata"]["annotations"]["winddown.dev/budget"].is_null());
     Ok(())
 }
 
-async fn audit_warns_of_what_would_be_denied(namespace: Namespace) -> Result {
-    let misfit = deployment("web").budgeted().annotated("mode", "Audit").grace_period(20);
-    namespace.accepts_with_warning(misfit, &["terminationGracePeriodSeconds", "35s"]).await?;
-    let typo = deployment("typo").budgeted().annotated("mode", "Audit").annotated("drian", "5s");
-    namespace.accepts_with_warning(typo, &["drian", "did you mean winddown.dev/drain?"]).await?;
+async fn audit_returns_errors_as_warnings(namespace: Namespace) -> Result<()> {
+    let over_budget = deployment("web").with_budget().annotated("mode", "Audit").grace_period(20);
+    namespace.accepts_with_warning(over_budget, &OVER_BUDGET).await?;
+    let unknown = deployment("unknown-annotation").with_budget().annotated("mode", "Audit").annotated("drian", "5s");
+    namespace.accepts_with_warning(unknown, &UNKNOWN_ANNOTATION).await?;
     Ok(())
 }
 
-async fn going_from_enforce_to_audit_or_off_undoes(namespace: Namespace) -> Result {
+async fn audit_and_off_remove_the_injection(namespace: Namespace) -> Result<()> {
     let web = deployment("web");
-    let twin = namespace.accepts(create(web.as_ref()).dry_run_as("twin")).await?;
-    let injected = namespace.accepts(web.budgeted()).await?;
+    let expected = namespace.accepts(create(web.as_ref()).dry_run_as("expected")).await?;
+    let injected = namespace.accepts(web.with_budget()).await?;
     for mode in ["Audit", "Off"] {
-        let switch =
-            |mode: Value| namespace.merge("web", json!({"metadata": {"annotations": {"winddown.dev/mode": mode}}}));
-        let idle = namespace.accepts(switch(json!(mode))).await?;
-        assert_eq!(idle["spec"]["template"], twin["spec"]["template"], "{mode}");
-        assert!(idle["metadata"]["annotations"]["winddown.dev/budget"].is_null(), "{mode}");
-        let again = namespace.accepts(switch(Value::Null)).await?;
+        let set_mode = |mode: Value| namespace.annotate("web", json!({"winddown.dev/mode": mode}));
+        let removed = namespace.accepts(set_mode(json!(mode))).await?;
+        assert_eq!(removed["spec"]["template"], expected["spec"]["template"], "{mode}");
+        assert!(removed["metadata"]["annotations"]["winddown.dev/budget"].is_null(), "{mode}");
+        let again = namespace.accepts(set_mode(Value::Null)).await?;
         assert_eq!(again["spec"]["template"], injected["spec"]["template"], "{mode}");
     }
     Ok(())

@@ -1,31 +1,31 @@
-//! A namespace for one test, and the two verbs that tests speak: what the API server `accepts`, and what it `rejects`.
+//! The namespace of one test, and operations on its objects.
 
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::manifest::{KINDS, Manifest};
-use crate::request::{self, Answer, Request, create, send};
-use crate::suite::{Result, until};
-use crate::world::World;
+use crate::environment::Environment;
+use crate::manifest::{GRACE_PERIOD, KINDS, Manifest};
+use crate::request::{self, Request, Response, create, send};
+use crate::suite::until;
 
 #[derive(Clone)]
 pub(crate) struct Namespace {
-    pub(crate) world: Arc<World>,
+    pub(crate) environment: Arc<Environment>,
     pub(crate) name: String,
 }
 
-/// What a program printed.
-#[derive(Clone, Debug)]
-pub(crate) struct Said {
-    pub(crate) out: String,
-    pub(crate) err: String,
+struct Output {
+    success: bool,
+    stdout: String,
+    stderr: String,
 }
 
-/// What somebody wrote, or a request made of it; a manifest alone is to be created.
+/// A manifest is converted to a create request.
 impl From<&Manifest> for Request {
     fn from(manifest: &Manifest) -> Self {
         create(manifest.as_ref())
@@ -39,68 +39,74 @@ impl From<Manifest> for Request {
 }
 
 impl Namespace {
-    /// Makes a namespace named after the test.
-    pub(crate) async fn new(world: Arc<World>, sentence: &str) -> Result<Self> {
-        let name: String = sentence.replace('_', "-").chars().take(60).collect();
-        let namespace = Self { world, name: name.trim_end_matches('-').to_owned() };
+    /// Creates a namespace with a name made of the test's name.
+    pub(crate) async fn create(environment: Arc<Environment>, test: &str) -> Result<Self> {
+        let name: String = test.replace('_', "-").chars().take(60).collect();
+        let namespace = Self { environment, name: name.trim_end_matches('-').to_owned() };
         let manifest = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace.name}});
-        send(&namespace.world.client(), &create(&manifest)).await?.accepted()?;
+        namespace.accepts(create(&manifest)).await?;
         Ok(namespace)
     }
 
-    /// Removes the workloads.
-    pub(crate) async fn clear(&self) -> Result {
+    pub(crate) async fn delete_workloads(&self) -> Result<()> {
         for kind in KINDS {
-            let all = self.workload_path(kind, "");
-            send(&self.world.client(), &request::delete(all.trim_end_matches('/'))).await?.accepted()?;
+            let collection = self.workload_path(kind, "");
+            self.accepts(request::delete(collection.trim_end_matches('/'))).await?;
         }
         Ok(())
     }
 
-    /// Sends a request that may be answered in any way.
-    pub(crate) async fn answers(&self, request: impl Into<Request>) -> Result<Answer> {
-        send(&self.world.client(), &request.into().within(&self.name)).await
+    /// Sends a request and returns the response, whatever its status is.
+    pub(crate) async fn send(&self, request: impl Into<Request>) -> Result<Response> {
+        send(&self.environment.client(), &request.into().within(&self.name)).await
     }
 
-    /// Sends a request that has to be accepted, and gives back the object as the API server then has it.
+    /// Sends a request that must succeed, and returns the object in the response.
     pub(crate) async fn accepts(&self, request: impl Into<Request>) -> Result<Value> {
-        self.answers(request).await?.accepted()
+        self.send(request).await?.into_object()
     }
 
-    /// Sends a request that has to be accepted with a warning that says all of this.
-    pub(crate) async fn accepts_with_warning(&self, request: impl Into<Request>, said: &[&str]) -> Result<Value> {
-        let answer = self.answers(request).await?;
-        let warned = answer.warnings.iter().any(|warning| said.iter().all(|said| warning.contains(said)));
-        assert!(warned || !answer.is_accepted(), "no warning says {said:?}: {:#?}", answer.warnings);
-        answer.accepted()
+    /// Sends a request that must succeed with a warning that contains all these texts.
+    pub(crate) async fn accepts_with_warning(&self, request: impl Into<Request>, texts: &[&str]) -> Result<Value> {
+        let response = self.send(request).await?;
+        let found = response.warnings.iter().any(|warning| texts.iter().all(|text| warning.contains(text)));
+        assert!(found || !response.is_success(), "no warning contains {texts:?}: {:#?}", response.warnings);
+        response.into_object()
     }
 
-    /// Sends a request that has to be refused with a message that says all of this, and gives back the Status.
-    pub(crate) async fn rejects(&self, request: impl Into<Request>, said: &[&str]) -> Result<Value> {
-        let answer = self.answers(request).await?;
-        assert!(!answer.is_accepted(), "accepted, with warnings {:?}: {:#}", answer.warnings, answer.object);
-        let message = answer.object["message"].as_str().unwrap_or_default();
-        for said in said {
-            assert!(message.contains(said), "{said:?} is not said in: {message}");
+    /// Sends a request that must fail with a message that contains all these texts, and returns the Status.
+    pub(crate) async fn rejects(&self, request: impl Into<Request>, texts: &[&str]) -> Result<Value> {
+        let response = self.send(request).await?;
+        assert!(!response.is_success(), "accepted with warnings {:?}: {:#}", response.warnings, response.object);
+        let message = response.object["message"].as_str().unwrap_or_default();
+        for text in texts {
+            assert!(message.contains(text), "{text:?} is not in the message: {message}");
         }
-        Ok(answer.object)
+        Ok(response.object)
     }
 
-    /// A Deployment as it stands.
+    /// Reads a Deployment.
     pub(crate) async fn deployment(&self, name: &str) -> Result<Value> {
-        self.accepts(request::get(&self.deployment_path(name))).await
+        self.workload("Deployment", name).await
     }
 
-    /// Merges fields into a Deployment.
+    /// A merge patch of a Deployment.
     pub(crate) fn merge(&self, name: &str, fields: Value) -> Request {
         request::merge(&self.deployment_path(name), fields)
+    }
+
+    /// A merge patch of a Deployment's annotations.
+    pub(crate) fn annotate(&self, name: &str, annotations: Value) -> Request {
+        let mut fields = json!({"metadata": {}});
+        fields["metadata"]["annotations"] = annotations;
+        self.merge(name, fields)
     }
 
     pub(crate) fn deployment_path(&self, name: &str) -> String {
         self.workload_path("Deployment", name)
     }
 
-    /// A workload as it stands.
+    /// Reads a workload.
     pub(crate) async fn workload(&self, kind: &str, name: &str) -> Result<Value> {
         self.accepts(request::get(&self.workload_path(kind, name))).await
     }
@@ -109,10 +115,10 @@ impl Namespace {
         self.path("apps/v1", &format!("{}s", kind.to_lowercase()), name)
     }
 
-    /// Objects of this namespace.
+    /// Lists the objects of one resource.
     pub(crate) async fn list(&self, api_version: &str, plural: &str) -> Result<Vec<Value>> {
-        let all = self.path(api_version, plural, "");
-        let list = self.accepts(request::get(all.trim_end_matches('/'))).await?;
+        let collection = self.path(api_version, plural, "");
+        let list = self.accepts(request::get(collection.trim_end_matches('/'))).await?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
@@ -121,15 +127,15 @@ impl Namespace {
         format!("/{root}/{api_version}/namespaces/{}/{plural}/{name}", self.name)
     }
 
-    /// Waits until the deployment controller has seen the Deployment as it is, and gives back its revisions: the pod
-    /// template hash of each of its `ReplicaSet`s, oldest first.
+    /// Waits until the deployment controller has observed the latest generation, and returns the pod template hashes of
+    /// the Deployment's `ReplicaSet`s, ordered by revision.
     pub(crate) async fn revisions(&self, name: &str) -> Result<Vec<String>> {
         let observed = async || {
             let deployment = self.deployment(name).await?;
             let same = deployment["metadata"]["generation"] == deployment["status"]["observedGeneration"];
             Ok(same.then_some(()))
         };
-        until("the deployment controller had looked", observed).await?;
+        until("the deployment controller to observe the latest generation", observed).await?;
         let mut sets = self.list("apps/v1", "replicasets").await?;
         sets.retain(|set| set["metadata"]["ownerReferences"][0]["name"] == name);
         let revision = |set: &Value| {
@@ -141,46 +147,51 @@ impl Namespace {
         Ok(sets.iter().map(hash).collect())
     }
 
-    /// Runs kubectl with the arguments in this line, and with the manifest as its input; it has to succeed.
-    pub(crate) async fn kubectl(&self, line: &str, input: Option<&Manifest>) -> Result<Said> {
-        let arguments: Vec<_> = line.split_whitespace().collect();
-        let output = self.run("kubectl", &arguments, input).await?;
-        succeeded(line, &output)
+    /// Waits until a workload has this grace period, in seconds, and returns the workload.
+    pub(crate) async fn wait_for_grace_period(&self, kind: &str, name: &str, seconds: i64) -> Result<Value> {
+        until(&format!("{kind} {name} to have a grace period of {seconds} s"), async || {
+            let workload = self.workload(kind, name).await?;
+            Ok((workload.pointer(GRACE_PERIOD) == Some(&json!(seconds))).then_some(workload))
+        })
+        .await
     }
 
-    /// Runs kubectl, which has to fail; gives back what it says of it.
-    pub(crate) async fn kubectl_fails(&self, line: &str, input: Option<&Manifest>) -> Result<String> {
-        let arguments: Vec<_> = line.split_whitespace().collect();
-        let output = self.run("kubectl", &arguments, input).await?;
-        assert!(!output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
-        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    /// Runs kubectl with the manifest as its standard input. It must succeed. Returns its standard output.
+    pub(crate) async fn kubectl(&self, arguments: &str, manifest: Option<&Manifest>) -> Result<String> {
+        let output = self.run("kubectl", arguments, manifest).await?;
+        ensure!(output.success, "kubectl {arguments}: {}", output.stderr);
+        Ok(output.stdout)
     }
 
-    /// Runs helm, which has to succeed.
-    pub(crate) async fn helm(&self, helm: &str, line: &str) -> Result<Said> {
-        let arguments: Vec<_> = line.split_whitespace().collect();
-        let output = self.run(helm, &arguments, None).await?;
-        succeeded(line, &output)
+    /// Runs kubectl, which must fail. Returns its standard error.
+    pub(crate) async fn kubectl_fails(&self, arguments: &str, manifest: Option<&Manifest>) -> Result<String> {
+        let output = self.run("kubectl", arguments, manifest).await?;
+        assert!(!output.success, "kubectl {arguments} succeeded: {}", output.stdout);
+        Ok(output.stderr)
     }
 
-    async fn run(&self, program: &str, arguments: &[&str], input: Option<&Manifest>) -> Result<Output> {
-        let server = &self.world.server;
+    /// Runs a version of helm, `helm3` or `helm4`. It must succeed.
+    pub(crate) async fn helm(&self, helm: &str, arguments: &str) -> Result<()> {
+        let output = self.run(helm, arguments, None).await?;
+        ensure!(output.success, "{helm} {arguments}: {}", output.stderr);
+        Ok(())
+    }
+
+    async fn run(&self, program: &str, arguments: &str, manifest: Option<&Manifest>) -> Result<Output> {
+        let context = || format!("run {program} {arguments}");
+        let server = &self.environment.server;
         let mut command = Command::from(server.tools().command(program)?);
-        command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory());
-        command.arg("--namespace").arg(&self.name).args(arguments).kill_on_drop(true);
+        command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory()).kill_on_drop(true);
+        command.arg("--namespace").arg(&self.name).args(arguments.split_whitespace());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().with_context(context)?;
         if let Some(mut stdin) = child.stdin.take()
-            && let Some(manifest) = input
+            && let Some(manifest) = manifest
         {
-            stdin.write_all(manifest.as_ref().to_string().as_bytes()).await?;
+            stdin.write_all(manifest.as_ref().to_string().as_bytes()).await.with_context(context)?;
         }
-        Ok(child.wait_with_output().await?)
+        let output = child.wait_with_output().await.with_context(context)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Output { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
-}
-
-fn succeeded(line: &str, output: &Output) -> Result<Said> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = Said { out: text(&output.stdout), err: text(&output.stderr) };
-    if output.status.success() { Ok(said) } else { Err(format!("{line}: {}", said.err).into()) }
 }

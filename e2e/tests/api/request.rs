@@ -1,12 +1,11 @@
-//! Requests to the API server as JSON, so that nothing on the way knows more fields or fewer than it does.
+//! Requests to the API server with untyped JSON bodies, so that no client type adds or drops fields.
 
+use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use crate::suite::Result;
-
-/// A request, not yet sent.
+/// A request that was not sent yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     method: http::Method,
@@ -16,62 +15,62 @@ pub(crate) struct Request {
     body: Value,
 }
 
-/// What came back.
+/// A response of the API server.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) code: u16,
-    /// The object, or a Status where the request was refused.
+    /// The object, or a Status if the request failed.
     pub(crate) object: Value,
-    /// What kubectl would print as `Warning:`.
+    /// The `Warning` headers.
     pub(crate) warnings: Vec<String>,
-    /// Under which the API server's audit log tells of the request.
+    /// The `Audit-Id` header: the ID of the request in the audit log.
     pub(crate) audit_id: String,
 }
 
 const JSON: &str = "application/json";
 
-/// Creates an object.
+/// A create request (POST).
 pub(crate) fn create(object: &Value) -> Request {
     Request::new(http::Method::POST, collection(object), JSON, object.clone())
 }
 
-/// Replaces an object by its name.
+/// A replace request (PUT).
 pub(crate) fn replace(object: &Value) -> Request {
     Request::new(http::Method::PUT, path(object), JSON, object.clone())
 }
 
-/// Applies an object from the server's side, as Argo CD, Flux and Helm 4 do.
+/// A server-side apply request, as Argo CD, Flux and Helm 4 send it.
 pub(crate) fn apply(object: &Value) -> Request {
     let request = Request::new(http::Method::PATCH, path(object), "application/apply-patch+yaml", object.clone());
     request.query("fieldManager=git")
 }
 
-/// Merges fields into what stands at a path.
+/// A merge patch request.
 pub(crate) fn merge(path: &str, fields: Value) -> Request {
     Request::new(http::Method::PATCH, path.to_owned(), "application/merge-patch+json", fields)
 }
 
-/// Reads what stands at a path.
 pub(crate) fn get(path: &str) -> Request {
     Request::new(http::Method::GET, path.to_owned(), JSON, Value::Null)
 }
 
-/// Deletes what stands at a path.
+/// A delete request with background propagation.
 pub(crate) fn delete(path: &str) -> Request {
     Request::new(http::Method::DELETE, path.to_owned(), JSON, json!({"propagationPolicy": "Background"}))
 }
 
-/// Sends a request and reads the answer, whatever it is.
-pub(crate) async fn send(client: &Client, request: &Request) -> Result<Answer> {
+/// Sends a request and returns the response, whatever its status is.
+pub(crate) async fn send(client: &Client, request: &Request) -> Result<Response> {
     let uri = format!("{}?{}", request.path, request.query.join("&"));
     let body = if request.body.is_null() { Vec::new() } else { serde_json::to_vec(&request.body)? };
     let builder = http::Request::builder().method(&request.method).uri(uri);
-    let sent = builder.header(http::header::CONTENT_TYPE, request.content_type).body(Body::from(body))?;
-    let (head, body) = client.send(sent).await?.into_parts();
+    let http_request = builder.header(http::header::CONTENT_TYPE, request.content_type).body(Body::from(body))?;
+    let (head, body) =
+        client.send(http_request).await.with_context(|| format!("{} {}", request.method, request.path))?.into_parts();
     let body = body.collect_bytes().await?;
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let warnings = head.headers.get_all(http::header::WARNING).iter();
-    Ok(Answer {
+    Ok(Response {
         code: head.status.as_u16(),
         object: serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body))),
         warnings: warnings.map(text).collect(),
@@ -89,36 +88,36 @@ impl Request {
         self
     }
 
-    /// Everything but the last step.
+    /// Adds `dryRun=All`.
     pub(crate) fn dry_run(self) -> Self {
         self.query("dryRun=All")
     }
 
-    /// Everything but the last step, under a name that nobody has.
+    /// Adds `dryRun=All` and replaces the name, which may already exist.
     pub(crate) fn dry_run_as(mut self, name: &str) -> Self {
         self.body["metadata"]["name"] = json!(name);
         self.dry_run()
     }
 
-    /// The same in this namespace.
+    /// Sets the namespace, unless the object has one.
     pub(crate) fn within(mut self, namespace: &str) -> Self {
         self.path = self.path.replace("{namespace}", namespace);
         self
     }
 }
 
-impl Answer {
-    pub(crate) fn is_accepted(&self) -> bool {
+impl Response {
+    pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.code)
     }
 
-    /// The object, or an error that says why not.
-    pub(crate) fn accepted(self) -> Result<Value> {
-        if self.is_accepted() {
+    /// The object, or an error with the message of the Status.
+    pub(crate) fn into_object(self) -> Result<Value> {
+        if self.is_success() {
             return Ok(self.object);
         }
         let message = self.object["message"].as_str().map_or_else(|| self.object.to_string(), str::to_owned);
-        Err(format!("the API server answered {}: {message}", self.code).into())
+        bail!("the API server returned {}: {message}", self.code)
     }
 }
 
@@ -126,7 +125,7 @@ fn path(object: &Value) -> String {
     format!("{}/{}", collection(object), object["metadata"]["name"].as_str().unwrap_or_default())
 }
 
-/// Where objects of this kind live; without a namespace of its own, in the one that the request is sent to.
+/// The API path of the object's collection. `{namespace}` is a placeholder for [`Request::within`].
 fn collection(object: &Value) -> String {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };

@@ -1,62 +1,59 @@
-//! The runner: starts the world when the first test wants it, and ends it after the last.
+//! The test runner: starts the shared environment for the first test and stops it after the last.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
+use futures::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
-use winddown_e2e::error_chain::error_chain;
 use winddown_e2e::operator_process::LIMIT;
 
+use crate::environment::Environment;
 use crate::namespace::Namespace;
-use crate::world::World;
 
-/// What a test comes to.
-pub(crate) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
-
-/// Tests wait for the API server more than they compute.
+/// Tests mostly wait for the API server.
 const THREADS: usize = 4;
-/// A test that takes longer hangs: the slowest takes a tenth of it.
+/// For one test; about ten times what the slowest one takes.
 const TEST_LIMIT: Duration = Duration::from_mins(3);
 
-/// A test, named like a sentence.
 #[derive(Clone)]
 pub(crate) struct Test {
     pub(crate) module: &'static str,
-    pub(crate) sentence: &'static str,
-    /// Whether nothing else may run meanwhile.
-    pub(crate) alone: bool,
-    pub(crate) body: fn(Namespace) -> Pin<Box<dyn Future<Output = Result>>>,
+    pub(crate) name: &'static str,
+    /// Whether no other test may run at the same time.
+    pub(crate) exclusive: bool,
+    pub(crate) body: fn(Namespace) -> LocalBoxFuture<'static, Result<()>>,
 }
 
-/// `tests![together: a, b]` for tests that leave operator and webhooks as they are, `tests![alone: c]` for the others.
+/// `tests![shared: a, b]` for tests that do not change the operator or the webhooks, `tests![exclusive: c]` for others.
 macro_rules! tests {
-    (together: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ false, $($name),+) };
-    (alone: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ true, $($name),+) };
-    (@ $alone:literal, $($name:ident),+) => {
+    (shared: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ false, $($name),+) };
+    (exclusive: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ true, $($name),+) };
+    (@ $exclusive:literal, $($name:ident),+) => {
         vec![$($crate::suite::Test {
             module: module_path!(),
-            sentence: stringify!($name),
-            alone: $alone,
+            name: stringify!($name),
+            exclusive: $exclusive,
             body: |namespace| Box::pin($name(namespace)),
         }),+]
     };
 }
 pub(crate) use tests;
 
-/// Looks again and again until there is something to see, as long as an operator may take on a busy machine.
-pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    winddown_e2e::until::until(what, LIMIT, look).await
+/// [`winddown_e2e::wait::until`] with the limit for the operator.
+pub(crate) async fn until<T>(condition: &str, poll: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    winddown_e2e::wait::until(condition, LIMIT, poll).await
 }
 
-/// What all tests share.
-struct Stage {
+/// State shared by all tests.
+struct Shared {
     runtime: Runtime,
-    world: OnceLock<Result<Arc<World>, String>>,
-    turn: RwLock<()>,
+    environment: OnceLock<Result<Arc<Environment>, String>>,
+    /// Exclusive tests hold the write lock.
+    lock: RwLock<()>,
 }
 
 pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
@@ -65,55 +62,56 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("cannot start threads: {error}");
+            eprintln!("cannot start the tokio runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let stage = Arc::new(Stage { runtime, world: OnceLock::new(), turn: RwLock::new(()) });
-    let trials = tests.into_iter().map(|test| trial(test, stage.clone())).collect();
+    let shared = Arc::new(Shared { runtime, environment: OnceLock::new(), lock: RwLock::new(()) });
+    let trials = tests.into_iter().map(|test| trial(test, shared.clone())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let (true, Some(Ok(world))) = (conclusion.has_failed(), stage.world.get()) {
-        eprintln!("winddown's last words:\n{}", stage.runtime.block_on(world.last_words()));
+    if let (true, Some(Ok(environment))) = (conclusion.has_failed(), shared.environment.get()) {
+        eprintln!("end of winddown's log:\n{}", shared.runtime.block_on(environment.log_tail()));
     }
-    // The processes end here: what is static, or left to `exit`, is never dropped.
-    drop(stage);
+    // Stops the processes. Values in statics, or alive when `exit` is called, would not be dropped.
+    drop(shared);
     conclusion.exit_code()
 }
 
-fn trial(test: Test, stage: Arc<Stage>) -> Trial {
+fn trial(test: Test, shared: Arc<Shared>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
-    Trial::test(format!("{module}::{}", test.sentence), move || {
-        let world = stage.world.get_or_init(|| {
-            let start = Instant::now();
-            let world = stage.runtime.block_on(World::start()).map_err(|error| {
-                eprintln!("{}", error_chain(error.as_ref()));
-                "there is no API server to test on; the reason is above".to_owned()
-            })?;
-            eprintln!("the API server and winddown are ready after {:.1} s", start.elapsed().as_secs_f32());
-            Ok(Arc::new(world))
-        });
-        let world = world.clone()?;
-        // A test that panicked has left nothing half done that others would see.
-        let (_together, _alone);
-        if test.alone {
-            _alone = stage.turn.write().unwrap_or_else(PoisonError::into_inner);
+    Trial::test(format!("{module}::{}", test.name), move || {
+        let environment = shared.environment.get_or_init(|| start(&shared.runtime)).clone()?;
+        // A test that panicked does not leave shared state inconsistent: exclusive tests are followed by `restore`.
+        let (_read, _write);
+        if test.exclusive {
+            _write = shared.lock.write().unwrap_or_else(PoisonError::into_inner);
         } else {
-            _together = stage.turn.read().unwrap_or_else(PoisonError::into_inner);
+            _read = shared.lock.read().unwrap_or_else(PoisonError::into_inner);
         }
-        let act = AssertUnwindSafe(|| stage.runtime.block_on(act(&test, world.clone())));
-        let outcome = catch_unwind(act);
-        if test.alone {
-            stage.runtime.block_on(world.restore()).map_err(|error| error_chain(error.as_ref()))?;
+        let execute = AssertUnwindSafe(|| shared.runtime.block_on(execute(&test, environment.clone())));
+        let outcome = catch_unwind(execute);
+        if test.exclusive {
+            shared.runtime.block_on(environment.restore()).map_err(|error| format!("{error:#}"))?;
         }
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| Failed::from(error_chain(error.as_ref())))
+        result.map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 
-async fn act(test: &Test, world: Arc<World>) -> Result {
-    let namespace = Namespace::new(world, test.sentence).await?;
-    let body = tokio::time::timeout(TEST_LIMIT, (test.body)(namespace.clone()));
-    body.await.map_err(|_| format!("not over after {} s", TEST_LIMIT.as_secs()))??;
-    // What is left standing would keep the controller busy in the tests that follow.
-    namespace.clear().await
+fn start(runtime: &Runtime) -> Result<Arc<Environment>, String> {
+    let start = Instant::now();
+    let environment = runtime.block_on(Environment::start()).map_err(|error| {
+        eprintln!("{error:#}");
+        "the API server or winddown did not start; see the first message".to_owned()
+    })?;
+    eprintln!("API server and winddown were ready after {:.1} s", start.elapsed().as_secs_f32());
+    Ok(Arc::new(environment))
+}
+
+async fn execute(test: &Test, environment: Arc<Environment>) -> Result<()> {
+    let namespace = Namespace::create(environment, test.name).await?;
+    let result = tokio::time::timeout(TEST_LIMIT, (test.body)(namespace.clone())).await;
+    result.with_context(|| format!("the test did not finish within {} s", TEST_LIMIT.as_secs()))??;
+    // Remaining workloads would keep the controller busy during later tests.
+    namespace.delete_workloads().await
 }

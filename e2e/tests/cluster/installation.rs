@@ -1,5 +1,6 @@
-//! Install, test, upgrade, uninstall; in a namespace that lets nothing in but what Pod Security calls restricted.
+//! Install, test, upgrade and uninstall, in a namespace with the Pod Security level `restricted`.
 
+use anyhow::Result;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::Resource;
@@ -7,9 +8,9 @@ use kube::api::{Api, ListParams};
 use serde::de::DeserializeOwned;
 use winddown_e2e::release::{self, Helm};
 
-use crate::example::{Example, is_bare, is_injected};
-use crate::suite::{Result, Test, tests};
-use crate::world::{World, names};
+use crate::environment::{Environment, names};
+use crate::example::{Example, has_no_injection, is_injected};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![helm_3_installs_tests_upgrades_and_uninstalls, helm_4_installs_tests_upgrades_and_uninstalls]
@@ -17,49 +18,50 @@ pub(crate) fn tests() -> Vec<Test> {
 
 const RESTRICTED: [(&str, &str); 1] = [("pod-security.kubernetes.io/enforce", "restricted")];
 
-async fn helm_3_installs_tests_upgrades_and_uninstalls(world: World) -> Result {
-    comes_and_goes(&world, Helm::V3).await
+async fn helm_3_installs_tests_upgrades_and_uninstalls(environment: Environment) -> Result<()> {
+    install_upgrade_uninstall(&environment, Helm::V3).await
 }
 
-async fn helm_4_installs_tests_upgrades_and_uninstalls(world: World) -> Result {
-    comes_and_goes(&world, Helm::V4).await
+async fn helm_4_installs_tests_upgrades_and_uninstalls(environment: Environment) -> Result<()> {
+    install_upgrade_uninstall(&environment, Helm::V4).await
 }
 
-async fn comes_and_goes(world: &World, helm: Helm) -> Result {
-    world.without_winddown(&RESTRICTED).await?;
-    assert!(is_bare(&Example::new("before").annotated().without_pods().create(world).await?));
+async fn install_upgrade_uninstall(environment: &Environment, helm: Helm) -> Result<()> {
+    let create = async |name: &str| Example::new(name).annotated().without_pods().create(environment).await;
+    environment.set_up_without_winddown(&RESTRICTED).await?;
+    assert!(has_no_injection(&create("before").await?));
 
     helm.install("").run().await?;
-    let operator = world.operator();
+    let operator = environment.operator();
     let status = operator.deployment().await?.status.unwrap_or_default();
     assert_eq!((status.ready_replicas, status.unavailable_replicas), (Some(2), None));
     helm.test().run().await?;
-    assert!(is_injected(&Example::new("installed").annotated().without_pods().create(world).await?));
+    assert!(is_injected(&create("installed").await?));
 
     let upgrade = operator.before_rollout().await?;
     helm.install("podAnnotations.revision=two").run().await?;
-    upgrade.over().await?;
+    upgrade.complete().await?;
     helm.test().run().await?;
-    assert!(is_injected(&Example::new("upgraded").annotated().without_pods().create(world).await?));
+    assert!(is_injected(&create("upgraded").await?));
 
     helm.uninstall().run().await?;
-    let left = [
-        left::<MutatingWebhookConfiguration>(world).await?,
-        left::<ValidatingWebhookConfiguration>(world).await?,
-        left::<ClusterRole>(world).await?,
-        left::<ClusterRoleBinding>(world).await?,
+    let remaining = [
+        remaining::<MutatingWebhookConfiguration>(environment).await?,
+        remaining::<ValidatingWebhookConfiguration>(environment).await?,
+        remaining::<ClusterRole>(environment).await?,
+        remaining::<ClusterRoleBinding>(environment).await?,
     ];
-    assert_eq!(left.concat(), Vec::<String>::new());
-    // The control: what nobody looks at any more comes in as it is.
-    assert!(is_bare(&Example::new("after").annotated().without_pods().create(world).await?));
-    world.clear().await
+    assert_eq!(remaining.concat(), Vec::<String>::new());
+    // The control: without webhooks nothing is injected.
+    assert!(has_no_injection(&create("after").await?));
+    environment.clean_up().await
 }
 
-/// What of one cluster-scoped kind still has Winddown's name.
-async fn left<K>(world: &World) -> Result<Vec<String>>
+/// The cluster-scoped objects of one kind that have Winddown's name.
+async fn remaining<K>(environment: &Environment) -> Result<Vec<String>>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    let all = Api::<K>::all(world.client.clone()).list(&ListParams::default()).await?;
+    let all = Api::<K>::all(environment.client.clone()).list(&ListParams::default()).await?;
     Ok(names(&all.items).into_iter().filter(|name| name.contains(release::NAME)).collect())
 }

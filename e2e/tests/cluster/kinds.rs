@@ -1,72 +1,75 @@
-//! What is not a Deployment has real pods, too: they are replaced one after the other, and each ends in good order.
+//! Pods of `StatefulSet`s and `DaemonSet`s during a rollout.
 
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use winddown_e2e::cluster::watch_until;
-use winddown_e2e::command::Line;
+use winddown_e2e::command::CommandLine;
 
+use crate::environment::Environment;
 use crate::example::{DRAIN, Example, GRACE_PERIOD};
-use crate::suite::{Result, Test, tests};
-use crate::world::World;
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![pods_of_a_stateful_set_and_a_daemon_set_are_replaced_in_good_order]
+    tests![pods_of_a_stateful_set_and_a_daemon_set_exit_after_the_drain]
 }
 
-/// A pod for each node, one after the other.
+/// For the replacement of one pod per node, one at a time.
 const LIMIT: Duration = Duration::from_mins(3);
 
-async fn pods_of_a_stateful_set_and_a_daemon_set_are_replaced_in_good_order(world: World) -> Result {
-    world.ready().await?;
+async fn pods_of_a_stateful_set_and_a_daemon_set_exit_after_the_drain(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
     for kind in ["StatefulSet", "DaemonSet"] {
         let name = kind.to_lowercase();
-        Example::new(&name).annotated().probed().start_as(kind, &world).await?;
-        rollout(&world, "status", &name).await?;
+        Example::new(&name).annotated().probed().start_as(kind, &environment).await?;
+        rollout(&environment, "status", &name).await?;
 
-        let old = pods(&world, &name).await?;
-        let ends = old.iter().map(|pod| end(&world, pod));
-        let (ends, ()) = tokio::try_join!(try_join_all(ends), rollout(&world, "restart", &name))?;
-        for (pod, seconds) in old.iter().zip(ends) {
-            eprintln!("  {} ended after {seconds} s", pod.name_any());
-            assert!((DRAIN..GRACE_PERIOD).contains(&seconds), "{} ended after {seconds} s", pod.name_any());
+        let old = pods(&environment, &name).await?;
+        let exits = old.iter().map(|pod| seconds_to_exit(&environment, pod));
+        let (exits, ()) = tokio::try_join!(try_join_all(exits), rollout(&environment, "restart", &name))?;
+        for (pod, seconds) in old.iter().zip(exits) {
+            eprintln!("  {} exited after {seconds} s", pod.name_any());
+            assert!((DRAIN..GRACE_PERIOD).contains(&seconds), "{} exited after {seconds} s", pod.name_any());
         }
-        rollout(&world, "status", &name).await?;
+        rollout(&environment, "status", &name).await?;
         let uids = |pods: &[Pod]| pods.iter().map(|pod| pod.uid().unwrap_or_default()).collect::<Vec<_>>();
-        let (old, new) = (uids(&old), uids(&pods(&world, &name).await?));
+        let (old, new) = (uids(&old), uids(&pods(&environment, &name).await?));
         assert_eq!(new.len(), old.len());
-        assert!(!old.is_empty() && new.iter().all(|uid| !old.contains(uid)), "{kind}: {old:?}, then {new:?}");
+        let all_replaced = new.iter().all(|uid| !old.contains(uid));
+        assert!(!old.is_empty() && all_replaced, "{kind}: pods {old:?} before, {new:?} after the rollout");
     }
-    world.clear().await
+    environment.clean_up().await
 }
 
-/// `kubectl rollout` with one of its verbs; `KIND/NAME` is `NAME/NAME` here.
-async fn rollout(world: &World, verb: &str, name: &str) -> Result {
-    let line = Line::new("kubectl --namespace").word(&world.namespace).word("rollout").word(verb);
-    line.word(format!("{name}/{name}")).run().await?;
+/// `kubectl rollout VERB KIND/NAME`. The name of each workload in this test is its kind in lower case.
+async fn rollout(environment: &Environment, verb: &str, name: &str) -> Result<()> {
+    let command = CommandLine::new("kubectl --namespace").word(&environment.namespace).word("rollout").word(verb);
+    command.word(format!("{name}/{name}")).run().await?;
     Ok(())
 }
 
-async fn pods(world: &World, name: &str) -> Result<Vec<Pod>> {
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
+async fn pods(environment: &Environment, name: &str) -> Result<Vec<Pod>> {
+    let pods: Api<Pod> = Api::namespaced(environment.client.clone(), &environment.namespace);
     Ok(pods.list(&ListParams::default().labels(&format!("app={name}"))).await?.items)
 }
 
-/// Waits until the process in a pod has ended, which must be by itself, and gives back how many seconds after the pod was
-/// deleted that was.
-async fn end(world: &World, pod: &Pod) -> Result<i64> {
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
+/// Waits until the container of a pod exits with status 0, and returns the seconds since the pod was deleted.
+async fn seconds_to_exit(environment: &Environment, pod: &Pod) -> Result<i64> {
+    let pods: Api<Pod> = Api::namespaced(environment.client.clone(), &environment.namespace);
     let (name, uid) = (pod.name_any(), pod.uid());
-    let ended = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.uid() == uid && terminated(pod).is_some());
-    let pod = watch_until(pods, &name, &format!("{name} has ended"), LIMIT, ended).await?.unwrap_or_default();
-    let terminated = terminated(&pod).ok_or("it has not ended")?;
+    let exited = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.uid() == uid && terminated(pod).is_some());
+    let pod = watch_until(pods, &name, &format!("the container of Pod {name} to exit"), LIMIT, exited).await?;
+    let pod = pod.with_context(|| format!("Pod {name} does not exist"))?;
+    let terminated = terminated(&pod).with_context(|| format!("Pod {name} has no terminated container"))?;
     assert_eq!(terminated.exit_code, 0, "{name}: {terminated:?}");
-    let at = terminated.finished_at.as_ref().ok_or("it ended at no time")?.0;
-    Ok(at.as_second() - deleted(&pod).ok_or("it ended without being deleted")?.as_second())
+    let finished = terminated.finished_at.as_ref().with_context(|| format!("Pod {name} has no finishedAt"))?.0;
+    let deleted = deleted_at(&pod).with_context(|| format!("Pod {name} was not deleted"))?;
+    Ok(finished.as_second() - deleted.as_second())
 }
 
 fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
@@ -74,9 +77,9 @@ fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     container.state.as_ref()?.terminated.as_ref()
 }
 
-/// When somebody asked for its end; the API server writes down when that has to come.
-fn deleted(pod: &Pod) -> Option<Timestamp> {
+/// When the deletion was requested. `deletionTimestamp` is the end of the grace period.
+fn deleted_at(pod: &Pod) -> Option<Timestamp> {
     let grace_period = pod.metadata.deletion_grace_period_seconds?;
-    let latest = pod.metadata.deletion_timestamp.as_ref()?.0;
-    Timestamp::from_second(latest.as_second() - grace_period).ok()
+    let end = pod.metadata.deletion_timestamp.as_ref()?.0;
+    Timestamp::from_second(end.as_second() - grace_period).ok()
 }

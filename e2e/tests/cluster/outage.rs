@@ -1,8 +1,9 @@
-//! Winddown away, as a whole or in part.
+//! Winddown unavailable, completely or one replica at a time.
 
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams};
@@ -12,91 +13,92 @@ use winddown_e2e::cluster::watch_until;
 use winddown_e2e::demo::BUDGET;
 use winddown_e2e::release;
 
-use crate::example::{Example, is_bare, is_injected};
-use crate::suite::{Result, Test, tests};
-use crate::world::World;
+use crate::environment::Environment;
+use crate::example::{Example, has_no_injection, is_injected};
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
-        what_is_annotated_while_winddown_is_away_is_brought_to_plan_when_it_is_back,
-        no_apply_passes_winddown_by_while_a_replica_is_deleted,
-        no_apply_passes_winddown_by_while_it_is_rolled_out,
+        annotations_set_during_an_outage_are_applied_afterwards,
+        every_create_is_injected_while_replicas_are_deleted,
+        every_create_is_injected_during_a_rollout_of_winddown,
     ]
 }
 
-/// From the first new replica, over the old leader's Lease, to the Deployment.
-const REPAIR: Duration = Duration::from_mins(2);
+/// For the start of a replica, the expiry of the old Lease, and the reconciliation.
+const RECOVERY_LIMIT: Duration = Duration::from_mins(2);
 
-async fn what_is_annotated_while_winddown_is_away_is_brought_to_plan_when_it_is_back(world: World) -> Result {
-    world.ready().await?;
-    let operator = world.operator();
-    let app = Example::new("app").start(&world).await?;
+async fn annotations_set_during_an_outage_are_applied_afterwards(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
+    let operator = environment.operator();
+    let app = Example::new("app").start(&environment).await?;
 
-    let away = operator.before_rollout().await?;
+    let scale_down = operator.before_rollout().await?;
     operator.kubectl("scale deployment winddown --replicas 0").run().await?;
-    away.over().await?;
+    scale_down.complete().await?;
     app.kubectl("annotate deployment app winddown.dev/drain=5s winddown.dev/deadline=25s").run().await?;
     let missed = app.deployment().await?;
-    assert!(is_bare(&missed) && !missed.annotations().contains_key(BUDGET), "{missed:#?}");
+    assert!(has_no_injection(&missed) && !missed.annotations().contains_key(BUDGET), "{missed:#?}");
 
     let start = Instant::now();
-    let repair = app.before_rollout().await?;
+    let rollout = app.before_rollout().await?;
     operator.kubectl("scale deployment winddown --replicas 2").run().await?;
-    app.until("it is brought to plan", REPAIR, is_injected).await?;
-    eprintln!("  brought to plan {:.1} s after winddown was wanted back", start.elapsed().as_secs_f32());
-    repair.over().await?;
-    let note = world.event("BudgetApplied", "app", REPAIR).await?;
+    app.wait_until("the injection", RECOVERY_LIMIT, is_injected).await?;
+    eprintln!("  the controller updated it {:.1} s after the scale-up", start.elapsed().as_secs_f32());
+    rollout.complete().await?;
+    let note = environment.wait_for_event("BudgetApplied", "app", RECOVERY_LIMIT).await?;
     assert!(note.starts_with("drain 5s + deadline 25s + margin 5s = 35s of 35s"), "{note}");
-    operator.available().await?;
-    world.clear().await
+    operator.wait_until_available().await?;
+    environment.clean_up().await
 }
 
-async fn no_apply_passes_winddown_by_while_a_replica_is_deleted(world: World) -> Result {
-    world.ready().await?;
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), release::NAME);
-    for pod in world.operator().all_pods().await? {
+async fn every_create_is_injected_while_replicas_are_deleted(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
+    let pods: Api<Pod> = Api::namespaced(environment.client.clone(), release::NAME);
+    for pod in environment.operator().all_pods().await? {
         let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
-        let applied = while_applying(&world, &name, async {
+        let created = create_during(&environment, &name, async {
             pods.delete(&name, &DeleteParams::default()).await?;
-            watch_until(pods.clone(), &name, "the replica is gone", REPAIR, is_deleted(&uid)).await?;
-            Ok(world.operator().available().await?)
+            let description = format!("Pod {name} to be removed");
+            watch_until(pods.clone(), &name, &description, RECOVERY_LIMIT, is_deleted(&uid)).await?;
+            environment.operator().wait_until_available().await
         });
-        eprintln!("  {} Deployments were injected while {name} was deleted", applied.await?);
+        eprintln!("  {} Deployments were injected during the deletion of {name}", created.await?);
     }
-    world.clear().await
+    environment.clean_up().await
 }
 
-async fn no_apply_passes_winddown_by_while_it_is_rolled_out(world: World) -> Result {
-    world.ready().await?;
-    let applied = while_applying(&world, "app", async {
-        world.operator().restart().await?;
-        Ok(())
-    });
-    eprintln!("  {} Deployments were injected while winddown was rolled out", applied.await?);
-    world.clear().await
+async fn every_create_is_injected_during_a_rollout_of_winddown(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
+    let created = create_during(&environment, "app", async { environment.operator().restart().await.map(drop) });
+    eprintln!("  {} Deployments were injected during the rollout of winddown", created.await?);
+    environment.clean_up().await
 }
 
-/// About so many are applied in a second.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Between two creations.
+const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Creates annotated Deployments one after the other, until something else is done. Each has to come out of admission
-/// with what its annotations ask for: then it was the webhook that did it, and not the controller later on. Gives back
-/// how many.
-async fn while_applying(world: &World, prefix: &str, act: impl Future<Output = Result>) -> Result<u32> {
-    let mut act = pin!(act);
-    let mut applied = 0;
+/// Creates annotated Deployments until `action` completes, and returns how many. Each creation response must contain the
+/// injection, which shows that the webhook made the change and not the controller afterwards.
+async fn create_during(
+    environment: &Environment,
+    prefix: &str,
+    action: impl Future<Output = Result<()>>,
+) -> Result<u32> {
+    let mut action = pin!(action);
+    let mut count = 0;
     loop {
-        let apply: Pin<Box<dyn Future<Output = Result>>> = Box::pin(async {
-            let example = Example::new(&format!("{prefix}-{applied}")).annotated().without_pods();
-            let created = example.create(world).await?;
-            assert!(is_injected(&created), "after {applied} others, this one was passed by: {created:#?}");
-            sleep(PAUSE).await;
+        let create: Pin<Box<dyn Future<Output = Result<()>>>> = Box::pin(async {
+            let example = Example::new(&format!("{prefix}-{count}")).annotated().without_pods();
+            let created = example.create(environment).await?;
+            assert!(is_injected(&created), "Deployment {count} was not injected: {created:#?}");
+            sleep(INTERVAL).await;
             Ok(())
         });
         tokio::select! {
-            done = &mut act => return done.map(|()| applied),
-            result = apply => result?,
+            result = &mut action => return result.map(|()| count),
+            result = create => result?,
         }
-        applied += 1;
+        count += 1;
     }
 }

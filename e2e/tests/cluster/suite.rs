@@ -1,41 +1,37 @@
-//! The runner: one test after the other, each bounded in time, and what explains it if one fails.
+//! The test runner: runs one test at a time with a time limit, and prints diagnostics if a test fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result};
+use futures::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
-use winddown_e2e::error_chain::error_chain;
 
-use crate::world::World;
+use crate::environment::Environment;
 
-/// What a test comes to.
-pub(crate) type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
-
-/// A test, named like a sentence.
 #[derive(Clone, Copy)]
 pub(crate) struct Test {
     pub(crate) module: &'static str,
-    pub(crate) sentence: &'static str,
-    pub(crate) body: fn(World) -> Pin<Box<dyn Future<Output = Result>>>,
+    pub(crate) name: &'static str,
+    pub(crate) body: fn(Environment) -> LocalBoxFuture<'static, Result<()>>,
 }
 
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         vec![$($crate::suite::Test {
             module: module_path!(),
-            sentence: stringify!($name),
-            body: |world| Box::pin($name(world)),
+            name: stringify!($name),
+            body: |environment| Box::pin($name(environment)),
         }),+]
     };
 }
 pub(crate) use tests;
 
-/// Every wait in a test is bounded, too, and says more when its time is up.
+/// For a whole test. Each wait in a test has its own, shorter limit and a more specific message.
 const LIMIT: Duration = Duration::from_mins(10);
 
 pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
@@ -44,7 +40,7 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
     let runtime = match Runtime::new() {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => {
-            eprintln!("cannot start threads: {error}");
+            eprintln!("cannot start the tokio runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -54,21 +50,22 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
 
 fn trial(test: Test, runtime: Arc<Runtime>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
-    Trial::test(format!("{module}::{}", test.sentence), move || {
-        // The runner has written the test's name without an end of the line.
+    Trial::test(format!("{module}::{}", test.name), move || {
+        // The runner printed the name of the test without a line break.
         eprintln!();
         let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act(test))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(execute(test))));
         eprintln!("  {:.0} s", start.elapsed().as_secs_f32());
         if !matches!(outcome, Ok(Ok(()))) {
-            runtime.block_on(World::explain());
+            runtime.block_on(Environment::print_diagnostics());
         }
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| Failed::from(error_chain(error.as_ref())))
+        result.map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 
-async fn act(test: Test) -> Result {
-    let world = World::connect(test.sentence).await?;
-    timeout(LIMIT, (test.body)(world)).await.map_err(|_| "the test took too long")?
+async fn execute(test: Test) -> Result<()> {
+    let environment = Environment::connect(test.name).await?;
+    let result = timeout(LIMIT, (test.body)(environment)).await;
+    result.with_context(|| format!("the test did not finish within {} s", LIMIT.as_secs()))?
 }

@@ -1,56 +1,57 @@
-//! What the template says is what the pods get.
+//! The effect of the injected fields on a terminating pod.
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, Result, bail};
 use futures::{AsyncBufReadExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, LogParams};
 use winddown_e2e::rollout::App;
-use winddown_e2e::until::{Elapsed, within};
+use winddown_e2e::wait::within;
 
+use crate::environment::Environment;
 use crate::example::{DRAIN, Example};
-use crate::suite::{Result, Test, tests};
-use crate::world::World;
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![a_deleted_pod_gets_sigterm_after_the_drain_and_not_before]
+    tests![sigterm_is_sent_after_the_drain]
 }
 
-/// With room for a busy machine.
+/// With a margin for a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
-async fn a_deleted_pod_gets_sigterm_after_the_drain_and_not_before(world: World) -> Result {
-    world.ready().await?;
+/// The app logs this when it receives SIGTERM.
+const SHUTDOWN_LOG: &str = "shutdown begun";
+
+async fn sigterm_is_sent_after_the_drain(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
     let drain = Duration::from_secs(DRAIN.unsigned_abs());
 
-    let bare = time_to_sigterm(&world, &Example::new("bare").start(&world).await?).await?;
-    let drained = time_to_sigterm(&world, &Example::new("drained").annotated().start(&world).await?).await?;
-    eprintln!("  SIGTERM after {:.1} s without a drain, {:.1} s with", bare.as_secs_f32(), drained.as_secs_f32());
-    assert!(bare < drain, "the control took {bare:?}");
-    assert!((drain..drain + drain).contains(&drained), "{drained:?}");
-    world.clear().await
+    let control = time_to_sigterm(&environment, &Example::new("control").start(&environment).await?).await?;
+    let drained = Example::new("drained").annotated().start(&environment).await?;
+    let drained = time_to_sigterm(&environment, &drained).await?;
+    eprintln!("  SIGTERM after {:.1} s without and {:.1} s with a drain", control.as_secs_f32(), drained.as_secs_f32());
+    assert!(control < drain, "SIGTERM without a drain after {control:?}");
+    assert!((drain..drain + drain).contains(&drained), "SIGTERM after {drained:?}");
+    environment.clean_up().await
 }
 
-/// Deletes the app's pod, and waits until the process in it says that it was told to stop.
-async fn time_to_sigterm(world: &World, app: &App) -> Result<Duration> {
-    let pods: Api<Pod> = Api::namespaced(world.client.clone(), &world.namespace);
-    let pod = app.all_pods().await?.pop().ok_or("there is no pod")?.name_any();
+/// Deletes the app's pod and returns the time until its process logs that it received SIGTERM.
+async fn time_to_sigterm(environment: &Environment, app: &App) -> Result<Duration> {
+    let pods: Api<Pod> = Api::namespaced(environment.client.clone(), &environment.namespace);
+    let pod = app.all_pods().await?.pop().context("the Deployment has no pod")?.name_any();
     let parameters = LogParams { follow: true, ..LogParams::default() };
     let mut lines = pods.log_stream(&pod, &parameters).await?.lines();
     let start = Instant::now();
     pods.delete(&pod, &DeleteParams::default()).await?;
-    let told = async {
+    within(&format!("Pod {pod} to log {SHUTDOWN_LOG:?}"), LIMIT, async {
         while let Some(line) = lines.try_next().await? {
-            if line.contains("shutdown begun") {
+            if line.contains(SHUTDOWN_LOG) {
                 return Ok(start.elapsed());
             }
         }
-        Err("it ended without a word about SIGTERM".into())
-    };
-    within::<_, Failure>("the app is told to stop", LIMIT, async { Ok(told.await) }).await?
+        bail!("the log of Pod {pod} ended without {SHUTDOWN_LOG:?}")
+    })
+    .await
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Failure(#[from] Elapsed);

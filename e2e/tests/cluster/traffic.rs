@@ -1,64 +1,65 @@
-//! Rollouts under load: the demo, shortened, and what the app itself has to do.
+//! Rollouts under load: a shorter version of the demo, and what Winddown cannot do for the app.
 
-use winddown_e2e::arm::{self, Row, Scale};
-use winddown_e2e::cluster::fresh_namespace;
-use winddown_e2e::demo::{self, Arms};
-use winddown_e2e::narrator::Narrator;
+use anyhow::Result;
+use winddown_e2e::cluster::recreate_namespace;
+use winddown_e2e::demo::{self, Variants};
+use winddown_e2e::progress::Progress;
 use winddown_e2e::rollout::App;
+use winddown_e2e::variant::{self, Row, Scale};
 
-use crate::suite::{Result, Test, tests};
-use crate::world::World;
+use crate::environment::Environment;
+use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
-        rollouts_drop_requests_without_the_annotations_and_none_with_them,
-        a_readiness_probe_without_a_drain_is_not_enough,
-        an_app_that_exits_at_once_drops_what_is_under_way_whatever_the_drain,
+        rollouts_drop_requests_only_without_annotations,
+        a_readiness_probe_without_a_drain_drops_requests,
+        an_app_that_exits_on_sigterm_drops_requests_despite_the_drain,
     ]
 }
 
 const RATE: u32 = 200;
 
-async fn rollouts_drop_requests_without_the_annotations_and_none_with_them(world: World) -> Result {
-    // The demo brings its own.
-    // Some control rollouts drop nothing over kept connections; not all of ten. They are quick.
+async fn rollouts_drop_requests_only_without_annotations(environment: Environment) -> Result<()> {
+    // The demo installs Winddown itself.
+    // A single control rollout may drop no request over kept connections, so the control needs ten. They are short.
     let control = Scale { rollouts: 10, rate: RATE };
     let annotated = Scale { rollouts: 3, rate: RATE };
-    let report = demo::run(&world.client, Arms { control, annotated }, Narrator::begin()).await?;
+    let report = demo::run(&environment.client, Variants { control, annotated }, Progress::start()).await?;
     eprintln!("{report}");
     report.verdict()?;
-    Ok(fresh_namespace(&world.client, demo::NAMESPACE, &[]).await?)
+    recreate_namespace(&environment.client, demo::NAMESPACE, &[]).await
 }
 
-/// The control for the drain: the annotated arm, but without it, and with an app that does not make up for it by a wait
-/// of its own.
-async fn a_readiness_probe_without_a_drain_is_not_enough(world: World) -> Result {
+/// The control for the drain: the annotated variant without a drain, and an app without its own wait.
+async fn a_readiness_probe_without_a_drain_drops_requests(environment: Environment) -> Result<()> {
     let annotations = "winddown.dev/drain=0s winddown.dev/deadline=25s winddown.dev/readiness=http:3000/health";
-    // Kept connections are told to close in time, most of them.
-    let [new, _] = restarted(&world, annotations, "SHUTDOWN_WAIT_MS=0").await?;
-    assert!(new.count.failed > 0, "{new:?}");
-    world.clear().await
+    // Only new connections: the server announces the end of most kept connections in time.
+    let [new, _] = restart_under_load(&environment, annotations, "SHUTDOWN_WAIT_MS=0").await?;
+    assert!(new.counts.failed > 0, "{new:?}");
+    environment.clean_up().await
 }
 
-/// The drain takes new connections away; what comes over those that are there is the app's to answer.
-async fn an_app_that_exits_at_once_drops_what_is_under_way_whatever_the_drain(world: World) -> Result {
-    let [_, kept] = restarted(&world, demo::ANNOTATE, "MISTAKE=exit-at-once").await?;
-    assert!(kept.count.failed > 0, "{kept:?}");
-    world.clear().await
+/// The drain stops new connections. The app must finish requests on existing connections.
+async fn an_app_that_exits_on_sigterm_drops_requests_despite_the_drain(environment: Environment) -> Result<()> {
+    let [_, kept] = restart_under_load(&environment, demo::ANNOTATIONS, "MISTAKE=exit-at-once").await?;
+    assert!(kept.counts.failed > 0, "{kept:?}");
+    environment.clean_up().await
 }
 
-/// Restarts the example under load, with these annotations and this environment variable.
-async fn restarted(world: &World, annotations: &str, environment: &str) -> Result<[Row; 2]> {
-    world.ready().await?;
-    let app = App::new(&world.client, &world.namespace, "node-http");
+/// Restarts the example app under load, with these annotations and this environment variable.
+async fn restart_under_load(environment: &Environment, annotations: &str, variable: &str) -> Result<[Row; 2]> {
+    environment.set_up().await?;
+    let app = App::new(&environment.client, &environment.namespace, "node-http");
     app.kubectl("apply --filename examples/node-http/deployment.yaml").run().await?;
     app.kubectl("annotate deployment node-http").words(annotations).run().await?;
-    app.kubectl("set env deployment node-http").words(environment).run().await?;
-    app.answers(3000, "/health").await?;
+    app.kubectl("set env deployment node-http").words(variable).run().await?;
+    app.wait_until_serving(3000, "/health").await?;
 
-    let rows = arm::run(&world.client, &app, "mistake", Scale { rollouts: 2, rate: RATE }, Narrator::begin()).await?;
-    for Row { connections, count, .. } in &rows {
-        eprintln!("  {connections}: {} of {} dropped: {:?}", count.failed, count.sent, count.failures);
+    let scale = Scale { rollouts: 2, rate: RATE };
+    let rows = variant::run(&environment.client, &app, "mistake", scale, Progress::start()).await?;
+    for Row { connections, counts, .. } in &rows {
+        eprintln!("  {connections}: {} of {} failed: {:?}", counts.failed, counts.sent, counts.failures);
     }
     Ok(rows)
 }

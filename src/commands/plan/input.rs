@@ -1,164 +1,177 @@
-//! What `-f` means: files, folders, patterns and standard input, as text.
+//! Reads the files, directories and patterns of `-f`, and standard input.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
+use walkdir::{DirEntry, WalkDir};
 
-/// A file and what stands in it, or why nobody can tell.
+/// A file with its text, or the reason why it cannot be read.
 pub(super) struct Input {
     pub(super) name: String,
-    /// Whether it was come upon in a folder or by a pattern, and not named.
-    pub(super) found: bool,
-    pub(super) text: Result<String, Unreadable>,
+    /// Whether the file comes from a directory or a pattern, and was not named itself.
+    pub(super) discovered: bool,
+    pub(super) text: Result<String, InputError>,
 }
 
-/// Why an input is of no use.
+/// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(super) enum InputError {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("is larger than {} MiB", LARGEST / MEBIBYTE)]
+    #[error("exceeds the limit of {} MiB", MAX_BYTES / MEBIBYTE)]
     TooLarge,
-    #[error("line {line}: is neither UTF-8 nor UTF-16 with a byte order mark")]
+    #[error("line {line}: invalid encoding: expected UTF-8, or UTF-16 with a byte order mark")]
     Encoding { line: usize },
-    #[error("is a pattern that cannot be read: {0}")]
+    #[error("invalid pattern: {0}")]
     Pattern(glob::PatternError),
-    #[error("there is no file of that pattern")]
+    #[error("no files match this pattern")]
     NoMatch,
-    #[error("there is no .yaml, .yml or .json file in this folder{}", if *recursive { "" } else { " (--recursive looks below)" })]
+    #[error("no .yaml, .yml or .json files in this directory{}", if *recursive { "" } else { "; --recursive includes subdirectories" })]
     NoManifest { recursive: bool },
-    #[error("standard input can be read only once")]
-    Twice,
+    #[error("can only be read once")]
+    StdinTwice,
 }
 
 const MEBIBYTE: u64 = 1024 * 1024;
-/// Far more than any manifest; a stream without an end would take all memory.
-const LARGEST: u64 = 64 * MEBIBYTE;
+/// Much larger than any manifest. Without a limit, an endless stream takes all memory.
+const MAX_BYTES: u64 = 64 * MEBIBYTE;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+const STDIN: &str = "standard input";
 
-/// Reads everything that is named, in order.
-pub(super) fn read(named: &[PathBuf], recursive: bool, stdin: &mut impl Read) -> Vec<Input> {
+/// Reads all inputs in the order of the command line.
+pub(super) fn read(paths: &[PathBuf], recursive: bool, stdin: &mut impl Read) -> Vec<Input> {
     let mut inputs = Vec::new();
     let mut stdin = Some(stdin);
-    for path in named {
+    for path in paths {
         if path.as_os_str() == "-" {
-            let text = stdin.take().ok_or(Unreadable::Twice).and_then(text);
-            inputs.push(Input { name: "standard input".to_owned(), found: false, text });
+            let text = stdin.take().ok_or(InputError::StdinTwice).and_then(read_text);
+            inputs.push(Input { name: STDIN.to_owned(), discovered: false, text });
             continue;
         }
         match files(path, recursive) {
             Ok(files) => inputs.extend(files.into_iter().map(|file| Input {
                 name: file.display().to_string(),
-                found: file != *path,
-                text: File::open(&file).map_err(Unreadable::Io).and_then(text),
+                discovered: file != *path,
+                text: File::open(&file).map_err(InputError::Io).and_then(read_text),
             })),
-            Err(error) => inputs.push(Input { name: path.display().to_string(), found: false, text: Err(error) }),
+            Err(error) => inputs.push(Input { name: path.display().to_string(), discovered: false, text: Err(error) }),
         }
     }
     inputs
 }
 
-/// The files that a path stands for.
-fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, Unreadable> {
+/// The files that an argument of `-f` refers to.
+fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, InputError> {
     if path.is_dir() {
         let depth = if recursive { usize::MAX } else { 1 };
-        let mut files = below(path, depth)?;
+        let mut files = walk(path, depth)?;
         files.retain(|file| {
             file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
         });
-        return if files.is_empty() { Err(Unreadable::NoManifest { recursive }) } else { Ok(files) };
+        return if files.is_empty() { Err(InputError::NoManifest { recursive }) } else { Ok(files) };
     }
     let text = path.to_string_lossy();
     if path.exists() || !text.contains(['*', '?', '[']) {
         return Ok(vec![path.to_owned()]);
     }
     let files = matching(&text)?;
-    if files.is_empty() { Err(Unreadable::NoMatch) } else { Ok(files) }
+    if files.is_empty() { Err(InputError::NoMatch) } else { Ok(files) }
 }
 
-/// The files that a pattern matches, which a shell would have found.
-fn matching(text: &str) -> Result<Vec<PathBuf>, Unreadable> {
-    let pattern = Pattern::new(text).map_err(Unreadable::Pattern)?;
+/// The files that match a pattern, by the rules of a shell.
+fn matching(text: &str) -> Result<Vec<PathBuf>, InputError> {
+    let pattern = Pattern::new(text).map_err(InputError::Pattern)?;
     let options =
         MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
     let is_literal = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    let folder: PathBuf = Path::new(text).components().take_while(is_literal).collect();
+    let directory: PathBuf = Path::new(text).components().take_while(is_literal).collect();
     let depth =
         if text.contains("**") { usize::MAX } else { Path::new(text).components().skip_while(is_literal).count() };
-    if !folder.as_os_str().is_empty() && !folder.is_dir() {
+    if !directory.as_os_str().is_empty() && !directory.is_dir() {
         return Ok(Vec::new());
     }
-    let mut files = below(&folder, depth)?;
+    let mut files = walk(&directory, depth)?;
     files.retain(|file| pattern.matches_path_with(file, options));
     Ok(files)
 }
 
-/// The files in a folder and, up to a depth, below it, sorted; what is hidden is left alone. No folder is looked into twice,
-/// whatever links there are.
-fn below(folder: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
+/// The files in a directory and in its subdirectories up to a depth, sorted, without hidden ones. Links are followed, but
+/// no directory is read twice.
+fn walk(directory: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
+    let current = Path::new(".");
+    let root = if directory.as_os_str().is_empty() { current } else { directory };
+    let mut visited = HashSet::new();
+    let is_wanted = |entry: &DirEntry| {
+        let is_read = entry.file_type().is_dir() && entry.depth() < depth;
+        (entry.depth() == 0 || !is_hidden(entry.path()))
+            && (!is_read || entry.path().canonicalize().map_or(true, |path| visited.insert(path)))
+    };
+    let entries = WalkDir::new(root).follow_links(true).max_depth(depth).sort_by_file_name();
     let mut files = Vec::new();
-    let mut seen = HashSet::new();
-    let mut folders = vec![(folder.to_owned(), depth)];
-    while let Some((folder, depth)) = folders.pop() {
-        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-        if !seen.insert(here.canonicalize()?) {
-            continue;
-        }
-        for entry in fs::read_dir(here)? {
-            let name = entry?.file_name();
-            if name.to_string_lossy().starts_with('.') {
-                continue;
-            }
-            let path = folder.join(name);
-            if !path.is_dir() {
-                files.push(path);
-            } else if depth > 1 {
-                folders.push((path, depth - 1));
-            }
+    for entry in entries.into_iter().filter_entry(is_wanted) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) => files.push(entry.into_path()),
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => match error.path() {
+                // A broken link is reported when it is opened, with its own name.
+                Some(path) if path.is_symlink() && is_hidden(path) => {}
+                Some(path) if path.is_symlink() => files.push(path.to_owned()),
+                _ => return Err(error.into()),
+            },
         }
     }
-    files.sort();
+    if root == current {
+        files = files.iter().map(|file| file.strip_prefix(current).unwrap_or(file).to_owned()).collect();
+    }
     Ok(files)
 }
 
-fn text(reader: impl Read) -> Result<String, Unreadable> {
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn read_text(reader: impl Read) -> Result<String, InputError> {
     let mut bytes = Vec::new();
-    reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
-        return Err(Unreadable::TooLarge);
+    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
+        return Err(InputError::TooLarge);
     }
-    decoded(bytes)
+    decode(bytes)
 }
 
-/// UTF-8, or what its byte order mark says.
-fn decoded(bytes: Vec<u8>) -> Result<String, Unreadable> {
+/// Decodes UTF-16 after a byte order mark, and UTF-8 otherwise.
+fn decode(bytes: Vec<u8>) -> Result<String, InputError> {
     match bytes.as_slice() {
-        [0xff, 0xfe, rest @ ..] => utf_16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf_16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] => utf_8(rest.to_vec()),
-        _ => utf_8(bytes),
+        [0xff, 0xfe, rest @ ..] => decode_utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => decode_utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => decode_utf8(rest.to_vec()),
+        _ => decode_utf8(bytes),
     }
 }
 
-fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Unreadable> {
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, InputError> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let mut text = String::new();
     for char in char::decode_utf16(pairs.iter().copied().map(unit)) {
-        text.push(char.map_err(|_| undecodable(&text))?);
+        text.push(char.map_err(|_| invalid_encoding(&text))?);
     }
-    if rest.is_empty() { Ok(text) } else { Err(undecodable(&text)) }
+    if rest.is_empty() { Ok(text) } else { Err(invalid_encoding(&text)) }
 }
 
-fn utf_8(bytes: Vec<u8>) -> Result<String, Unreadable> {
-    String::from_utf8(bytes)
-        .map_err(|error| undecodable(&String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()])))
+fn decode_utf8(bytes: Vec<u8>) -> Result<String, InputError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        invalid_encoding(&String::from_utf8_lossy(valid))
+    })
 }
 
-fn undecodable(before: &str) -> Unreadable {
-    Unreadable::Encoding { line: 1 + before.matches('\n').count() }
+/// The error for a text of which this part is valid.
+fn invalid_encoding(valid: &str) -> InputError {
+    InputError::Encoding { line: 1 + valid.matches('\n').count() }
 }
 
 #[cfg(test)]

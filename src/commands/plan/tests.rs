@@ -34,16 +34,16 @@ spec:
 ";
 
 #[test]
-fn a_deployment_that_fits_is_explained_and_exits_0() {
+fn a_deployment_whose_budget_fits_exits_0() {
     let (exit, out, err) = plan(FITS, &[]);
-    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     for part in ["Deployment web/shop", "drain 5s + deadline 25s + margin 5s = 35s of 35s", "SIGTERM", "SIGKILL"] {
         assert!(out.contains(part), "{part} is missing in:\n{out}");
     }
 }
 
 #[test]
-fn a_deployment_that_does_not_fit_exits_1_with_the_numbers() {
+fn a_deployment_whose_budget_does_not_fit_exits_1() {
     let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
     let (exit, out, _) = plan(&misfit, &[]);
     assert_eq!(exit, Exit::Errors);
@@ -52,14 +52,14 @@ fn a_deployment_that_does_not_fit_exits_1_with_the_numbers() {
     assert_eq!(exit, Exit::Errors);
     assert!(err.contains("web/shop: error BudgetDoesNotFit"), "{err}");
     let audit = misfit.replace("winddown.dev/drain", "winddown.dev/mode: Audit\n    winddown.dev/drain");
-    assert_eq!(plan(&audit, &[]).0, Exit::Errors, "an error is an error, though nothing would be denied");
+    assert_eq!(plan(&audit, &[]).0, Exit::Errors, "errors count in audit mode, too");
 }
 
 #[test]
-fn json_has_the_agreed_form() {
+fn json_has_the_documented_fields() {
     let undeclared = FITS.replace("winddown.dev", "example.com");
     let (exit, out, _) = plan(&format!("{FITS}---\n{undeclared}"), &["-o", "json"]);
-    assert_eq!(exit, Exit::Fine);
+    assert_eq!(exit, Exit::Success);
     let rows: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         rows[0]["budget"],
@@ -71,9 +71,9 @@ fn json_has_the_agreed_form() {
 }
 
 #[test]
-fn yaml_is_the_deployment_as_the_webhook_would_leave_it_and_planning_it_again_changes_nothing() {
+fn yaml_is_the_mutated_deployment_and_planning_it_again_changes_nothing() {
     let (exit, out, err) = plan(FITS, &["-o", "yaml"]);
-    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     for part in ["someFutureField", "terminationGracePeriodSeconds: 35", "seconds: 5", "winddown.dev/injected"] {
         assert!(out.contains(part), "{part} is missing in:\n{out}");
     }
@@ -81,32 +81,32 @@ fn yaml_is_the_deployment_as_the_webhook_would_leave_it_and_planning_it_again_ch
 }
 
 #[test]
-fn numbers_are_read_as_kubectl_reads_them() {
+fn numbers_are_parsed_like_kubectl_does() {
     let octal = FITS
         .replace("    spec:\n", "    spec:\n      volumes: [{name: v, secret: {secretName: s, defaultMode: 0400}}]\n");
     let (exit, out, err) = plan(&octal, &["-o", "yaml"]);
-    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     assert!(out.contains("defaultMode: 256"), "{out}");
 }
 
 #[test]
-fn null_is_what_the_api_server_makes_of_it() {
+fn null_has_the_meaning_it_has_for_the_api_server() {
     let (exit, _, err) = plan(&FITS.replace("drain: 5s", "drain: 5s\n    owner: ~"), &[]);
-    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     let (exit, out, _) = plan(&FITS.replace("drain: 5s", "drain:"), &[]);
     assert_eq!(exit, Exit::Errors);
     assert!(out.contains("InvalidAnnotation"), "{out}");
 }
 
 #[test]
-fn other_kinds_are_passed_over_and_said_so() {
+fn input_without_workloads_is_reported() {
     let (exit, out, err) = plan("apiVersion: v1\nkind: Service\n", &["-o", "json"]);
-    assert_eq!((exit, out.as_str()), (Exit::Fine, "[]\n"));
-    assert!(err.contains("no Deployment, StatefulSet or DaemonSet"), "{err}");
+    assert_eq!((exit, out.as_str()), (Exit::Success, "[]\n"));
+    assert!(err.contains("no apps/v1 Deployments, StatefulSets or DaemonSets found"), "{err}");
 }
 
 #[test]
-fn unusable_input_exits_2_and_names_the_place() {
+fn invalid_input_exits_2_and_names_the_line() {
     for (input, place) in [
         ("", "standard input: is empty"),
         ("kind: [", "standard input: line 1"),
@@ -129,28 +129,28 @@ fn unusable_input_exits_2_and_names_the_place() {
 }
 
 #[test]
-fn all_that_cannot_be_used_is_told_at_once() {
+fn all_errors_are_reported_together() {
     let broken = format!("just text\n---\n{FITS}---\nkind: [\n---\napiVersion: apps/v1\nkind: Deployment\n");
     let (exit, out, err) = plan(&broken, &["no-such-file.yaml", "-"]);
     assert_eq!((exit, out.as_str()), (Exit::Unusable, ""));
-    let told: Vec<_> = err.lines().collect();
-    for (told, expected) in told.iter().zip([
+    let lines: Vec<_> = err.lines().collect();
+    for (line, expected) in lines.iter().zip([
         "winddown: standard input: line 1: document 1 is not a Kubernetes object",
         "winddown: standard input: line 19, column 7: document 3 cannot be read: ",
         "winddown: standard input: line 21: Deployment without a name in document 4: spec.template is not an object",
         "winddown: no-such-file.yaml: cannot be read: No such file",
-        "winddown: standard input: standard input can be read only once",
+        "winddown: standard input: can only be read once",
     ]) {
-        assert!(told.starts_with(expected), "{told}");
+        assert!(line.starts_with(expected), "{line}");
     }
-    assert_eq!(told.len(), 5, "{err}");
+    assert_eq!(lines.len(), 5, "{err}");
 }
 
 #[test]
-fn what_is_not_for_kubernetes_is_passed_over_in_a_folder_and_an_error_by_name() {
-    let folder = std::env::temp_dir().join(format!("winddown-{}-foreign", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str| folder.join(name).display().to_string();
+fn other_yaml_is_skipped_in_a_directory_and_an_error_if_named() {
+    let directory = std::env::temp_dir().join(format!("winddown-{}-foreign", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str| directory.join(name).display().to_string();
     std::fs::write(file("shop.yaml"), FITS).unwrap();
     std::fs::write(file("kustomization.yaml"), "resources:\n- shop.yaml\n").unwrap();
     let run = |path: &str| {
@@ -160,40 +160,40 @@ fn what_is_not_for_kubernetes_is_passed_over_in_a_folder_and_an_error_by_name() 
         let exit = super::piped(&arguments, &mut [].as_slice(), &mut out, &mut err).unwrap();
         (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     };
-    let (exit, out, err) = run(&folder.display().to_string());
-    assert_eq!(exit, Exit::Fine, "{err}");
+    let (exit, out, err) = run(&directory.display().to_string());
+    assert_eq!(exit, Exit::Success, "{err}");
     assert!(out.contains("Deployment web/shop"), "{out}");
-    assert!(err.contains("kustomization.yaml: line 1: document 1 is not a Kubernetes object"), "{err}");
+    assert!(err.contains("kustomization.yaml: skipped: line 1: document 1 is not a Kubernetes object"), "{err}");
     assert_eq!(run(&file("kustomization.yaml")).0, Exit::Unusable);
-    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]
-fn the_same_kinds_of_an_old_api_are_passed_over_aloud() {
+fn workloads_of_an_old_api_version_are_skipped_with_a_message() {
     let (exit, _, err) = plan(&format!("{FITS}---\n{}", FITS.replace("apps/v1", "apps/v1beta2")), &[]);
-    assert_eq!(exit, Exit::Fine);
+    assert_eq!(exit, Exit::Success);
     assert_eq!(
         err,
-        "winddown: standard input: line 17: Deployment shop of apps/v1beta2 is passed over with its winddown.dev \
-         annotations, only a Deployment, StatefulSet or DaemonSet of apps/v1 is planned\n"
+        "winddown: standard input: line 17: Deployment shop (apps/v1beta2) skipped: only apps/v1 Deployments, StatefulSets \
+         and DaemonSets are supported; its winddown.dev annotations have no effect\n"
     );
 }
 
 #[test]
-fn workloads_that_declare_nothing_take_a_line_each() {
+fn workloads_without_annotations_take_one_line_each() {
     let undeclared = FITS.replace("winddown.dev", "example.com");
     let off = FITS.replace("winddown.dev/drain", "winddown.dev/mode: \"Off\"\n    winddown.dev/drain");
     let (_, out, _) = plan(&format!("{undeclared}---\n{undeclared}---\n{off}"), &[]);
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 5, "{out}");
     for key in ["winddown.dev/drain", "winddown.dev/deadline", "winddown.dev/traffic", "winddown.dev/runtime"] {
-        assert!(lines[0].contains("(standard input:1): nothing declared") && lines[0].contains(key), "{out}");
+        assert!(lines[0].contains("(standard input:1): not opted in") && lines[0].contains(key), "{out}");
     }
     assert_eq!((lines[2].ends_with("winddown.dev/mode is Off"), lines[4]), (true, "3 workloads: no findings"));
 }
 
 #[test]
-fn a_pod_of_a_thousand_containers_does_not_flood_the_terminal() {
+fn the_number_of_lanes_is_limited() {
     let more: Vec<_> = (0..999).map(|number| format!("      - name: c{number}\n")).collect();
     let (_, out, _) = plan(&format!("{FITS}{}", more.concat()), &[]);
     let bars = out.lines().filter(|line| line.ends_with("SIGTERM 5s")).count();
@@ -201,7 +201,7 @@ fn a_pod_of_a_thousand_containers_does_not_flood_the_terminal() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_change_no_word() {
+fn colours_do_not_change_the_text() {
     let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
     for format in ["text", "diff"] {
         let plain = plan(&misfit, &["-o", format]).1;
@@ -213,32 +213,32 @@ fn colours_are_for_terminals_and_change_no_word() {
 }
 
 #[test]
-fn names_of_strangers_move_no_cursor_and_open_no_tag() {
+fn names_cannot_inject_control_characters_or_tags() {
     let hostile = FITS.replace("name: shop", "name: \"<script>\\e[31m&\"").replace("name: app", "name: \"<b>\\e\\n\"");
     let (_, out, _) = plan(&hostile, &[]);
     assert!(
         out.contains("web/<script>\u{fffd}[31m&") && out.contains("<b>\u{fffd}\u{fffd}") && !out.contains('\u{1b}'),
         "{out}"
     );
-    let (_, picture, _) = plan(&hostile, &["-o", "svg"]);
-    assert!(picture.contains("web/&lt;script&gt;\u{fffd}[31m&amp;") && picture.contains("&lt;b&gt;"), "{picture}");
-    assert!(!picture.contains("<script") && !picture.contains("<b>") && !picture.contains('\u{1b}'), "{picture}");
+    let (_, image, _) = plan(&hostile, &["-o", "svg"]);
+    assert!(image.contains("web/&lt;script&gt;\u{fffd}[31m&amp;") && image.contains("&lt;b&gt;"), "{image}");
+    assert!(!image.contains("<script") && !image.contains("<b>") && !image.contains('\u{1b}'), "{image}");
 }
 
 #[test]
-fn a_diff_shows_what_would_change_and_nothing_where_nothing_would() {
+fn a_diff_shows_the_changes_and_is_empty_without_changes() {
     let (exit, out, err) = plan(FITS, &["-o", "diff"]);
-    assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
+    assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     assert!(
         out.starts_with("--- Deployment web/shop (standard input:1)\n+++ Deployment web/shop (planned)\n@@ -"),
         "{out}"
     );
     assert!(out.contains("\n+      terminationGracePeriodSeconds: 35\n") && !out.contains("\n-"), "{out}");
-    let settled = plan(FITS, &["-o", "yaml"]).1;
-    assert_eq!(plan(&settled, &["-o", "diff"]).1, "");
+    let mutated = plan(FITS, &["-o", "yaml"]).1;
+    assert_eq!(plan(&mutated, &["-o", "diff"]).1, "");
 }
 
-/// Place, rule and fingerprint of each result.
+/// Line, rule and fingerprint of each result.
 fn results(input: &str) -> Vec<(u64, String, String)> {
     let (_, out, err) = plan(input, &["-o", "sarif"]);
     assert_eq!(err, "");
@@ -257,7 +257,7 @@ fn results(input: &str) -> Vec<(u64, String, String)> {
 }
 
 #[test]
-fn sarif_names_the_line_of_each_field_and_knows_a_finding_again_elsewhere() {
+fn sarif_has_the_line_of_each_field_and_a_stable_fingerprint() {
     let misfit = FITS
         .replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n")
         .replace("winddown.dev/drain", "winddown.dev/drian: 5s\n    winddown.dev/drain");

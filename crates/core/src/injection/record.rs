@@ -1,17 +1,18 @@
-//! `winddown.dev/injected`: what Winddown changed in a template, and what stood there before.
+//! `winddown.dev/injected`: what Winddown changed in a template, and what was there before.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::annotations::{Declaration, INJECTED};
+use super::Bare;
+use crate::object::Template;
+use crate::annotations::INJECTED;
 use crate::plan::DEFAULT_GRACE_PERIOD;
-use crate::policy::Policy;
+use crate::policy::Resolved;
 
-/// The form of record that this version writes and reads.
+/// The version of the format that is written and read.
 const VERSION: u8 = 1;
 
 /// Exactly what was changed, compact enough for an annotation.
@@ -21,11 +22,11 @@ const VERSION: u8 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
     v: u8,
-    /// A hash of the bare template: whether it changed since.
+    /// The fingerprint of the bare template.
     template: String,
-    /// The declaration in its canonical form: whether it changed since.
+    /// The declaration in its canonical form.
     declared: String,
-    /// What it came to under the policy of that time: whether only its spelling changed since.
+    /// The numbers that it resolved to: another declaration may be another spelling of the same budget.
     resolved: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) grace_period: Option<GracePeriodChange>,
@@ -38,12 +39,12 @@ pub struct Record {
     /// Container name to probe.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) readiness: BTreeMap<String, Value>,
-    /// What was made to hold label and record.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) made: Vec<Made>,
+    /// What was created to hold label and record.
+    #[serde(rename = "made", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) created: Vec<Created>,
 }
 
-/// What all versions of a record have in common.
+/// What the records of all versions have in common.
 #[derive(Deserialize)]
 struct Versioned {
     v: u64,
@@ -62,124 +63,66 @@ pub(crate) struct GracePeriodChange {
 /// Parts of the template's metadata that were not there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Made {
+pub(crate) enum Created {
     Metadata,
     Labels,
     Annotations,
     Label,
 }
 
-/// The annotation is there, but is no record of ours.
+/// Why the annotation is not a record that can be undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableRecord {
-    /// Not a string, not JSON, or not of our form.
-    #[error("is not a record that Winddown wrote; what stands in the template counts as its owner's")]
+    /// Not a string, not JSON, or of another shape.
+    #[error("is not a record written by Winddown; treating current values as user-defined")]
     Malformed,
-    /// Written by another version of Winddown, which knows what to undo.
-    #[error("is a record of version {0}, and this Winddown knows version {VERSION}; the template is left as it stands")]
+    /// Written by another version of Winddown, which can undo it.
+    #[error("is a record of version {0}, but this Winddown supports version {VERSION}; template left unchanged")]
     Version(u64),
 }
 
 impl Record {
-    pub(crate) fn new(bare: &Value, declaration: &Declaration, policy: &Policy) -> Self {
+    pub(crate) fn new(bare: &Bare<'_>, resolved: &Resolved<'_>) -> Self {
         Self {
             v: VERSION,
-            template: fingerprint(bare),
-            declared: declaration.to_string(),
-            resolved: declaration.resolved(policy).to_string(),
+            template: bare.fingerprint().to_owned(),
+            declared: resolved.declaration.to_string(),
+            resolved: resolved.canonical(),
             grace_period: None,
             pre_stop: BTreeMap::new(),
             lifecycle: Vec::new(),
             readiness: BTreeMap::new(),
-            made: Vec::new(),
+            created: Vec::new(),
         }
     }
 
     /// The record that a template carries, if it carries one.
-    pub fn of(template: &Value) -> Result<Option<Self>, UnreadableRecord> {
-        let annotation = template.pointer("/metadata/annotations").and_then(|annotations| annotations.get(INJECTED));
-        let Some(text) = annotation.and_then(Value::as_str) else { return Ok(None) };
+    pub fn of(template: Template<'_>) -> Result<Option<Self>, UnreadableRecord> {
+        let Some(text) = template.annotation(INJECTED) else { return Ok(None) };
         let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
         if versioned.v != u64::from(VERSION) {
             return Err(UnreadableRecord::Version(versioned.v));
         }
         let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
-        // Only a default is ever raised. Anything else was made up, and could lower what somebody wrote.
+        // Only a default is ever raised. Any other change did not come from Winddown, and undoing it could lower a value
+        // that the user set.
         let default = DEFAULT_GRACE_PERIOD.as_i64();
         let raised = |change: GracePeriodChange| change.was.is_none_or(|was| was == default) && change.set > default;
         if record.grace_period.is_none_or(raised) { Ok(Some(record)) } else { Err(UnreadableRecord::Malformed) }
     }
 
-    /// Whether it was written for just this template and declaration, or for another spelling of it. A policy that
-    /// changed since changes nothing: what was declared is the same.
+    /// Whether it was written for this template and this declaration, or for another spelling of the same numbers. A policy
+    /// that changed since changes nothing: what was declared is the same.
     #[must_use]
-    pub fn was_made_for(&self, bare: &Value, declaration: &Declaration, policy: &Policy) -> bool {
-        let declared = self.declared == declaration.to_string();
-        let respelt = || self.resolved == declaration.resolved(policy).to_string();
-        (declared || respelt()) && self.template == fingerprint(bare)
-    }
-
-    /// What was done, in words; empty where the template already was as it should be.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        let mut words = Vec::new();
-        for (container, seconds) in &self.pre_stop {
-            words.push(format!("preStop sleep {seconds}s into {container}"));
-        }
-        for container in self.readiness.keys() {
-            words.push(format!("readiness probe into {container}"));
-        }
-        if let Some(GracePeriodChange { was, set }) = self.grace_period {
-            words.push(format!("grace period {}s → {set}s", was.unwrap_or(30)));
-        }
-        words.join(", ")
+    pub fn was_written_for(&self, bare: &Bare<'_>, resolved: &Resolved<'_>) -> bool {
+        let declared = self.declared == resolved.declaration.to_string();
+        let respelt = || self.resolved == resolved.canonical();
+        (declared || respelt()) && self.template == bare.fingerprint()
     }
 }
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-    }
-}
-
-/// A short hash of a template, the same whatever the order of its keys and whether absent fields are written as null.
-fn fingerprint(template: &Value) -> String {
-    let mut hash = Sha256::new();
-    feed(&mut hash, template);
-    hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-/// Every value is preceded by its kind and length, so that no two templates feed the same bytes.
-fn feed(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
-            fields.sort_unstable_by_key(|(key, _)| *key);
-            hash.update([b'{']);
-            hash.update(fields.len().to_le_bytes());
-            for (key, value) in fields {
-                hash.update(key.len().to_le_bytes());
-                hash.update(key);
-                feed(hash, value);
-            }
-        }
-        Value::Array(items) => {
-            hash.update([b'[']);
-            hash.update(items.len().to_le_bytes());
-            for item in items {
-                feed(hash, item);
-            }
-        }
-        Value::String(text) => {
-            hash.update([b'"']);
-            hash.update(text.len().to_le_bytes());
-            hash.update(text);
-        }
-        scalar => {
-            let text = scalar.to_string();
-            hash.update([b'=']);
-            hash.update(text.len().to_le_bytes());
-            hash.update(text);
-        }
     }
 }

@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
-use super::{Place, Record, inject, undo};
-use crate::annotations::{Declaration, INJECTED, MANAGED};
+use super::{Bare, Injected, Ownership, Record, UnreadableRecord};
+use crate::annotations::{Declaration, INJECTED, MANAGED, Mode};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
-use crate::policy::Policy;
+use crate::object::Template;
+use crate::policy::{Policy, Resolved};
 
 fn bare() -> Value {
     json!({
@@ -30,16 +31,23 @@ fn mutations() -> Vec<Mutation> {
     ]
 }
 
-fn injected() -> Value {
-    inject(&bare(), &mutations(), &Declaration::default(), &Policy::default())
+fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
+    let (declaration, policy) = (Declaration::default(), Policy::default());
+    let bare = super::undo(Template::new(bare), None, &Ownership::default());
+    super::inject(&bare, mutations, &Resolved::new(&declaration, Mode::Enforce, &policy))
 }
 
-fn nobodys(_: Place<'_>, _: &Value) -> bool {
-    false
+fn undo<'a>(template: &'a Value, ownership: &Ownership<'_>) -> Result<Bare<'a>, UnreadableRecord> {
+    let template = Template::new(template);
+    Ok(super::undo(template, Record::of(template)?, ownership))
+}
+
+fn injected() -> Value {
+    inject(&bare(), &mutations())
 }
 
 #[test]
-fn what_is_injected_stands_where_it_belongs() {
+fn mutations_and_record_are_written_into_the_template() {
     let template = injected();
     assert_eq!(template["spec"]["terminationGracePeriodSeconds"], 35);
     assert_eq!(template["spec"]["containers"][0]["lifecycle"], json!({"preStop": {"sleep": {"seconds": 5}}}));
@@ -47,22 +55,23 @@ fn what_is_injected_stands_where_it_belongs() {
     assert_eq!(template["spec"]["containers"][1]["lifecycle"], proxy);
     assert_eq!(template["spec"]["containers"][0]["readinessProbe"]["tcpSocket"]["port"], 80);
     assert_eq!(template["metadata"]["labels"], json!({"app": "shop", MANAGED: "true"}));
-    let record = Record::of(&template).unwrap().unwrap();
+    let record = Record::of(Template::new(&template)).unwrap().unwrap();
     assert_eq!(
-        record.in_words(),
+        Injected::from(&record).to_string(),
         "preStop sleep 5s into app, preStop sleep 5s into proxy, readiness probe into app, grace period 30s → 35s"
     );
 }
 
 #[test]
-fn undo_gives_back_the_template_field_for_field() {
-    let undone = undo(&injected(), nobodys).unwrap();
+fn undo_restores_the_template_field_for_field() {
+    let injected = injected();
+    let undone = undo(&injected, &Ownership::default()).unwrap();
     assert!(undone.intact);
     assert_eq!(undone.template.to_string(), bare().to_string(), "even the order of the fields");
 }
 
 #[test]
-fn undo_leaves_what_somebody_changed_since() {
+fn undo_keeps_fields_that_were_changed_since() {
     for (pointer, theirs) in [
         ("/spec/terminationGracePeriodSeconds", json!(60)),
         ("/spec/containers/0/lifecycle/preStop", json!({"sleep": {"seconds": 6}})),
@@ -71,7 +80,7 @@ fn undo_leaves_what_somebody_changed_since() {
     ] {
         let mut template = injected();
         *template.pointer_mut(pointer).unwrap() = theirs.clone();
-        let undone = undo(&template, nobodys).unwrap();
+        let undone = undo(&template, &Ownership::default()).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), Some(&theirs), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
@@ -79,39 +88,41 @@ fn undo_leaves_what_somebody_changed_since() {
 }
 
 #[test]
-fn undo_leaves_what_the_owner_wrote_down_too() {
-    for (place, pointer) in [
-        (Place::GracePeriod, "/spec/terminationGracePeriodSeconds"),
-        (Place::PreStop("app"), "/spec/containers/0/lifecycle/preStop"),
-        (Place::Readiness("app"), "/spec/containers/0/readinessProbe"),
+fn undo_keeps_fields_that_the_owner_wrote() {
+    let app = || ["app"].into_iter().collect();
+    for (ownership, pointer) in [
+        (Ownership { grace_period: true, ..Ownership::default() }, "/spec/terminationGracePeriodSeconds"),
+        (Ownership { pre_stops: app(), ..Ownership::default() }, "/spec/containers/0/lifecycle/preStop"),
+        (Ownership { probes: app(), ..Ownership::default() }, "/spec/containers/0/readinessProbe"),
     ] {
-        let undone = undo(&injected(), |claimed, _| claimed == place).unwrap();
+        let injected = injected();
+        let undone = undo(&injected, &ownership).unwrap();
         assert!(!undone.intact, "{pointer}");
-        assert_eq!(undone.template.pointer(pointer), injected().pointer(pointer), "{pointer}");
+        assert_eq!(undone.template.pointer(pointer), injected.pointer(pointer), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
     }
 }
 
 #[test]
-fn undo_bears_containers_that_were_renamed_or_removed() {
+fn undo_skips_containers_that_were_renamed_or_removed() {
     let mut template = injected();
     template["spec"]["containers"].as_array_mut().unwrap().remove(0);
-    let undone = undo(&template, nobodys).unwrap();
+    let undone = undo(&template, &Ownership::default()).unwrap();
     assert!(!undone.intact);
     assert_eq!(undone.template["spec"]["containers"], json!([bare()["spec"]["containers"][1]]));
 }
 
 #[test]
-fn a_template_without_metadata_gets_it_and_loses_it_again() {
+fn metadata_that_was_created_is_removed_again() {
     let bare = json!({"spec": {"containers": [{"name": "app"}]}});
-    let template = inject(&bare, &mutations(), &Declaration::default(), &Policy::default());
+    let template = inject(&bare, &mutations());
     assert!(template["metadata"]["annotations"][INJECTED].is_string());
-    assert_eq!(undo(&template, nobodys).unwrap().template, bare);
+    assert_eq!(*undo(&template, &Ownership::default()).unwrap().template, bare);
 }
 
 #[test]
-fn a_record_that_is_none_is_refused_and_never_trusted() {
-    let good = Record::of(&injected()).unwrap().unwrap().to_string();
+fn a_text_that_is_not_a_record_is_rejected() {
+    let good = Record::of(Template::new(&injected())).unwrap().unwrap().to_string();
     for text in [
         "",
         "{}",
@@ -129,22 +140,6 @@ fn a_record_that_is_none_is_refused_and_never_trusted() {
     ] {
         let mut template = injected();
         template["metadata"]["annotations"][INJECTED] = json!(text);
-        assert!(undo(&template, nobodys).is_err(), "{}", text.chars().take(40).collect::<String>());
-    }
-}
-
-#[test]
-fn the_fingerprint_tells_templates_apart_but_not_their_spelling() {
-    let of = |bare: &Value| Record::new(bare, &Declaration::default(), &Policy::default()).to_string();
-    let respelt: Value =
-        serde_json::from_str(r#"{"spec":{"b":1,"a":null,"containers":["x","y"]},"metadata":{}}"#).unwrap();
-    assert_eq!(of(&respelt), of(&json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": 1}})));
-    for other in [
-        json!({"metadata": {}, "spec": {"containers": ["y", "x"], "b": 1}}),
-        json!({"metadata": {}, "spec": {"containers": ["xy"], "b": 1}}),
-        json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": "1"}}),
-        json!({"metadata": {"spec": {"containers": ["x", "y"], "b": 1}}}),
-    ] {
-        assert_ne!(of(&respelt), of(&other), "{other}");
+        assert!(undo(&template, &Ownership::default()).is_err(), "{}", text.chars().take(40).collect::<String>());
     }
 }

@@ -1,118 +1,123 @@
-//! Taking out again what a record says was put in, where it still stands as it was left.
+//! Taking out what a record says was injected, where it is still as it was injected.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::record::{GracePeriodChange, Made, Record};
-use super::{UnreadableRecord, find_container, object, pre_stop};
+use super::fingerprint::fingerprint;
+use super::ownership::Ownership;
+use super::pre_stop;
+use super::record::{Created, GracePeriodChange, Record};
 use crate::annotations::{INJECTED, MANAGED};
+use crate::object::{GRACE_PERIOD, Template, TemplateMut};
 
 /// A template without anything of Winddown's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bare {
+#[derive(Clone, Debug)]
+pub struct Bare<'a> {
     /// The template as its owner wrote it.
-    pub template: Value,
-    /// The record that was taken out with the rest.
+    pub template: Cow<'a, Value>,
+    /// The record that was taken out.
     pub record: Option<Record>,
-    /// Whether everything in the record still stood as Winddown had left it. What somebody changed since is theirs now.
+    /// Whether everything in the record was still as it was injected. What was changed since belongs to the user.
     pub intact: bool,
+    fingerprint: OnceCell<String>,
 }
 
-/// A field that Winddown may have injected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// `terminationGracePeriodSeconds`.
-    GracePeriod,
-    /// `lifecycle.preStop` of the container of that name.
-    PreStop(&'a str),
-    /// `readinessProbe` of the container of that name.
-    Readiness(&'a str),
-}
+impl<'a> Bare<'a> {
+    fn new(template: Cow<'a, Value>, record: Option<Record>, intact: bool) -> Self {
+        Self { template, record, intact, fingerprint: OnceCell::new() }
+    }
 
-impl Bare {
-    /// A template whose record cannot be read: without the record, all that stands there is its owner's.
+    /// A template whose record cannot be read: all its values count as the user's.
     #[must_use]
-    pub fn without_record(template: &Value) -> Self {
-        let mut template = template.clone();
-        if let Some(annotations) = template.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    pub fn without_record(template: Template<'a>) -> Self {
+        let mut template = template.value().clone();
+        let mut fields = TemplateMut(&mut template);
+        let annotations = fields.metadata().and_then(|metadata| metadata.get_mut("annotations"));
+        if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
             annotations.shift_remove(INJECTED);
         }
-        Self { template, record: None, intact: false }
+        Self::new(Cow::Owned(template), None, false)
+    }
+
+    /// A hash of the template, computed once.
+    pub fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| fingerprint(&self.template))
     }
 }
 
-/// Undoes the injection that the template's own record describes, but for what its owner wrote since, even where that is
-/// the very value that was injected.
-pub fn undo(template: &Value, is_the_owners: impl Fn(Place<'_>, &Value) -> bool) -> Result<Bare, UnreadableRecord> {
-    let Some(record) = Record::of(template)? else {
-        return Ok(Bare { template: template.clone(), record: None, intact: true });
-    };
-    let mut template = template.clone();
+/// Undoes the injection that a record describes, but for the fields that the owner wrote since, even where that is the very
+/// value that was injected.
+#[must_use]
+pub fn undo<'a>(template: Template<'a>, record: Option<Record>, ownership: &Ownership<'_>) -> Bare<'a> {
+    let Some(record) = record else { return Bare::new(Cow::Borrowed(template.value()), None, true) };
+    let mut bare = template.value().clone();
+    let fields = &mut TemplateMut(&mut bare);
     let mut intact = true;
     if let Some(change) = record.grace_period {
-        let ours = !is_the_owners(Place::GracePeriod, &json!(change.set));
-        intact &= ours && undo_grace_period(&mut template, change);
+        intact &= !ownership.grace_period && undo_grace_period(fields, change);
     }
     for (container, seconds) in &record.pre_stop {
-        let ours = !is_the_owners(Place::PreStop(container), &pre_stop(*seconds));
-        let made_lifecycle = record.lifecycle.contains(container);
-        intact &= ours && undo_pre_stop(&mut template, container, *seconds, made_lifecycle);
+        let created_lifecycle = record.lifecycle.contains(container);
+        intact &= !ownership.pre_stops.contains(container.as_str())
+            && undo_pre_stop(fields, container, *seconds, created_lifecycle);
     }
     for (container, probe) in &record.readiness {
-        let ours = !is_the_owners(Place::Readiness(container), probe);
-        intact &= ours && undo_readiness(&mut template, container, probe);
+        intact &= !ownership.probes.contains(container.as_str()) && undo_readiness(fields, container, probe);
     }
-    intact &= undo_stamp(&mut template, &record);
-    Ok(Bare { template, record: Some(record), intact })
+    intact &= undo_stamp(fields, &record);
+    Bare::new(Cow::Owned(bare), Some(record), intact)
 }
 
-fn undo_grace_period(template: &mut Value, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
-    let Some(spec) = object(template, "spec") else { return false };
-    if spec.get("terminationGracePeriodSeconds") != Some(&json!(set)) {
+fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
+    let Some(spec) = template.pod_spec() else { return false };
+    if spec.get(GRACE_PERIOD) != Some(&json!(set)) {
         return false;
     }
     match was {
-        Some(was) => drop(spec.insert("terminationGracePeriodSeconds".to_owned(), json!(was))),
-        None => drop(spec.shift_remove("terminationGracePeriodSeconds")),
+        Some(was) => drop(spec.insert(GRACE_PERIOD.to_owned(), json!(was))),
+        None => drop(spec.shift_remove(GRACE_PERIOD)),
     }
     true
 }
 
-fn undo_pre_stop(template: &mut Value, container: &str, seconds: i64, made_lifecycle: bool) -> bool {
-    let Some(fields) = find_container(template, container) else { return false };
+fn undo_pre_stop(template: &mut TemplateMut<'_>, container: &str, seconds: i64, created_lifecycle: bool) -> bool {
+    let Some(fields) = template.container(container) else { return false };
     let Some(lifecycle) = fields.get_mut("lifecycle").and_then(Value::as_object_mut) else { return false };
     if !remove_if(lifecycle, "preStop", |hook| *hook == pre_stop(seconds)) {
         return false;
     }
-    if made_lifecycle {
+    if created_lifecycle {
         remove_if(fields, "lifecycle", is_empty);
     }
     true
 }
 
-fn undo_readiness(template: &mut Value, container: &str, probe: &Value) -> bool {
-    find_container(template, container)
+fn undo_readiness(template: &mut TemplateMut<'_>, container: &str, probe: &Value) -> bool {
+    template.container(container)
         .is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
 }
 
-fn undo_stamp(template: &mut Value, record: &Record) -> bool {
-    let made = |made| record.made.contains(&made);
-    let Some(metadata) = object(template, "metadata") else { return false };
+fn undo_stamp(template: &mut TemplateMut<'_>, record: &Record) -> bool {
+    let created = |created| record.created.contains(&created);
+    let Some(metadata) = template.metadata() else { return false };
     let mut intact = true;
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.shift_remove(INJECTED);
     }
-    if made(Made::Label) {
+    if created(Created::Label) {
         let labels = metadata.get_mut("labels").and_then(Value::as_object_mut);
         intact = labels.is_some_and(|labels| remove_if(labels, MANAGED, |label| label == "true"));
     }
-    if made(Made::Labels) {
+    if created(Created::Labels) {
         remove_if(metadata, "labels", is_empty);
     }
-    if made(Made::Annotations) {
+    if created(Created::Annotations) {
         remove_if(metadata, "annotations", is_empty);
     }
-    if made(Made::Metadata)
-        && let Some(template) = template.as_object_mut()
+    if created(Created::Metadata)
+        && let Some(template) = template.fields()
     {
         remove_if(template, "metadata", is_empty);
     }
@@ -123,7 +128,7 @@ fn is_empty(value: &Value) -> bool {
     value.as_object().is_some_and(Map::is_empty)
 }
 
-/// Removes the field where it is there and as expected; tells whether it was.
+/// Removes the field if it is there and as expected; returns whether it was.
 fn remove_if(fields: &mut Map<String, Value>, field: &str, expected: impl Fn(&Value) -> bool) -> bool {
     let found = fields.get(field).is_some_and(expected);
     if found {

@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use serde_saphyr::granit_parser::{Event, Parser};
 
+use crate::field_path::{FieldPath, Segment};
+
 /// Where an object stands in its file, and where its fields do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
@@ -44,13 +46,12 @@ impl Lines {
         self.line
     }
 
-    /// The line of a field, given as the API server would name it (`spec.template.spec.containers[app].image`): of the
-    /// deepest part of that path that is there.
+    /// The line of a field: of the deepest part of its path that is there.
     #[must_use]
-    pub fn of_field(&self, path: &str) -> usize {
+    pub fn of_field(&self, path: &FieldPath) -> usize {
         let mut here = self;
-        for step in steps(path) {
-            match here.below(step) {
+        for segment in path.segments() {
+            match here.below(segment) {
                 Some(next) => here = next,
                 None => break,
             }
@@ -63,10 +64,16 @@ impl Lines {
         self.field(field, MERGES)?.parts.as_ref()?.items.get(at)
     }
 
-    fn below(&self, step: &str) -> Option<&Self> {
-        let items = self.parts.iter().flat_map(|parts| &parts.items);
-        let named = |item: &&Self| item.parts.as_ref().is_some_and(|parts| parts.name.as_deref() == Some(step));
-        self.field(step, MERGES).or_else(|| items.clone().find(named)).or_else(|| items.clone().nth(step.parse().ok()?))
+    fn below(&self, segment: &Segment) -> Option<&Self> {
+        let items = || self.parts.iter().flat_map(|parts| &parts.items);
+        match segment {
+            Segment::Field(name) => self.field(name, MERGES),
+            Segment::Index(index) => items().nth(*index),
+            Segment::Key(key) => {
+                let named = |item: &&Self| item.parts.as_ref().is_some_and(|parts| parts.name.as_deref() == Some(key));
+                self.field(key, MERGES).or_else(|| items().find(named))
+            }
+        }
     }
 
     fn field(&self, key: &str, merges: usize) -> Option<&Self> {
@@ -80,20 +87,6 @@ impl Lines {
             .flat_map(|lines| std::iter::once(lines).chain(lines.parts.iter().flat_map(|parts| &parts.items)))
             .find_map(|lines| lines.field(key, merges - 1))
     }
-}
-
-/// The steps of a path: `a.b[c.d/e].f` is a, b, c.d/e, f.
-fn steps(path: &str) -> impl Iterator<Item = &str> {
-    let mut rest = path;
-    std::iter::from_fn(move || {
-        rest = rest.strip_prefix('.').unwrap_or(rest);
-        let (step, after) = match rest.strip_prefix('[') {
-            Some(bracketed) => bracketed.split_once(']').unwrap_or((bracketed, "")),
-            None => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
-        };
-        rest = after;
-        (!step.is_empty()).then_some(step)
-    })
 }
 
 /// Puts the events of a document together.
@@ -165,7 +158,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lines, steps};
+    use super::{FieldPath, Lines, Segment};
 
     const DEPLOYMENT: &str = "\
 metadata:
@@ -187,27 +180,27 @@ spec:
     #[test]
     fn a_field_stands_on_the_line_of_its_key() {
         for (path, line) in [
-            ("metadata.annotations[winddown.dev/drain]", 4),
-            ("spec.template.spec.containers[app].lifecycle.preStop", 13),
-            ("spec.template.spec.containers[proxy]", 9),
-            ("spec.template.spec.containers[1]", 11),
+            (FieldPath::annotation("winddown.dev/drain"), 4),
+            (FieldPath::container("app", "lifecycle.preStop"), 13),
+            (FieldPath::container("proxy", ""), 9),
+            (FieldPath::pod("containers").push(Segment::Index(1)), 11),
         ] {
-            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(path), line, "{path}");
-            assert_eq!(Lines::of(DEPLOYMENT, 41).of_field(path), line + 40, "{path}");
+            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(&path), line, "{path}");
+            assert_eq!(Lines::of(DEPLOYMENT, 41).of_field(&path), line + 40, "{path}");
         }
     }
 
     #[test]
     fn a_field_that_is_not_there_stands_where_it_would_have_to_be_written() {
         for (path, line) in [
-            ("spec.template.spec.terminationGracePeriodSeconds", 7),
-            ("spec.template.spec.containers[app].readinessProbe", 11),
-            ("spec.template.spec.containers[db].lifecycle", 8),
-            ("metadata.annotations[example.com/a]b].c]", 3),
-            ("status", 1),
-            ("", 1),
+            (FieldPath::pod("terminationGracePeriodSeconds"), 7),
+            (FieldPath::container("app", "readinessProbe"), 11),
+            (FieldPath::container("db", "lifecycle"), 8),
+            (FieldPath::annotation("example.com/a]b].c"), 3),
+            (FieldPath::new("status"), 1),
+            (FieldPath::default(), 1),
         ] {
-            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(path), line, "{path}");
+            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(&path), line, "{path}");
         }
     }
 
@@ -215,7 +208,8 @@ spec:
     fn json_has_lines_too() {
         let text = "{\n  \"spec\": {\n    \"items\": [\n      {\"name\": \"a\"},\n      {\n        \"name\": \"b\"\n      }\n    ]\n  }\n}\n";
         let lines = Lines::of(text, 1);
-        assert_eq!((lines.of_field("spec.items[a]"), lines.of_field("spec.items[b].name")), (4, 6));
+        let line = |item: &str, field| lines.of_field(&FieldPath::new("spec.items").key(item).join(field));
+        assert_eq!((line("a", ""), line("b", "name")), (4, 6));
     }
 
     #[test]
@@ -223,21 +217,14 @@ spec:
         let text = "base: &base\n  image: a\n  deep: {x: 1}\nuse: *base\nmerged:\n  <<: [*base]\n  own: 1\n";
         let lines = Lines::of(text, 1);
         for (path, line) in [("use", 4), ("use.image", 2), ("merged.deep.x", 3), ("merged.own", 7), ("merged.no", 5)] {
-            assert_eq!(lines.of_field(path), line, "{path}");
+            assert_eq!(lines.of_field(&FieldPath::new(path)), line, "{path}");
         }
     }
 
     #[test]
     fn what_cannot_be_read_stands_where_its_document_does() {
         for text in ["", "a: [", "*unknown", &"[".repeat(100_000), "? {a: b}\n: c\n", "- - - a"] {
-            assert_eq!(Lines::of(text, 7).of_field("a.b"), 7, "{}", text.chars().take(9).collect::<String>());
+            assert_eq!(Lines::of(text, 7).of_field(&FieldPath::new("a.b")), 7, "{}", text.chars().take(9).collect::<String>());
         }
-    }
-
-    #[test]
-    fn a_path_is_taken_apart_at_dots_and_brackets() {
-        let taken = |path| steps(path).collect::<Vec<_>>();
-        assert_eq!(taken("a.b[c.d/e].f"), ["a", "b", "c.d/e", "f"]);
-        assert_eq!(taken("a[b"), ["a", "b"]);
     }
 }

@@ -2,14 +2,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{GracePeriod, Plan, plan};
-use crate::annotations::{Declaration, Declared, read};
+use super::{Plan, plan};
+use crate::annotations::{Declaration, Declared, Mode, read};
 use crate::duration::Seconds;
-use crate::finding::{Code, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
 use crate::mutation::Mutation;
-use crate::policy::Policy;
-use crate::workload::{Rollout, Workload};
+use crate::policy::{Policy, Resolved};
+use crate::rules::{self, Subject};
+use crate::workload::{GracePeriod, Rollout, Workload};
 
 fn workload(pod: &Value, grace_period: GracePeriod) -> Workload {
     Workload {
@@ -31,18 +32,32 @@ fn declaration(annotations: &[(&str, &str)]) -> Declaration {
     }
 }
 
-fn planned(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
-    let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
-    plan(&workload(&json!({"containers": containers}), grace_period), &declaration(annotations), &Policy::default())
+/// A plan and what the rules report about it.
+struct Planned {
+    plan: Plan,
+    findings: Vec<Finding>,
 }
 
-fn findings(plan: &Plan) -> Vec<(Severity, Code)> {
-    plan.findings.iter().map(|finding| (finding.severity, finding.code)).collect()
+fn evaluated(workload: &Workload, annotations: &[(&str, &str)]) -> Planned {
+    let (declaration, policy) = (declaration(annotations), Policy::default());
+    let resolved = Resolved::new(&declaration, Mode::Enforce, &policy);
+    let plan = plan(workload, &resolved);
+    let findings = rules::check_plan(&Subject { workload, resolved: &resolved, plan: &plan });
+    Planned { plan, findings }
+}
+
+fn planned(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Planned {
+    let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
+    evaluated(&workload(&json!({"containers": containers}), grace_period), annotations)
+}
+
+fn findings(planned: &Planned) -> Vec<(Severity, Code)> {
+    planned.findings.iter().map(|finding| (finding.severity, finding.code)).collect()
 }
 
 /// The mutations in short: `app sleeps 5`, `grace 35`, `app ready?`.
-fn mutations(plan: &Plan) -> Vec<String> {
-    plan.mutations
+fn mutations(planned: &Planned) -> Vec<String> {
+    planned.plan.mutations
         .iter()
         .map(|mutation| match mutation {
             Mutation::SetGracePeriod(seconds) => format!("grace {}", seconds.as_i64()),
@@ -66,8 +81,8 @@ fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
         (vec![FIVE, ("margin", "0s")], None, vec!["app sleeps 5"], vec![]),
         (vec![FIVE], Some(35), vec!["app sleeps 5"], vec![]),
         (vec![FIVE], Some(3600), vec!["app sleeps 5"], vec![]),
-        (vec![FIVE], Some(34), vec![], misfit.clone()),
-        (vec![FIVE], Some(0), vec![], misfit),
+        (vec![FIVE], Some(34), vec!["app sleeps 5"], misfit.clone()),
+        (vec![FIVE], Some(0), vec!["app sleeps 5"], misfit),
         (vec![("drain", "0s"), ("deadline", "40s")], None, vec!["grace 45"], vec![]),
     ] {
         let plan = planned(&json!([{"name": "app"}]), grace_period, &annotations);
@@ -82,9 +97,9 @@ fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
 #[test]
 fn a_misfit_names_the_numbers_and_the_ways_out() {
     let plan = planned(&json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
-    assert_eq!(plan.findings[0].field, "spec.template.spec.terminationGracePeriodSeconds");
+    assert_eq!(plan.findings[0].field.to_string(), "spec.template.spec.terminationGracePeriodSeconds");
     assert_eq!(
-        plan.findings[0].message,
+        plan.findings[0].message(),
         "drain 20s + deadline 25s + margin 5s = 50s, 20s more than the grace period of 30s: raise it to 50, leave it \
          out, or lower winddown.dev/drain, winddown.dev/deadline or winddown.dev/margin"
     );
@@ -125,7 +140,7 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
     ] {
         let case = containers.to_string();
         let plan = planned(&containers, None, &[FIVE]);
-        assert_eq!(plan.budget.drain, Seconds::new(drain), "{case}");
+        assert_eq!(plan.plan.budget.drain, Seconds::new(drain), "{case}");
         assert_eq!(
             (mutations(&plan), findings(&plan)),
             (mutated.iter().map(ToString::to_string).collect(), found),
@@ -138,7 +153,7 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
 fn a_hook_that_begins_with_a_sleep_takes_at_least_that_long() {
     let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
     let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
-    assert_eq!(plan.findings[0].message, "its own exec hook is kept; it runs for at least 15s, 15s is assumed");
+    assert_eq!(plan.findings[0].message(), "its own exec hook is kept; it runs for at least 15s, 15s is assumed");
 }
 
 #[test]
@@ -147,19 +162,19 @@ fn only_the_containers_named_take_the_sleep() {
     let plan = planned(&containers, None, &[FIVE, ("containers", "proxy,app")]);
     assert_eq!(mutations(&plan), ["app sleeps 5", "proxy sleeps 5", "grace 35"]);
     let plan = planned(&containers, None, &[FIVE, ("containers", "app,prxy")]);
-    assert_eq!((mutations(&plan), findings(&plan)), (vec![], vec![(Severity::Error, Code::ContainerNotFound)]));
-    assert!(plan.findings[0].message.contains("there are app, proxy, log"), "{}", plan.findings[0].message);
+    assert_eq!(findings(&plan), vec![(Severity::Error, Code::ContainerNotFound)]);
+    assert!(plan.findings[0].message().contains("there are app, proxy, log"), "{}", plan.findings[0].message());
 }
 
 #[test]
 fn native_sidecars_and_init_containers_are_never_touched() {
     let init = json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]);
     let workload = workload(&json!({"containers": [{"name": "app"}], "initContainers": init}), GracePeriod::Unset);
-    let planned = |annotations: &[(&str, &str)]| plan(&workload, &declaration(annotations), &Policy::default());
+    let planned = |annotations: &[(&str, &str)]| evaluated(&workload, annotations);
     assert_eq!(mutations(&planned(&[FIVE])), ["app sleeps 5", "grace 35"]);
     let plan = planned(&[FIVE, ("containers", "mesh")]);
     assert_eq!(findings(&plan)[0], (Severity::Error, Code::ContainerNotFound));
-    assert!(plan.findings[0].message.contains("is an init container"), "{}", plan.findings[0].message);
+    assert!(plan.findings[0].message().contains("is an init container"), "{}", plan.findings[0].message());
 }
 
 #[test]
@@ -204,7 +219,7 @@ fn a_probe_has_every_default_written_out() {
         ("grpc:9090", json!({"grpc": {"port": 9090, "service": ""}})),
     ] {
         let plan = planned(&app, None, &[("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)]);
-        let [Mutation::SetReadinessProbe { probe, .. }] = plan.mutations.as_slice() else { panic!("{readiness}") };
+        let [Mutation::SetReadinessProbe { probe, .. }] = plan.plan.mutations.as_slice() else { panic!("{readiness}") };
         let mut expected = common.clone();
         expected.as_object_mut().unwrap().extend(action.as_object().unwrap().clone());
         assert_eq!(serde_json::to_value(probe).unwrap(), expected, "{readiness}");
@@ -215,9 +230,9 @@ fn a_probe_has_every_default_written_out() {
 fn several_hundred_containers_are_planned_and_named_briefly() {
     let containers: Vec<_> = (0..500).map(|number| json!({"name": format!("c{number}")})).collect();
     let plan = planned(&json!(containers), None, &[FIVE]);
-    assert_eq!(plan.mutations.len(), 501);
+    assert_eq!(plan.plan.mutations.len(), 501);
     let plan = planned(&json!(containers), None, &[FIVE, ("containers", "x")]);
-    assert!(plan.findings[0].message.len() < 200, "{}", plan.findings[0].message);
+    assert!(plan.findings[0].message().len() < 200, "{}", plan.findings[0].message());
 }
 
 #[test]
@@ -232,6 +247,6 @@ fn a_drain_that_is_somebodys_own_hook_says_whose() {
         (json!([own(5)]), "drain 5s + "),
     ] {
         let plan = planned(&containers, None, &[FIVE]);
-        assert!(plan.budget.to_string().starts_with(sum), "{}", plan.budget);
+        assert!(plan.plan.budget.to_string().starts_with(sum), "{}", plan.plan.budget);
     }
 }

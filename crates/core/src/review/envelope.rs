@@ -1,93 +1,108 @@
 //! The form of a review (`admission.k8s.io/v1`), as far as Winddown reads and writes it.
 //!
-//! kube's own types would parse the object's metadata into a struct and lose what that does not know; here the object
-//! stays as it came.
+//! The objects stay text until they are looked at: a review that needs no old object does not parse it.
+
+use std::borrow::Cow;
 
 use json_patch::Patch;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::verdict::Verdict;
 use super::{Answer, ReviewError};
-use crate::evaluation::Before;
 use crate::finding::Finding;
 use crate::kind::Kind;
-use crate::review::verdict::Verdict;
+use crate::object::{self, LazyObject, Object};
+use crate::sanitize::truncated;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
-/// "Warnings over 120 characters may be truncated" (API reference of `AdmissionResponse`), some clients do so at 256.
+/// "Warnings over 120 characters may be truncated" (API reference of `AdmissionResponse`); some clients do so at 256.
 const LONGEST_WARNING: usize = 120;
-/// The API server drops what is beyond 4096 characters in all.
-const MOST_WARNINGS: usize = 16;
-/// A denial that names more than this helps nobody.
-const MOST_CAUSES: usize = 16;
+/// The API server drops what exceeds 4096 characters in all.
+const MAX_WARNINGS: usize = 16;
+/// More causes would make a denial unreadable.
+const MAX_CAUSES: usize = 16;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Incoming {
-    api_version: String,
-    kind: String,
-    request: Request,
+struct Incoming<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    request: Request<'a>,
 }
 
 /// What the API server asks about.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Request {
-    uid: String,
-    #[serde(default)]
-    kind: GroupVersionKind,
-    #[serde(default)]
-    sub_resource: String,
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    object: Value,
-    #[serde(default)]
-    old_object: Value,
+pub(super) struct Request<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    kind: GroupVersionKind<'a>,
+    #[serde(borrow, default)]
+    sub_resource: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    old_object: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct GroupVersionKind {
-    group: String,
-    version: String,
-    kind: String,
+struct GroupVersionKind<'a> {
+    #[serde(borrow)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
 }
 
-impl Request {
-    pub(crate) fn read(body: &[u8]) -> Result<Self, ReviewError> {
+impl<'a> Request<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, ReviewError> {
         if body.is_empty() {
             return Err(ReviewError::Empty);
         }
         let Incoming { api_version, kind, request } = serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
         if api_version != API_VERSION || kind != KIND {
-            let shown: String = format!("{api_version} {kind}").chars().take(LONGEST_WARNING).collect();
-            return Err(ReviewError::Version(shown));
+            let version = format!("{api_version} {kind}");
+            return Err(ReviewError::Version(truncated(&version, LONGEST_WARNING).into_owned()));
         }
         Ok(request)
     }
 
-    /// The object, if it is a workload that lives on: one that is being deleted has no rollout before it.
-    pub(crate) fn workload(&self) -> Option<&Value> {
-        let deleted = self.object.pointer("/metadata/deletionTimestamp").is_some_and(Value::is_string);
-        (self.workload_kind().is_some() && self.object.is_object() && !deleted).then_some(&self.object)
+    /// The object, if it is a workload that is not being deleted: such a one has no rollout before it.
+    pub(super) fn workload(&self) -> Result<Option<Value>, ReviewError> {
+        let Some(text) = self.object.filter(|_| self.is_of_a_supported_kind()) else { return Ok(None) };
+        let object = object::parse(text.get()).map_err(ReviewError::NotAReview)?;
+        let evaluated = object.is_object() && !Object::new(&object).is_deleted();
+        Ok(evaluated.then_some(object))
     }
 
-    fn workload_kind(&self) -> Option<Kind> {
+    fn is_of_a_supported_kind(&self) -> bool {
         let GroupVersionKind { group, version, kind } = &self.kind;
-        let ours = group == Kind::GROUP && version == Kind::VERSION && self.sub_resource.is_empty();
-        Kind::named(kind).filter(|_| ours)
+        group == Kind::GROUP && version == Kind::VERSION && self.sub_resource.is_empty() && Kind::named(kind).is_some()
     }
 
-    /// The object that is being replaced; nothing on CREATE.
-    pub(crate) fn before(&self) -> Before<'_> {
-        if self.old_object.is_object() { Before::Object(&self.old_object) } else { Before::Nothing }
+    /// The object that is being replaced; `None` on CREATE.
+    pub(super) fn old_object(&self) -> Option<LazyObject<'a>> {
+        self.old_object.filter(|text| text.get().starts_with('{')).map(LazyObject::text)
     }
 
-    pub(crate) fn answer(&self, response: &Response) -> Result<Answer, ReviewError> {
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(super) fn answer(&self, response: &Response) -> Result<Answer, ReviewError> {
         let outgoing =
             Outgoing { api_version: API_VERSION, kind: KIND, response: Identified { uid: &self.uid, response } };
         Ok(Answer {
@@ -150,28 +165,28 @@ impl Response {
     }
 
     pub(crate) fn with_warning(mut self, message: &str) -> Self {
-        self.warnings.push(shortened(&format!("winddown: {message}")));
+        self.warnings.push(truncated(&format!("winddown: {message}"), LONGEST_WARNING).into_owned());
         self
     }
 
     pub(crate) fn with_finding(self, finding: &Finding) -> Self {
-        self.with_warning(&warning(finding))
+        self.with_warning(&format!("{}: {}", finding.field.short(), finding.message()))
     }
 
-    pub(crate) fn judged(verdict: &Verdict, request: &Request) -> Self {
+    pub(crate) fn judged(verdict: &Verdict, request: &Request<'_>) -> Self {
         let mut response = Self { allowed: verdict.denials.is_empty(), ..Self::default() };
         if !response.allowed {
             response.status = Some(denial(&verdict.denials, &request.kind.kind, &request.name));
         }
-        for finding in verdict.warnings.iter().take(MOST_WARNINGS) {
+        for finding in verdict.warnings.iter().take(MAX_WARNINGS) {
             response = response.with_finding(finding);
         }
-        let unsaid = verdict.warnings.len().saturating_sub(MOST_WARNINGS);
-        if unsaid > 0 {
-            response = response.with_warning(&format!("and {unsaid} more; `winddown plan` lists all"));
+        let omitted = verdict.warnings.len().saturating_sub(MAX_WARNINGS);
+        if omitted > 0 {
+            response = response.with_warning(&format!("and {omitted} more; `winddown plan` lists all"));
         }
         if !verdict.notes.is_empty() {
-            let mut notes: Vec<_> = verdict.notes.iter().take(MOST_WARNINGS).map(ToString::to_string).collect();
+            let mut notes: Vec<_> = verdict.notes.iter().take(MAX_WARNINGS).map(ToString::to_string).collect();
             if verdict.notes.len() > notes.len() {
                 notes.push(format!("and {} more", verdict.notes.len() - notes.len()));
             }
@@ -181,30 +196,19 @@ impl Response {
     }
 }
 
-/// The last part of the path says where, in few characters.
-fn warning(finding: &Finding) -> String {
-    const KNOWN: [&str; 3] = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
-    let field = KNOWN.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
-    format!("{field}: {}", finding.message)
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= LONGEST_WARNING {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
-}
-
 /// A `Status` as the API server itself writes one for an invalid object: code 422, reason Invalid, a cause for each field.
 fn denial(denials: &[Finding], kind: &str, name: &str) -> Value {
-    let named = &denials[..denials.len().min(MOST_CAUSES)];
-    let mut sentences: Vec<_> = named.iter().map(|finding| format!("{}: {}", finding.field, finding.message)).collect();
+    let named = &denials[..denials.len().min(MAX_CAUSES)];
+    let mut sentences: Vec<_> = named.iter().map(|finding| format!("{}: {}", finding.field, finding.message())).collect();
     if denials.len() > named.len() {
         sentences.push(format!("and {} more", denials.len() - named.len()));
     }
     let causes: Vec<_> = named
         .iter()
-        .map(|finding| json!({"reason": "FieldValueInvalid", "field": finding.field, "message": finding.message}))
+        .map(|finding| {
+            let (field, message) = (finding.field.to_string(), finding.message());
+            json!({"reason": "FieldValueInvalid", "field": field, "message": message})
+        })
         .collect();
     json!({
         "status": "Failure",

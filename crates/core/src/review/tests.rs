@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{ReviewError, mutate, validate};
-use crate::policy::Policy;
+use crate::policy::Policies;
 
 fn deployment(annotations: &Value, grace_period: i64) -> Value {
     json!({
@@ -37,8 +37,8 @@ fn review(object: &Value, old: &Value) -> Value {
     })
 }
 
-fn asked(webhook: fn(&[u8], &Policy) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
-    let answer = webhook(review.to_string().as_bytes(), &Policy::default()).unwrap();
+fn asked(webhook: fn(&[u8], &Policies) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
+    let answer = webhook(review.to_string().as_bytes(), &Policies::default()).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["response"]["uid"], review["request"]["uid"]);
     assert_eq!((&body["response"]["allowed"], answer.object.as_str()), (&json!(answer.allowed), "web/shop"));
@@ -199,9 +199,9 @@ fn a_body_that_is_no_review_is_refused() {
         &version,
     ] {
         for webhook in [mutate, validate] {
-            assert!(webhook(body.as_bytes(), &Policy::default()).is_err(), "{body}");
+            assert!(webhook(body.as_bytes(), &Policies::default()).is_err(), "{body}");
         }
     }
-    assert!(mutate(&[0xff, 0xfe, 0x00], &Policy::default()).is_err());
-    assert!(mutate("[".repeat(1_000_000).as_bytes(), &Policy::default()).is_err());
+    assert!(mutate(&[0xff, 0xfe, 0x00], &Policies::default()).is_err());
+    assert!(mutate("[".repeat(1_000_000).as_bytes(), &Policies::default()).is_err());
 }

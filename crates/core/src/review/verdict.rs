@@ -1,35 +1,40 @@
-//! From findings to a decision: what is denied, what is warned of, what is merely noted.
+//! From findings to a decision: what is rejected, what is a warning, what is only logged.
 
 use crate::annotations::Mode;
-use crate::evaluation::Settlement;
+use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
 
-/// What admission does about a settlement.
+/// What admission does about an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Reasons to refuse the request; empty lets it pass.
+    /// Reasons to reject the request; empty allows it.
     pub denials: Vec<Finding>,
-    /// Shown to whoever made the request.
+    /// Shown to the client that made the request.
     pub warnings: Vec<Finding>,
     /// For the audit log.
     pub notes: Vec<Finding>,
 }
 
-/// Judges an object by its settlement, and by that of the object it replaces.
+/// Judges an object by its evaluation, and by that of the object it replaces, which is only computed where it matters.
 ///
-/// A ratchet: an error that stood there before, number for number, is only warned of, so that a hotfix or a rollback
-/// in the middle of an incident goes through.
+/// A ratchet: a pre-existing error, number for number, only warns, so that a hotfix or a rollback during an incident is
+/// allowed.
 #[must_use]
-pub fn judge(now: &Settlement, before: Option<&Settlement>) -> Verdict {
+pub fn judge(evaluation: Evaluation, before: impl FnOnce() -> Option<Evaluation>) -> Verdict {
+    let Evaluation { mode, findings, .. } = evaluation;
+    let may_deny = mode == Mode::Enforce && findings.iter().any(Finding::is_error);
+    let before = if may_deny { before() } else { None };
+    let existed = |finding: &Finding| {
+        before.as_ref().is_some_and(|before| before.findings.iter().any(|old| old.is_same_as(finding)))
+    };
     let mut verdict = Verdict::default();
-    for finding in &now.findings {
-        let stood_before = before.is_some_and(|before| before.findings.iter().any(|old| old.is_the_same_as(finding)));
+    for finding in findings {
         let place = match finding.severity {
-            Severity::Error if now.mode == Mode::Enforce && !stood_before => &mut verdict.denials,
+            Severity::Error if may_deny && !existed(&finding) => &mut verdict.denials,
             Severity::Error | Severity::Warning => &mut verdict.warnings,
             Severity::Info => &mut verdict.notes,
         };
-        place.push(finding.clone());
+        place.push(finding);
     }
     verdict
 }
@@ -38,18 +43,24 @@ pub fn judge(now: &Settlement, before: Option<&Settlement>) -> Verdict {
 mod tests {
     use super::judge;
     use crate::annotations::Mode;
-    use crate::evaluation::Settlement;
-    use crate::finding::{Code, Finding};
+    use crate::duration::Seconds;
+    use crate::evaluation::{Changes, Evaluation};
+    use crate::field_path::FieldPath;
+    use crate::finding::{Code, Finding, Severity};
 
-    fn settlement(mode: Mode, findings: &[Finding]) -> Settlement {
-        let desired = serde_json::Value::Null;
-        Settlement { mode, budget: None, timeline: None, findings: findings.to_vec(), desired }
+    fn evaluation(mode: Mode, findings: &[Finding]) -> Evaluation {
+        let changes = Changes::default();
+        Evaluation { mode, budget: None, timeline: None, findings: findings.to_vec(), injected: None, changes }
+    }
+
+    fn misfit(needed: u32) -> Finding {
+        Finding::new(Code::BudgetDoesNotFit, Severity::Error, FieldPath::new("spec"), format!("{needed}s of 30s"))
+            .fact(Seconds::new(needed))
     }
 
     #[test]
-    fn an_error_is_denied_where_it_is_new_and_warned_of_where_it_stood_before() {
-        let misfit = |sum: &str| Finding::new(Code::BudgetDoesNotFit, "spec", sum);
-        let (small, large) = ([misfit("35s of 30s")], [misfit("50s of 30s")]);
+    fn a_new_error_is_denied_and_a_pre_existing_one_only_warns() {
+        let (small, large) = ([misfit(35)], [misfit(50)]);
         for (mode, before, denied) in [
             (Mode::Enforce, None, true),
             (Mode::Enforce, Some(&[][..]), true),
@@ -57,30 +68,39 @@ mod tests {
             (Mode::Enforce, Some(&small[..]), false),
             (Mode::Audit, None, false),
         ] {
-            let before = before.map(|findings| settlement(Mode::Enforce, findings));
-            let verdict = judge(&settlement(mode, &small), before.as_ref());
+            let before = before.map(|findings| evaluation(Mode::Enforce, findings));
+            let verdict = judge(evaluation(mode, &small), || before);
             assert_eq!((verdict.denials.len(), verdict.warnings.len()), (denied.into(), (!denied).into()), "{mode:?}");
         }
     }
 
     #[test]
-    fn what_stands_beside_an_old_error_may_change() {
-        let error = |message: &str| [Finding::new(Code::ContainerNotFound, "annotation", message)];
-        let before = settlement(Mode::Enforce, &error("\"x\" is not a container of this pod; there are app"));
-        for (message, denied) in [
-            ("\"x\" is not a container of this pod; there are app, proxy", false),
-            ("\"y\" is not a container of this pod; there are app", true),
-        ] {
-            let verdict = judge(&settlement(Mode::Enforce, &error(message)), Some(&before));
-            assert_eq!(!verdict.denials.is_empty(), denied, "{message}");
+    fn wording_and_hint_of_a_pre_existing_error_do_not_count() {
+        let unknown = |name: &str, hint: &str| {
+            let field = FieldPath::new("metadata.annotations");
+            let problem = format!("{name} is not a container of this pod");
+            [Finding::new(Code::ContainerNotFound, Severity::Error, field, problem).fact(name).hint(hint)]
+        };
+        let before = evaluation(Mode::Enforce, &unknown("x", "containers: app"));
+        for (findings, denied) in [(unknown("x", "containers: app, proxy"), false), (unknown("y", "containers: app"), true)] {
+            let verdict = judge(evaluation(Mode::Enforce, &findings), || Some(before.clone()));
+            assert_eq!(!verdict.denials.is_empty(), denied, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn the_replaced_object_is_only_evaluated_for_an_error_that_could_be_denied() {
+        let warning = Finding::new(Code::PreStopShort, Severity::Warning, FieldPath::new("spec"), "short");
+        for (mode, finding) in [(Mode::Enforce, warning), (Mode::Audit, misfit(35))] {
+            judge(evaluation(mode, &[finding]), || panic!("it was evaluated"));
         }
     }
 
     #[test]
     fn warnings_are_shown_and_infos_are_noted() {
-        let warning = Finding::new(Code::PreStopShort, "spec", "short");
-        let info = Finding::new(Code::DrainOptedOut, "spec", "none");
-        let verdict = judge(&settlement(Mode::Enforce, &[warning.clone(), info.clone()]), None);
+        let warning = Finding::new(Code::PreStopShort, Severity::Warning, FieldPath::new("spec"), "short");
+        let info = Finding::new(Code::DrainOptedOut, Severity::Info, FieldPath::new("spec"), "none");
+        let verdict = judge(evaluation(Mode::Enforce, &[warning.clone(), info.clone()]), || None);
         assert_eq!((verdict.denials, verdict.warnings, verdict.notes), (vec![], vec![warning], vec![info]));
     }
 }

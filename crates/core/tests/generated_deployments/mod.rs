@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
-use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::catalog::runtimes::Runtime;
+use winddown_core::catalog::traffic::Traffic;
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 

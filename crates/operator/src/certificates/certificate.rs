@@ -1,4 +1,4 @@
-//! One X.509 certificate and the span of time it is good for.
+//! An X.509 certificate and its validity.
 
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -7,31 +7,25 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Error;
 
-/// From when until when a certificate is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Validity {
-    /// The first moment it is good.
     pub not_before: Timestamp,
-    /// The last moment it is good.
     pub not_after: Timestamp,
 }
 
 impl Validity {
-    /// Whether two thirds of the span are over: time for a new one.
-    #[must_use]
+    /// Whether two thirds of the validity have passed, after which the certificate is replaced.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let life = self.not_after.as_second() - self.not_before.as_second();
         now.as_second() >= self.not_before.as_second() + life / 3 * 2
     }
 
-    /// Whether the span is over.
-    #[must_use]
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         now > self.not_after
     }
 }
 
-/// A certificate that was read, not verified.
+/// A parsed certificate; its signature is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     der: CertificateDer<'static>,
@@ -41,7 +35,6 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads DER.
     pub(crate) fn from_der(der: CertificateDer<'static>) -> Result<Self, Error> {
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| Error::NotACertificate(error.to_string()))?;
         let date = |date: x509_parser::time::ASN1Time| {
@@ -54,44 +47,35 @@ impl Certificate {
         Ok(Self { der, validity, authority, public_key })
     }
 
-    /// Reads the first PEM block of a certificate.
+    /// Parses the first certificate in the PEM.
     pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, Error> {
         Self::from_der(CertificateDer::from_pem_slice(pem).map_err(|_| Error::NoPem("certificate"))?)
     }
 
-    /// Every certificate that can be read; what cannot be is left out.
-    #[must_use]
+    /// Every certificate that can be parsed; others are skipped.
     pub(crate) fn all_from_pem(pem: &[u8]) -> Vec<Self> {
         CertificateDer::pem_slice_iter(pem).filter_map(|der| Self::from_der(der.ok()?).ok()).collect()
     }
 
-    /// The certificate as one PEM block.
-    #[must_use]
     pub(crate) fn to_pem(&self) -> String {
         let block = pem::Pem::new("CERTIFICATE", self.der.as_ref());
         pem::encode_config(&block, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
     }
 
-    /// The certificate's bytes.
-    #[must_use]
     pub(crate) fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
-    /// From when until when it is good.
-    #[must_use]
     pub(crate) fn validity(&self) -> Validity {
         self.validity
     }
 
-    /// Whether it may sign others.
-    #[must_use]
+    /// Whether it may sign other certificates (CA:TRUE).
     pub(crate) fn is_authority(&self) -> bool {
         self.authority
     }
 
-    /// The `SubjectPublicKeyInfo`, DER.
-    #[must_use]
+    /// The `SubjectPublicKeyInfo` in DER.
     pub(crate) fn public_key(&self) -> &[u8] {
         &self.public_key
     }
@@ -102,10 +86,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_one_is_due_when_two_thirds_of_the_life_are_over() {
+    fn a_certificate_is_due_after_two_thirds_of_its_validity() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let validity = Validity { not_before: at(0), not_after: at(900) };
-        for (second, due, over) in [
+        for (second, due, expired) in [
             (-5, false, false),
             (0, false, false),
             (599, false, false),
@@ -113,12 +97,12 @@ mod tests {
             (900, true, false),
             (901, true, true),
         ] {
-            assert_eq!((validity.is_due(at(second)), validity.is_over(at(second))), (due, over), "{second}");
+            assert_eq!((validity.is_due(at(second)), validity.is_expired(at(second))), (due, expired), "{second}");
         }
     }
 
     #[test]
-    fn garbage_is_an_error() {
+    fn invalid_pem_is_an_error() {
         assert!(Certificate::from_pem(b"").is_err());
         assert!(Certificate::from_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
         assert_eq!(Certificate::all_from_pem(b"\xff\xfe-----BEGIN CERTIFICATE-----\n%%%\n"), []);

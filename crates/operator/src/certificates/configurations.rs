@@ -1,4 +1,4 @@
-//! The `caBundle`s of the two webhook configurations: how API servers know whom to trust.
+//! The `caBundle` of the mutating and the validating webhook configuration, which API servers trust.
 
 use std::fmt::Debug;
 
@@ -13,12 +13,13 @@ use serde_json::json;
 
 use super::bundle::Bundle;
 use super::certificate::Certificate;
+use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 
-/// How often a patch is tried against a configuration that others change at the same time.
+/// Retries of a patch that conflicts with other writers.
 const ATTEMPTS: usize = 4;
 
-/// The mutating and the validating configuration, of the same name.
+/// Both configurations; they have the same name.
 #[derive(Clone)]
 pub(crate) struct Configurations {
     mutating: Api<MutatingWebhookConfiguration>,
@@ -26,42 +27,49 @@ pub(crate) struct Configurations {
     name: String,
 }
 
-/// Which configurations are as they should be.
+/// The result of a check, for each configuration.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The mutating one.
     pub mutating: Result<bool, Error>,
-    /// The validating one.
     pub validating: Result<bool, Error>,
 }
 
 impl Outcome {
-    /// Whether both are as they should be.
-    #[must_use]
-    pub(crate) fn is_both(&self) -> bool {
+    /// Whether the check succeeded for both.
+    pub(crate) fn both_ok(&self) -> bool {
         matches!(self, Self { mutating: Ok(true), validating: Ok(true) })
+    }
+
+    /// Why this replica is not ready, for `/readyz`.
+    pub(crate) fn pending(&self) -> Vec<String> {
+        let reason = |kind: &str, result: &Result<bool, Error>| match result {
+            Ok(true) => None,
+            Ok(false) => {
+                Some(format!("the {kind} webhook configuration does not contain the certificate authority yet"))
+            }
+            Err(error) => Some(format!("the {kind} webhook configuration: {}", ErrorChain(error))),
+        };
+        [reason("mutating", &self.mutating), reason("validating", &self.validating)].into_iter().flatten().collect()
     }
 }
 
 impl Configurations {
-    /// Both configurations called `name`.
-    #[must_use]
     pub(crate) fn new(client: &Client, name: impl Into<String>) -> Self {
         Self { mutating: Api::all(client.clone()), validating: Api::all(client.clone()), name: name.into() }
     }
 
-    /// Writes the bundle where anything else stands. Says, for each, whether it already trusted `issuer` before: one that
-    /// was only just written has not reached every API server yet.
-    pub(crate) async fn repair(&self, bundle: &Bundle, issuer: &Certificate) -> Outcome {
+    /// Writes the bundle where the `caBundle` differs. Returns for each whether it contained `issuer` before, because a
+    /// bundle that was just written has not reached every API server yet.
+    pub(crate) async fn write_bundle(&self, bundle: &Bundle, issuer: &Certificate) -> Outcome {
         let (mutating, validating) = futures::join!(
-            repair(&self.mutating, &self.name, bundle, issuer),
-            repair(&self.validating, &self.name, bundle, issuer)
+            write_bundle(&self.mutating, &self.name, bundle, issuer),
+            write_bundle(&self.validating, &self.name, bundle, issuer)
         );
         Outcome { mutating, validating }
     }
 
-    /// Says, for each, whether every webhook in it has some `caBundle`, whoever wrote it.
-    pub(crate) async fn are_filled(&self) -> Outcome {
+    /// Returns for each whether every webhook in it has a `caBundle`.
+    pub(crate) async fn have_bundle(&self) -> Outcome {
         let (mutating, validating) =
             futures::join!(read(&self.mutating, &self.name), read(&self.validating, &self.name));
         let filled =
@@ -73,7 +81,7 @@ impl Configurations {
     }
 }
 
-/// What the two kinds have in common.
+/// The fields that both kinds share.
 trait WebhookConfiguration: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned {
     fn client_configs(&self) -> Vec<&WebhookClientConfig>;
 }
@@ -98,7 +106,7 @@ async fn read<K: WebhookConfiguration>(api: &Api<K>, name: &str) -> Result<K, Er
     within(format!("read {} {name}", K::kind(&())), api.get(name)).await
 }
 
-async fn repair<K: WebhookConfiguration>(
+async fn write_bundle<K: WebhookConfiguration>(
     api: &Api<K>,
     name: &str,
     bundle: &Bundle,
@@ -111,15 +119,15 @@ async fn repair<K: WebhookConfiguration>(
         let object = read(api, name).await?;
         let client_configs = object.client_configs();
         let trusted = client_configs.iter().all(|each| Certificate::all_from_pem(ca_bundle(each)).contains(issuer));
-        let wrong: Vec<usize> =
+        let outdated: Vec<usize> =
             (0..client_configs.len()).filter(|&index| ca_bundle(client_configs[index]) != wanted).collect();
-        if wrong.is_empty() {
+        if outdated.is_empty() {
             return Ok(trusted);
         }
 
-        // Only the one field, and only in the version that was read: the webhooks may have been reordered since.
+        // Fails if the configuration changed since it was read, because the webhooks may have been reordered.
         let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": object.resource_version()});
-        let writes = wrong.iter().map(|index| {
+        let writes = outdated.iter().map(|index| {
             let path = format!("/webhooks/{index}/clientConfig/caBundle");
             json!({"op": "add", "path": path, "value": ByteString(wanted.clone())})
         });
@@ -128,10 +136,10 @@ async fn repair<K: WebhookConfiguration>(
         let call = format!("write the caBundle of {kind} {name}");
         match within(call, api.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))).await {
             Ok(_) => {
-                tracing::info!(%kind, name, webhooks = wrong.len(), "wrote the caBundle");
+                tracing::info!(%kind, name, webhooks = outdated.len(), "wrote the caBundle");
                 return Ok(trusted);
             }
-            Err(error) if (error.is_conflict() || error.is_misfit()) && attempts < ATTEMPTS => attempts += 1,
+            Err(error) if (error.is_conflict() || error.is_unprocessable()) && attempts < ATTEMPTS => attempts += 1,
             Err(error) => return Err(error),
         }
     }

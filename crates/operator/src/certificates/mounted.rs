@@ -1,4 +1,4 @@
-//! Certificates that somebody else keeps, cert-manager say: read from a mounted Secret, and read again when they change.
+//! Certificates from another source such as cert-manager, read from a mounted Secret and reloaded when they change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,33 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::configurations::Configurations;
-use super::resolver::Serving;
-use super::rotator::waiting_for;
+use super::resolver::CertificateSender;
 use crate::health::Readiness;
 use crate::kubernetes;
-use crate::telemetry::OnChange;
+use crate::telemetry::FailureLog;
 
-/// Time between two looks. The kubelet itself takes a minute or so to bring a change to the volume.
+/// How often the files are read. The kubelet updates the volume about once a minute.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The task that loads the files. The `caBundle`s are the business of whoever made the files (cert-manager's
-/// cainjector); this only waits until they are there.
+/// The task that loads the files. It does not write the `caBundle`, which cert-manager's cainjector does; it is ready when
+/// both configurations have one.
 pub(crate) struct Mounted {
     directory: PathBuf,
     configurations: Configurations,
-    serving: Serving,
+    certificates: CertificateSender,
     readiness: Readiness,
     loaded: Option<Files>,
-    trouble: OnChange,
+    failures: FailureLog,
 }
 
-/// Why there is nothing, or nothing new, to serve.
+/// Why the files cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A file cannot be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// A file does not hold what it should.
-    #[error("{} cannot be used", .0.display())]
+    /// The files are not a certificate and its key.
+    #[error("cannot use tls.crt and tls.key of {}", .0.display())]
     Use(PathBuf, #[source] super::Error),
     /// A call to the API server failed.
     #[error(transparent)]
@@ -52,49 +51,48 @@ struct Files {
 }
 
 impl Mounted {
-    /// Serves `tls.crt` and `tls.key` of a directory; nothing is read yet.
-    #[must_use]
+    /// Serves `tls.crt` and `tls.key` of the directory.
     pub(crate) fn new(
         directory: PathBuf,
         client: &Client,
         configurations: &str,
-        serving: Serving,
+        certificates: CertificateSender,
         readiness: Readiness,
     ) -> Self {
         let configurations = Configurations::new(client, configurations);
-        let trouble = OnChange::new("the mounted certificate is not as it should be");
-        Self { directory, configurations, serving, readiness, loaded: None, trouble }
+        let failures = FailureLog::new("cannot load the mounted certificate");
+        Self { directory, configurations, certificates, readiness, loaded: None, failures }
     }
 
-    /// Looks every five seconds; never ends.
+    /// Never returns.
     pub(crate) async fn run(mut self) {
         loop {
-            let result = self.look().await;
-            self.trouble.note(result.as_ref().err());
-            // Until it is ready, people are waiting.
+            let result = self.sync().await;
+            self.failures.record(result.as_ref().err());
+            // Checks more often until the replica is ready.
             let pause = if self.readiness.is_ready() { INTERVAL } else { INTERVAL / 5 };
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn look(&mut self) -> Result<(), Error> {
+    async fn sync(&mut self) -> Result<(), Error> {
         self.reload()?;
         if !self.readiness.is_ready() {
-            let outcome = self.configurations.are_filled().await;
-            self.readiness.publish(waiting_for(&outcome));
+            let outcome = self.configurations.have_bundle().await;
+            self.readiness.publish(outcome.pending());
             outcome.mutating.and(outcome.validating)?;
         }
         Ok(())
     }
 
-    /// Loads the files where they changed. What was loaded before stays where they cannot be used: the two may be read in
-    /// the middle of a change.
+    /// Loads the files if they changed. If they are invalid, the loaded certificate stays: the files may be read in the
+    /// middle of a change.
     fn reload(&mut self) -> Result<(), Error> {
         let files = Files { certificate: self.read("tls.crt")?, key: self.read("tls.key")? };
         if self.loaded.as_ref() != Some(&files) {
             let certified_key = parse(&files).map_err(|error| Error::Use(self.directory.clone(), error))?;
             tracing::info!(directory = %self.directory.display(), "serving the mounted certificate");
-            self.serving.send_replace(Some(Arc::new(certified_key)));
+            self.certificates.send_replace(Some(Arc::new(certified_key)));
             self.loaded = Some(files);
         }
         Ok(())
@@ -136,19 +134,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_are_loaded_when_they_change_and_the_last_good_pair_stays() {
+    async fn files_are_loaded_when_they_change_and_invalid_files_are_ignored() {
         let directory = std::env::temp_dir().join(format!("winddown-mounted-{}", Timestamp::now().as_nanosecond()));
         fs::create_dir(&directory).unwrap();
         let write = |certificate: &str, key: &str| {
             fs::write(directory.join("tls.crt"), certificate).unwrap();
             fs::write(directory.join("tls.key"), key).unwrap();
         };
-        let (serving, _resolver) = resolver::channel();
-        let mut served = serving.subscribe();
+        let (certificates, _resolver) = resolver::channel();
+        let mut served = certificates.subscribe();
         let client = Client::new(Router::new(), "ops");
-        let mut mounted = Mounted::new(directory.clone(), &client, "winddown", serving, Readiness::default());
+        let mut mounted = Mounted::new(directory.clone(), &client, "winddown", certificates, Readiness::default());
 
-        assert!(matches!(mounted.reload(), Err(Error::Read(..))), "nothing is mounted yet");
+        assert!(matches!(mounted.reload(), Err(Error::Read(..))), "no files yet");
 
         let [(first, first_key), (second, second_key)] = [pair(), pair()];
         write(&first, &first_key);
@@ -156,7 +154,7 @@ mod tests {
         assert!(served.has_changed().unwrap());
         served.mark_unchanged();
         mounted.reload().unwrap();
-        assert!(!served.has_changed().unwrap(), "the files are the same");
+        assert!(!served.has_changed().unwrap(), "the files did not change");
 
         for (certificate, key) in [(&*second, &*first_key), ("garbage", &*first_key), (&*first, ""), ("", "")] {
             write(certificate, key);

@@ -1,4 +1,4 @@
-//! Hands the TLS server the certificate of the moment.
+//! Passes the current certificate to the TLS server.
 
 use std::sync::Arc;
 
@@ -6,19 +6,17 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-/// Serves what the sender of its channel sent last: a rotation is one send, and kept connections live on. Until something
-/// was sent, handshakes fail.
+/// Serves the certificate that was sent last. A rotation does not affect open connections. Until a certificate is sent,
+/// handshakes fail.
 #[derive(Debug)]
 pub(crate) struct Resolver(watch::Receiver<Option<Arc<CertifiedKey>>>);
 
-/// Where a new certificate goes.
-pub(crate) type Serving = watch::Sender<Option<Arc<CertifiedKey>>>;
+/// Sends a new certificate to the [`Resolver`].
+pub(crate) type CertificateSender = watch::Sender<Option<Arc<CertifiedKey>>>;
 
-/// The two ends: the keeper loads, the TLS server resolves.
-#[must_use]
-pub(crate) fn channel() -> (Serving, Resolver) {
-    let (serving, receiver) = watch::channel(None);
-    (serving, Resolver(receiver))
+pub(crate) fn channel() -> (CertificateSender, Resolver) {
+    let (sender, receiver) = watch::channel(None);
+    (sender, Resolver(receiver))
 }
 
 impl ResolvesServerCert for Resolver {

@@ -1,8 +1,8 @@
-//! Keeps Secret, serving certificate and both `caBundle`s as they should be, for as long as the operator runs.
+//! Keeps the Secret, the serving certificate and both `caBundle`s up to date.
 //!
-//! It looks every few seconds instead of watching: three small reads on a kept connection cost the API server next to
-//! nothing, notice every change, whoever made it, and also that time has passed, and cannot miss an event. Every replica
-//! does this. What they write is the same, so there is nothing to elect a leader for.
+//! It polls every few seconds instead of watching: three small reads on an open connection are cheap for the API server,
+//! detect every change as well as due certificates, and cannot miss an event. Every replica does this without a leader,
+//! because all replicas write the same content.
 
 use std::time::Duration;
 
@@ -12,117 +12,116 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use super::bundle::Bundle;
-use super::configurations::{Configurations, Outcome};
-use super::resolver::Serving;
-use super::secret::{self, Settled};
-use super::serving_certificate::{Leaf, Trust, successor};
+use super::configurations::Configurations;
+use super::resolver::CertificateSender;
+use super::rotation::{Trust, successor};
+use super::secret::{self, Desired};
+use super::serving_certificate::ServingCertificate;
 use crate::error_chain::ErrorChain;
 use crate::health::Readiness;
 use crate::kubernetes::{self, within};
-use crate::telemetry::OnChange;
+use crate::telemetry::FailureLog;
 
-/// Time between two looks.
+/// How often everything is checked.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Time to the next look after one that failed; doubles up to [`INTERVAL`].
+/// First delay after a failure; doubles up to [`INTERVAL`].
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// How often a Secret is read again because another replica wrote it first.
+/// Attempts to write a Secret that other replicas write at the same time.
 const ATTEMPTS: usize = 4;
 
-/// What the keeper looks after.
+/// The objects and names that the rotator manages.
 pub(crate) struct Target {
-    /// Where the Secret is.
+    /// Namespace of the Secret.
     pub namespace: String,
-    /// The Secret with the authority.
+    /// Secret that stores the authority.
     pub secret: String,
-    /// Both webhook configurations.
+    /// Name of both webhook configurations.
     pub configurations: String,
     /// DNS names and IP addresses of the serving certificate.
     pub names: Vec<String>,
 }
 
-/// The task that keeps the certificates.
-pub(crate) struct Keeper {
+/// The task that rotates the certificates.
+pub(crate) struct Rotator {
     secrets: Api<Secret>,
     configurations: Configurations,
     target: Target,
-    serving: Serving,
+    certificates: CertificateSender,
     readiness: Readiness,
     known: Bundle,
-    leaf: Option<Leaf>,
+    serving: Option<ServingCertificate>,
     trust: Trust,
-    trouble: OnChange,
+    failures: FailureLog,
 }
 
-/// Why a look did not end well.
+/// Why a check failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A call to the API server failed.
     #[error(transparent)]
     Call(#[from] kubernetes::Error),
-    /// A certificate could not be made.
+    /// A certificate cannot be created.
     #[error(transparent)]
     Certificate(#[from] super::Error),
-    /// Other replicas wrote the Secret each time that this one tried to.
-    #[error("the Secret was written by others {ATTEMPTS} times in a row")]
+    /// Every attempt to write the Secret conflicted with another writer.
+    #[error("cannot write the Secret: {ATTEMPTS} attempts conflicted with other writers")]
     Contended,
 }
 
-impl Keeper {
-    /// Prepares; nothing is called yet.
-    #[must_use]
-    pub(crate) fn new(client: &Client, target: Target, serving: Serving, readiness: Readiness) -> Self {
+impl Rotator {
+    pub(crate) fn new(client: &Client, target: Target, certificates: CertificateSender, readiness: Readiness) -> Self {
         Self {
             secrets: Api::namespaced(client.clone(), &target.namespace),
             configurations: Configurations::new(client, &target.configurations),
             target,
-            serving,
+            certificates,
             readiness,
             known: Bundle::default(),
-            leaf: None,
+            serving: None,
             trust: Trust::default(),
-            trouble: OnChange::new("the certificates are not as they should be"),
+            failures: FailureLog::new("cannot update the certificates"),
         }
     }
 
-    /// Looks every five seconds, sooner after trouble; never ends.
+    /// Never returns.
     pub(crate) async fn run(mut self) {
         let mut retry = FIRST_RETRY;
         loop {
-            let result = self.look(Timestamp::now()).await;
-            self.trouble.note(result.as_ref().err());
-            if let (Err(error), None) = (&result, &self.leaf) {
+            let result = self.sync(Timestamp::now()).await;
+            self.failures.record(result.as_ref().err());
+            if let (Err(error), None) = (&result, &self.serving) {
                 self.readiness.publish(vec![format!("no certificate is loaded yet: {}", ErrorChain(error))]);
             }
-            // A bundle that was just written is looked at again soon: only then is this replica ready.
-            let settled = result.is_ok() && self.readiness.is_ready();
-            let pause = if settled { INTERVAL } else { retry };
-            retry = if settled { FIRST_RETRY } else { (retry * 2).min(INTERVAL) };
+            // After a bundle is written the next check is soon, because only that check makes this replica ready.
+            let done = result.is_ok() && self.readiness.is_ready();
+            let pause = if done { INTERVAL } else { retry };
+            retry = if done { FIRST_RETRY } else { (retry * 2).min(INTERVAL) };
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// One look: Secret, caBundles, serving certificate, readiness.
-    pub(crate) async fn look(&mut self, now: Timestamp) -> Result<(), Error> {
-        let Settled { authority, bundle, .. } = self.settle_secret(now).await?;
+    /// Checks and updates Secret, `caBundle`s, serving certificate and readiness once.
+    async fn sync(&mut self, now: Timestamp) -> Result<(), Error> {
+        let Desired { authority, bundle, .. } = self.sync_secret(now).await?;
         self.known = bundle;
 
-        let outcome = self.configurations.repair(&self.known, authority.certificate()).await;
-        let trusted = self.trust.note(authority.certificate(), outcome.is_both(), now);
+        let outcome = self.configurations.write_bundle(&self.known, authority.certificate()).await;
+        let trusted = self.trust.record(authority.certificate(), outcome.both_ok(), now);
 
-        if let Some(leaf) = successor(self.leaf.as_ref(), &authority, trusted, &self.target.names, now)? {
-            let until = leaf.validity().not_after;
-            tracing::info!(%until, "serving a new certificate");
-            self.serving.send_replace(Some(leaf.certified_key()));
-            self.leaf = Some(leaf);
+        if let Some(next) = successor(self.serving.as_ref(), &authority, trusted, &self.target.names, now)? {
+            let not_after = next.validity().not_after;
+            tracing::info!(%not_after, "serving a new certificate");
+            self.certificates.send_replace(Some(next.certified_key()));
+            self.serving = Some(next);
         }
-        self.readiness.publish(waiting_for(&outcome));
+        self.readiness.publish(outcome.pending());
         outcome.mutating.and(outcome.validating)?;
         Ok(())
     }
 
-    /// Reads the Secret and, where need be, writes it, in step with the other replicas: the first to write wins, and the
-    /// others read again what it wrote.
-    async fn settle_secret(&self, now: Timestamp) -> Result<Settled, Error> {
+    /// Reads the Secret and writes it if necessary. If replicas write at the same time, the first one wins and the others
+    /// read it again.
+    async fn sync_secret(&self, now: Timestamp) -> Result<Desired, Error> {
         let Target { namespace, secret: name, .. } = &self.target;
         for _ in 0..ATTEMPTS {
             let found = match within(format!("read Secret {namespace}/{name}"), self.secrets.get(name)).await {
@@ -131,41 +130,31 @@ impl Keeper {
                 Err(error) => return Err(error.into()),
             };
             let data = found.as_ref().and_then(|found| found.data.clone()).unwrap_or_default();
-            let settled = secret::settle(&data, &self.known, now)?;
-            let Some(change) = &settled.change else { return Ok(settled) };
+            let desired = secret::desired(&data, &self.known, now)?;
+            let Some(change) = &desired.change else { return Ok(desired) };
 
             let written = if let Some(mut secret) = found {
-                // The resourceVersion is still in it: the API server refuses if somebody else wrote meanwhile.
-                secret.data.get_or_insert_default().extend(settled.data());
+                // It contains the resourceVersion: the API server rejects the write if the Secret changed since.
+                secret.data.get_or_insert_default().extend(desired.data());
                 let call = format!("write Secret {namespace}/{name}");
                 within(call, self.secrets.replace(name, &PostParams::default(), &secret)).await
             } else {
                 let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
                 let type_ = Some("Opaque".to_owned());
-                let secret = Secret { metadata, data: Some(settled.data()), type_, ..Secret::default() };
+                let secret = Secret { metadata, data: Some(desired.data()), type_, ..Secret::default() };
                 let call = format!("create Secret {namespace}/{name}");
                 within(call, self.secrets.create(&PostParams::default(), &secret)).await
             };
             match written {
-                Ok(_) if change.is_alarming() => tracing::warn!(secret = %name, "{change}"),
+                Ok(_) if change.is_warning() => tracing::warn!(secret = %name, "{change}"),
                 Ok(_) => tracing::info!(secret = %name, "{change}"),
                 Err(error) if error.is_conflict() || error.is_not_found() => continue,
                 Err(error) => return Err(error.into()),
             }
-            return Ok(settled);
+            return Ok(desired);
         }
         Err(Error::Contended)
     }
-}
-
-/// What stands between this replica and being ready, now that a certificate is loaded.
-pub(super) fn waiting_for(outcome: &Outcome) -> Vec<String> {
-    let reason = |kind: &str, result: &Result<bool, kubernetes::Error>| match result {
-        Ok(true) => None,
-        Ok(false) => Some(format!("the {kind} webhook configuration does not carry our certificate authority yet")),
-        Err(error) => Some(format!("the {kind} webhook configuration: {}", ErrorChain(error))),
-    };
-    [reason("mutating", &outcome.mutating), reason("validating", &outcome.validating)].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

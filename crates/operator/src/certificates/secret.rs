@@ -1,7 +1,7 @@
-//! What stands in the Secret, and what should.
+//! The content of the Secret that stores the certificate authority.
 //!
-//! Whatever stands there, an authority that works comes out: an empty Secret is filled, a broken one is made anew with a
-//! warning, an old authority gets a successor. The operator must not crash because somebody edited a Secret.
+//! Any content leads to a working authority: one is created if the Secret is empty, created with a warning if the content
+//! is invalid, and replaced when it is due. Invalid content must not stop the operator.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,91 +14,85 @@ use super::authority::Authority;
 use super::bundle::Bundle;
 use super::certificate::Certificate;
 
-/// The authority's certificate, PEM.
 pub(crate) const CERTIFICATE: &str = "ca.crt";
-/// The authority's private key, PEM.
 pub(crate) const KEY: &str = "ca.key";
-/// All authorities that are to be trusted, PEM.
+/// All authorities to trust.
 pub(crate) const BUNDLE: &str = "ca-bundle.crt";
 
-/// The `data` of the Secret.
+/// The Secret's `data`.
 pub(crate) type Data = BTreeMap<String, ByteString>;
 
-/// An authority in force.
+/// What the Secret should contain.
 #[derive(Debug)]
-pub(crate) struct Settled {
-    /// Signs.
+pub(crate) struct Desired {
     pub authority: Authority,
-    /// Is trusted.
     pub bundle: Bundle,
-    /// Why the Secret has to be written; none where it stands as it should.
+    /// Why the Secret must be written; `None` if it is up to date.
     pub change: Option<Change>,
 }
 
-/// Why the Secret has to be written.
+/// Why the Secret must be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// There was no authority in it.
-    First,
-    /// What stood there cannot be used.
-    Unreadable(String),
+    /// It contains no authority.
+    Created,
+    /// Its authority is invalid.
+    Invalid(String),
     /// The authority has expired.
     Expired,
-    /// Two thirds of the authority's life are over.
+    /// Two thirds of the authority's validity have passed.
     Due,
-    /// Only the bundle was not as it should be.
+    /// Only the bundle is not up to date.
     Bundle,
 }
 
 impl Change {
-    /// Whether somebody should look into it.
-    #[must_use]
-    pub(crate) fn is_alarming(&self) -> bool {
-        matches!(self, Self::Unreadable(_) | Self::Expired)
+    /// Whether it is logged as a warning.
+    pub(crate) fn is_warning(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Expired)
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::First => f.write_str("no certificate authority yet: made one"),
-            Self::Unreadable(why) => write!(f, "the certificate authority cannot be used ({why}): made a new one"),
-            Self::Expired => f.write_str("the certificate authority has expired: made a new one"),
-            Self::Due => f.write_str("two thirds of the certificate authority's life are over: made a new one"),
-            Self::Bundle => f.write_str("the bundle was not up to date: wrote it anew"),
+            Self::Created => f.write_str("created the certificate authority"),
+            Self::Invalid(why) => write!(f, "replaced the invalid certificate authority: {why}"),
+            Self::Expired => f.write_str("replaced the expired certificate authority"),
+            Self::Due => f.write_str("replaced the certificate authority after two thirds of its validity"),
+            Self::Bundle => f.write_str("updated the bundle of certificate authorities"),
         }
     }
 }
 
-/// Reads the Secret's data, or makes what is missing.
+/// Parses the Secret's data and creates a new authority where necessary.
 ///
-/// `known` is the bundle that this process saw last. It stays trusted: when somebody deletes the Secret, replicas go on
-/// serving what the old authority signed until the new one has reached the API servers.
-pub(crate) fn settle(data: &Data, known: &Bundle, now: Timestamp) -> Result<Settled, Error> {
+/// `known` is the bundle that this process read last. It stays trusted: after the Secret is deleted, replicas serve
+/// certificates of the old authority until the API servers trust the new one.
+pub(crate) fn desired(data: &Data, known: &Bundle, now: Timestamp) -> Result<Desired, Error> {
     let field = |name: &str| data.get(name).map_or(&[][..], |value| value.0.as_slice());
     let trusted = Certificate::all_from_pem(field(BUNDLE)).into_iter().chain(known.certificates().cloned());
 
     let change = match Authority::from_pem(field(CERTIFICATE), field(KEY)) {
-        Ok(authority) if authority.validity().is_over(now) => Change::Expired,
+        Ok(authority) if authority.validity().is_expired(now) => Change::Expired,
         Ok(authority) if authority.validity().is_due(now) => Change::Due,
         Ok(authority) => {
             let bundle = Bundle::new(authority.certificate(), trusted, now);
             let change = (bundle.to_pem().as_bytes() != field(BUNDLE)).then_some(Change::Bundle);
-            return Ok(Settled { authority, bundle, change });
+            return Ok(Desired { authority, bundle, change });
         }
-        Err(_) if field(CERTIFICATE).is_empty() && field(KEY).is_empty() => Change::First,
-        Err(error) => Change::Unreadable(error.to_string()),
+        Err(_) if field(CERTIFICATE).is_empty() && field(KEY).is_empty() => Change::Created,
+        // Without the sources of the error, which could quote the private key.
+        Err(error) => Change::Invalid(error.to_string()),
     };
     let authority = Authority::generate(now)?;
-    // Its key may be gone or used up, but what it signed is still being served.
+    // Its key may be missing, but certificates that it signed are still served.
     let predecessor = Certificate::from_pem(field(CERTIFICATE)).ok();
     let bundle = Bundle::new(authority.certificate(), predecessor.into_iter().chain(trusted), now);
-    Ok(Settled { authority, bundle, change: Some(change) })
+    Ok(Desired { authority, bundle, change: Some(change) })
 }
 
-impl Settled {
-    /// The data that the Secret should have.
-    #[must_use]
+impl Desired {
     pub(crate) fn data(&self) -> Data {
         let entry = |name: &str, value: String| (name.to_owned(), ByteString(value.into_bytes()));
         BTreeMap::from([
@@ -123,28 +117,28 @@ mod tests {
         start() + SignedDuration::from_hours(24 * days)
     }
 
-    fn settled(data: &Data, days: i64) -> Settled {
-        settle(data, &Bundle::default(), after_days(days)).unwrap()
+    fn after(data: &Data, days: i64) -> Desired {
+        desired(data, &Bundle::default(), after_days(days)).unwrap()
     }
 
     fn fresh() -> Data {
-        settled(&Data::new(), 0).data()
+        after(&Data::new(), 0).data()
     }
 
     #[test]
-    fn an_authority_is_kept_until_two_thirds_of_its_life_are_over() {
+    fn an_authority_is_kept_until_two_thirds_of_its_validity_have_passed() {
         for (days, change) in
             [(0, None), (242, None), (244, Some(Change::Due)), (364, Some(Change::Due)), (366, Some(Change::Expired))]
         {
-            assert_eq!(settled(&fresh(), days).change, change, "after {days} days");
+            assert_eq!(after(&fresh(), days).change, change, "after {days} days");
         }
     }
 
     #[test]
-    fn an_empty_secret_is_filled_and_then_left_alone() {
-        let first = settled(&Data::new(), 0);
-        assert_eq!(first.change, Some(Change::First));
-        let again = settled(&first.data(), 1);
+    fn an_empty_secret_is_written_once() {
+        let first = after(&Data::new(), 0);
+        assert_eq!(first.change, Some(Change::Created));
+        let again = after(&first.data(), 1);
         assert_eq!(again.change, None);
         assert_eq!(again.data(), first.data());
     }
@@ -152,28 +146,28 @@ mod tests {
     #[test]
     fn a_rotation_keeps_the_old_authority_in_the_bundle_until_it_expires() {
         let old = fresh();
-        let rotated = settled(&old, 250);
+        let rotated = after(&old, 250);
         let certificates: Vec<_> = rotated.bundle.certificates().cloned().collect();
         let before = Certificate::from_pem(&old[CERTIFICATE].0).unwrap();
         assert_eq!(certificates, [rotated.authority.certificate().clone(), before]);
 
-        assert_eq!(settled(&rotated.data(), 364).change, None);
-        let later = settled(&rotated.data(), 366);
+        assert_eq!(after(&rotated.data(), 364).change, None);
+        let later = after(&rotated.data(), 366);
         assert_eq!(later.change, Some(Change::Bundle));
         assert_eq!(later.bundle.certificates().collect::<Vec<_>>(), [rotated.authority.certificate()]);
     }
 
     #[test]
-    fn whatever_stands_in_the_secret_an_authority_comes_out() {
+    fn invalid_content_is_replaced_by_a_working_authority() {
         let other = fresh();
-        let leaf = settled(&fresh(), 0).authority.sign(&["winddown".into()], start()).unwrap();
+        let serving = after(&fresh(), 0).authority.sign(&["winddown".into()], start()).unwrap();
         for (field, value) in [
             (CERTIFICATE, Vec::new()),
             (CERTIFICATE, b"garbage".to_vec()),
             (CERTIFICATE, vec![0xff; 4096]),
             (CERTIFICATE, b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
             (CERTIFICATE, other[CERTIFICATE].0.clone()),
-            (CERTIFICATE, leaf.certificate().to_pem().into_bytes()),
+            (CERTIFICATE, serving.certificate().to_pem().into_bytes()),
             (KEY, Vec::new()),
             (KEY, b"garbage".to_vec()),
             (KEY, vec![0xff; 4096]),
@@ -181,30 +175,30 @@ mod tests {
         ] {
             let mut data = fresh();
             data.insert(field.to_owned(), ByteString(value.clone()));
-            let settled = settled(&data, 1);
-            let change = settled.change.unwrap();
-            assert!(matches!(change, Change::Unreadable(_)), "{field} {}: {change}", String::from_utf8_lossy(&value));
-            assert!(change.is_alarming());
-            assert!(settled.authority.sign(&["winddown".into()], after_days(1)).is_ok());
+            let desired = after(&data, 1);
+            let change = desired.change.unwrap();
+            assert!(matches!(change, Change::Invalid(_)), "{field} {}: {change}", String::from_utf8_lossy(&value));
+            assert!(change.is_warning());
+            assert!(desired.authority.sign(&["winddown".into()], after_days(1)).is_ok());
         }
     }
 
     #[test]
-    fn a_broken_bundle_is_written_anew_around_the_same_authority() {
+    fn an_invalid_bundle_is_rewritten_with_the_same_authority() {
         for bundle in [&b""[..], b"garbage", b"-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n"] {
             let mut data = fresh();
             let good = data.insert(BUNDLE.to_owned(), ByteString(bundle.to_vec())).unwrap();
-            let settled = settled(&data, 1);
-            assert_eq!(settled.change, Some(Change::Bundle));
-            assert_eq!(settled.bundle.to_pem().into_bytes(), good.0);
+            let desired = after(&data, 1);
+            assert_eq!(desired.change, Some(Change::Bundle));
+            assert_eq!(desired.bundle.to_pem().into_bytes(), good.0);
         }
     }
 
     #[test]
-    fn a_deleted_secret_gets_a_new_authority_while_the_old_one_stays_trusted() {
-        let before = settled(&fresh(), 0);
-        let after = settle(&Data::new(), &before.bundle, after_days(1)).unwrap();
-        assert_ne!(after.authority.certificate(), before.authority.certificate());
-        assert!(after.bundle.certificates().any(|certificate| certificate == before.authority.certificate()));
+    fn a_deleted_secret_gets_a_new_authority_and_the_old_one_stays_trusted() {
+        let before = after(&fresh(), 0);
+        let replaced = desired(&Data::new(), &before.bundle, after_days(1)).unwrap();
+        assert_ne!(replaced.authority.certificate(), before.authority.certificate());
+        assert!(replaced.bundle.certificates().any(|certificate| certificate == before.authority.certificate()));
     }
 }

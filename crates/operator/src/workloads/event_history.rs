@@ -1,59 +1,56 @@
-//! What this replica has seen of each workload, so that it tells of changes, and of each once.
+//! What was last reported for each workload, so that each change is reported once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Watched;
-use winddown_core::report::Seen;
+use winddown_core::report::Reported;
 
-/// By UID: a workload that is made again under the same name is another one.
+/// By UID: a workload that is created again under the same name is a different one.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, Entry>>);
+pub(super) struct EventHistory(Mutex<HashMap<String, Entry>>);
 
 struct Entry {
-    seen: Seen,
-    /// A change that was noticed while another replica led, who should have told it: when, and from what.
-    untold: Option<(Instant, Option<Seen>)>,
+    state: Reported,
+    /// A change that this replica saw as a follower and that the leader should have reported: when, and the state before.
+    seen_by_follower: Option<(Instant, Option<Reported>)>,
 }
 
-/// How long a Lease can be without a holder: as long as it lasts. A change from that time was told by nobody, or by a
-/// leader that is no more; told twice is better than never.
+/// The Lease duration, for which a Lease can be without a live holder. A change in this time may not have been reported, so
+/// the new leader reports it. Reporting it twice is better than not at all.
 const HANDOVER: Duration = Duration::from_secs(15);
 
-impl Memory {
-    /// What was last told of, by this replica or, as far as it can know, by another; `None` where nothing ever was.
-    pub(super) fn last_told(&self, uid: &str, now: Instant) -> Option<Seen> {
-        let entries = self.locked();
+impl EventHistory {
+    /// The state last reported, by this replica or presumably by another leader; `None` if there is none.
+    pub(super) fn last_reported(&self, uid: &str, now: Instant) -> Option<Reported> {
+        let entries = self.entries();
         let entry = entries.get(uid)?;
-        match &entry.untold {
+        match &entry.seen_by_follower {
             Some((when, before)) if now.duration_since(*when) < HANDOVER => before.clone(),
-            _ => Some(entry.seen.clone()),
+            _ => Some(entry.state.clone()),
         }
     }
 
-    /// This is how the workload looks, and everybody was told.
-    pub(super) fn told(&self, uid: &str, seen: Seen) {
-        self.locked().insert(uid.to_owned(), Entry { seen, untold: None });
+    /// Records the workload's state after its Events were published.
+    pub(super) fn mark_reported(&self, uid: &str, state: Reported) {
+        self.entries().insert(uid.to_owned(), Entry { state, seen_by_follower: None });
     }
 
-    /// This is how the workload looks, and whoever leads has to tell.
-    pub(super) fn noticed(&self, uid: &str, seen: Seen, now: Instant) {
-        let before = self.last_told(uid, now);
-        let mut entries = self.locked();
+    /// Records the workload's state while another replica leads and reports it.
+    pub(super) fn mark_seen_by_follower(&self, uid: &str, state: Reported, now: Instant) {
+        let before = self.last_reported(uid, now);
+        let mut entries = self.entries();
         match entries.get_mut(uid) {
-            Some(entry) if entry.seen == seen => {}
-            _ => drop(entries.insert(uid.to_owned(), Entry { seen, untold: Some((now, before)) })),
+            Some(entry) if entry.state == state => {}
+            _ => drop(entries.insert(uid.to_owned(), Entry { state, seen_by_follower: Some((now, before)) })),
         }
     }
 
-    pub(super) fn forget(&self, watched: &Watched) {
-        if let Some(uid) = &watched.metadata.uid {
-            self.locked().remove(uid);
-        }
+    pub(super) fn forget(&self, uid: &str) {
+        self.entries().remove(uid);
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,50 +60,52 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use winddown_core::evaluation::{Before, Origin, settle};
+    use winddown_core::evaluation::{Existing, Origin, evaluate};
     use winddown_core::policy::Policy;
 
-    fn annotated() -> Seen {
+    fn annotated() -> Reported {
         let deployment = json!({
             "kind": "Deployment",
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
-        let settlement = settle(&deployment, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
-        Seen::new(&settlement.desired, &settlement)
+        let evaluated =
+            |workload| evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
+        let desired = evaluated(&deployment).changes.apply(&deployment);
+        Reported::new(&desired, &evaluated(&desired))
     }
 
     #[test]
-    fn what_was_told_is_not_told_again() {
-        let (memory, now) = (Memory::default(), Instant::now());
-        assert_eq!(memory.last_told("u", now), None);
-        memory.told("u", annotated());
-        assert_eq!(memory.last_told("u", now), Some(annotated()));
+    fn a_reported_state_is_the_last_reported() {
+        let (history, now) = (EventHistory::default(), Instant::now());
+        assert_eq!(history.last_reported("u", now), None);
+        history.mark_reported("u", annotated());
+        assert_eq!(history.last_reported("u", now), Some(annotated()));
     }
 
     #[test]
-    fn a_change_from_the_time_without_a_leader_is_still_to_be_told() {
-        let (memory, now) = (Memory::default(), Instant::now());
-        memory.told("u", Seen::default());
-        memory.noticed("u", annotated(), now);
-        memory.noticed("u", annotated(), now + HANDOVER / 2);
-        assert_eq!(memory.last_told("u", now + HANDOVER / 2), Some(Seen::default()));
+    fn a_change_during_a_handover_is_not_reported_yet() {
+        let (history, now) = (EventHistory::default(), Instant::now());
+        history.mark_reported("u", Reported::default());
+        history.mark_seen_by_follower("u", annotated(), now);
+        history.mark_seen_by_follower("u", annotated(), now + HANDOVER / 2);
+        assert_eq!(history.last_reported("u", now + HANDOVER / 2), Some(Reported::default()));
     }
 
     #[test]
-    fn a_change_from_before_was_told_by_the_leader_of_that_time() {
-        let (memory, now) = (Memory::default(), Instant::now());
-        memory.told("u", Seen::default());
-        memory.noticed("u", annotated(), now);
-        assert_eq!(memory.last_told("u", now + HANDOVER), Some(annotated()));
+    fn a_change_before_the_handover_was_reported_by_the_leader() {
+        let (history, now) = (EventHistory::default(), Instant::now());
+        history.mark_reported("u", Reported::default());
+        history.mark_seen_by_follower("u", annotated(), now);
+        assert_eq!(history.last_reported("u", now + HANDOVER), Some(annotated()));
     }
 
     #[test]
-    fn of_several_changes_in_the_time_without_a_leader_the_first_one_counts() {
-        let (memory, now) = (Memory::default(), Instant::now());
-        memory.told("u", annotated());
-        memory.noticed("u", Seen::default(), now);
-        memory.noticed("u", annotated(), now + HANDOVER / 2);
-        assert_eq!(memory.last_told("u", now + HANDOVER / 2), Some(annotated()));
+    fn several_changes_during_a_handover_are_compared_with_the_state_before_the_first() {
+        let (history, now) = (EventHistory::default(), Instant::now());
+        history.mark_reported("u", annotated());
+        history.mark_seen_by_follower("u", Reported::default(), now);
+        history.mark_seen_by_follower("u", annotated(), now + HANDOVER / 2);
+        assert_eq!(history.last_reported("u", now + HANDOVER / 2), Some(annotated()));
     }
 }

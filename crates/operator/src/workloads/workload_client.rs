@@ -1,4 +1,4 @@
-//! Workloads as the API server writes them: JSON, with the fields that no type of ours knows.
+//! Reads, lists and patches workloads as JSON, because types would lose unknown fields.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,15 +15,14 @@ use serde_json::Value;
 use crate::kubernetes::{Error, api_resource, within, within_limit};
 use winddown_core::kind::Kind;
 
-/// What the API server knows changes of ours by.
 const FIELD_MANAGER: &str = "winddown";
-/// How many workloads are listed at once.
+/// Page size of a list.
 const PAGE: u32 = 100;
-/// How long a patch may take. The API server waits for webhooks in vain before it goes on without them, 34 seconds in
-/// all (`requestTimeoutUpperBound`), and a webhook out of reach is what patches are for.
-const PATCH_LIMIT: Duration = Duration::from_secs(40);
+/// Timeout of a patch. While webhooks are unreachable, which is when the controller patches, the API server can wait 34
+/// seconds (`requestTimeoutUpperBound`) before it continues without them.
+const PATCH_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Which workload: what every message and every path is made of.
+/// Identifies a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Reference {
     pub(super) kind: Kind,
@@ -38,7 +37,7 @@ impl fmt::Display for Reference {
 }
 
 #[derive(Clone)]
-pub(super) struct Workloads {
+pub(super) struct WorkloadClient {
     client: Client,
 }
 
@@ -48,12 +47,12 @@ struct List {
     metadata: ListMeta,
 }
 
-impl Workloads {
+impl WorkloadClient {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// `None` where it is gone.
+    /// `None` if it does not exist.
     pub(super) async fn read(&self, name: &Reference) -> Result<Option<Value>, Error> {
         let request = request(name).get(&name.name, &kube::api::GetParams::default());
         match within(format!("read {name}"), self.send(request)).await {
@@ -63,14 +62,14 @@ impl Workloads {
         }
     }
 
-    /// The first one of a kind in the cluster that is like that, read page by page: all at once may be more than fits into
-    /// memory.
-    pub(super) async fn find(&self, kind: Kind, like: impl Fn(&Value) -> bool) -> Result<Option<Value>, Error> {
+    /// The first workload of a kind, in any namespace, that matches. Lists page by page, because one list of all workloads
+    /// may not fit into memory.
+    pub(super) async fn find(&self, kind: Kind, matches: impl Fn(&Value) -> bool) -> Result<Option<Value>, Error> {
         let mut page = ListParams::default().limit(PAGE);
         loop {
             let request = Request::new(DynamicObject::url_path(&api_resource(kind), None)).list(&page);
             let List { items, metadata } = within(format!("list {}", kind.resource()), self.send(request)).await?;
-            if let Some(found) = items.into_iter().find(&like) {
+            if let Some(found) = items.into_iter().find(&matches) {
                 return Ok(Some(found));
             }
             match metadata.continue_.filter(|token| !token.is_empty()) {
@@ -80,23 +79,23 @@ impl Workloads {
         }
     }
 
-    /// Patches, and gives back what came of it once all admission webhooks had their say.
+    /// Patches a workload and returns it as stored, after admission.
     pub(super) async fn patch(&self, name: &Reference, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(name).patch(&name.name, &parameters, &Patch::Json::<()>(patch));
-        within_limit(PATCH_LIMIT, format!("patch {name}"), self.send(request)).await
+        within_limit(PATCH_TIMEOUT, format!("patch {name}"), self.send(request)).await
     }
 
-    /// Gives up the fields that a direct patch made ours, so that whoever applies the workload from Git never meets us in
-    /// a conflict. Nothing is asked of the API server where there are none.
-    pub(super) async fn disown(&self, name: &Reference, workload: &Value) -> Result<(), Error> {
+    /// Removes Winddown from the field managers after a direct patch, so that a later apply of the workload from Git has no
+    /// conflict. Sends no request if Winddown manages no fields.
+    pub(super) async fn release_fields(&self, name: &Reference, workload: &Value) -> Result<(), Error> {
         let managers = workload.pointer("/metadata/managedFields").and_then(Value::as_array);
-        let ours = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
-        let Some(index) = managers.and_then(|managers| managers.iter().position(ours)) else { return Ok(()) };
+        let is_own = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
+        let Some(index) = managers.and_then(|managers| managers.iter().position(is_own)) else { return Ok(()) };
         let entry = PointerBuf::from_tokens(["metadata", "managedFields", &index.to_string()]);
         let mut manager = entry.clone();
         manager.push_back("manager");
-        // Others come and go in that list: the test fails where another one has moved there.
+        // The list may have changed since: the test fails if the index now belongs to another manager.
         let test = TestOperation { path: manager, value: Value::String(FIELD_MANAGER.to_owned()) };
         let remove = RemoveOperation { path: entry };
         let patch = JsonPatch(vec![PatchOperation::Test(test), PatchOperation::Remove(remove)]);

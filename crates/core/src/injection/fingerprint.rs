@@ -1,0 +1,85 @@
+//! A short hash of a template: whether it changed since.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// The hash, the same whatever the order of the keys and whether absent fields are written as null.
+pub(super) fn fingerprint(template: &Value) -> String {
+    let mut hash = Sha256::new();
+    feed(&mut hash, template);
+    hex(&hash.finalize()[..8])
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+        text
+    })
+}
+
+/// Every value is preceded by its kind and length, so that no two templates feed the same bytes.
+fn feed(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
+            fields.sort_unstable_by_key(|(key, _)| *key);
+            begin(hash, b'{', fields.len());
+            for (key, value) in fields {
+                length(hash, key.len());
+                hash.update(key);
+                feed(hash, value);
+            }
+        }
+        Value::Array(items) => {
+            begin(hash, b'[', items.len());
+            for item in items {
+                feed(hash, item);
+            }
+        }
+        Value::String(text) => {
+            begin(hash, b'"', text.len());
+            hash.update(text);
+        }
+        scalar => {
+            let text = scalar.to_string();
+            begin(hash, b'=', text.len());
+            hash.update(text);
+        }
+    }
+}
+
+fn begin(hash: &mut Sha256, kind: u8, items: usize) {
+    hash.update([kind]);
+    length(hash, items);
+}
+
+/// In 64 bits on every platform: a record is read by replicas of another architecture.
+fn length(hash: &mut Sha256, length: usize) {
+    hash.update((length as u64).to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::fingerprint;
+
+    #[test]
+    fn templates_differ_in_content_and_not_in_spelling() {
+        let spelling: Value =
+            serde_json::from_str(r#"{"spec":{"b":1,"a":null,"containers":["x","y"]},"metadata":{}}"#).unwrap();
+        let same = json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": 1}});
+        assert_eq!(fingerprint(&spelling), fingerprint(&same));
+        for other in [
+            json!({"metadata": {}, "spec": {"containers": ["y", "x"], "b": 1}}),
+            json!({"metadata": {}, "spec": {"containers": ["xy"], "b": 1}}),
+            json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": "1"}}),
+            json!({"metadata": {"spec": {"containers": ["x", "y"], "b": 1}}}),
+        ] {
+            assert_ne!(fingerprint(&spelling), fingerprint(&other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! A workload's JSON, through typed accessors: the only place that knows where in the JSON a field is.
+//!
+//! The JSON stays as it was received. A typed round trip would lose the fields that this version of the API types does not
+//! know.
+
+mod partial;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::annotations::{BUDGET, INJECTED, MANAGED};
+use crate::decode::InvalidField;
+use crate::field_path::FieldPath;
+use crate::kind::Kind;
+use crate::sanitize::truncated;
+
+pub use partial::{last_applied_pod_spec, parse};
+
+/// A workload as received.
+#[derive(Clone, Copy, Debug)]
+pub struct Object<'a>(&'a Value);
+
+impl<'a> Object<'a> {
+    /// The workload in this JSON.
+    #[must_use]
+    pub fn new(value: &'a Value) -> Self {
+        Self(value)
+    }
+
+    /// Its kind, if it is one that Winddown supports.
+    #[must_use]
+    pub fn kind(self) -> Option<Kind> {
+        Kind::of(self.0)
+    }
+
+    /// `metadata.namespace`, empty where it is absent.
+    #[must_use]
+    pub fn namespace(self) -> &'a str {
+        self.metadata("namespace").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `metadata.name`, if there is one.
+    #[must_use]
+    pub fn name(self) -> Option<&'a str> {
+        self.metadata("name").and_then(Value::as_str)
+    }
+
+    /// Whether it was read from a cluster, with the API server's defaults in it.
+    #[must_use]
+    pub fn has_uid(self) -> bool {
+        self.metadata("uid").is_some()
+    }
+
+    /// Whether it is being deleted.
+    #[must_use]
+    pub fn is_deleted(self) -> bool {
+        self.metadata("deletionTimestamp").is_some_and(Value::is_string)
+    }
+
+    /// An annotation, if its value is a string.
+    #[must_use]
+    pub fn annotation(self, key: &str) -> Option<&'a str> {
+        self.metadata("annotations")?.get(key)?.as_str()
+    }
+
+    /// Whether there is an annotation with that key, whatever its value.
+    #[must_use]
+    pub fn has_annotation(self, key: &str) -> bool {
+        self.metadata("annotations").is_some_and(|annotations| annotations.get(key).is_some())
+    }
+
+    /// All annotations.
+    pub fn annotations(self) -> Result<BTreeMap<&'a str, &'a str>, InvalidField> {
+        strings(self.metadata("annotations"), || FieldPath::new("metadata.annotations"))
+    }
+
+    /// The entries of `metadata.managedFields`.
+    pub(crate) fn managed_fields(self) -> &'a [Value] {
+        self.metadata("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// `spec`, null where it is absent.
+    #[must_use]
+    pub fn spec(self) -> &'a Value {
+        self.0.get("spec").unwrap_or(&Value::Null)
+    }
+
+    /// The pod template. Its metadata may be absent, but has to be able to hold label and record.
+    pub fn template(self) -> Result<Template<'a>, InvalidField> {
+        let not_an_object = |field| InvalidField::new(FieldPath::new(field), "is not an object");
+        let template = self.spec().get("template").filter(|template| template.is_object());
+        let template = template.ok_or_else(|| not_an_object("spec.template"))?;
+        match template.get("metadata") {
+            None | Some(Value::Null | Value::Object(_)) => Ok(Template(template)),
+            Some(_) => Err(not_an_object("spec.template.metadata")),
+        }
+    }
+
+    fn metadata(self, field: &str) -> Option<&'a Value> {
+        self.0.get("metadata")?.get(field)
+    }
+}
+
+/// A pod template as received.
+#[derive(Clone, Copy, Debug)]
+pub struct Template<'a>(&'a Value);
+
+impl<'a> Template<'a> {
+    /// The template in this JSON.
+    #[must_use]
+    pub fn new(value: &'a Value) -> Self {
+        Self(value)
+    }
+
+    /// Its JSON.
+    #[must_use]
+    pub fn value(self) -> &'a Value {
+        self.0
+    }
+
+    /// An annotation, if its value is a string.
+    #[must_use]
+    pub fn annotation(self, key: &str) -> Option<&'a str> {
+        self.metadata("annotations")?.get(key)?.as_str()
+    }
+
+    /// All annotations.
+    pub fn annotations(self) -> Result<BTreeMap<&'a str, &'a str>, InvalidField> {
+        strings(self.metadata("annotations"), || FieldPath::new("spec.template.metadata.annotations"))
+    }
+
+    /// All labels.
+    pub fn labels(self) -> Result<BTreeMap<&'a str, &'a str>, InvalidField> {
+        strings(self.metadata("labels"), || FieldPath::new("spec.template.metadata.labels"))
+    }
+
+    /// The pod spec.
+    pub fn pod_spec(self) -> Result<&'a Value, InvalidField> {
+        let spec = self.0.get("spec").filter(|spec| spec.is_object());
+        spec.ok_or_else(|| InvalidField::new(FieldPath::new("spec.template.spec"), "is not an object"))
+    }
+
+    /// `terminationGracePeriodSeconds`.
+    #[must_use]
+    pub fn grace_period(self) -> Option<&'a Value> {
+        self.0.get("spec")?.get(GRACE_PERIOD)
+    }
+
+    /// The main containers that have a name, by name.
+    pub(crate) fn containers(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let containers = self.0.get("spec").and_then(|spec| spec.get("containers")).and_then(Value::as_array);
+        containers.into_iter().flatten().filter_map(|container| Some((container.get("name")?.as_str()?, container)))
+    }
+
+    /// Whether pods of both run the same way: whether the templates are equal but for Winddown's label and record.
+    #[must_use]
+    pub fn runs_like(self, other: Self) -> bool {
+        let (Some(ours), Some(theirs)) = (self.0.as_object(), other.0.as_object()) else { return self.0 == other.0 };
+        equal_but_for(ours, theirs, &["metadata"])
+            && match (ours.get("metadata"), theirs.get("metadata")) {
+                (Some(Value::Object(ours)), Some(Value::Object(theirs))) => {
+                    equal_but_for(ours, theirs, &["annotations", "labels"])
+                        && equal_maps(ours.get("annotations"), theirs.get("annotations"), INJECTED)
+                        && equal_maps(ours.get("labels"), theirs.get("labels"), MANAGED)
+                }
+                (ours, theirs) => ours == theirs,
+            }
+    }
+
+    fn metadata(self, field: &str) -> Option<&'a Value> {
+        self.0.get("metadata")?.get(field)
+    }
+}
+
+pub(crate) const GRACE_PERIOD: &str = "terminationGracePeriodSeconds";
+
+/// The fields of a template that Winddown may change.
+pub(crate) struct TemplateMut<'a>(pub(crate) &'a mut Value);
+
+impl TemplateMut<'_> {
+    /// The template itself.
+    pub(crate) fn fields(&mut self) -> Option<&mut Map<String, Value>> {
+        self.0.as_object_mut()
+    }
+
+    /// Its metadata, if it has any.
+    pub(crate) fn metadata(&mut self) -> Option<&mut Map<String, Value>> {
+        self.0.get_mut("metadata")?.as_object_mut()
+    }
+
+    /// The pod spec.
+    pub(crate) fn pod_spec(&mut self) -> Option<&mut Map<String, Value>> {
+        self.0.get_mut("spec")?.as_object_mut()
+    }
+
+    /// The main container of that name.
+    pub(crate) fn container(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
+        let containers = self.pod_spec()?.get_mut("containers")?.as_array_mut()?;
+        let mut containers = containers.iter_mut().filter_map(Value::as_object_mut);
+        containers.find(|container| container.get("name").and_then(Value::as_str) == Some(name))
+    }
+}
+
+/// An object that is parsed when somebody looks at it: most reviews of an update need no more than the new object.
+#[derive(Debug)]
+pub struct LazyObject<'a> {
+    source: Source<'a>,
+    parsed: OnceCell<Option<Value>>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Text(&'a RawValue),
+    Value(&'a Value),
+}
+
+impl<'a> LazyObject<'a> {
+    /// An object that is still text.
+    #[must_use]
+    pub fn text(text: &'a RawValue) -> Self {
+        Self { source: Source::Text(text), parsed: OnceCell::new() }
+    }
+
+    /// The object; `None` where the text is not a JSON object.
+    #[must_use]
+    pub fn get(&self) -> Option<&Value> {
+        match self.source {
+            Source::Value(value) => Some(value),
+            Source::Text(text) => {
+                let parsed = || parse(text.get()).ok().filter(Value::is_object);
+                self.parsed.get_or_init(parsed).as_ref()
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for LazyObject<'a> {
+    fn from(value: &'a Value) -> Self {
+        Self { source: Source::Value(value), parsed: OnceCell::new() }
+    }
+}
+
+/// Replaces the pod template of a workload.
+pub(crate) fn set_template(object: &mut Value, template: Value) {
+    if let Some(place) = object.get_mut("spec").and_then(|spec| spec.get_mut("template")) {
+        *place = template;
+    }
+}
+
+/// Sets `winddown.dev/budget` on a workload, or removes it, together with the map that it leaves empty.
+pub(crate) fn set_budget(object: &mut Value, budget: Option<&str>) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    match budget {
+        Some(budget) => {
+            let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+            if let Some(annotations) = annotations.as_object_mut() {
+                annotations.insert(BUDGET.to_owned(), Value::String(budget.to_owned()));
+            }
+        }
+        None => {
+            if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+                && annotations.shift_remove(BUDGET).is_some()
+                && annotations.is_empty()
+            {
+                metadata.shift_remove("annotations");
+            }
+        }
+    }
+}
+
+/// A map of strings, empty where it is absent or null. The API server reads a null value as an empty string.
+fn strings<'a>(
+    map: Option<&'a Value>,
+    field: impl Fn() -> FieldPath,
+) -> Result<BTreeMap<&'a str, &'a str>, InvalidField> {
+    let fields = match map {
+        None | Some(Value::Null) => return Ok(BTreeMap::new()),
+        Some(Value::Object(fields)) => fields,
+        Some(_) => return Err(InvalidField::new(field(), "is not an object")),
+    };
+    let entry = |(key, value): (&'a String, &'a Value)| match value {
+        Value::Null => Ok((key.as_str(), "")),
+        Value::String(text) => Ok((key.as_str(), text.as_str())),
+        _ => Err(InvalidField::new(field().key(truncated(key, 80)), "is not a string (quote it)")),
+    };
+    fields.iter().map(entry).collect()
+}
+
+fn equal_but_for(ours: &Map<String, Value>, theirs: &Map<String, Value>, ignored: &[&str]) -> bool {
+    let counts = |key: &&String| !ignored.contains(&key.as_str());
+    ours.keys().filter(counts).count() == theirs.keys().filter(counts).count()
+        && ours.iter().filter(|(key, _)| counts(key)).all(|(key, value)| theirs.get(key) == Some(value))
+}
+
+/// Whether two maps are equal but for one key; an empty map counts as an absent one.
+fn equal_maps(ours: Option<&Value>, theirs: Option<&Value>, ignored: &str) -> bool {
+    let empty = Value::Object(Map::new());
+    match (ours.unwrap_or(&empty), theirs.unwrap_or(&empty)) {
+        (Value::Object(ours), Value::Object(theirs)) => equal_but_for(ours, theirs, &[ignored]),
+        (ours, theirs) => ours == theirs,
+    }
+}

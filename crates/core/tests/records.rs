@@ -1,0 +1,81 @@
+//! Workloads that the first version injected into, with its records. A later version must understand them, keep their pods
+//! and be able to undo them.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use serde_json::{Value, json};
+use winddown_core::annotations::INJECTED;
+use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
+use winddown_core::finding::Code;
+use winddown_core::manifest;
+use winddown_core::object::LazyObject;
+use winddown_core::policy::Policy;
+
+/// The output of `winddown plan -o yaml` of commit 28e03f1 for its golden cases.
+const RECORDED: &str = include_str!("records/28e03f1.yaml");
+
+fn recorded() -> Vec<Value> {
+    let stream = manifest::read(RECORDED);
+    assert_eq!(stream.errors, []);
+    let has_record = |object: &Value| object["spec"]["template"]["metadata"]["annotations"][INJECTED].is_string();
+    let recorded: Vec<_> = stream.workloads.into_iter().map(|found| found.object).filter(has_record).collect();
+    assert!(recorded.len() >= 20, "only {} records", recorded.len());
+    recorded
+}
+
+fn evaluated(workload: &Value, existing: Existing<'_>) -> Evaluation {
+    evaluate(workload, existing, &Policy::default(), Origin::ApiServer).unwrap()
+}
+
+#[test]
+fn they_are_read_and_cause_no_rollout() {
+    for workload in recorded() {
+        for existing in [Existing::Unchanged, Existing::None, Existing::Replaced(&LazyObject::from(&workload))] {
+            let evaluation = evaluated(&workload, existing);
+            assert!(evaluation.findings.iter().all(|finding| finding.code != Code::RecordUnreadable));
+            assert!(evaluation.injected.is_some());
+            assert!(!evaluation.changes.rolls_out(), "{workload}");
+        }
+    }
+}
+
+#[test]
+fn the_original_manifest_sent_again_causes_no_rollout() {
+    for workload in recorded() {
+        let original = without_declaration(&workload);
+        let bare = evaluated(&original, Existing::Unchanged).changes.apply(&original);
+        let mut sent = workload.clone();
+        sent["spec"]["template"] = bare["spec"]["template"].clone();
+        let evaluation = evaluated(&sent, Existing::Replaced(&LazyObject::from(&workload)));
+        let desired = evaluation.changes.apply(&sent);
+        assert_eq!(desired["spec"]["template"], workload["spec"]["template"]);
+    }
+}
+
+#[test]
+fn they_can_be_undone() {
+    for workload in recorded() {
+        let bare = without_declaration(&workload);
+        let bare = evaluated(&bare, Existing::Unchanged).changes.apply(&bare);
+        let template = bare["spec"]["template"].to_string();
+        assert!(!template.contains("winddown.dev/"), "{template}");
+    }
+}
+
+/// Control: a record that does not match its template is noticed.
+#[test]
+fn a_changed_template_is_noticed() {
+    let changed = recorded().into_iter().filter(|workload| {
+        let mut workload = workload.clone();
+        workload["spec"]["template"]["spec"]["containers"][0]["image"] = json!("another:1");
+        evaluated(&workload, Existing::None).changes.rolls_out()
+    });
+    assert!(changed.count() > 0);
+}
+
+fn without_declaration(workload: &Value) -> Value {
+    let mut workload = workload.clone();
+    let annotations = workload["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.retain(|key, _| !key.starts_with("winddown.dev/"));
+    workload
+}

@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use futures::stream;
+use tower::ServiceExt as _;
+
+use super::*;
+
+/// Answers with the length of the body.
+fn length(body: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+    match body.len() {
+        0 => Err(ReviewError::Empty),
+        bytes => {
+            Ok(Answer { body: bytes.to_string().into_bytes(), object: String::new(), allowed: true, patched: false })
+        }
+    }
+}
+
+fn panicking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+    panic!("a table has no row {}", 7)
+}
+
+fn failing(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+    Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
+}
+
+fn routes() -> Router {
+    let policies = Arc::new(Policies::default());
+    let routes = Router::new()
+        .route("/length", handler("length", length, policies.clone()))
+        .route("/panicking", handler("panicking", panicking, policies.clone()))
+        .route("/failing", handler("failing", failing, policies));
+    with_limits(routes, Timeouts { request: Duration::from_secs(3), ..Timeouts::default() })
+}
+
+async fn send(router: &Router, request: Request<Body>) -> (u16, String) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 4096).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn post_to(path: &str, body: impl Into<Body>) -> (u16, String) {
+    send(&routes(), Request::post(path).body(body.into()).unwrap()).await
+}
+
+/// A body without `Content-Length`, as with `Transfer-Encoding: chunked`.
+fn chunked(length: usize) -> Body {
+    let chunks =
+        vec![b'x'; length].chunks(64 * 1024).map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec())).collect::<Vec<_>>();
+    Body::from_stream(stream::iter(chunks))
+}
+
+#[tokio::test]
+async fn the_body_limit_is_seven_mebibytes() {
+    assert_eq!(post_to("/length", vec![b'x'; BODY_LIMIT]).await, (200, "7340032".to_owned()));
+    assert_eq!(post_to("/length", vec![b'x'; BODY_LIMIT + 1]).await.0, 413);
+    assert_eq!(post_to("/length", chunked(BODY_LIMIT)).await, (200, "7340032".to_owned()));
+    assert_eq!(post_to("/length", chunked(BODY_LIMIT + 1)).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_content_length_above_the_limit_is_rejected_without_reading_the_body() {
+    let request = Request::post("/length")
+        .header("content-length", (BODY_LIMIT + 1).to_string())
+        .body(Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>()))
+        .unwrap();
+    assert_eq!(send(&routes(), request).await.0, 413);
+}
+
+#[tokio::test]
+async fn an_empty_body_is_a_bad_request() {
+    let (status, body) = post_to("/length", "").await;
+    assert_eq!(status, 400);
+    assert!(body.contains("the body is empty"), "{body}");
+}
+
+#[tokio::test]
+async fn an_invalid_review_is_a_bad_request_with_the_reason() {
+    let (status, body) = post_to("/failing", "{}").await;
+    assert_eq!(status, 400);
+    assert!(body.contains("v0 AdmissionReview"), "{body}");
+}
+
+#[tokio::test]
+async fn a_malformed_review_is_answered_with_the_cause() {
+    let router = router(Arc::new(Policies::default()), Timeouts::default());
+    for path in ["/mutate", "/validate"] {
+        let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
+        assert_eq!(status, 400);
+        assert!(body.contains(": ") && body.contains("column"), "{body}");
+        let long = format!(r#"{{"request": "{}"}}"#, "ü".repeat(1_000_000));
+        let (status, body) = send(&router, Request::post(path).body(Body::from(long)).unwrap()).await;
+        assert_eq!((status, body.len() <= ERROR_LIMIT), (400, true));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_does_not_affect_the_next_review() {
+    let router = routes();
+    for _ in 0..2 {
+        let (status, body) = send(&router, Request::post("/panicking").body(Body::from("{}")).unwrap()).await;
+        assert_eq!((status, body.as_str()), (500, "internal error"));
+    }
+    assert_eq!(send(&router, Request::post("/length").body(Body::from("{}")).unwrap()).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_endless_body_times_out() {
+    let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
+    assert_eq!(post_to("/length", body).await.0, 408);
+}
+
+#[tokio::test]
+async fn only_post_to_the_two_paths_is_supported() {
+    let router = router(Arc::new(Policies::default()), Timeouts::default());
+    for (request, status) in [
+        (Request::get("/mutate"), 405),
+        (Request::get("/validate"), 405),
+        (Request::post("/"), 404),
+        (Request::post("/mutate"), 400),
+        (Request::post("/validate"), 400),
+    ] {
+        assert_eq!(send(&router, request.body(Body::empty()).unwrap()).await.0, status);
+    }
+}
+
+/// kube decodes a denial with the same types as the API server.
+#[test]
+fn a_denial_is_a_valid_admission_response() {
+    use kube::core::DynamicObject;
+    use kube::core::admission::AdmissionReview;
+    use serde_json::json;
+
+    let pod = json!({"containers": [{"name": "app"}], "terminationGracePeriodSeconds": 10});
+    let object = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop", "annotations": {"winddown.dev/drain": "5s"}},
+        "spec": {"template": {"spec": pod}},
+    });
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+            "object": object,
+        },
+    });
+    let answer = review::validate(review.to_string().as_bytes(), &Policies::default()).unwrap();
+    let read: AdmissionReview<DynamicObject> = serde_json::from_slice(&answer.body).unwrap();
+    let response = read.response.unwrap();
+    assert!(!response.allowed);
+    assert_eq!((response.result.code, response.result.reason.as_str()), (422, "Invalid"));
+    assert_eq!(response.result.details.unwrap().causes.len(), 1);
+}

@@ -1,0 +1,69 @@
+//! What a reconciliation needs.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::Client;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::watch;
+
+use super::event_history::EventHistory;
+use super::rollout_gate::RolloutGate;
+use super::workload_client::WorkloadClient;
+use winddown_core::kind::Kind;
+use winddown_core::policy::Policies;
+
+/// A watched workload: metadata only.
+pub(super) type Watched = PartialObjectMeta<DynamicObject>;
+
+/// This replica.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// The operator's namespace.
+    pub namespace: String,
+    /// The operator's own Deployment, which the controller does not change.
+    pub deployment: String,
+    /// This replica's pod.
+    pub pod: String,
+}
+
+/// The context of the controller of one kind.
+pub(super) struct Context {
+    pub(super) kind: Kind,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the controllers of all kinds share.
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) workloads: WorkloadClient,
+    pub(super) policies: Policies,
+    pub(super) identity: Identity,
+    pub(super) leading: watch::Receiver<bool>,
+    pub(super) history: EventHistory,
+    pub(super) gate: RolloutGate,
+    pub(super) started: Timestamp,
+}
+
+impl Shared {
+    pub(super) fn new(client: Client, leading: watch::Receiver<bool>, identity: Identity) -> Self {
+        Self {
+            workloads: WorkloadClient::new(client.clone()),
+            client,
+            policies: Policies::default(),
+            identity,
+            gate: RolloutGate::new(leading.clone()),
+            leading,
+            history: EventHistory::default(),
+            started: Timestamp::now(),
+        }
+    }
+
+    /// A new recorder for each Event. A `Recorder` that is reused merges Events with the same reason into one with a count
+    /// and keeps the first message; here every Event reports a change.
+    pub(super) fn recorder(&self) -> Recorder {
+        let instance = Some(self.identity.pod.clone());
+        Recorder::new(self.client.clone(), Reporter { controller: "winddown".to_owned(), instance })
+    }
+}

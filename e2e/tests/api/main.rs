@@ -1,0 +1,48 @@
+//! API tests: the winddown binary with the chart's webhook configurations and RBAC objects on a real kube-apiserver.
+//!
+//! All tests share one API server; each test has its own namespace. Tests that change shared state (stop the operator,
+//! modify the webhook configurations) run alone.
+
+mod agreement;
+mod certificates;
+mod controller;
+mod denial;
+mod environment;
+mod events;
+mod existing_violations;
+mod grace_period;
+mod injection;
+mod kinds;
+mod leadership;
+mod manifest;
+mod missed_changes;
+mod modes;
+mod namespace;
+mod reapply;
+mod request;
+mod suite;
+mod undo;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suite::run(
+        [
+            injection::tests(),
+            denial::tests(),
+            grace_period::tests(),
+            undo::tests(),
+            modes::tests(),
+            reapply::tests(),
+            existing_violations::tests(),
+            events::tests(),
+            missed_changes::tests(),
+            kinds::tests(),
+            agreement::tests(),
+            controller::tests(),
+            leadership::tests(),
+            certificates::tests(),
+        ]
+        .concat(),
+    )
+}

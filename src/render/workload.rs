@@ -1,0 +1,73 @@
+//! A workload of a file and its evaluation: what every format renders.
+
+use std::fmt;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::sanitize::sanitize;
+use winddown_core::evaluation::Settlement;
+use winddown_core::finding::{Finding, Severity};
+use winddown_core::kind::Kind;
+use winddown_core::manifest::Lines;
+
+pub(crate) struct Workload {
+    /// The file name as given with `-f`, or `standard input`.
+    pub(crate) file: Rc<str>,
+    pub(crate) lines: Lines,
+    pub(crate) kind: Kind,
+    pub(crate) object: Value,
+    pub(crate) settlement: Settlement,
+}
+
+impl Workload {
+    /// `Deployment web/shop`.
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}", self.kind, qualified_name(&self.object))
+    }
+
+    /// `shop.yaml:17`, where the workload begins.
+    pub(crate) fn location(&self) -> Location<'_> {
+        Location { file: &self.file, line: self.lines.first() }
+    }
+
+    /// The line of the field that a finding is about.
+    pub(crate) fn location_of(&self, finding: &Finding) -> Location<'_> {
+        Location { file: &self.file, line: self.lines.of_field(&finding.field) }
+    }
+
+    /// A string of `metadata`, or an empty one.
+    pub(crate) fn metadata(&self, field: &str) -> &str {
+        metadata(&self.object, field).unwrap_or("")
+    }
+}
+
+/// A line of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", sanitize(self.file), self.line)
+    }
+}
+
+/// `namespace/name`, or only the name where the file has no namespace.
+pub(crate) fn qualified_name(object: &Value) -> String {
+    let name = metadata(object, "name").unwrap_or("without a name");
+    let name = metadata(object, "namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
+    sanitize(&name).into_owned()
+}
+
+fn metadata<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
+    object.get("metadata")?.get(field)?.as_str()
+}
+
+/// The number of findings of a severity.
+pub(crate) fn count(workloads: &[Workload], severity: Severity) -> usize {
+    let findings = workloads.iter().flat_map(|workload| &workload.settlement.findings);
+    findings.filter(|finding| finding.severity == severity).count()
+}

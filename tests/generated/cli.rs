@@ -1,0 +1,145 @@
+//! `docs/cli.md`: the reference of the command line.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command, CommandFactory as _};
+use winddown::cli::Cli;
+
+/// Commands that `winddown --help` hides, with the reason why the reference has them.
+const HIDDEN: [(&str, &str); 1] = [("check-install", "Hidden command: `helm test` runs it in a pod.")];
+
+pub(crate) fn page() -> String {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut text = "\
+# Command line reference
+
+Every command has `--help` (`-h` for a short form) and `--version`. An invalid command line exits with 2.
+
+"
+    .to_owned();
+    describe(&mut text, 2, &mut cli);
+    for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        describe(&mut text, 3, command);
+    }
+    format!("{}\n", text.trim_end())
+}
+
+/// A heading, the description, the usage, the arguments, and the sections at the end of the help.
+fn describe(text: &mut String, level: usize, command: &mut Command) {
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    writeln!(text, "{} {name}\n", "#".repeat(level)).unwrap();
+    if command.is_hide_set() {
+        let (_, reason) = HIDDEN.iter().find(|(hidden, _)| *hidden == command.get_name()).unwrap();
+        writeln!(text, "{reason}\n").unwrap();
+    }
+    let about = command.get_long_about().or(command.get_about()).unwrap().to_string();
+    write!(text, "{}", paragraphs(&about)).unwrap();
+    let usage = command.render_usage().to_string();
+    writeln!(text, "```sh\n{}\n```\n", usage.trim_start_matches("Usage: ")).unwrap();
+    subcommands(text, command);
+    arguments(text, command);
+    let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
+    write!(text, "{}", sections(&end.unwrap_or_default())).unwrap();
+}
+
+/// Text in which indented lines become code blocks.
+fn paragraphs(text: &str) -> String {
+    let mut markdown = String::new();
+    for paragraph in text.trim().split("\n\n") {
+        match paragraph.strip_prefix("  ") {
+            Some(code) => writeln!(markdown, "```text\n{}\n```\n", code.replace("\n  ", "\n")).unwrap(),
+            None => writeln!(markdown, "{paragraph}\n").unwrap(),
+        }
+    }
+    markdown
+}
+
+fn subcommands(text: &mut String, command: &Command) {
+    let commands: Vec<_> = command.get_subcommands().filter(|command| command.get_name() != "help").collect();
+    if commands.is_empty() {
+        return;
+    }
+    writeln!(text, "| Command | Description |\n| --- | --- |").unwrap();
+    for command in commands {
+        let (name, about) = (command.get_bin_name().unwrap(), command.get_about().unwrap());
+        writeln!(text, "| [`{name}`](#{}) | {about} |", name.replace(' ', "-")).unwrap();
+    }
+    writeln!(text).unwrap();
+}
+
+fn arguments(text: &mut String, command: &Command) {
+    let arguments = command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
+    let arguments: Vec<_> = arguments.collect();
+    if arguments.is_empty() {
+        return;
+    }
+    writeln!(text, "| Argument | Environment variable | Default | Description |\n| --- | --- | --- | --- |").unwrap();
+    for arg in &arguments {
+        let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let env = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let defaults: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let required = if arg.is_required_set() { "required".to_owned() } else { code(&defaults.join(",")) };
+        let help =
+            arg.get_long_help().or(arg.get_help()).unwrap().to_string().replace("\n\n", "<br>").replace('\n', " ");
+        writeln!(text, "| `{}` | {} | {required} | {} |", syntax(arg), code(&env), help.replace('|', "\\|")).unwrap();
+    }
+    writeln!(text).unwrap();
+    for arg in arguments {
+        possible_values(text, arg);
+    }
+}
+
+/// E.g. `-o, --output <OUTPUT>`.
+fn syntax(arg: &Arg) -> String {
+    let short = arg.get_short().filter(|_| arg.get_long().is_some());
+    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + arg.to_string().trim_matches(['[', ']'])
+}
+
+fn possible_values(text: &mut String, arg: &Arg) {
+    let values = arg.get_possible_values();
+    if values.is_empty() || arg.is_hide_possible_values_set() || !arg.get_action().takes_values() {
+        return;
+    }
+    writeln!(text, "Values of `{}`:\n", arg.to_string().trim_matches(['[', ']'])).unwrap();
+    for value in values {
+        let help = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
+        writeln!(text, "- `{}`{help}", value.get_name()).unwrap();
+    }
+    writeln!(text).unwrap();
+}
+
+/// The sections at the end of a help text. A line that ends with a colon is a heading; below it are indented examples or
+/// exit codes.
+fn sections(help: &str) -> String {
+    let mut sections: Vec<(&str, String)> = Vec::new();
+    for line in help.lines() {
+        match (line.strip_suffix(':').filter(|_| !line.starts_with(' ')), sections.last_mut()) {
+            (Some(heading), _) => sections.push((heading, String::new())),
+            (None, Some((_, body))) => *body += &format!("{}\n", line.strip_prefix("  ").unwrap_or(line)),
+            (None, None) => panic!("a line without a heading: {line}"),
+        }
+    }
+    let mut markdown = String::new();
+    for (heading, body) in sections {
+        writeln!(markdown, "**{heading}**\n").unwrap();
+        if heading == "Exit codes" {
+            writeln!(markdown, "| Code | Meaning |\n| --- | --- |").unwrap();
+            for (code, meaning) in body.lines().filter_map(|line| line.split_once("  ")) {
+                writeln!(markdown, "| {code} | {meaning} |").unwrap();
+            }
+            writeln!(markdown).unwrap();
+        } else {
+            writeln!(markdown, "```sh\n{}\n```\n", body.trim()).unwrap();
+        }
+    }
+    markdown
+}
+
+#[test]
+fn every_command_documents_its_exit_codes() {
+    for command in Cli::command().get_subcommands() {
+        let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
+        assert!(end.unwrap_or_default().contains("Exit codes:"), "{}", command.get_name());
+    }
+}

@@ -1,0 +1,97 @@
+//! `docs/presets.md`: the presets for traffic and runtimes, and the platforms.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::policy::Policy;
+
+pub(crate) fn page() -> String {
+    let example = Policy::default().deadline;
+    let mut text = "\
+# Presets
+
+Use a preset if you have no measurements yet. `winddown.dev/traffic` provides the drain and `winddown.dev/runtime` the
+deadline. Explicit values in `winddown.dev/drain` and `winddown.dev/deadline` take precedence.
+
+## Traffic
+
+How long traffic continues to arrive after the deletion of a pod. Each number is an upper end of what was observed in
+practice and not a guarantee: measure your environment and set `winddown.dev/drain`.
+
+| `winddown.dev/traffic` | Drain | Reason | Sources |
+| --- | --- | --- | --- |
+"
+    .to_owned();
+    for Traffic { name, drain, why, polls, sources, .. } in Traffic::all() {
+        let polls = polls.map_or(String::new(), |polls| {
+            format!(" It polls every {} and removes a target after {} failures.", polls.period, polls.failures)
+        });
+        writeln!(text, "| `{name}` | {drain} | {}.{polls} | {} |", sentence(why), links(sources)).unwrap();
+    }
+    write!(
+        text,
+        "
+## Runtimes
+
+What the runtime of an app does by default after SIGTERM, and the setting for a deadline of {example}. Where the deadline
+is \"none\", the runtime does not enforce one: the app itself must exit in time.
+
+| `winddown.dev/runtime` | Deadline | Default behavior | Setting for {example} | Sources |
+| --- | --- | --- | --- | --- |
+"
+    )
+    .unwrap();
+    for runtime in Runtime::all() {
+        let Runtime { name, deadline, by_default, sources, .. } = runtime;
+        let deadline = deadline.map_or_else(|| "none".to_owned(), |deadline| deadline.to_string());
+        let setting = runtime.setting(example);
+        writeln!(text, "| `{name}` | {deadline} | {by_default} | {setting} | {} |", links(sources)).unwrap();
+    }
+    text + &platforms()
+}
+
+/// A platform that limits the grace period of its pods.
+#[derive(Deserialize)]
+struct Platform {
+    name: String,
+    cap: u32,
+    known_by: Option<Label>,
+    why: String,
+    sources: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    key: String,
+    value: String,
+}
+
+fn platforms() -> String {
+    let platforms: Vec<Platform> = serde_saphyr::from_str(&crate::read("crates/core/data/platforms.yaml")).unwrap();
+    let mut text = "
+## Platforms
+
+Platforms that end a pod after a limit, whatever its grace period is.
+
+| Platform | Detected by the label | Limit | Reason | Sources |
+| --- | --- | --- | --- | --- |
+"
+    .to_owned();
+    for Platform { name, cap, known_by, why, sources } in platforms {
+        let label = known_by.map_or_else(String::new, |Label { key, value }| format!("`{key}: {value}`"));
+        writeln!(text, "| {name} | {label} | {cap}s | {}. | {} |", sentence(&why), links(&sources)).unwrap();
+    }
+    text
+}
+
+/// The text with a capital first letter and without a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn links(sources: &[String]) -> String {
+    let links: Vec<_> = (1..).zip(sources).map(|(number, source)| format!("[{number}]({source})")).collect();
+    links.join(" ")
+}
