@@ -1,9 +1,9 @@
 //! What is known of load balancers, runtimes, platforms, sidecars and meshes: data with sources, in `data/`.
 
 pub(crate) mod meshes;
-pub(crate) mod platforms;
+pub mod platforms;
 pub mod runtimes;
-pub(crate) mod sidecars;
+pub mod sidecars;
 pub mod traffic;
 
 use crate::suggestion::nearest;

@@ -1,13 +1,13 @@
-//! The few things that Winddown ever changes in a pod template.
+//! The changes that Winddown makes to a pod template.
 
 use k8s_openapi::api::core::v1::Probe;
 
 use crate::duration::Seconds;
 
-/// One change to a pod template. Each fills a gap: nothing that a user wrote is ever overwritten.
+/// One change to a pod template. It only sets fields that are not set: it never overwrites a value of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mutation {
-    /// `terminationGracePeriodSeconds`, raised from the default that nobody asked for.
+    /// `terminationGracePeriodSeconds`, raised from the default where the user did not set it.
     SetGracePeriod(Seconds),
     /// `lifecycle.preStop.sleep` of a container without a preStop.
     SetPreStopSleep {
@@ -20,7 +20,7 @@ pub enum Mutation {
     SetReadinessProbe {
         /// The container's name.
         container: String,
-        /// The probe, with every default written out, so that the API server adds nothing and it can be recognised.
+        /// The probe with all defaults, so that the API server adds nothing and the probe can be recognised.
         probe: Box<Probe>,
     },
 }

@@ -5,6 +5,7 @@ pub(crate) mod exec_sleep;
 pub(crate) mod handlers;
 pub(crate) mod hooks;
 pub(crate) mod image;
+pub(crate) mod placement;
 pub(crate) mod ports;
 pub(crate) mod sidecars;
 pub(crate) mod signals;

@@ -1,4 +1,4 @@
-//! Is a workload's rollout over, and for how long does anybody wait for it?
+//! Whether the rollout of a workload has finished, and how long to wait for it.
 
 use std::time::{Duration, Instant};
 
@@ -6,68 +6,68 @@ use serde_json::Value;
 
 use crate::kind::Kind;
 
-/// Whether old pods are still being replaced. A rollout that waits for a person is none that anybody should wait for:
-/// paused, past its `progressDeadlineSeconds`, or `OnDelete`.
+/// Whether pods are being replaced. A rollout that only continues after a manual action does not count: a paused one, one
+/// past its `progressDeadlineSeconds`, and `OnDelete`.
 #[must_use]
 pub fn is_in_progress(kind: Kind, workload: &Value) -> bool {
     match kind {
-        Kind::Deployment => deployment_rolls(workload),
-        Kind::StatefulSet => !is_on_delete(workload) && stateful_set_rolls(workload),
-        Kind::DaemonSet => !is_on_delete(workload) && daemon_set_rolls(workload),
+        Kind::Deployment => deployment_in_progress(workload),
+        Kind::StatefulSet => !is_on_delete(workload) && stateful_set_in_progress(workload),
+        Kind::DaemonSet => !is_on_delete(workload) && daemon_set_in_progress(workload),
     }
 }
 
-/// Waiting for a rollout to end, as long as it gets on.
+/// Tracks whether a rollout makes progress, to decide how long to wait for it.
 ///
-/// Only a Deployment says that it is stuck. A `StatefulSet` whose new pod never gets ready rolls no further, and a
-/// `DaemonSet` never ends while a node is down; so what counts is when there was last one more new pod than ever. Pods
-/// that come and go, and owners who change their mind without end, keep nobody waiting.
+/// Only a Deployment reports that its rollout is stuck. A `StatefulSet` whose new pod never becomes ready does not continue,
+/// and a `DaemonSet` does not finish while a node is down. So progress is a number of new pods that was not reached before.
+/// Pods that crash and restart, and repeated changes of the template, do not extend the wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Wait {
+pub struct ProgressTracker {
     most_replaced: i64,
     since: Instant,
 }
 
-/// How long a Deployment by default may be without progress. The others are given as much.
-const WITHOUT_PROGRESS: Duration = Duration::from_mins(10);
-/// Nobody's pods are waited for longer, whatever grace period or progress deadline their owner wrote.
-const AT_MOST: Duration = Duration::from_hours(1);
+/// How long a rollout may make no progress: the default of a Deployment, used for the other kinds, too.
+const PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
+/// The longest wait without progress, whatever grace period or progress deadline the workload has.
+const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 
-impl Wait {
-    /// A rollout is about to begin, or was just found under way.
+impl ProgressTracker {
+    /// For a rollout that is about to start, or was just found in progress.
     #[must_use]
-    pub fn from(now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self { most_replaced: 0, since: now }
     }
 
-    /// Whether to wait on, now that the workload looks like this.
-    pub fn goes_on(&mut self, kind: Kind, workload: &Value, now: Instant) -> bool {
-        let replaced = if is_unseen(workload) { 0 } else { replaced(kind, workload) };
+    /// Whether to continue waiting, given the current state of the workload.
+    pub fn keep_waiting(&mut self, kind: Kind, workload: &Value, now: Instant) -> bool {
+        let replaced = if is_unobserved(workload) { 0 } else { replaced(kind, workload) };
         if replaced > self.most_replaced {
             *self = Self { most_replaced: replaced, since: now };
         }
-        is_in_progress(kind, workload) && now.saturating_duration_since(self.since) < patience(kind, workload)
+        is_in_progress(kind, workload) && now.saturating_duration_since(self.since) < timeout(kind, workload)
     }
 }
 
-/// The longest time from one new pod to the next: the old one stops, the new one starts and proves itself.
-fn patience(kind: Kind, workload: &Value) -> Duration {
+/// The longest time between two new pods: the old pod stops, the new one starts and has to stay ready.
+fn timeout(kind: Kind, workload: &Value) -> Duration {
     if kind == Kind::Deployment {
-        return AT_MOST;
+        return MAX_TIMEOUT;
     }
     let seconds = |pointer, default| Duration::from_secs(number(workload, pointer).unwrap_or(default).unsigned_abs());
-    let stops = seconds("/spec/template/spec/terminationGracePeriodSeconds", 30);
-    let proves_itself = seconds("/spec/minReadySeconds", 0);
-    WITHOUT_PROGRESS.saturating_add(stops).saturating_add(proves_itself).min(AT_MOST)
+    let grace_period = seconds("/spec/template/spec/terminationGracePeriodSeconds", 30);
+    let min_ready = seconds("/spec/minReadySeconds", 0);
+    PROGRESS_TIMEOUT.saturating_add(grace_period).saturating_add(min_ready).min(MAX_TIMEOUT)
 }
 
-fn deployment_rolls(deployment: &Value) -> bool {
+fn deployment_in_progress(deployment: &Value) -> bool {
     let paused = deployment.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
     if paused {
         return false;
     }
-    // What is said of a rollout before this one is no answer.
-    if is_unseen(deployment) {
+    // The status still describes the previous rollout.
+    if is_unobserved(deployment) {
         return true;
     }
     if progressing(deployment, "status") == Some("False") {
@@ -76,18 +76,18 @@ fn deployment_rolls(deployment: &Value) -> bool {
     let (wanted, replaced) = (replicas(deployment), replaced(Kind::Deployment, deployment));
     let all_replaced = replaced >= wanted && status(deployment, "replicas") <= replaced;
     if all_replaced && progressing(deployment, "reason") == Some("NewReplicaSetAvailable") {
-        // A pod that fails later is no rollout.
+        // A pod that fails after the rollout does not start it again.
         return false;
     }
     !all_replaced || status(deployment, "availableReplicas") < wanted
 }
 
-fn stateful_set_rolls(stateful_set: &Value) -> bool {
-    if is_unseen(stateful_set) {
+fn stateful_set_in_progress(stateful_set: &Value) -> bool {
+    if is_unobserved(stateful_set) {
         return true;
     }
     let partition = number(stateful_set, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
-    // The pods below the partition wait for a person.
+    // Pods below the partition are not replaced.
     let to_replace = replicas(stateful_set).saturating_sub(partition);
     if to_replace <= 0 {
         return false;
@@ -95,31 +95,31 @@ fn stateful_set_rolls(stateful_set: &Value) -> bool {
     if replaced(Kind::StatefulSet, stateful_set) < to_replace {
         return true;
     }
-    // The controller writes the same in both once all pods were new and ready; one that fails later is no rollout. It also
-    // does where the template is turned back to what it was, and then the pods above tell.
+    // The controller sets both to the same revision once all pods were new and ready, so a pod that fails later is not a
+    // rollout. They are also the same after the template was reverted, which the number of replaced pods above covers.
     let revision = |field: &str| stateful_set.pointer(&format!("/status/{field}")).and_then(Value::as_str);
     let settled = revision("currentRevision").is_some() && revision("currentRevision") == revision("updateRevision");
     !settled && status(stateful_set, "availableReplicas") < replicas(stateful_set)
 }
 
-fn daemon_set_rolls(daemon_set: &Value) -> bool {
+fn daemon_set_in_progress(daemon_set: &Value) -> bool {
     let wanted = status(daemon_set, "desiredNumberScheduled");
-    is_unseen(daemon_set)
+    is_unobserved(daemon_set)
         || replaced(Kind::DaemonSet, daemon_set) < wanted
         || status(daemon_set, "numberAvailable") < wanted
 }
 
-/// Its pods get the new template when somebody deletes them.
+/// Whether pods get the new template only when they are deleted manually.
 fn is_on_delete(workload: &Value) -> bool {
     workload.pointer("/spec/updateStrategy/type").and_then(Value::as_str) == Some("OnDelete")
 }
 
-/// Whether the status is still about an earlier version of the workload.
-fn is_unseen(workload: &Value) -> bool {
+/// Whether the status still describes an earlier generation of the workload.
+fn is_unobserved(workload: &Value) -> bool {
     number(workload, "/metadata/generation").unwrap_or(0) > status(workload, "observedGeneration")
 }
 
-/// How many pods are made from the newest template.
+/// The number of pods with the newest template.
 fn replaced(kind: Kind, workload: &Value) -> i64 {
     status(workload, if kind == Kind::DaemonSet { "updatedNumberScheduled" } else { "updatedReplicas" })
 }
@@ -149,14 +149,14 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{AT_MOST, WITHOUT_PROGRESS, Wait, is_in_progress};
+    use super::{MAX_TIMEOUT, PROGRESS_TIMEOUT, ProgressTracker, is_in_progress};
     use crate::kind::Kind::{self, DaemonSet, Deployment, StatefulSet};
 
     fn workload(status: &Value) -> Value {
         json!({"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status})
     }
 
-    /// All of three pods are new and available, and it was not noted yet.
+    /// All three pods are new and available, but the controller has not recorded that the rollout finished.
     fn done(kind: Kind) -> Value {
         workload(&match kind {
             Deployment => json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}),
@@ -167,7 +167,7 @@ mod tests {
         })
     }
 
-    /// One of three pods is new, and the next does not come.
+    /// One of three pods is new.
     fn halfway(kind: Kind) -> Value {
         replaced(kind, 1)
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_is_over_when_every_pod_is_new_and_available() {
+    fn a_rollout_has_finished_when_every_pod_is_new_and_available() {
         for (kind, field, value) in [
             (Deployment, "observedGeneration", 1),
             (Deployment, "replicas", 4),
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_no_controller_has_looked_at_is_in_progress() {
+    fn a_rollout_that_the_controller_has_not_observed_is_in_progress() {
         for kind in Kind::ALL {
             assert!(is_in_progress(kind, &workload(&json!({}))), "{kind}");
         }
     }
 
     #[test]
-    fn a_pod_that_fails_after_the_rollout_is_no_rollout() {
+    fn a_pod_that_fails_after_the_rollout_does_not_start_it_again() {
         let conditions = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
         for (kind, field, value) in
             [(Deployment, "conditions", conditions), (StatefulSet, "currentRevision", json!("b"))]
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_rollout_that_waits_for_a_person() {
+    fn a_rollout_that_needs_a_manual_action_is_not_in_progress() {
         let mut paused = workload(&json!({}));
         paused["spec"]["paused"] = json!(true);
         assert!(!is_in_progress(Deployment, &paused));
@@ -241,18 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn that_the_last_rollout_was_stuck_says_nothing_of_this_one() {
-        let mut mended = halfway(Deployment);
-        mended["status"]["observedGeneration"] = json!(1);
-        mended["status"]["conditions"] = json!([{"type": "Progressing", "status": "False"}]);
-        assert!(is_in_progress(Deployment, &mended));
+    fn a_stuck_rollout_does_not_affect_the_next_one() {
+        let mut fixed = halfway(Deployment);
+        fixed["status"]["observedGeneration"] = json!(1);
+        fixed["status"]["conditions"] = json!([{"type": "Progressing", "status": "False"}]);
+        assert!(is_in_progress(Deployment, &fixed));
     }
 
     #[test]
-    fn a_template_that_is_turned_back_is_a_rollout_too() {
-        let mut turned_back = halfway(StatefulSet);
-        turned_back["status"]["updateRevision"] = json!("a");
-        assert!(is_in_progress(StatefulSet, &turned_back));
+    fn a_reverted_template_is_a_rollout() {
+        let mut reverted = halfway(StatefulSet);
+        reverted["status"]["updateRevision"] = json!("a");
+        assert!(is_in_progress(StatefulSet, &reverted));
     }
 
     #[test]
@@ -267,69 +267,70 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_ever_where_no_new_pod_comes() {
+    fn waiting_ends_without_progress() {
         let start = Instant::now();
-        for (kind, patience) in [
-            (Deployment, AT_MOST),
-            (StatefulSet, WITHOUT_PROGRESS + Duration::from_secs(30)),
-            (DaemonSet, WITHOUT_PROGRESS + Duration::from_secs(30)),
+        for (kind, timeout) in [
+            (Deployment, MAX_TIMEOUT),
+            (StatefulSet, PROGRESS_TIMEOUT + Duration::from_secs(30)),
+            (DaemonSet, PROGRESS_TIMEOUT + Duration::from_secs(30)),
         ] {
-            let mut wait = Wait::from(start);
+            let mut tracker = ProgressTracker::new(start);
             let first = start + Duration::from_secs(100);
-            assert!(wait.goes_on(kind, &halfway(kind), first), "{kind}");
-            assert!(wait.goes_on(kind, &halfway(kind), first + patience / 2), "{kind}");
-            assert!(!wait.goes_on(kind, &halfway(kind), first + patience), "{kind}");
+            assert!(tracker.keep_waiting(kind, &halfway(kind), first), "{kind}");
+            assert!(tracker.keep_waiting(kind, &halfway(kind), first + timeout / 2), "{kind}");
+            assert!(!tracker.keep_waiting(kind, &halfway(kind), first + timeout), "{kind}");
         }
     }
 
     #[test]
-    fn a_pod_that_crashes_and_comes_back_is_no_progress() {
+    fn a_pod_that_crashes_and_restarts_is_no_progress() {
         let start = Instant::now();
-        let mut wait = Wait::from(start);
-        for (minutes, available, goes_on) in [(0, 2, true), (4, 3, true), (8, 2, true), (12, 3, false)] {
+        let mut tracker = ProgressTracker::new(start);
+        for (minutes, available, keep_waiting) in [(0, 2, true), (4, 3, true), (8, 2, true), (12, 3, false)] {
             let mut crashing = halfway(StatefulSet);
             crashing["status"]["availableReplicas"] = json!(available);
             let now = start + Duration::from_mins(minutes);
-            assert_eq!(wait.goes_on(StatefulSet, &crashing, now), goes_on, "{minutes}");
+            assert_eq!(tracker.keep_waiting(StatefulSet, &crashing, now), keep_waiting, "{minutes}");
         }
     }
 
     #[test]
-    fn every_new_pod_is_one_more_reason_to_wait() {
+    fn every_new_pod_extends_the_wait() {
         let start = Instant::now();
-        let mut wait = Wait::from(start);
-        for (minutes, pods, goes_on) in [(9, 1, true), (18, 2, true), (27, 1, true), (30, 2, false), (31, 3, true)] {
+        let mut tracker = ProgressTracker::new(start);
+        for (minutes, pods, keep_waiting) in [(9, 1, true), (18, 2, true), (27, 1, true), (30, 2, false), (31, 3, true)]
+        {
             let mut workload = replaced(StatefulSet, pods);
             workload["status"]["availableReplicas"] = json!(2);
             let now = start + Duration::from_mins(minutes);
-            assert_eq!(wait.goes_on(StatefulSet, &workload, now), goes_on, "{minutes}");
+            assert_eq!(tracker.keep_waiting(StatefulSet, &workload, now), keep_waiting, "{minutes}");
         }
-        assert!(!wait.goes_on(StatefulSet, &done(StatefulSet), start));
+        assert!(!tracker.keep_waiting(StatefulSet, &done(StatefulSet), start));
     }
 
     #[test]
-    fn pods_of_the_template_before_are_not_new() {
+    fn pods_of_the_previous_template_are_not_new() {
         let start = Instant::now();
-        let mut wait = Wait::from(start);
-        let mut unseen = done(StatefulSet);
-        unseen["status"]["observedGeneration"] = json!(1);
-        assert!(wait.goes_on(StatefulSet, &unseen, start));
-        let later = start + WITHOUT_PROGRESS;
-        assert!(wait.goes_on(StatefulSet, &halfway(StatefulSet), later));
-        assert!(wait.goes_on(StatefulSet, &halfway(StatefulSet), later + WITHOUT_PROGRESS));
+        let mut tracker = ProgressTracker::new(start);
+        let mut unobserved = done(StatefulSet);
+        unobserved["status"]["observedGeneration"] = json!(1);
+        assert!(tracker.keep_waiting(StatefulSet, &unobserved, start));
+        let later = start + PROGRESS_TIMEOUT;
+        assert!(tracker.keep_waiting(StatefulSet, &halfway(StatefulSet), later));
+        assert!(tracker.keep_waiting(StatefulSet, &halfway(StatefulSet), later + PROGRESS_TIMEOUT));
     }
 
     #[test]
-    fn a_slow_pod_gets_its_time_up_to_an_hour() {
+    fn a_slow_pod_extends_the_wait_up_to_an_hour() {
         let start = Instant::now();
         let mut slow = halfway(StatefulSet);
         slow["spec"]["minReadySeconds"] = json!(300);
         slow["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(900);
-        let mut wait = Wait::from(start);
-        assert!(wait.goes_on(StatefulSet, &slow, start));
-        assert!(wait.goes_on(StatefulSet, &slow, start + Duration::from_secs(1799)));
-        assert!(!wait.goes_on(StatefulSet, &slow, start + Duration::from_mins(30)));
+        let mut tracker = ProgressTracker::new(start);
+        assert!(tracker.keep_waiting(StatefulSet, &slow, start));
+        assert!(tracker.keep_waiting(StatefulSet, &slow, start + Duration::from_secs(1799)));
+        assert!(!tracker.keep_waiting(StatefulSet, &slow, start + Duration::from_mins(30)));
         slow["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(i64::MAX);
-        assert!(!wait.goes_on(StatefulSet, &slow, start + AT_MOST));
+        assert!(!tracker.keep_waiting(StatefulSet, &slow, start + MAX_TIMEOUT));
     }
 }

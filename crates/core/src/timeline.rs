@@ -1,4 +1,4 @@
-//! A pod's last seconds, from the deletion request (t = 0) to SIGKILL, container by container.
+//! The shutdown of a pod from the deletion request (t = 0) to SIGKILL, container by container.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
@@ -9,62 +9,62 @@ use crate::plan::hooks::PlannedHook;
 use crate::pod::hooks::PreStop;
 use crate::pod::sidecars::native_sidecars;
 
-/// What each container of a pod does once the pod is to go.
+/// What each container of a pod does after the deletion request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
     /// The main containers in the template's order, then the native sidecars.
     pub lanes: Vec<Lane>,
-    /// When the last main container has exited, if each keeps its deadline.
+    /// When the last main container has exited, if each one keeps its deadline.
     pub done: Seconds,
-    /// When the kubelet kills what is left.
+    /// When the kubelet kills the containers that still run.
     pub kill_at: Seconds,
 }
 
-/// One container's part.
+/// The shutdown of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lane {
-    /// Its name.
+    /// The name of the container.
     pub container: String,
     /// Whether it is a native sidecar: an init container that restarts always.
     pub sidecar: bool,
-    /// What it is sent when its time has come: `lifecycle.stopSignal`, `SIGTERM` where nobody wrote one.
+    /// Its stop signal: `lifecycle.stopSignal`, by default `SIGTERM`.
     pub signal: String,
-    /// One after the other, without gaps and none of them empty.
+    /// In order, without gaps; no phase is empty.
     pub phases: Vec<Phase>,
 }
 
-/// One stretch of a lane.
+/// A part of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Phase {
-    /// What the container does in it.
+    /// What the container does during this phase.
     pub activity: Activity,
     /// Seconds after the deletion request.
     pub start: Seconds,
-    /// Seconds after the deletion request. It may be later than SIGKILL: that is what does not fit.
+    /// Seconds after the deletion request. Where the budget does not fit, this may be later than SIGKILL.
     pub end: Seconds,
 }
 
-/// What a container does meanwhile.
+/// What a container does during a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Activity {
-    /// Its preStop hook runs; endpoints and balancers forget the pod.
+    /// Its preStop hook runs; endpoints and load balancers remove the pod.
     PreStop,
-    /// The same, but nobody knows for how long; what is shown is assumed.
+    /// Its preStop hook runs for an unknown duration; the duration shown is assumed.
     UnknownPreStop,
-    /// A native sidecar is needed until the last main container has exited (KEP-753).
+    /// A native sidecar runs until the last main container has exited (KEP-753).
     Serving,
-    /// It was told to stop, finishes what is open and exits.
+    /// It received its stop signal, finishes open work and exits.
     Stopping,
-    /// Time that belongs to nobody.
+    /// The rest of the grace period.
     Slack,
 }
 
 impl Activity {
-    /// All of them, in the order in which they come.
+    /// Every activity, in the order in which they happen.
     pub const ALL: [Self; 5] = [Self::PreStop, Self::UnknownPreStop, Self::Serving, Self::Stopping, Self::Slack];
 }
 
@@ -78,7 +78,7 @@ impl Timeline {
             lane(container, false, &ends)
         });
         let sidecars = native_sidecars(pod).map(|container| {
-            // Its hook runs at the same time as the others'; its stop signal waits until the main containers are gone.
+            // Its hook runs at the same time as the others; its stop signal is sent after the main containers have exited.
             let own = PreStop::of(container);
             let assumed = if own.is_open_ended() { budget.drain } else { Seconds::ZERO };
             let ends = [
@@ -91,7 +91,7 @@ impl Timeline {
         Self { lanes: main.chain(sidecars).collect(), done, kill_at }
     }
 
-    /// How much earlier than the last main container's exit SIGKILL comes; zero where it fits.
+    /// How much earlier SIGKILL comes than the exit of the last main container; zero where the budget fits.
     #[must_use]
     pub fn killed_early(&self) -> Seconds {
         self.done.minus(self.kill_at)
@@ -99,13 +99,13 @@ impl Timeline {
 }
 
 impl Lane {
-    /// When it is told to stop; `None` where it is killed before that.
+    /// When it receives its stop signal; `None` where it is killed before that.
     #[must_use]
     pub fn signal_at(&self) -> Option<Seconds> {
         self.phases.iter().find(|phase| phase.activity == Activity::Stopping).map(|phase| phase.start)
     }
 
-    /// What the container does in the second that starts then.
+    /// What the container does in the second that starts at that time.
     #[must_use]
     pub fn activity(&self, at: Seconds) -> Option<Activity> {
         self.phases.iter().find(|phase| phase.start <= at && at < phase.end).map(|phase| phase.activity)
@@ -116,7 +116,7 @@ fn activity(hook: PreStop) -> Activity {
     if hook.is_open_ended() { Activity::UnknownPreStop } else { Activity::PreStop }
 }
 
-/// A lane of activities, each with the time at which it ends at the earliest.
+/// A lane of activities, each with the earliest time at which it ends.
 fn lane(container: &Container, sidecar: bool, ends: &[(Activity, Seconds)]) -> Lane {
     let mut phases = Vec::new();
     let mut start = Seconds::ZERO;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_container_has_a_lane_of_its_own() {
+    fn every_main_container_has_a_lane() {
         let timeline = timeline(&pod(|pod| {
             pod["containers"] = json!([
                 {"name": "app", "lifecycle": {"stopSignal": "SIGQUIT"}},
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_native_sidecar_serves_until_the_app_has_exited_and_stops_in_what_is_left() {
+    fn a_native_sidecar_runs_until_the_app_has_exited_and_stops_in_the_rest_of_the_grace_period() {
         let timeline = timeline(&pod(|pod| {
             pod["initContainers"] = json!([
                 {"name": "migrate"},
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_goes_on_after_the_kill() {
+    fn phases_that_do_not_fit_end_after_sigkill() {
         let timeline = timeline(&pod(|pod| {
             pod["terminationGracePeriodSeconds"] = json!(20);
             pod["initContainers"] = json!([{"name": "logs", "restartPolicy": "Always"}]);

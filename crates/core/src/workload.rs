@@ -1,6 +1,9 @@
-//! What a plan depends on: the bare template, and how the workload replaces its pods.
+//! What a plan depends on: the pod template without injected fields, and how the workload replaces its pods.
+
+pub(crate) mod slow_step;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::apps::v1::{DaemonSetUpdateStrategy, DeploymentStrategy, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::PodSpec;
@@ -17,7 +20,7 @@ use crate::kind::Kind;
 /// A workload without anything that Winddown injected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// How it replaces its pods.
     pub rollout: Rollout,
@@ -27,7 +30,7 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// The pod template's spec.
     pub pod: PodSpec,
-    /// The template's grace period, and whether anybody asked for it.
+    /// The template's grace period, and whether the user set it.
     pub grace_period: GracePeriod,
 }
 
@@ -44,43 +47,43 @@ pub enum GracePeriod {
 /// How a workload replaces its pods, with the API server's defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
-    /// How many pods there are to be; `None` where the nodes decide (`DaemonSet`).
+    /// The number of pods; `None` where it depends on the nodes (`DaemonSet`).
     pub replicas: Option<u32>,
-    /// How many are replaced at once.
-    pub step: Step,
+    /// Which pods may be replaced at the same time.
+    pub strategy: Strategy,
     /// How long a new pod has to be ready before it counts as available: `minReadySeconds`.
     pub min_ready: Seconds,
-    /// How long a Deployment may go without progress: `progressDeadlineSeconds`. Other kinds wait for ever.
+    /// How long a Deployment may make no progress: `progressDeadlineSeconds`. Other kinds have no limit.
     pub progress_deadline: Option<Seconds>,
 }
 
-/// How many pods are replaced at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// All stop, then all start: `Recreate`.
-    AllAtOnce,
-    /// Some at a time: `RollingUpdate`.
-    Some {
-        /// How many may be missing.
+/// Which pods may be replaced at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// All old pods stop before the first new pod starts.
+    Recreate,
+    /// Some at a time.
+    RollingUpdate {
+        /// How many pods may be missing.
         max_unavailable: Amount,
-        /// How many may be too many.
+        /// How many pods may exist in addition.
         max_surge: Amount,
     },
-    /// Whenever somebody deletes one: `OnDelete`, or a `partition` that holds all of them back.
+    /// Each pod when it is deleted. A `partition` of at least the number of replicas has the same effect.
     OnDelete,
 }
 
-/// A number of pods, or a share of them.
+/// A number of pods, or a percentage of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// That many.
+    /// A number.
     Pods(u32),
-    /// That many in a hundred.
+    /// A percentage of the replicas.
     Percent(u32),
 }
 
 impl Amount {
-    /// Of so many pods, rounded down as `maxUnavailable` is.
+    /// The number of pods of that many replicas, rounded down as for `maxUnavailable`.
     #[must_use]
     pub fn rounded_down(self, pods: u32) -> u32 {
         match self {
@@ -89,7 +92,7 @@ impl Amount {
         }
     }
 
-    /// Of so many pods, rounded up as `maxSurge` is.
+    /// The number of pods of that many replicas, rounded up as for `maxSurge`.
     #[must_use]
     pub fn rounded_up(self, pods: u32) -> u32 {
         match self {
@@ -98,7 +101,7 @@ impl Amount {
         }
     }
 
-    /// `None` where the API server would refuse it.
+    /// `None` where the API server would reject it.
     fn read(value: &IntOrString) -> Option<Self> {
         match value {
             IntOrString::Int(pods) => u32::try_from(*pods).ok().map(Self::Pods),
@@ -107,11 +110,21 @@ impl Amount {
     }
 }
 
+impl fmt::Display for Amount {
+    /// As in the manifest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pods(pods) => write!(f, "{pods}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
 fn clamped(pods: u64) -> u32 {
     u32::try_from(pods).unwrap_or(u32::MAX)
 }
 
-/// The part of a workload's `spec` that says how its pods are replaced.
+/// The part of a workload's `spec` that configures how its pods are replaced.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
@@ -122,7 +135,7 @@ struct Spec {
     update_strategy: Option<Value>,
 }
 
-/// What the API server fills in (API reference of `DeploymentSpec`).
+/// The defaults of the API server (API reference of `DeploymentSpec`).
 const PROGRESS_DEADLINE: i32 = 600;
 const QUARTER: Amount = Amount::Percent(25);
 
@@ -134,7 +147,7 @@ impl Rollout {
         let replicas = u32::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
         Ok(Self {
             replicas: (kind != Kind::DaemonSet).then_some(replicas),
-            step: match kind {
+            strategy: match kind {
                 Kind::Deployment => deployment(spec.strategy.as_ref()),
                 Kind::StatefulSet => stateful_set(read(spec.update_strategy.as_ref())?.as_ref(), replicas),
                 Kind::DaemonSet => daemon_set(read(spec.update_strategy.as_ref())?.as_ref()),
@@ -143,6 +156,28 @@ impl Rollout {
             progress_deadline: (kind == Kind::Deployment)
                 .then(|| seconds(Some(spec.progress_deadline_seconds.unwrap_or(PROGRESS_DEADLINE)))),
         })
+    }
+
+    /// The pods in a sentence, for example `all 3 pods`.
+    pub(crate) fn all_pods(&self) -> String {
+        match self.replicas {
+            None => "all pods".to_owned(),
+            Some(1) => "the only pod".to_owned(),
+            Some(replicas) => format!("all {replicas} pods"),
+        }
+    }
+
+    /// Whether there is a rollout in which pods are replaced a few at a time.
+    pub(crate) fn is_rolling(&self) -> bool {
+        matches!(self.strategy, Strategy::RollingUpdate { .. }) && self.replicas != Some(0)
+    }
+}
+
+impl Workload {
+    /// Whether every rollout stops the only pod before its replacement starts: two pods of a `StatefulSet` never have the
+    /// same name.
+    pub(crate) fn is_single_stateful_pod(&self) -> bool {
+        self.kind == Kind::StatefulSet && self.rollout.replicas == Some(1) && self.rollout.is_rolling()
     }
 }
 
@@ -154,28 +189,28 @@ fn amount(value: Option<&IntOrString>, default: Amount) -> Amount {
     value.and_then(Amount::read).unwrap_or(default)
 }
 
-fn deployment(strategy: Option<&DeploymentStrategy>) -> Step {
+fn deployment(strategy: Option<&DeploymentStrategy>) -> Strategy {
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
     if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("Recreate") {
-        return Step::AllAtOnce;
+        return Strategy::Recreate;
     }
-    Step::Some {
+    Strategy::RollingUpdate {
         max_unavailable: amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), QUARTER),
         max_surge: amount(rolling.and_then(|rolling| rolling.max_surge.as_ref()), QUARTER),
     }
 }
 
-/// Never more pods than replicas, and one at a time unless said otherwise.
-fn stateful_set(strategy: Option<&StatefulSetUpdateStrategy>, replicas: u32) -> Step {
+/// There are never more pods than replicas, and by default one pod is replaced at a time.
+fn stateful_set(strategy: Option<&StatefulSetUpdateStrategy>, replicas: u32) -> Strategy {
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
-    // Pods with a lower number than this keep their template.
+    // Pods with a lower ordinal than this keep the old template.
     let kept = rolling.and_then(|rolling| u32::try_from(rolling.partition?).ok()).unwrap_or(0);
     let on_delete = strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete");
     if on_delete || (kept > 0 && kept >= replicas) {
-        return Step::OnDelete;
+        return Strategy::OnDelete;
     }
     let max_unavailable = amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), Amount::Pods(1));
-    Step::Some {
+    Strategy::RollingUpdate {
         max_unavailable: match kept {
             0 => max_unavailable,
             kept => Amount::Pods(max_unavailable.rounded_down(replicas).min(replicas - kept)),
@@ -184,12 +219,12 @@ fn stateful_set(strategy: Option<&StatefulSetUpdateStrategy>, replicas: u32) -> 
     }
 }
 
-fn daemon_set(strategy: Option<&DaemonSetUpdateStrategy>) -> Step {
+fn daemon_set(strategy: Option<&DaemonSetUpdateStrategy>) -> Strategy {
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
     if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
-        return Step::OnDelete;
+        return Strategy::OnDelete;
     }
-    Step::Some {
+    Strategy::RollingUpdate {
         max_unavailable: amount(rolling.and_then(|rolling| rolling.max_unavailable.as_ref()), Amount::Pods(1)),
         max_surge: amount(rolling.and_then(|rolling| rolling.max_surge.as_ref()), Amount::Pods(0)),
     }
@@ -199,41 +234,45 @@ fn daemon_set(strategy: Option<&DaemonSetUpdateStrategy>) -> Step {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Amount, Kind, Rollout, Seconds, Step};
+    use super::{Amount, Kind, Rollout, Seconds, Strategy};
 
-    fn step(max_unavailable: Amount, max_surge: Amount) -> Step {
-        Step::Some { max_unavailable, max_surge }
+    fn rolling(max_unavailable: Amount, max_surge: Amount) -> Strategy {
+        Strategy::RollingUpdate { max_unavailable, max_surge }
     }
 
     #[test]
-    fn what_is_left_out_is_as_the_api_server_fills_it_in() {
+    fn defaults_are_those_of_the_api_server() {
         for (kind, replicas, expected, progress) in [
-            (Kind::Deployment, Some(1), step(Amount::Percent(25), Amount::Percent(25)), Some(600)),
-            (Kind::StatefulSet, Some(1), step(Amount::Pods(1), Amount::Pods(0)), None),
-            (Kind::DaemonSet, None, step(Amount::Pods(1), Amount::Pods(0)), None),
+            (Kind::Deployment, Some(1), rolling(Amount::Percent(25), Amount::Percent(25)), Some(600)),
+            (Kind::StatefulSet, Some(1), rolling(Amount::Pods(1), Amount::Pods(0)), None),
+            (Kind::DaemonSet, None, rolling(Amount::Pods(1), Amount::Pods(0)), None),
         ] {
             let rollout = Rollout::read(kind, &json!({})).unwrap();
             let progress_deadline = rollout.progress_deadline.map(Seconds::as_i64);
-            assert_eq!((rollout.replicas, rollout.step, progress_deadline), (replicas, expected, progress), "{kind}");
+            assert_eq!(
+                (rollout.replicas, rollout.strategy, progress_deadline),
+                (replicas, expected, progress),
+                "{kind}"
+            );
         }
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        let read = |kind, spec: &Value| Rollout::read(kind, spec).map(|rollout| rollout.step).ok();
+    fn strategies_are_read() {
+        let read = |kind, spec: &Value| Rollout::read(kind, spec).map(|rollout| rollout.strategy).ok();
         let recreate = json!({"strategy": {"type": "Recreate"}});
-        assert_eq!(read(Kind::Deployment, &recreate), Some(Step::AllAtOnce));
+        assert_eq!(read(Kind::Deployment, &recreate), Some(Strategy::Recreate));
         let on_delete = json!({"updateStrategy": {"type": "OnDelete"}});
-        assert_eq!(read(Kind::StatefulSet, &on_delete), Some(Step::OnDelete));
-        let rolling = json!({"rollingUpdate": {"maxUnavailable": "50%", "maxSurge": 2}});
-        let expected = step(Amount::Percent(50), Amount::Pods(2));
-        assert_eq!(read(Kind::Deployment, &json!({"strategy": rolling})), Some(expected.clone()));
-        assert_eq!(read(Kind::DaemonSet, &json!({"updateStrategy": rolling})), Some(expected));
+        assert_eq!(read(Kind::StatefulSet, &on_delete), Some(Strategy::OnDelete));
+        let update = json!({"rollingUpdate": {"maxUnavailable": "50%", "maxSurge": 2}});
+        let expected = rolling(Amount::Percent(50), Amount::Pods(2));
+        assert_eq!(read(Kind::Deployment, &json!({"strategy": update})), Some(expected));
+        assert_eq!(read(Kind::DaemonSet, &json!({"updateStrategy": update})), Some(expected));
         assert_eq!(read(Kind::DaemonSet, &json!({"updateStrategy": "fast"})), None);
     }
 
     #[test]
-    fn shares_are_rounded_as_the_controllers_do() {
+    fn percentages_are_rounded_as_by_the_controllers() {
         for (amount, pods, down, up) in [
             (Amount::Percent(25), 3, 0, 1),
             (Amount::Percent(100), 3, 3, 3),

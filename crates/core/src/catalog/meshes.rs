@@ -1,20 +1,21 @@
-//! The proxy that a mesh will inject into a pod, as the template's annotations tell: it is in no template yet, because
-//! meshes inject into pods. How long it waits after the pod is told to stop is told by the same annotations.
+//! The proxy that a mesh injects into pods, read from the annotations and labels of the template: meshes inject into pods,
+//! so the template does not contain the proxy yet. The annotations also configure how long it waits after SIGTERM.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::budget::Budget;
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
 use crate::pod::sidecars::native_sidecars;
 use crate::workload::Workload;
 
-/// Linkerd's wait before SIGTERM, in seconds. Classic sidecars only.
+/// How long Linkerd's proxy waits before SIGTERM, in seconds. Classic sidecars only.
 const LINKERD_WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
-/// Linkerd's longest wait after SIGTERM for open requests.
+/// How long Linkerd's proxy waits at most for open requests after SIGTERM.
 const LINKERD_GRACE: &str = "config.linkerd.io/shutdown-grace-period";
-/// Linkerd's names for one switch, newest first.
+/// Linkerd's names of one setting, newest first.
 const LINKERD_NATIVE: [&str; 3] = [
     "config.linkerd.io/proxy-enable-native-sidecar",
     "config.beta.linkerd.io/proxy-enable-native-sidecar",
@@ -24,34 +25,64 @@ const ISTIO_CONFIG: &str = "proxy.istio.io/config";
 const ISTIO_NATIVE: &str = "sidecar.istio.io/nativeSidecar";
 const ISTIO_INJECT: &str = "sidecar.istio.io/inject";
 
-/// A classic sidecar that a mesh will inject, or one that may be.
+/// A proxy that a mesh injects as a classic sidecar: a main container, which stops at the same time as the app.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
-    /// Whose it is.
+    /// The name of the mesh.
     pub(crate) mesh: &'static str,
-    /// Whether the template says that it is no native sidecar, or tells it what only a classic one is told.
-    pub(crate) surely_classic: bool,
-    /// How long it takes new requests after the pod is told to stop.
-    pub(crate) accepts: Seconds,
-    /// How long it lives, at most.
-    pub(crate) lives: Seconds,
-    /// Whether somebody wrote down how long it lives.
-    pub(crate) lives_as_told: bool,
-    /// The annotation to write, and whether it stands there.
-    pub(crate) key: &'static str,
-    /// What to write there, for so many seconds.
-    pub(crate) way_out: fn(Seconds) -> String,
-    /// How to say that it is a native sidecar.
-    pub(crate) native: &'static str,
+    /// Whether the template shows that it is a classic sidecar. If not, it may also be a native one.
+    pub(crate) is_certain: bool,
+    /// How long it accepts requests after the pod started to terminate.
+    pub(crate) accepts_for: Seconds,
+    /// When it exits at the latest, counted from the same time.
+    pub(crate) exits_after: Seconds,
+    /// Whether an annotation sets that.
+    pub(crate) exit_is_configured: bool,
+    /// The annotation that configures how long it waits.
+    pub(crate) wait_key: &'static str,
+    /// That annotation with a value of so many seconds.
+    pub(crate) wait_setting: fn(Seconds) -> String,
+    /// The annotation that makes it a native sidecar.
+    pub(crate) native_key: &'static str,
 }
 
-/// The classic proxy of a workload's pods. `None` without a mesh, with a native sidecar, and where the proxy already is in
-/// the template, so that another rule looks at it.
-pub(crate) fn proxy(workload: &Workload) -> Option<Proxy> {
-    let in_template = |name: &str| workload.pod.containers.iter().any(|container| container.name == name);
-    let native = |name: &str| native_sidecars(&workload.pod).any(|container| container.name == name);
-    let known = |name: &str| in_template(name) || native(name);
-    linkerd(workload).filter(|_| !known("linkerd-proxy")).or_else(|| istio(workload).filter(|_| !known("istio-proxy")))
+/// What a proxy stops doing before the app has finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EarlyStop {
+    /// It refuses new requests before the drain is over.
+    Refuses { after: Seconds, drain: Seconds },
+    /// It exits before the app does.
+    Exits { after: Seconds, app: Seconds },
+}
+
+impl Proxy {
+    /// The proxy of a workload's pods. `None` without a mesh, with a native sidecar, and where the template already
+    /// contains the proxy: `SidecarStopsFirst` checks that one.
+    pub(crate) fn of(workload: &Workload) -> Option<Self> {
+        let main = |name: &str| workload.pod.containers.iter().any(|container| container.name == name);
+        let native = |name: &str| native_sidecars(&workload.pod).any(|container| container.name == name);
+        let is_present = |name: &str| main(name) || native(name);
+        let linkerd = linkerd(workload).filter(|_| !is_present("linkerd-proxy"));
+        linkerd.or_else(|| istio(workload).filter(|_| !is_present("istio-proxy")))
+    }
+
+    /// What it stops doing too early, as a classic sidecar.
+    pub(crate) fn early_stop(&self, budget: &Budget) -> Option<EarlyStop> {
+        let (drain, app) = (budget.drain, budget.drain.plus(budget.deadline));
+        if self.accepts_for < drain {
+            Some(EarlyStop::Refuses { after: self.accepts_for, drain })
+        } else if self.exits_after < app {
+            Some(EarlyStop::Exits { after: self.exits_after, app })
+        } else {
+            None
+        }
+    }
+
+    /// How long it has to wait. It finishes open requests after that.
+    pub(crate) fn needed_wait(&self, budget: &Budget) -> Seconds {
+        let finishes = self.exits_after.minus(self.accepts_for);
+        budget.drain.max(budget.drain.plus(budget.deadline).minus(finishes))
+    }
 }
 
 fn linkerd(workload: &Workload) -> Option<Proxy> {
@@ -66,20 +97,20 @@ fn linkerd(workload: &Workload) -> Option<Proxy> {
     let wait =
         text(LINKERD_WAIT).and_then(|text| text.parse().ok()).map(|wait: u32| Seconds::new(wait).min(Seconds::MAX));
     let grace = text(LINKERD_GRACE).and_then(go_duration);
-    let accepts = wait.unwrap_or_default();
+    let accepts_for = wait.unwrap_or_default();
     Some(Proxy {
         mesh: "Linkerd",
-        surely_classic: native.is_some() || wait.is_some(),
-        accepts,
-        lives: accepts.plus(grace.unwrap_or(Seconds::new(120))),
-        lives_as_told: grace.is_some(),
-        key: LINKERD_WAIT,
-        way_out: |seconds| format!("{LINKERD_WAIT}: \"{}\"", seconds.as_i64()),
-        native: LINKERD_NATIVE[1],
+        is_certain: native.is_some() || wait.is_some(),
+        accepts_for,
+        exits_after: accepts_for.plus(grace.unwrap_or(Seconds::new(120))),
+        exit_is_configured: grace.is_some(),
+        wait_key: LINKERD_WAIT,
+        wait_setting: |seconds| format!("{LINKERD_WAIT}: \"{}\"", seconds.as_i64()),
+        native_key: LINKERD_NATIVE[1],
     })
 }
 
-/// The part of Istio's proxy configuration that says when it stops.
+/// The part of Istio's proxy configuration that decides when the proxy stops.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct IstioConfig {
@@ -89,7 +120,7 @@ struct IstioConfig {
 
 fn istio(workload: &Workload) -> Option<Proxy> {
     let text = |key: &str| workload.labels.get(key).or_else(|| workload.annotations.get(key)).map(String::as_str);
-    // What cannot be read, Istio does not take either.
+    // Istio does not apply a configuration that cannot be parsed either.
     let config = workload.annotations.get(ISTIO_CONFIG);
     let config: Option<IstioConfig> = config.map(|config| serde_saphyr::from_str(config).unwrap_or_default());
     if text(ISTIO_INJECT) == Some("false") || text(ISTIO_INJECT) != Some("true") && config.is_none() {
@@ -102,16 +133,16 @@ fn istio(workload: &Workload) -> Option<Proxy> {
     {
         return None;
     }
-    let told = config.termination_drain_duration.as_deref().and_then(go_duration);
-    let lives = told.unwrap_or(Seconds::new(5));
+    let configured = config.termination_drain_duration.as_deref().and_then(go_duration);
+    let exits_after = configured.unwrap_or(Seconds::new(5));
     Some(Proxy {
         mesh: "Istio",
-        surely_classic: text(ISTIO_NATIVE).is_some() || told.is_some(),
-        accepts: lives,
-        lives,
-        lives_as_told: told.is_some(),
-        key: ISTIO_CONFIG,
-        way_out: |seconds| format!("{ISTIO_CONFIG}: \"terminationDrainDuration: {seconds}\""),
-        native: ISTIO_NATIVE,
+        is_certain: text(ISTIO_NATIVE).is_some() || configured.is_some(),
+        accepts_for: exits_after,
+        exits_after,
+        exit_is_configured: configured.is_some(),
+        wait_key: ISTIO_CONFIG,
+        wait_setting: |seconds| format!("{ISTIO_CONFIG}: \"terminationDrainDuration: {seconds}\""),
+        native_key: ISTIO_NATIVE,
     })
 }

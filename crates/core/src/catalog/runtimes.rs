@@ -24,7 +24,7 @@ pub struct Runtime {
     pub sources: Vec<String>,
 }
 
-// A test holds that it can be read.
+// A test checks that it can be read.
 static RUNTIMES: LazyLock<Vec<Runtime>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/runtimes.yaml")).unwrap_or_default());
 
@@ -59,7 +59,9 @@ mod tests {
     #[test]
     fn every_preset_is_documented() {
         let presets = Runtime::all().iter();
-        assert_documented(presets.map(|preset| (preset.name.as_str(), preset.by_default.as_str(), preset.sources.as_slice())));
+        assert_documented(
+            presets.map(|preset| (preset.name.as_str(), preset.by_default.as_str(), preset.sources.as_slice())),
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Containers that are not the app: the proxies in `data/sidecars.yaml`, and native sidecars of any kind.
+//! Proxies that carry the connections of an app: `data/sidecars.yaml`.
 
 use std::sync::LazyLock;
 
@@ -6,44 +6,52 @@ use k8s_openapi::api::core::v1::Container;
 use serde::Deserialize;
 
 use crate::duration::Seconds;
-use crate::pod::image;
 use crate::duration::go::go_duration;
+use crate::pod::image;
 use crate::workload::Workload;
 
-/// A proxy that an app's own connections go through.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(test, serde(deny_unknown_fields))]
-pub(crate) struct Sidecar {
-    /// What people call it.
-    pub(crate) name: String,
-    /// What it does when it is told to stop, in a sentence.
-    pub(crate) on_sigterm: String,
-    known_by: Vec<String>,
+/// A proxy that carries the connections of an app.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sidecar {
+    /// Its name in messages and documentation.
+    pub name: String,
+    /// The names of its image, without registry and tag, or of its container.
+    pub known_by: Vec<String>,
+    /// What it does on SIGTERM, as what follows its name in a sentence.
+    pub on_sigterm: String,
+    /// Words in its arguments and environment, or in the pod's annotations, that configure how long it waits.
     #[serde(default)]
-    told_by: Vec<String>,
+    pub wait_settings: Vec<String>,
+    /// The names, as in `known_by`, of containers that support the proxy and do not use it.
     #[serde(default)]
-    helped_by: Vec<String>,
-    // For whoever reads the data.
-    #[cfg(test)]
-    sources: Vec<String>,
+    pub helpers: Vec<String>,
+    /// Where that comes from.
+    pub sources: Vec<String>,
 }
 
-// A test holds that it can be read.
+// A test checks that it can be read.
 static SIDECARS: LazyLock<Vec<Sidecar>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/sidecars.yaml")).unwrap_or_default());
 
 impl Sidecar {
-    /// Which one a container is, if any.
+    /// Every proxy.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        &SIDECARS
+    }
+
+    /// The proxy that a container runs, if any.
     pub(crate) fn of(container: &Container) -> Option<&'static Self> {
-        SIDECARS.iter().find(|sidecar| is_one_of(container, &sidecar.known_by))
+        Self::all().iter().find(|sidecar| is_one_of(container, &sidecar.known_by))
     }
 
-    /// Whether a container serves this proxy, and is not served by it.
+    /// Whether a container supports this proxy and does not use it.
     pub(crate) fn is_helped_by(&self, container: &Container) -> bool {
-        is_one_of(container, &self.helped_by)
+        is_one_of(container, &self.helpers)
     }
 
-    /// What somebody told this proxy, which runs in that container, about waiting for the app.
+    /// How long this proxy, which runs in that container, is configured to wait for the app.
     pub(crate) fn wait(&self, container: &Container, workload: &Workload) -> Option<Wait> {
         let environment = container.env.iter().flatten().map(|variable| {
             let value = variable.value.as_deref().unwrap_or_default();
@@ -52,27 +60,27 @@ impl Sidecar {
         let arguments: Vec<_> = container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
         let annotations = workload.annotations.iter().map(|(key, value)| format!("{key}: {value}"));
         let texts = environment.chain([arguments.join(" ")]).chain(annotations);
-        let told = texts.flat_map(|text| self.told_by.iter().filter_map(move |word| Wait::behind(word, &text)));
-        told.max()
+        let waits = texts.flat_map(|text| self.wait_settings.iter().filter_map(move |word| Wait::after(word, &text)));
+        waits.max()
     }
 }
 
-/// How long a proxy is told to wait for the app.
+/// How long a proxy is configured to wait for the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
     /// That long.
     For(Seconds),
-    /// Nobody can tell, so perhaps long enough.
-    Somehow,
+    /// The value cannot be read, so it may be long enough.
+    Unknown,
 }
 
 impl Wait {
-    /// What stands behind a word, as in `--word=30s`, `--word 30s`, `WORD=30s` and `word: 30s`; nothing without the word.
-    fn behind(word: &str, text: &str) -> Option<Self> {
+    /// The value after a word, as in `--word=30s`, `--word 30s`, `WORD=30s` and `word: 30s`; `None` without the word.
+    fn after(word: &str, text: &str) -> Option<Self> {
         let (_, rest) = text.split_once(word)?;
         let value = rest.trim_start_matches(['=', ':', ' ', '"', '\'']);
         let end = value.find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ',' | '}'));
-        Some(go_duration(&value[..end.unwrap_or(value.len())]).map_or(Self::Somehow, Self::For))
+        Some(go_duration(&value[..end.unwrap_or(value.len())]).map_or(Self::Unknown, Self::For))
     }
 }
 
@@ -83,31 +91,28 @@ fn is_one_of(container: &Container, names: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{SIDECARS, Seconds, Wait};
+    use super::{Seconds, Sidecar, Wait};
+    use crate::catalog::tests::assert_documented;
 
     #[test]
-    fn every_sidecar_is_known_by_something_and_has_a_reason_and_a_source() {
-        assert!(!SIDECARS.is_empty());
-        for sidecar in SIDECARS.iter() {
-            let name = &sidecar.name;
-            assert!(!name.is_empty() && !sidecar.known_by.is_empty() && !sidecar.on_sigterm.is_empty(), "{name}");
-            assert!(!sidecar.sources.is_empty(), "{name}");
-            assert!(sidecar.sources.iter().all(|source| source.starts_with("https://")), "{name}");
-        }
+    fn every_sidecar_is_documented_and_can_be_detected() {
+        let sidecars = Sidecar::all().iter();
+        assert_documented(sidecars.map(|it| (it.name.as_str(), it.on_sigterm.as_str(), it.sources.as_slice())));
+        assert!(Sidecar::all().iter().all(|sidecar| !sidecar.name.is_empty() && !sidecar.known_by.is_empty()));
     }
 
     #[test]
-    fn a_wait_is_read_however_it_is_told() {
+    fn a_wait_is_read_in_every_notation() {
         for (text, expected) in [
             ("--min-sigterm-delay=30s db", Some(Wait::For(Seconds::new(30)))),
             ("--min-sigterm-delay 1m30s", Some(Wait::For(Seconds::new(90)))),
             ("proxy: {min-sigterm-delay: \"5s\", other: 1}", Some(Wait::For(Seconds::new(5)))),
-            ("min-sigterm-delay=", Some(Wait::Somehow)),
-            ("min-sigterm-delay=$(DELAY)", Some(Wait::Somehow)),
-            ("min-sigterm-delay", Some(Wait::Somehow)),
+            ("min-sigterm-delay=", Some(Wait::Unknown)),
+            ("min-sigterm-delay=$(DELAY)", Some(Wait::Unknown)),
+            ("min-sigterm-delay", Some(Wait::Unknown)),
             ("db", None),
         ] {
-            assert_eq!(Wait::behind("min-sigterm-delay", text), expected, "{text}");
+            assert_eq!(Wait::after("min-sigterm-delay", text), expected, "{text}");
         }
     }
 }

@@ -45,7 +45,7 @@ impl Polling {
     }
 }
 
-// A test holds that it can be read.
+// A test checks that it can be read.
 static TRAFFIC: LazyLock<Vec<Traffic>> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/traffic.yaml")).unwrap_or_default());
 
@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn every_preset_is_documented() {
-        assert_documented(Traffic::all().iter().map(|preset| (preset.name.as_str(), preset.why.as_str(), preset.sources.as_slice())));
+        assert_documented(
+            Traffic::all().iter().map(|preset| (preset.name.as_str(), preset.why.as_str(), preset.sources.as_slice())),
+        );
     }
 
     #[test]
@@ -87,6 +89,8 @@ mod tests {
         assert_eq!("service".parse::<&Traffic>().map(|traffic| traffic.drain.as_i64()), Ok(5));
         let error = "servce".parse::<&Traffic>().unwrap_err().to_string();
         assert_eq!(error, "is not a preset; did you mean service?");
-        assert!("x".parse::<&Traffic>().unwrap_err().to_string().starts_with("is not a preset; the presets are service, "));
+        assert!(
+            "x".parse::<&Traffic>().unwrap_err().to_string().starts_with("is not a preset; the presets are service, ")
+        );
     }
 }

@@ -1,47 +1,84 @@
-//! A grace period is a request, not a promise: where the node itself goes, whoever runs it decides how long a pod gets.
+//! Nodes that end a pod after a limit, whatever its grace period is, because the node itself is removed.
 
-use super::Subject;
-use crate::catalog::platforms::{Platform, Stay};
-use crate::duration::Seconds;
-use crate::finding::{Code, Finding};
-use crate::plan::GRACE_PERIOD_FIELD;
+use super::{Check, Rule, Subject};
+use crate::catalog::platforms::Platform;
+use crate::finding::{Code, Finding, Severity};
+use crate::pod::placement::Placement;
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    let budget = subject.budget;
-    // Who loses no more than the margin loses nothing.
-    let short = Platform::all().iter().filter(|platform| platform.cap < budget.drain.plus(budget.deadline));
-    short
-        .filter_map(|platform| {
-            let Platform { name, cap, way_out, .. } = platform;
-            let (code, place, field) = match platform.hosts(subject.workload)? {
-                Stay::Certain(field) => (Code::PlatformCap, format!("on {name}"), field),
-                Stay::Possible(field) => (Code::PlatformCap, format!("if it gets onto {name}"), field),
-                Stay::Everywhere => (Code::AutoscalerCap, format!("on {name}"), GRACE_PERIOD_FIELD.to_owned()),
-            };
-            let left = match cap.minus(budget.drain) {
-                Seconds::ZERO => format!("the drain of {} alone takes all of it", budget.drain),
-                left => format!("the drain of {} leaves {left} of the deadline of {}", budget.drain, budget.deadline),
-            };
-            let way_out = way_out.as_deref().unwrap_or("shorten both, or keep these pods off such nodes");
-            Some(Finding::new(code, field, format!("at most {cap} {place}: {left}; {way_out}")))
-        })
-        .collect()
+pub(crate) const RULE: Rule = Rule {
+    code: Code::PlatformCap,
+    severity: Severity::Warning,
+    title: "The pod may run on nodes that give it less time than the budget needs.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let (workload, budget) = (subject.workload, subject.budget());
+    let platforms = Platform::all().iter().filter(|platform| !platform.exempts(workload));
+    let finding = |platform: &Platform| {
+        let effect = platform.effect(budget)?;
+        let (on, field) = match platform.placement(workload)? {
+            Placement::Certain(field) => ("on", field),
+            Placement::Possible(field) => ("if scheduled onto", field),
+        };
+        let Platform { name, cap, hint, .. } = platform;
+        let hint = hint.as_deref().unwrap_or("shorten drain and deadline, or avoid these nodes");
+        let finding = RULE.finding(field, format!("{cap} limit {on} {name}: {effect}"));
+        Some(finding.fact(*cap).fact(name.as_str()).fact(budget.drain).fact(budget.deadline).hint(hint))
+    };
+    platforms.filter_map(finding).collect()
 }
+
+const PAGE: &str = r"## Why
+
+A pod that is deleted through the API gets its grace period. If its node is removed, the platform decides how long the pod
+gets: a Spot VM is reclaimed some seconds after a notice. Everything that the budget needs beyond that is cut off. The drain
+runs first, so the requests that are still open are lost.
+
+A drain that makes rollouts safe can make a preemption worse: it uses a part of the little time that is available.
+
+## What to do
+
+Decide which of the two to plan for. Shorten drain and deadline until they fit into the limit, or keep the pods off these
+nodes: remove the `nodeSelector` or the affinity that selects them, and exclude their label. The labels are in the [table of
+platforms](presets.md#platforms); this example excludes Karpenter's:
+
+```yaml
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+      - matchExpressions:
+        - {key: karpenter.sh/capacity-type, operator: NotIn, values: [spot]}
+```
+
+If both are more important than the price, run enough replicas on other nodes. The table also shows which limits can be
+configured.
+
+## Source
+
+- [Graceful node shutdown](https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#graceful-node-shutdown)
+- [GKE Spot VMs](https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms)
+- [EC2 Spot interruption notices](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)
+- [AKS Spot node pools](https://learn.microsoft.com/en-us/azure/aks/spot-node-pool)
+- [A preStop sleep on preemptible nodes](https://github.com/kubernetes/kubernetes/issues/106476)
+";
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::finding::Code::{AutoscalerCap, PlatformCap};
+    use crate::finding::Code::PlatformCap;
     use crate::rules::tests::{fires, pod, silent};
 
     const SPOT: &str = "cloud.google.com/gke-spot";
 
-    fn in_a_pod(fields: &Value) -> Value {
+    fn pod_with(fields: &Value) -> Value {
         pod(|pod| pod.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone()))
     }
 
-    fn rule(key: &str, operator: &str, values: &Value) -> Value {
+    fn term(key: &str, operator: &str, values: &Value) -> Value {
         json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]})
     }
 
@@ -51,91 +88,88 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_runs_on_spot_nodes_gets_less_than_it_asks_for() {
-        let zone = rule("zone", "In", &json!(["a"]));
-        let preferred = json!([{"weight": 1, "preference": rule(SPOT, "In", &json!(["true"]))}]);
-        for (fields, field, message) in [
-            (json!({"nodeSelector": {SPOT: "true"}}), format!("nodeSelector[{SPOT}]"), "at most 15s on GKE Spot VMs: "),
+    fn a_pod_that_runs_or_may_run_on_spot_nodes_is_reported() {
+        let zone = term("zone", "In", &json!(["a"]));
+        let preferred = json!([{"weight": 1, "preference": term(SPOT, "In", &json!(["true"]))}]);
+        let (certain, possible) = ("15s limit on GKE Spot VMs", "15s limit if scheduled onto GKE Spot VMs");
+        for (fields, field, problem) in [
+            (json!({"nodeSelector": {SPOT: "true"}}), format!("nodeSelector[{SPOT}]"), certain),
             (
-                required(&json!([rule(SPOT, "In", &json!(["true"])), rule(SPOT, "DoesNotExist", &Value::Null)])),
+                required(&json!([term(SPOT, "In", &json!(["true"])), term(SPOT, "DoesNotExist", &Value::Null)])),
                 "affinity.nodeAffinity".to_owned(),
-                "at most 15s on GKE Spot VMs: ",
+                certain,
             ),
             (
-                required(&json!([rule(SPOT, "In", &json!(["true", "false"]))])),
+                required(&json!([term(SPOT, "In", &json!(["true", "false"]))])),
                 "affinity.nodeAffinity".to_owned(),
-                "at most 15s if it gets onto GKE Spot VMs: ",
+                possible,
             ),
             (
-                required(&json!([zone, rule(SPOT, "Exists", &Value::Null)])),
+                required(&json!([zone, term(SPOT, "Exists", &Value::Null)])),
                 "affinity.nodeAffinity".to_owned(),
-                "at most 15s if it gets onto GKE Spot VMs: ",
+                possible,
             ),
             (
                 json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}),
                 "affinity.nodeAffinity".to_owned(),
-                "at most 15s if it gets onto GKE Spot VMs: ",
+                possible,
             ),
             (
                 json!({"tolerations": [{"key": SPOT, "operator": "Equal", "value": "true", "effect": "NoSchedule"}]}),
                 "tolerations".to_owned(),
-                "at most 15s if it gets onto GKE Spot VMs: ",
+                possible,
             ),
         ] {
-            let (found, said) = fires(&in_a_pod(&fields), PlatformCap);
+            let (found, message) = fires(&pod_with(&fields), PlatformCap);
             assert_eq!(found, format!("spec.template.spec.{field}"));
-            assert!(said.starts_with(message), "{said}");
-            assert!(said.contains("the drain of 10s leaves 5s of the deadline of 20s; "), "{said}");
+            let effect = "the drain of 10s leaves 5s of the deadline of 20s";
+            let hint = "shorten drain and deadline, or avoid these nodes";
+            assert_eq!(message, format!("{problem}: {effect}; {hint}"));
         }
     }
 
     #[test]
-    fn a_drain_may_take_all_there_is() {
-        let mut spot = in_a_pod(&json!({"nodeSelector": {SPOT: "true"}}));
+    fn a_drain_can_use_the_whole_limit() {
+        let mut spot = pod_with(&json!({"nodeSelector": {SPOT: "true"}}));
         spot["metadata"]["annotations"]["winddown.dev/drain"] = json!("20s");
         let (_, message) = fires(&spot, PlatformCap);
-        assert!(message.contains("the drain of 20s alone takes all of it"), "{message}");
+        assert!(message.contains("the drain of 20s uses all of it"), "{message}");
     }
 
     #[test]
-    fn the_cluster_autoscaler_waits_for_ten_minutes_anywhere() {
-        let mut long = pod(|_| {});
-        long["metadata"]["annotations"]["winddown.dev/deadline"] = json!("3h");
-        let (field, message) = fires(&long, AutoscalerCap);
-        assert_eq!(field, "spec.template.spec.terminationGracePeriodSeconds");
-        assert!(message.starts_with("at most 600s on nodes that the Cluster Autoscaler removes: "), "{message}");
-        assert!(message.ends_with("; raise its --max-graceful-termination-sec"), "{message}");
-        let stays = json!({"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"});
-        long["spec"]["template"]["metadata"]["annotations"] = stays;
-        silent(&long, AutoscalerCap);
-    }
-
-    #[test]
-    fn a_pod_that_fits_or_stays_away_is_not_cut_short() {
+    fn a_pod_on_other_nodes_is_not_reported() {
         for fields in [
             json!({}),
             json!({"nodeSelector": {SPOT: "false", "eks.amazonaws.com/capacityType": "ON_DEMAND"}}),
             json!({"nodeSelector": {"karpenter.sh/capacity-type": "spot"}}),
             json!({"tolerations": [{"operator": "Exists"}]}),
-            required(&json!([rule(SPOT, "NotIn", &json!(["true"]))])),
+            required(&json!([term(SPOT, "NotIn", &json!(["true"]))])),
         ] {
-            silent(&in_a_pod(&fields), PlatformCap);
+            silent(&pod_with(&fields), PlatformCap);
         }
-        // As the page says: what is required counts for more than what is tolerated or preferred.
-        let elsewhere = [
-            required(&json!([rule(SPOT, "NotIn", &json!(["true"]))])),
-            required(&json!([rule(SPOT, "In", &json!(["false"])), rule(SPOT, "DoesNotExist", &Value::Null)])),
+    }
+
+    /// As the page proposes.
+    #[test]
+    fn a_requirement_overrides_tolerations_and_preferences() {
+        let excluded = [
+            required(&json!([term(SPOT, "NotIn", &json!(["true"]))])),
+            required(&json!([term(SPOT, "In", &json!(["false"])), term(SPOT, "DoesNotExist", &Value::Null)])),
             json!({"nodeSelector": {SPOT: "false"}}),
         ];
-        for mut fields in elsewhere {
+        for mut fields in excluded {
             fields["tolerations"] = json!([{"key": SPOT, "operator": "Exists"}]);
-            let preferred = json!([{"weight": 1, "preference": rule(SPOT, "In", &json!(["true"]))}]);
+            let preferred = json!([{"weight": 1, "preference": term(SPOT, "In", &json!(["true"]))}]);
             fields["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = preferred;
-            silent(&in_a_pod(&fields), PlatformCap);
+            silent(&pod_with(&fields), PlatformCap);
         }
-        let mut spare = in_a_pod(&json!({"nodeSelector": {SPOT: "true"}}));
-        spare["metadata"]["annotations"]["winddown.dev/drain"] = json!("5s");
-        spare["metadata"]["annotations"]["winddown.dev/deadline"] = json!("10s");
-        silent(&spare, PlatformCap);
+    }
+
+    #[test]
+    fn a_budget_within_the_limit_is_not_reported() {
+        let mut spot = pod_with(&json!({"nodeSelector": {SPOT: "true"}}));
+        spot["metadata"]["annotations"]["winddown.dev/drain"] = json!("5s");
+        spot["metadata"]["annotations"]["winddown.dev/deadline"] = json!("10s");
+        silent(&spot, PlatformCap);
     }
 }

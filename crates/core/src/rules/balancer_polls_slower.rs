@@ -1,0 +1,125 @@
+//! A drain that ends before a load balancer which relies on health checks has stopped sending.
+
+use super::{Check, Rule, Subject};
+use crate::annotations::{DRAIN, TRAFFIC};
+use crate::budget::Source;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::BalancerPollsSlower,
+    severity: Severity::Warning,
+    title: "The drain ends before the health check of the load balancer fails.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let (declaration, budget) = (subject.resolved.declaration, subject.budget());
+    let Some(traffic) = declaration.traffic else { return Vec::new() };
+    let Some(polls) = traffic.polls else { return Vec::new() };
+    let (drain, needed) = (budget.drain, polls.notices_after());
+    if drain >= needed {
+        return Vec::new();
+    }
+    let (field, what) = match &budget.drain_from {
+        Source::Hook(container) => (FieldPath::container(container, "lifecycle.preStop"), "preStop hook"),
+        _ if declaration.drain.is_some() => (FieldPath::annotation(DRAIN), "drain"),
+        // No container sleeps for the drain of the preset.
+        _ => (FieldPath::annotation(TRAFFIC), "drain"),
+    };
+    let problem = format!(
+        "{} needs {} x {} = {needed} to stop sending, but the {what} takes {drain}",
+        traffic.name, polls.failures, polls.period
+    );
+    let finding = RULE.finding(field, problem).fact(traffic.name.as_str()).fact(needed).fact(drain);
+    vec![finding.hint(format!("raise it, or shorten the health check and remove {TRAFFIC}"))]
+}
+
+const PAGE: &str = r#"## Why
+
+Most load balancers are notified when a pod terminates. Some have to find out with health checks, and keep sending until
+enough checks in a row have failed. A cloud load balancer for a Service with `externalTrafficPolicy: Local` queries the health
+check port of each node, which reports immediately that the last pod of the node is terminating. A load balancer with nodes
+as targets checks the nodes, too. Until period times failures have passed, new connections arrive. If the drain ends earlier,
+the app has already closed its listener, and these connections fail.
+
+The numbers in the message are the defaults of the load balancer. It may need longer: the drain of the preset is what was
+observed in practice.
+
+## What to do
+
+Remove `winddown.dev/drain`, so that the drain of the preset applies, or raise it to at least the number in the message.
+
+Winddown cannot see whether you configured a faster health check. If you did, set the drain that you measured and remove
+`winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
+
+```yaml
+# on the Ingress
+alb.ingress.kubernetes.io/healthcheck-interval-seconds: "5"
+alb.ingress.kubernetes.io/unhealthy-threshold-count: "2"
+```
+
+## Source
+
+- [Presets](presets.md#traffic), with the sources of each number
+- [KEP-1669](https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/1669-proxy-terminating-endpoints):
+  what a node answers while its last pods terminate
+- [Health checks of the AWS Load Balancer Controller](https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#health-check)
+"#;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::BalancerPollsSlower;
+    use crate::rules::tests::{deployment, fires, silent};
+
+    fn behind(traffic: &str, drain: Option<&str>) -> Value {
+        deployment(|deployment| {
+            let mut annotations = json!({"winddown.dev/traffic": traffic});
+            if let Some(drain) = drain {
+                annotations["winddown.dev/drain"] = json!(drain);
+            }
+            deployment["metadata"]["annotations"] = annotations;
+        })
+    }
+
+    #[test]
+    fn a_drain_that_is_shorter_than_the_health_check_is_reported() {
+        let (field, message) = fires(&behind("alb-instance", Some("20s")), BalancerPollsSlower);
+        assert_eq!(field, "metadata.annotations[winddown.dev/drain]");
+        let problem = "alb-instance needs 2 x 15s = 30s to stop sending, but the drain takes 20s; ";
+        assert!(message.starts_with(problem), "{message}");
+        fires(&behind("service-local", Some("23s")), BalancerPollsSlower);
+    }
+
+    #[test]
+    fn a_hook_that_is_shorter_than_the_health_check_is_reported() {
+        let mut manifest = behind("alb-instance", None);
+        manifest["spec"]["template"]["spec"]["containers"][0]["lifecycle"] =
+            json!({"preStop": {"sleep": {"seconds": 5}}});
+        let (field, message) = fires(&manifest, BalancerPollsSlower);
+        assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
+        let problem = "alb-instance needs 2 x 15s = 30s to stop sending, but the preStop hook takes 5s; ";
+        assert!(message.starts_with(problem), "{message}");
+        manifest["metadata"]["annotations"]["winddown.dev/drain"] = json!("45s");
+        assert_eq!(fires(&manifest, BalancerPollsSlower).0, field);
+    }
+
+    #[test]
+    fn a_long_enough_drain_is_not_reported() {
+        for drain in [Some("30s"), Some("5m"), None] {
+            silent(&behind("alb-instance", drain), BalancerPollsSlower);
+        }
+        silent(&behind("service-local", Some("24s")), BalancerPollsSlower);
+    }
+
+    #[test]
+    fn a_balancer_that_is_notified_is_not_reported() {
+        for traffic in ["alb-ip", "nlb-ip", "gce-neg", "agic", "service"] {
+            silent(&behind(traffic, Some("1s")), BalancerPollsSlower);
+        }
+        silent(&deployment(|_| ()), BalancerPollsSlower);
+    }
+}

@@ -1,0 +1,169 @@
+//! The classic proxy of a mesh that stops before the app.
+
+use super::{Check, Rule, Subject};
+use crate::catalog::meshes::{EarlyStop, Proxy};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::ProxyStopsFirst,
+    severity: Severity::Warning,
+    title: "The classic proxy of a mesh stops before the app.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    Proxy::of(subject.workload).and_then(|proxy| finding(subject, &proxy)).into_iter().collect()
+}
+
+fn finding(subject: &Subject<'_>, proxy: &Proxy) -> Option<Finding> {
+    if !proxy.is_certain {
+        return None;
+    }
+    let (problem, after, needed) = match proxy.early_stop(subject.budget())? {
+        EarlyStop::Refuses { after, drain } => {
+            (format!("{} proxy refuses new requests after {after}, but the drain is {drain}", proxy.mesh), after, drain)
+        }
+        EarlyStop::Exits { after, app } => {
+            (format!("{} proxy exits after {after}, but the app may need it until {app}", proxy.mesh), after, app)
+        }
+    };
+    let wait = proxy.needed_wait(subject.budget());
+    let hint = format!("set {}, or make it a native sidecar", (proxy.wait_setting)(wait));
+    Some(RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem).fact(after).fact(needed).hint(hint))
+}
+
+const PAGE: &str = r#"## Why
+
+A classic sidecar gets SIGTERM at the same time as the app. But the traffic of the app passes through it until the end:
+requests that still arrive during the drain, and the app's own calls to databases and other services until it exits.
+Linkerd's proxy refuses every new request as soon as it gets SIGTERM, and finishes open ones. Istio's agent waits for
+`terminationDrainDuration` (5s by default) and then stops Envoy with all its connections. Users see errors although the app
+shuts down correctly.
+
+## What to do
+
+The best solution is a native sidecar. The kubelet stops it after the app, and no durations have to match:
+
+```yaml
+spec:
+  template:
+    metadata:
+      annotations:
+        config.beta.linkerd.io/proxy-enable-native-sidecar: "true" # Linkerd
+        sidecar.istio.io/nativeSidecar: "true"                     # Istio
+```
+
+Otherwise configure the proxy to wait. Istio's proxy has to wait for drain + deadline. Linkerd's proxy has to wait for the
+drain, or longer if the time it has for open requests after that (`config.linkerd.io/shutdown-grace-period`, 120s by
+default) ends before drain + deadline. The message contains the number.
+
+```yaml
+        config.alpha.linkerd.io/proxy-wait-before-exit-seconds: "10"
+        proxy.istio.io/config: |
+          terminationDrainDuration: 30s
+```
+
+## Source
+
+- [Linkerd: graceful pod shutdown](https://linkerd.io/2/tasks/graceful-shutdown)
+- [Linkerd: proxy configuration](https://linkerd.io/2/reference/proxy-configuration)
+- [Istio: four durations of a sidecar's end](https://github.com/istio/istio/issues/34855)
+- [KEP-753: sidecar containers](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/753-sidecar-containers)
+"#;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::{ProxyOutlivesGracePeriod, ProxyStopsFirst};
+    use crate::rules::tests::{deployment, fires, silent};
+
+    const WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
+    const GRACE: &str = "config.linkerd.io/shutdown-grace-period";
+    const NATIVE: &str = "config.beta.linkerd.io/proxy-enable-native-sidecar";
+
+    /// Drain 10s, deadline 20s, grace period 35s.
+    fn meshed(annotations: &Value) -> Value {
+        deployment(|workload| workload["spec"]["template"]["metadata"]["annotations"] = annotations.clone())
+    }
+
+    fn linkerd(more: &[(&str, &str)]) -> Value {
+        let mut annotations = json!({"linkerd.io/inject": "enabled"});
+        for (key, value) in more {
+            annotations[*key] = json!(value);
+        }
+        meshed(&annotations)
+    }
+
+    fn istio(config: &str) -> Value {
+        meshed(&json!({"sidecar.istio.io/inject": "true", "proxy.istio.io/config": config}))
+    }
+
+    #[test]
+    fn a_classic_linkerd_proxy_that_does_not_wait_for_the_drain_is_reported() {
+        for (annotations, problem) in [
+            (&[(NATIVE, "false")][..], "Linkerd proxy refuses new requests after 0s, but the drain is 10s; set "),
+            (&[(WAIT, "9")], "Linkerd proxy refuses new requests after 9s, but the drain is 10s; set "),
+            (&[(WAIT, "10"), (GRACE, "5s")], "Linkerd proxy exits after 15s, but the app may need it until 30s; set "),
+        ] {
+            let (field, message) = fires(&linkerd(annotations), ProxyStopsFirst);
+            assert_eq!(field, format!("spec.template.metadata.annotations[{WAIT}]"));
+            assert!(message.starts_with(problem), "{message}");
+        }
+        silent(&linkerd(&[(WAIT, "10")]), ProxyStopsFirst);
+        silent(&linkerd(&[(WAIT, "12"), (GRACE, "20s")]), ProxyStopsFirst);
+    }
+
+    #[test]
+    fn the_proposed_setting_solves_the_problem() {
+        for (grace, deadline, wait) in [("15s", "20s", "15"), ("20s", "20s", "10"), ("120s", "200s", "90")] {
+            let with = |value: &str| {
+                let mut manifest = linkerd(&[(NATIVE, "false"), (WAIT, value), (GRACE, grace)]);
+                manifest["metadata"]["annotations"]["winddown.dev/deadline"] = json!(deadline);
+                manifest
+            };
+            let (_, message) = fires(&with("0"), ProxyStopsFirst);
+            assert!(message.contains(&format!("set {WAIT}: \"{wait}\", ")), "{message}");
+            silent(&with(wait), ProxyStopsFirst);
+            silent(&with(wait), ProxyOutlivesGracePeriod);
+        }
+    }
+
+    #[test]
+    fn a_classic_istio_proxy_has_to_wait_until_the_app_exits() {
+        let (field, message) = fires(&istio("terminationDrainDuration: 15s\n"), ProxyStopsFirst);
+        assert_eq!(field, "spec.template.metadata.annotations[proxy.istio.io/config]");
+        assert!(message.starts_with("Istio proxy exits after 15s, but the app may need it until 30s; "), "{message}");
+        assert!(message.contains("terminationDrainDuration: 30s"), "{message}");
+        silent(&istio("terminationDrainDuration: 30s\n"), ProxyStopsFirst);
+        silent(&istio("proxyMetadata: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'}\n"), ProxyStopsFirst);
+    }
+
+    #[test]
+    fn a_proxy_of_unknown_kind_is_left_to_mesh_proxy_unclear() {
+        for manifest in [linkerd(&[]), istio("{}"), istio("[nonsense"), istio("terminationDrainDuration: soon")] {
+            silent(&manifest, ProxyStopsFirst);
+        }
+    }
+
+    #[test]
+    fn a_native_sidecar_or_no_proxy_is_not_reported() {
+        for manifest in [
+            linkerd(&[(NATIVE, "true")]),
+            meshed(&json!({"sidecar.istio.io/inject": "true", "sidecar.istio.io/nativeSidecar": "true"})),
+            meshed(
+                &json!({"sidecar.istio.io/inject": "false", "proxy.istio.io/config": "terminationDrainDuration: 1s"}),
+            ),
+            meshed(&json!({"linkerd.io/inject": "disabled"})),
+            meshed(&json!({})),
+        ] {
+            silent(&manifest, ProxyStopsFirst);
+        }
+        let mut injected = linkerd(&[(NATIVE, "false")]);
+        injected["spec"]["template"]["spec"]["initContainers"] =
+            json!([{"name": "linkerd-proxy", "restartPolicy": "Always"}]);
+        silent(&injected, ProxyStopsFirst);
+    }
+}

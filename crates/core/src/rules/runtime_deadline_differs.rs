@@ -1,0 +1,98 @@
+//! A declared deadline that differs from the default of the runtime. The configuration of the app is not visible in the
+//! manifest.
+
+use super::{Check, Rule, Subject};
+use crate::annotations::DEADLINE;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::RuntimeDeadlineDiffers,
+    severity: Severity::Info,
+    title: "The declared deadline differs from the default of the runtime.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let declaration = subject.resolved.declaration;
+    let (Some(runtime), Some(declared)) = (declaration.runtime, declaration.deadline) else { return Vec::new() };
+    let own = runtime.deadline.filter(|own| *own != declared);
+    let finding = own.map(|own| {
+        let name = runtime.name.as_str();
+        let problem = format!("by default {name} stops after {own}, but the deadline is {declared}");
+        RULE.finding(FieldPath::annotation(DEADLINE), problem)
+            .fact(name)
+            .fact(own)
+            .fact(declared)
+            .hint(runtime.setting(declared))
+    });
+    finding.into_iter().collect()
+}
+
+const PAGE: &str = r"## Why
+
+Two settings limit how long the app may take after SIGTERM: the declared deadline, and the shutdown timeout of the runtime.
+The default of the runtime differs from the declared deadline.
+
+- If the runtime stops **earlier**, requests are cut off that the declared deadline allows for, although there is time left.
+- If it stops **later**, SIGKILL comes first: the process is killed during its cleanup.
+
+Winddown cannot see how the app is configured. If its timeout is already set to the deadline, nothing is wrong.
+
+## What to do
+
+Set the timeout of the runtime to the declared deadline, as in the message. For Spring Boot:
+
+```yaml
+env:
+- name: SPRING_LIFECYCLE_TIMEOUT_PER_SHUTDOWN_PHASE
+  value: 45s
+```
+
+Or remove `winddown.dev/deadline`, so that the default of the runtime is the deadline. If both have the same value,
+`winddown.dev/runtime` has no other effect than the explicit deadline, and you can remove it.
+
+## Source
+
+- [Presets](presets.md#runtimes), with the default of each runtime and its sources
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::RuntimeDeadlineDiffers;
+    use crate::rules::tests::{deployment, fires, silent};
+
+    fn app(runtime: &str, deadline: Option<&str>) -> Value {
+        deployment(|deployment| {
+            let mut annotations = json!({"winddown.dev/runtime": runtime});
+            if let Some(deadline) = deadline {
+                annotations["winddown.dev/deadline"] = json!(deadline);
+            }
+            deployment["metadata"]["annotations"] = annotations;
+        })
+    }
+
+    #[test]
+    fn a_deadline_that_differs_from_the_default_is_reported() {
+        for (deadline, seconds) in [("45s", "45"), ("10s", "10")] {
+            let (field, message) = fires(&app("gunicorn", Some(deadline)), RuntimeDeadlineDiffers);
+            assert_eq!(field, "metadata.annotations[winddown.dev/deadline]");
+            let expected = format!(
+                "by default gunicorn stops after 30s, but the deadline is {deadline}; set --graceful-timeout {seconds}"
+            );
+            assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
+    fn the_default_and_runtimes_without_a_limit_are_not_reported() {
+        for manifest in
+            [app("gunicorn", Some("30s")), app("gunicorn", None), app("node", Some("20s")), deployment(|_| ())]
+        {
+            silent(&manifest, RuntimeDeadlineDiffers);
+        }
+    }
+}

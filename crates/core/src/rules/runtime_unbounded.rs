@@ -1,0 +1,107 @@
+//! A runtime that by default does not stop in time by itself. The configuration of the app is not visible in the manifest.
+
+use super::{Check, Rule, Subject};
+use crate::annotations::RUNTIME;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::RuntimeUnbounded,
+    severity: Severity::Info,
+    title: "The runtime does not enforce a deadline by default.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let deadline = subject.budget().deadline;
+    let runtime = subject.resolved.declaration.runtime.filter(|runtime| runtime.deadline.is_none());
+    let finding = runtime.map(|runtime| {
+        let (name, by_default) = (runtime.name.as_str(), &runtime.by_default);
+        let problem = format!("{name} {by_default}, so the deadline of {deadline} is not enforced");
+        RULE.finding(FieldPath::annotation(RUNTIME), problem).fact(name).fact(deadline).hint(runtime.setting(deadline))
+    });
+    finding.into_iter().collect()
+}
+
+const PAGE: &str = r"## Why
+
+Winddown reserves the deadline between SIGTERM and SIGKILL, but only the app can keep it. By default this runtime does not:
+
+- A runtime that waits **without limit** hangs until SIGKILL because of a single slow request, or of an idle connection that
+  a client keeps open. Its cleanup never runs, and everything else that was open is cut off with it.
+- A runtime that **does not wait** drops every open request at SIGTERM, however long the deadline is.
+- A runtime that **does not handle SIGTERM** exits immediately, too. Or, as process 1 of a container, it ignores the signal
+  and continues until SIGKILL cuts off everything.
+
+## What to do
+
+Apply the setting in the message. It contains the declared deadline, so that both have the same value. For uvicorn, for
+example:
+
+```yaml
+metadata:
+  annotations:
+    winddown.dev/runtime: uvicorn
+    winddown.dev/deadline: 25s
+spec:
+  template:
+    spec:
+      containers:
+      - name: app
+        args: [uvicorn, app:api, --host=0.0.0.0, --timeout-graceful-shutdown=25]
+```
+
+Winddown does not see the code of the app. This finding stays as a reminder while `winddown.dev/runtime` names the runtime.
+If the deadline is set explicitly, that annotation has no other effect, and you can remove it once the app is configured.
+
+## Source
+
+- [Presets](presets.md#runtimes), with the behavior of each runtime and its sources
+- [Termination of pods](https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::RuntimeUnbounded;
+    use crate::rules::tests::{deployment, fires, silent};
+
+    fn app(runtime: &str, deadline: Option<&str>) -> Value {
+        deployment(|deployment| {
+            let mut annotations = json!({"winddown.dev/runtime": runtime});
+            if let Some(deadline) = deadline {
+                annotations["winddown.dev/deadline"] = json!(deadline);
+            }
+            deployment["metadata"]["annotations"] = annotations;
+        })
+    }
+
+    #[test]
+    fn a_runtime_that_waits_without_limit_is_reported() {
+        for (deadline, seconds) in [(Some("45s"), "45"), (None, "25")] {
+            let (field, message) = fires(&app("uvicorn", deadline), RuntimeUnbounded);
+            assert_eq!(field, "metadata.annotations[winddown.dev/runtime]");
+            let expected = format!(
+                "uvicorn waits for open requests without limit, so the deadline of {seconds}s is not enforced; \
+                 set --timeout-graceful-shutdown {seconds}"
+            );
+            assert_eq!(message, expected);
+        }
+    }
+
+    #[test]
+    fn a_runtime_that_does_not_wait_is_reported() {
+        for runtime in ["node", "go", "axum", "quarkus"] {
+            fires(&app(runtime, Some("20s")), RuntimeUnbounded);
+        }
+    }
+
+    #[test]
+    fn a_runtime_with_a_limit_is_not_reported() {
+        for manifest in [app("gunicorn", Some("30s")), app("gunicorn", None), deployment(|_| ())] {
+            silent(&manifest, RuntimeUnbounded);
+        }
+    }
+}

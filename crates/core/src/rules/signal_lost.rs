@@ -1,0 +1,152 @@
+//! A container whose first process keeps SIGTERM from the app.
+
+use k8s_openapi::api::core::v1::Container;
+
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+use crate::pod::signals::{RUN_DIRECTLY, SignalLoss};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::SignalLost,
+    severity: Severity::Warning,
+    title: "The first process of a container does not forward SIGTERM, or does not wait for the app.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    subject.containers().iter().filter_map(finding).collect()
+}
+
+fn finding(container: &Container) -> Option<Finding> {
+    let (program, problem, hint) = match SignalLoss::of(container)? {
+        SignalLoss::Shell { shell, fix } => {
+            let problem = format!("{shell} does not forward SIGTERM to the app");
+            (shell, problem, fix.hint())
+        }
+        SignalLoss::Manager { manager } => {
+            let problem = format!("{manager} does not wait for the app on SIGTERM");
+            (manager, problem, RUN_DIRECTLY)
+        }
+        SignalLoss::ShellUnclear { .. } | SignalLoss::ManagerUnclear { .. } => return None,
+    };
+    let field = FieldPath::container(&container.name, "command");
+    Some(RULE.finding(field, problem).fact(program).hint(hint))
+}
+
+const PAGE: &str = r#"## Why
+
+The kubelet sends SIGTERM only to the first process of a container. If that process is a shell, nothing happens: Linux
+does not end a first process by a signal that it does not handle, and a shell does not forward signals. The app keeps
+serving until SIGKILL ends it, together with the requests it has accepted. With `shareProcessNamespace`, or behind
+`tini`, the shell is not the first process: it ends immediately, the container ends with it, and the app is killed even
+earlier.
+
+A package manager has the same effect. These cases were measured with an app that takes 1.5s to finish, and with dash as
+`/bin/sh`:
+
+| Command | What the app received |
+| --- | --- |
+| dash 0.5.12: `sh -c 'a && app'`, `sh -c 'a; app'` | nothing until SIGKILL |
+| bash 5.2: `bash -c 'app \| cat'`, `bash -c 'app & wait'` | nothing until SIGKILL |
+| npm 11: `npm start`, `npm run …`, `npx …` | no SIGTERM; npm ended after 0.5s, and the app with it |
+| pnpm 10: `pnpm start` | SIGTERM, but pnpm ended immediately, and the app with it |
+| `tini -- sh -c 'app'`, `tini -- npm start` | no SIGTERM; ended immediately |
+
+npm forwards the signal, but only to the shell that runs the script. If that shell is bash, or if the script in
+`package.json` starts with `exec`, the app replaces the shell: then the app received SIGTERM, and npm waited.
+
+## What to do
+
+Run the app directly, or let it replace the shell with `exec`:
+
+```yaml
+command: [sh, -c, "./migrate && exec node server.js"]
+```
+
+A script that must keep running, such as a loop, needs a `trap` that forwards SIGTERM, and then has to `wait` until the
+app has exited. An init process such as `tini` helps only if it runs the app directly.
+
+## Source
+
+- [npm/cli#6684](https://github.com/npm/cli/issues/6684), [pnpm/pnpm#2653](https://github.com/pnpm/pnpm/issues/2653)
+- [pid_namespaces(7)](https://man7.org/linux/man-pages/man7/pid_namespaces.7.html) on signals for the first process
+"#;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::SignalLost;
+    use crate::rules::tests::{container, fires, silent};
+
+    fn runs(command: &[&str]) -> Value {
+        container(|app| app["command"] = json!(command))
+    }
+
+    fn message(command: &[&str]) -> String {
+        let (field, message) = fires(&runs(command), SignalLost);
+        assert_eq!(field, "spec.template.spec.containers[app].command");
+        message
+    }
+
+    #[test]
+    fn a_shell_before_the_app_is_reported() {
+        for (shell, script, hint) in [
+            ("sh", "migrate && server", "start the last command with exec"),
+            ("sh", "server; exit 0", "start the app with exec, or trap SIGTERM and wait for the app"),
+            ("sh", "server | tee log", "start the app with exec, without | and &"),
+            ("bash", "exec server & wait", "start the app with exec, without | and &"),
+        ] {
+            let expected = format!("{shell} does not forward SIGTERM to the app; {hint}");
+            assert_eq!(message(&[shell, "-c", script]), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn a_package_manager_before_the_app_is_reported() {
+        for (command, manager) in [
+            (&["npm", "start"][..], "npm"),
+            (&["npx", "next", "start"], "npx"),
+            (&["pnpm", "start"], "pnpm"),
+            (&["sh", "-c", "migrate && exec npm start"], "npm"),
+            (&["/sbin/tini", "--", "npm", "start"], "npm"),
+        ] {
+            let expected = format!(
+                "{manager} does not wait for the app on SIGTERM; run the app directly, for example node server.js"
+            );
+            assert_eq!(message(command), expected, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_part_of_the_command() {
+        let manifest = container(|app| {
+            app["command"] = json!(["sh", "-c"]);
+            app["args"] = json!(["migrate && server"]);
+        });
+        fires(&manifest, SignalLost);
+    }
+
+    #[test]
+    fn an_app_that_receives_the_signal_is_not_reported() {
+        for command in [&["node", "server.js"][..], &["sh", "-c", "migrate && exec server"], &["tini", "--", "server"]]
+        {
+            silent(&runs(command), SignalLost);
+        }
+    }
+
+    #[test]
+    fn what_may_or_may_not_reach_the_app_is_left_to_signal_may_be_lost() {
+        for command in [&["sh", "-c", "server"][..], &["bash", "-c", "migrate && server"], &["yarn", "start"]] {
+            silent(&runs(command), SignalLost);
+        }
+    }
+
+    #[test]
+    fn the_command_of_the_image_is_unknown() {
+        silent(&container(|app| app["args"] = json!(["npm", "start"])), SignalLost);
+        silent(&container(|_| {}), SignalLost);
+    }
+}
