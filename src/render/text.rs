@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-
 use super::sanitize::sanitize;
 use super::timeline::ascii;
 use super::workload::{Workload, count};

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::decode::{InvalidField, decode};
-use crate::field_path::FieldPath;
 use crate::duration::Seconds;
+use crate::field_path::FieldPath;
 use crate::kind::Kind;
 
 /// A workload without anything that Winddown injected.

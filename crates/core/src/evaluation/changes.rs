@@ -73,7 +73,9 @@ impl Changes {
     #[must_use]
     pub fn replaces_record(&self, object: Object<'_>) -> bool {
         let Some(desired) = &self.template else { return false };
-        object.template().is_ok_and(|current| current.annotation(INJECTED) != Template::new(desired).annotation(INJECTED))
+        object
+            .template()
+            .is_ok_and(|current| current.annotation(INJECTED) != Template::new(desired).annotation(INJECTED))
     }
 
     /// What the template has from Winddown once it is changed; `None` where nothing of Winddown's is left, or where the

@@ -95,8 +95,7 @@ fn undo_pre_stop(template: &mut TemplateMut<'_>, container: &str, seconds: i64, 
 }
 
 fn undo_readiness(template: &mut TemplateMut<'_>, container: &str, probe: &Value) -> bool {
-    template.container(container)
-        .is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
+    template.container(container).is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
 }
 
 fn undo_stamp(template: &mut TemplateMut<'_>, record: &Record) -> bool {
