@@ -12,13 +12,13 @@ use winddown_core::policy::Policies;
 
 /// A workload that cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: {kind} {name} in document {document}: {error}")]
+#[error("line {line}: {kind} {name} in document {document}: {problem}")]
 pub(super) struct Error {
     line: usize,
     kind: Kind,
     name: String,
     document: usize,
-    error: InvalidField,
+    problem: InvalidField,
 }
 
 pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, Error> {
@@ -33,9 +33,9 @@ pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, E
     let policy = policies.for_namespace(Object::new(&object).namespace());
     match evaluation::evaluate(&object, existing, policy, origin) {
         Ok(evaluation) => Ok(Workload { file: Rc::clone(file), lines, kind, object, evaluation }),
-        Err(error) => {
-            let line = lines.of_field(&error.field);
-            Err(Error { line, kind, name: qualified_name(&object), document, error })
+        Err(problem) => {
+            let line = lines.of_field(&problem.field);
+            Err(Error { line, kind, name: qualified_name(&object), document, problem })
         }
     }
 }

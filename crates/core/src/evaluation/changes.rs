@@ -110,7 +110,7 @@ impl Changes {
         operations.extend(self.budget.operation(object));
         if let (Some(desired), Ok(current)) = (&self.template, object.template()) {
             let below = json_patch::diff(current.value(), desired).0;
-            operations.extend(below.into_iter().map(|operation| below_template(operation)));
+            operations.extend(below.into_iter().map(below_template));
         }
         Patch(operations)
     }

@@ -160,9 +160,7 @@ fn an_invalid_deployment_is_allowed_with_a_warning() {
     odd["spec"]["template"]["spec"]["containers"] = json!("many");
     let response = answer_of(mutate, &review(&odd, &Value::Null));
     assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
-    assert!(
-        response["warnings"][0].as_str().unwrap().starts_with("winddown: skipped, unchanged: spec.template.spec")
-    );
+    assert!(response["warnings"][0].as_str().unwrap().starts_with("winddown: skipped, unchanged: spec.template.spec"));
     assert_eq!(answer_of(validate, &review(&odd, &Value::Null))["allowed"], true);
 }
 
@@ -173,7 +171,12 @@ fn an_unreadable_record_is_replaced_with_a_warning() {
     let response = answer_of(mutate, &review(&odd, &Value::Null));
     assert!(response["patch"].is_string());
     let warning = response["warnings"][0].as_str().unwrap();
-    assert!(warning.starts_with("winddown: template.metadata.annotations[winddown.dev/injected]: is not a record written by Winddown"), "{warning}");
+    assert!(
+        warning.starts_with(
+            "winddown: template.metadata.annotations[winddown.dev/injected]: is not a record written by Winddown"
+        ),
+        "{warning}"
+    );
 }
 
 #[test]
