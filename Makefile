@@ -16,7 +16,8 @@ test: ## Run all tests that need no cluster: core, operator, and the API tests o
 	e2e/test
 
 core: test-load test-example
-	$(CARGO) test --locked --package winddown
+	$(CARGO) test --locked --package winddown-core
+	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
 
 # The flags are those of e2e/tools/get, so that Go's standard library is compiled only once.

@@ -4,7 +4,6 @@
 pub mod check_install;
 pub mod completions;
 pub mod explain;
-mod palette;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use winddown::annotations;
-use winddown::presets::{Runtime, Traffic};
-use winddown::workload::Kind;
+use winddown_core::annotations;
+use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::kind::Kind;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()

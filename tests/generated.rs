@@ -8,9 +8,9 @@ use std::path::Path;
 use std::{env, fs};
 
 use serde::Deserialize;
-use winddown::finding::{Code, DOCS, page};
-use winddown::policy::Policy;
-use winddown::presets::{Runtime, Traffic};
+use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::finding::{Code, DOCS, page};
+use winddown_core::policy::Policy;
 
 #[test]
 fn the_findings_are_those_of_the_code() {
@@ -155,7 +155,8 @@ struct Label {
 }
 
 fn platforms() -> Option<String> {
-    let data = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/platforms.yaml")).ok()?;
+    let data =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/core/data/platforms.yaml")).ok()?;
     let platforms: Vec<Platform> = serde_saphyr::from_str(&data).unwrap();
     let mut text = "
 ## Platforms

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use winddown::annotations::{
+use winddown_core::annotations::{
     CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC, read,
 };
-use winddown::finding::Finding;
-use winddown::policy::Policy;
-use winddown::readiness::Readiness;
-use winddown::seconds::Seconds;
+use winddown_core::finding::Finding;
+use winddown_core::policy::Policy;
+use winddown_core::probe_spec::Readiness;
+use winddown_core::duration::Seconds;
 use winddown_fuzz::laws;
 
 /// Far more than any message needs: what is longer repeats what somebody wrote.

@@ -9,8 +9,8 @@ use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use winddown::cli::{Cli, Command};
 use winddown::commands::plan::{self, Arguments, Exit};
-use winddown::manifest::{self, Manifest, ManifestError};
-use winddown::settlement::Origin;
+use winddown_core::manifest::{self, Manifest, ManifestError};
+use winddown_core::evaluation::Origin;
 use winddown_fuzz::{laws, mutation};
 
 const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];

@@ -4,9 +4,9 @@
 
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
-use winddown::annotations::{INJECTED, MANAGED};
-use winddown::injection::{Bare, Record, UnreadableRecord, undo};
-use winddown::settlement::Origin;
+use winddown_core::annotations::{INJECTED, MANAGED};
+use winddown_core::injection::{Bare, Record, UnreadableRecord, undo};
+use winddown_core::evaluation::Origin;
 use winddown_fuzz::{document, laws, mutation};
 
 /// What a pod gets that asks for nothing.

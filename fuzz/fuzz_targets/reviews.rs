@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
-use winddown::policy::Policy;
-use winddown::review::{self, Answer, ReviewError};
+use winddown_core::policy::Policy;
+use winddown_core::review::{self, Answer, ReviewError};
 use winddown_fuzz::{document, laws, mutation};
 
 /// The API reference of `AdmissionResponse`: more may be truncated, or dropped altogether.

@@ -1,7 +1,7 @@
 //! An input, read as a document. The golden cases are seeds, so YAML is understood; the mutator writes JSON.
 
 use serde_json::Value;
-use winddown::manifest;
+use winddown_core::manifest;
 
 /// The JSON of an input, or the first workload of a manifest.
 #[must_use]

@@ -1,12 +1,12 @@
 //! What holds for every workload, however odd. Broken laws panic, which is what the fuzzer looks for.
 
 use serde_json::{Map, Value};
-use winddown::annotations::{INJECTED, MANAGED, Mode, PREFIX};
-use winddown::finding::Finding;
-use winddown::patch;
-use winddown::policy::Policy;
-use winddown::report::{self, Seen};
-use winddown::settlement::{Before, Origin, Settlement, replaces_pods, settle};
+use winddown_core::annotations::{INJECTED, MANAGED, Mode, PREFIX};
+use winddown_core::finding::Finding;
+use winddown_core::patch;
+use winddown_core::policy::Policy;
+use winddown_core::report::{self, Seen};
+use winddown_core::evaluation::{Before, Origin, Settlement, replaces_pods, settle};
 
 use crate::defaults;
 

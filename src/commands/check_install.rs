@@ -12,10 +12,10 @@ use kube::core::DynamicObject;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::annotations::{DEADLINE, DRAIN};
-use crate::error_chain::ErrorChain;
-use crate::kubernetes::{self, api_resource, within};
-use crate::workload::Kind;
+use winddown_core::annotations::{DEADLINE, DRAIN};
+use winddown_core::kind::Kind;
+use winddown_operator::error_chain::ErrorChain;
+use winddown_operator::kubernetes::{self, api_resource, within};
 
 /// How long it may take until admission works: API servers take a moment to hear of a new `caBundle`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -183,8 +183,8 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
-    use crate::policy::Policy;
-    use crate::settlement::{Before, Origin, settle};
+    use winddown_core::evaluation::{Before, Origin, settle};
+    use winddown_core::policy::Policy;
 
     #[test]
     fn the_workloads_are_what_they_should_be() {

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 
-use super::palette::Palette;
-use crate::finding::{Code, page};
-use crate::nearest::nearest;
+use crate::render::styles::Styles;
+use winddown_core::finding::{Code, page};
+use winddown_core::suggestion::nearest;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,10 +28,10 @@ pub struct Arguments {
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    let palette = Palette::of(&stdout);
+    let styles = Styles::of(&stdout);
     let printed = match arguments.code {
-        Some(code) => explain(code, &palette, &mut stdout),
-        None => list(&palette, &mut stdout),
+        Some(code) => explain(code, &styles, &mut stdout),
+        None => list(&styles, &mut stdout),
     };
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -42,8 +42,8 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn explain(code: Code, palette: &Palette, out: &mut impl Write) -> io::Result<()> {
-    let bold = palette.heading;
+fn explain(code: Code, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let bold = styles.heading;
     let mut in_block = false;
     for line in page(code).lines() {
         in_block ^= line.starts_with("```");
@@ -56,10 +56,10 @@ fn explain(code: Code, palette: &Palette, out: &mut impl Write) -> io::Result<()
     out.flush()
 }
 
-fn list(palette: &Palette, out: &mut impl Write) -> io::Result<()> {
+fn list(styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let width = Code::ALL.iter().map(|code| code.as_str().len()).max().unwrap_or(0);
     for code in Code::ALL {
-        let (severity, style) = (code.severity().as_str(), palette.severity(code.severity()));
+        let (severity, style) = (code.severity().as_str(), styles.severity(code.severity()));
         writeln!(out, "{:width$}  {style}{severity:7}{style:#}  {}", code.as_str(), code.title())?;
     }
     out.flush()
@@ -102,7 +102,7 @@ fn named(text: &str) -> Result<Code, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Palette, explain, list, named};
+    use super::{Code, Styles, explain, list, named};
 
     fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
         let mut out = Vec::new();
@@ -112,15 +112,15 @@ mod tests {
 
     #[test]
     fn a_page_is_printed_as_it_is_written_with_headings_in_bold_on_a_terminal() {
-        let plain = printed(|out| explain(Code::RestartDelayed, &Palette::plain(), out));
-        assert_eq!(plain.trim_end(), crate::finding::page(Code::RestartDelayed).trim_end());
-        let coloured = printed(|out| explain(Code::RestartDelayed, &Palette::coloured(), out));
+        let plain = printed(|out| explain(Code::RestartDelayed, &Styles::plain(), out));
+        assert_eq!(plain.trim_end(), winddown_core::finding::page(Code::RestartDelayed).trim_end());
+        let coloured = printed(|out| explain(Code::RestartDelayed, &Styles::coloured(), out));
         assert!(coloured.contains("\u{1b}[1m## Why\u{1b}[0m\n"), "{coloured:?}");
     }
 
     #[test]
     fn the_list_has_a_line_for_every_code() {
-        let list = printed(|out| list(&Palette::plain(), out));
+        let list = printed(|out| list(&Styles::plain(), out));
         assert_eq!(list.lines().count(), Code::ALL.len());
         let columns = |line: &str| line.split_whitespace().take(3).map(str::to_owned).collect::<Vec<_>>();
         assert!(list.lines().any(|line| columns(line) == ["BudgetDoesNotFit", "error", "drain"]), "{list}");

@@ -1,16 +1,6 @@
 //! `winddown plan`: the whole arithmetic for files, with no cluster at all.
 
-mod bars;
-mod diff;
 mod input;
-mod machine;
-mod plain;
-mod planned;
-mod sarif;
-mod scale;
-mod svg;
-mod text;
-mod words;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -19,12 +9,13 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
-use super::palette::Palette;
-use crate::finding::Severity;
-use crate::manifest::{self, ManifestError, PassedOver};
-use crate::workload::Kind;
+use crate::render::planned::{self, Planned};
+use crate::render::styles::Styles;
+use crate::render::{diff, sanitize, sarif, structured, svg, text};
 use input::Input;
-use planned::Planned;
+use winddown_core::finding::Severity;
+use winddown_core::kind::Kind;
+use winddown_core::manifest::{self, ManifestError, PassedOver};
 
 /// What `winddown plan --help` says at the end.
 const EXAMPLES: &str = "\
@@ -95,9 +86,9 @@ pub enum Exit {
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let palette = Palette::of(&stdout);
+    let styles = Styles::of(&stdout);
     let mut out = io::BufWriter::new(stdout.lock());
-    match run(arguments, &palette, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
+    match run(arguments, &styles, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             eprintln!("winddown: cannot write the plan: {error}");
@@ -113,13 +104,13 @@ pub fn piped(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
-    run(arguments, &Palette::plain(), stdin, out, err)
+    run(arguments, &Styles::plain(), stdin, out, err)
 }
 
 /// Runs the command on these streams.
 fn run(
     arguments: &Arguments,
-    palette: &Palette,
+    styles: &Styles,
     stdin: &mut impl Read,
     out: &mut impl Write,
     err: &mut impl Write,
@@ -127,11 +118,11 @@ fn run(
     let mut planned = Vec::new();
     let mut unusable = Vec::new();
     for input in input::read(&arguments.files, arguments.recursive, stdin) {
-        let name: Rc<str> = plain::plain(&input.name).into();
+        let name: Rc<str> = sanitize::plain(&input.name).into();
         plan(&name, input, &mut planned, &mut unusable, err)?;
     }
     for error in &unusable {
-        writeln!(err, "winddown: {}", plain::plain(error))?;
+        writeln!(err, "winddown: {}", sanitize::plain(error))?;
     }
     if !unusable.is_empty() {
         return Ok(Exit::Unusable);
@@ -140,7 +131,7 @@ fn run(
         writeln!(err, "winddown: no Deployment, StatefulSet or DaemonSet of apps/v1 there, nothing to plan")?;
     }
     let exit = if planned::count(&planned, Severity::Error) > 0 { Exit::Errors } else { Exit::Fine };
-    match print(arguments.output, &planned, palette, out, err) {
+    match print(arguments.output, &planned, styles, out, err) {
         // `winddown plan … | head`: nobody reads on, but the answer stands.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit),
@@ -178,7 +169,7 @@ fn plan(
     }
     for PassedOver { line, api_version, kind, name: object, declares } in stream.passed_over {
         let what = format!("{kind} {object} of {api_version}");
-        let (what, known) = (plain::plain(&what), Kind::API_VERSION);
+        let (what, known) = (sanitize::plain(&what), Kind::API_VERSION);
         let declares = if declares { " with its winddown.dev annotations" } else { "" };
         writeln!(
             err,
@@ -192,22 +183,22 @@ fn plan(
 fn print(
     format: Format,
     planned: &[Planned],
-    palette: &Palette,
+    styles: &Styles,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<()> {
     match format {
-        Format::Text => text::text(planned, palette, out)?,
-        Format::Json => machine::json(planned, out)?,
+        Format::Text => text::text(planned, styles, out)?,
+        Format::Json => structured::json(planned, out)?,
         Format::Sarif => sarif::sarif(planned, out)?,
-        Format::Yaml => machine::yaml(planned, out)?,
-        Format::Diff => diff::diff(planned, palette, out)?,
+        Format::Yaml => structured::yaml(planned, out)?,
+        Format::Diff => diff::diff(planned, styles, out)?,
         Format::Svg => svg::svg(planned, out)?,
     }
     out.flush()?;
     // These have no room for findings, or no reader: what there is to say must not get lost.
     if matches!(format, Format::Yaml | Format::Diff | Format::Svg) {
-        machine::findings(planned, err)?;
+        structured::findings(planned, err)?;
     }
     Ok(())
 }

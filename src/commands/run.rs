@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use crate::error_chain::ErrorChain;
-use crate::{operator, telemetry};
+use winddown_operator::error_chain::ErrorChain;
+use winddown_operator::{run, telemetry};
 
 /// Flags of `winddown run`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Arguments {
     #[command(flatten)]
-    operator: operator::Arguments,
+    operator: run::Arguments,
     #[command(flatten)]
     telemetry: telemetry::Arguments,
 }
@@ -22,7 +22,7 @@ pub fn command(arguments: Arguments) -> ExitCode {
         eprintln!("winddown: {}", ErrorChain(&error));
         return ExitCode::FAILURE;
     }
-    match super::block_on(operator::run(arguments.operator)) {
+    match super::block_on(run::run(arguments.operator)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             tracing::error!("{}", ErrorChain(&error));

@@ -1,17 +1,17 @@
-use super::{Arguments, Exit, Palette, run};
+use super::{Arguments, Exit, Styles, run};
 use clap::{Args, FromArgMatches};
 use serde_json::Value;
 
 fn plan(input: &str, more: &[&str]) -> (Exit, String, String) {
-    plan_with(&Palette::plain(), input, more)
+    plan_with(&Styles::plain(), input, more)
 }
 
-fn plan_with(palette: &Palette, input: &str, more: &[&str]) -> (Exit, String, String) {
+fn plan_with(styles: &Styles, input: &str, more: &[&str]) -> (Exit, String, String) {
     let command = Arguments::augment_args(clap::Command::new("plan"));
     let words = ["plan", "-f", "-"].iter().chain(more);
     let arguments = Arguments::from_arg_matches(&command.get_matches_from(words)).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = run(&arguments, palette, &mut input.as_bytes(), &mut out, &mut err).unwrap();
+    let exit = run(&arguments, styles, &mut input.as_bytes(), &mut out, &mut err).unwrap();
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
@@ -205,7 +205,7 @@ fn colours_are_for_terminals_and_change_no_word() {
     let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
     for format in ["text", "diff"] {
         let plain = plan(&misfit, &["-o", format]).1;
-        let coloured = plan_with(&Palette::coloured(), &misfit, &["-o", format]).1;
+        let coloured = plan_with(&Styles::coloured(), &misfit, &["-o", format]).1;
         assert!(!plain.contains('\u{1b}'), "{plain}");
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
         assert!(format == "diff" || coloured.contains("\u{1b}[1m\u{1b}[31merror"), "{coloured:?}");

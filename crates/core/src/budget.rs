@@ -1,0 +1,120 @@
+//! The one sum: drain + deadline + margin ≤ grace period.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::duration::Seconds;
+
+/// The four numbers of a pod's shutdown, in whole seconds, and whose they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// From the deletion request until no new traffic arrives: the longest preStop sleep of the pod.
+    pub drain: Seconds,
+    /// From SIGTERM to the app's own exit.
+    pub deadline: Seconds,
+    /// Slack that belongs to nobody.
+    pub margin: Seconds,
+    /// From the deletion request to SIGKILL: `terminationGracePeriodSeconds`.
+    pub grace_period: Seconds,
+    /// Whose drain it is.
+    pub drain_from: Source,
+    /// Whose deadline it is.
+    pub deadline_from: Source,
+}
+
+/// Where a number comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// An annotation says so.
+    #[default]
+    Declared,
+    /// The preset of that name proposes it.
+    Preset(String),
+    /// Nobody said anything.
+    Default,
+    /// The container of that name has a hook of its own, which is as long as that.
+    Hook(String),
+}
+
+impl Budget {
+    /// What the grace period has to be at least.
+    #[must_use]
+    pub fn needed(&self) -> Seconds {
+        self.drain.plus(self.deadline).plus(self.margin)
+    }
+
+    /// Whether the promise can be kept.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.needed() <= self.grace_period
+    }
+
+    /// How much is missing; zero where it fits.
+    #[must_use]
+    pub fn missing(&self) -> Seconds {
+        self.needed().minus(self.grace_period)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from } = self;
+        write!(f, "drain {drain}{drain_from} + deadline {deadline}{deadline_from} + margin {margin}")?;
+        write!(f, " = {} of {grace_period}", self.needed())
+    }
+}
+
+impl fmt::Display for Source {
+    /// What is written behind the number; nothing where an annotation says it already.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declared => Ok(()),
+            Self::Preset(name) => write!(f, " ({name})"),
+            Self::Default => f.write_str(" (default)"),
+            Self::Hook(container) => write!(f, " (preStop of {container})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budget, Seconds, Source};
+
+    fn budget(numbers: [u32; 4]) -> Budget {
+        let [drain, deadline, margin, grace_period] = numbers.map(Seconds::new);
+        let (drain_from, deadline_from) = (Source::Declared, Source::Declared);
+        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from }
+    }
+
+    #[test]
+    fn a_budget_fits_exactly_when_the_sum_is_at_most_the_grace_period() {
+        for (numbers, missing) in [([5, 25, 5, 35], 0), ([5, 25, 0, 30], 0), ([5, 25, 5, 30], 5), ([0, 0, 0, 0], 0)] {
+            let budget = budget(numbers);
+            assert_eq!((budget.fits(), budget.missing()), (missing == 0, Seconds::new(missing)), "{budget}");
+        }
+    }
+
+    #[test]
+    fn a_budget_reads_like_a_sum() {
+        assert_eq!(budget([5, 25, 5, 40]).to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 40s");
+    }
+
+    #[test]
+    fn a_number_that_nobody_declared_says_where_it_comes_from() {
+        let mut budget = budget([60, 25, 5, 90]);
+        budget.drain_from = Source::Preset("alb-ip".to_owned());
+        budget.deadline_from = Source::Default;
+        assert_eq!(budget.to_string(), "drain 60s (alb-ip) + deadline 25s (default) + margin 5s = 90s of 90s");
+        budget.drain_from = Source::Hook("app".to_owned());
+        assert!(budget.to_string().starts_with("drain 60s (preStop of app) + "));
+    }
+
+    #[test]
+    fn the_longest_durations_still_add_up() {
+        let day = 86_400;
+        assert_eq!(budget([day, day, day, 30]).needed().as_i64(), 3 * 86_400);
+    }
+}

@@ -1,0 +1,177 @@
+//! Whole seconds, the unit of everything Kubernetes counts in a pod's shutdown.
+
+pub(crate) mod go;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A duration of whole seconds; one that is parsed is at most [`Seconds::MAX`].
+///
+/// Kubernetes takes whole seconds for `preStop.sleep.seconds` and `terminationGracePeriodSeconds`, so anything finer is
+/// refused where it is read. Text is a Gateway API duration (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seconds(u32);
+
+/// Why a text is not a duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseSecondsError {
+    /// Nothing there.
+    #[error("is empty; write a duration like 5s or 1m30s")]
+    Empty,
+    /// Not of the form that GEP-2257 gives.
+    #[error("is not a duration; write one like 5s or 1m30s")]
+    Malformed,
+    /// A fraction of a second is left after adding up.
+    #[error("is not a whole number of seconds, the unit Kubernetes counts in")]
+    Fraction,
+    /// Longer than [`Seconds::MAX`].
+    #[error("is longer than 24h, the most that is taken")]
+    TooLong,
+}
+
+impl Seconds {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+    /// A day. Nobody waits longer for a pod, and sums of a few of these fit every integer used here.
+    pub const MAX: Self = Self(24 * 60 * 60);
+
+    /// That many seconds.
+    #[must_use]
+    pub const fn new(seconds: u32) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds from the API's integer: negative counts as none, more than fits (136 years) as the most that does.
+    #[must_use]
+    pub fn from_api(seconds: i64) -> Self {
+        Self(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// The sum, which may be longer than [`Seconds::MAX`].
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, at least zero.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// So many times as long, which may be longer than [`Seconds::MAX`].
+    #[must_use]
+    pub const fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
+
+    /// As the API's integer.
+    #[must_use]
+    pub const fn as_i64(self) -> i64 {
+        self.0 as i64
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = ParseSecondsError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSecondsError> {
+        if text.is_empty() {
+            return Err(ParseSecondsError::Empty);
+        }
+        let mut rest = text;
+        let mut milliseconds = 0_u64;
+        for _ in 0..4 {
+            let (part, tail) = component(rest).ok_or(ParseSecondsError::Malformed)?;
+            // At most 4 × 99,999 h, far below u64::MAX milliseconds.
+            milliseconds += part;
+            rest = tail;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if !rest.is_empty() {
+            return Err(ParseSecondsError::Malformed);
+        }
+        if !milliseconds.is_multiple_of(1000) {
+            return Err(ParseSecondsError::Fraction);
+        }
+        match u32::try_from(milliseconds / 1000) {
+            Ok(seconds) if seconds <= Self::MAX.0 => Ok(Self(seconds)),
+            _ => Err(ParseSecondsError::TooLong),
+        }
+    }
+}
+
+/// One `[0-9]{1,5}(h|m|s|ms)` from the front, in milliseconds, and what follows it.
+fn component(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if !(1..=5).contains(&digits) {
+        return None;
+    }
+    let (number, rest) = text.split_at(digits);
+    let number = number.parse::<u64>().ok()?;
+    [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
+        .into_iter()
+        .find_map(|(unit, scale)| rest.strip_prefix(unit).map(|tail| (number * scale, tail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ParseSecondsError, Seconds};
+
+    #[test]
+    fn durations_of_gep_2257_are_read() {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("5s", 5),
+            ("1m30s", 90),
+            ("1h", 3600),
+            ("500ms500ms", 1),
+            ("30s1m", 90),
+            ("1h1m1s1000ms", 3662),
+            ("24h", 86_400),
+            ("99999ms1ms", 100),
+        ] {
+            assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_reason() {
+        use ParseSecondsError::{Empty, Fraction, Malformed, TooLong};
+        for (text, error) in [
+            ("", Empty),
+            ("5", Malformed),
+            ("s", Malformed),
+            ("-5s", Malformed),
+            ("+5s", Malformed),
+            ("5.5s", Malformed),
+            (" 5s", Malformed),
+            ("5s ", Malformed),
+            ("5s-3s", Malformed),
+            ("5S", Malformed),
+            ("5d", Malformed),
+            ("５s", Malformed),
+            ("5 s", Malformed),
+            ("100000s", Malformed),
+            ("1s1s1s1s1s", Malformed),
+            ("99999999999999999999h", Malformed),
+            ("1ms", Fraction),
+            ("1500ms", Fraction),
+            ("25h", TooLong),
+            ("99999h99999h99999h99999h", TooLong),
+        ] {
+            assert_eq!(text.parse::<Seconds>(), Err(error), "{text}");
+        }
+    }
+}

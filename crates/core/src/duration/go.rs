@@ -1,0 +1,62 @@
+//! Durations as Go programs read them from their flags and annotations.
+
+use std::time::Duration;
+
+use crate::duration::Seconds;
+
+/// A duration as Go reads it (`1m30s`, `1.5h`, `500ms`), rounded up to whole seconds.
+pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
+    let (mut rest, mut sum) = (text.trim(), Duration::ZERO);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let number = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let (digits, behind) = rest.split_at(number);
+        let unit = behind.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit);
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        sum = sum.checked_add(Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * seconds).ok()?)?;
+        rest = behind;
+    }
+    let whole = sum.as_secs().saturating_add(u64::from(sum.subsec_nanos() > 0));
+    Some(u32::try_from(whole).map_or(Seconds::MAX, Seconds::new).min(Seconds::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seconds, go_duration};
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        for (text, seconds) in [
+            ("5s", Some(5)),
+            ("1m30s", Some(90)),
+            ("1.5h", Some(5400)),
+            ("500ms", Some(1)),
+            ("1h0m0.001s", Some(3601)),
+            (" 7s ", Some(7)),
+            ("0s", Some(0)),
+            ("99999999h", Some(86_400)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("5 s", None),
+            ("-5s", None),
+            ("1e9s", None),
+            ("1.2.3s", None),
+            ("5d", None),
+        ] {
+            assert_eq!(go_duration(text), seconds.map(Seconds::new), "{text:?}");
+        }
+        assert_eq!(go_duration(&format!("{}s", "9".repeat(400))), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! Which line of a file a field stands on.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde_saphyr::granit_parser::{Event, Parser};
+
+/// Where an object stands in its file, and where its fields do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// The line on which it starts, counted from 1; a field starts at its key.
+    line: usize,
+    /// What it consists of; nothing where it is a scalar.
+    parts: Option<Rc<Parts>>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts {
+    fields: Vec<(String, Lines)>,
+    items: Vec<Lines>,
+    /// The value of its field `name`, by which the items of a list are known.
+    name: Option<String>,
+}
+
+/// How many `<<` within `<<` are followed. Nobody writes more, and each may name several others.
+const MERGES: usize = 4;
+
+impl Lines {
+    /// The lines of a document that starts on this line of its file. What cannot be read has the document's.
+    pub(crate) fn of(document: &str, first: usize) -> Self {
+        let mut reader = Reader::default();
+        for next in Parser::new_from_str(document) {
+            let Ok((event, span)) = next else { break };
+            if reader.take(event, span.start.line() + first - 1) {
+                break;
+            }
+        }
+        reader.root.unwrap_or(Self { line: first, parts: None })
+    }
+
+    /// The line on which the object starts.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        self.line
+    }
+
+    /// The line of a field, given as the API server would name it (`spec.template.spec.containers[app].image`): of the
+    /// deepest part of that path that is there.
+    #[must_use]
+    pub fn of_field(&self, path: &str) -> usize {
+        let mut here = self;
+        for step in steps(path) {
+            match here.below(step) {
+                Some(next) => here = next,
+                None => break,
+            }
+        }
+        here.line
+    }
+
+    /// The item of a list among the fields.
+    pub(crate) fn item(&self, field: &str, at: usize) -> Option<&Self> {
+        self.field(field, MERGES)?.parts.as_ref()?.items.get(at)
+    }
+
+    fn below(&self, step: &str) -> Option<&Self> {
+        let items = self.parts.iter().flat_map(|parts| &parts.items);
+        let named = |item: &&Self| item.parts.as_ref().is_some_and(|parts| parts.name.as_deref() == Some(step));
+        self.field(step, MERGES).or_else(|| items.clone().find(named)).or_else(|| items.clone().nth(step.parse().ok()?))
+    }
+
+    fn field(&self, key: &str, merges: usize) -> Option<&Self> {
+        let fields = &self.parts.as_ref()?.fields;
+        let own = fields.iter().find(|(name, _)| name == key).map(|(_, lines)| lines);
+        if own.is_some() || merges == 0 {
+            return own;
+        }
+        let others = fields.iter().filter(|(name, _)| name == "<<").map(|(_, lines)| lines);
+        others
+            .flat_map(|lines| std::iter::once(lines).chain(lines.parts.iter().flat_map(|parts| &parts.items)))
+            .find_map(|lines| lines.field(key, merges - 1))
+    }
+}
+
+/// The steps of a path: `a.b[c.d/e].f` is a, b, c.d/e, f.
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        let (step, after) = match rest.strip_prefix('[') {
+            Some(bracketed) => bracketed.split_once(']').unwrap_or((bracketed, "")),
+            None => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
+        };
+        rest = after;
+        (!step.is_empty()).then_some(step)
+    })
+}
+
+/// Puts the events of a document together.
+#[derive(Default)]
+struct Reader {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Option<Rc<Parts>>>,
+    root: Option<Lines>,
+}
+
+/// A list or an object that has not ended yet.
+struct Open {
+    line: usize,
+    parts: Parts,
+    anchor: usize,
+    is_list: bool,
+    /// The key whose value comes next.
+    key: Option<(String, usize)>,
+}
+
+impl Reader {
+    /// Whether the document ended with this event.
+    fn take(&mut self, event: Event<'_>, line: usize) -> bool {
+        match event {
+            Event::MappingStart(_, anchor, _) => self.begin(line, anchor, false),
+            Event::SequenceStart(_, anchor, _) => self.begin(line, anchor, true),
+            Event::MappingEnd | Event::SequenceEnd => {
+                if let Some(Open { line, parts, anchor, .. }) = self.open.pop() {
+                    let parts = Some(Rc::new(parts));
+                    if anchor != 0 {
+                        self.anchors.insert(anchor, parts.clone());
+                    }
+                    self.put(Lines { line, parts }, None);
+                }
+            }
+            Event::Scalar(text, ..) => self.put(Lines { line, parts: None }, Some(&text)),
+            Event::Alias(anchor) => {
+                let parts = self.anchors.get(&anchor).cloned().flatten();
+                self.put(Lines { line, parts }, None);
+            }
+            Event::DocumentEnd => return true,
+            _ => {}
+        }
+        false
+    }
+
+    fn begin(&mut self, line: usize, anchor: usize, is_list: bool) {
+        self.open.push(Open { line, parts: Parts::default(), anchor, is_list, key: None });
+    }
+
+    /// A node is complete: a value, an item, or the key of the value that follows. `text` is that of a scalar.
+    fn put(&mut self, node: Lines, text: Option<&str>) {
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        if open.is_list {
+            open.parts.items.push(node);
+        } else if let Some((key, line)) = open.key.take() {
+            if key == "name" {
+                open.parts.name = text.map(str::to_owned);
+            }
+            open.parts.fields.push((key, Lines { line, ..node }));
+        } else {
+            open.key = Some((text.unwrap_or_default().to_owned(), node.line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lines, steps};
+
+    const DEPLOYMENT: &str = "\
+metadata:
+  name: shop
+  annotations:
+    winddown.dev/drain: 5s
+spec:
+  template:
+    spec:
+      containers:
+      - name: proxy
+        image: proxy:1
+      - image: shop:1
+        lifecycle:
+          preStop: {sleep: {seconds: 5}}
+        name: app
+";
+
+    #[test]
+    fn a_field_stands_on_the_line_of_its_key() {
+        for (path, line) in [
+            ("metadata.annotations[winddown.dev/drain]", 4),
+            ("spec.template.spec.containers[app].lifecycle.preStop", 13),
+            ("spec.template.spec.containers[proxy]", 9),
+            ("spec.template.spec.containers[1]", 11),
+        ] {
+            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(path), line, "{path}");
+            assert_eq!(Lines::of(DEPLOYMENT, 41).of_field(path), line + 40, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_there_stands_where_it_would_have_to_be_written() {
+        for (path, line) in [
+            ("spec.template.spec.terminationGracePeriodSeconds", 7),
+            ("spec.template.spec.containers[app].readinessProbe", 11),
+            ("spec.template.spec.containers[db].lifecycle", 8),
+            ("metadata.annotations[example.com/a]b].c]", 3),
+            ("status", 1),
+            ("", 1),
+        ] {
+            assert_eq!(Lines::of(DEPLOYMENT, 1).of_field(path), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn json_has_lines_too() {
+        let text = "{\n  \"spec\": {\n    \"items\": [\n      {\"name\": \"a\"},\n      {\n        \"name\": \"b\"\n      }\n    ]\n  }\n}\n";
+        let lines = Lines::of(text, 1);
+        assert_eq!((lines.of_field("spec.items[a]"), lines.of_field("spec.items[b].name")), (4, 6));
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_lead_to_what_they_stand_for() {
+        let text = "base: &base\n  image: a\n  deep: {x: 1}\nuse: *base\nmerged:\n  <<: [*base]\n  own: 1\n";
+        let lines = Lines::of(text, 1);
+        for (path, line) in [("use", 4), ("use.image", 2), ("merged.deep.x", 3), ("merged.own", 7), ("merged.no", 5)] {
+            assert_eq!(lines.of_field(path), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_stands_where_its_document_does() {
+        for text in ["", "a: [", "*unknown", &"[".repeat(100_000), "? {a: b}\n: c\n", "- - - a"] {
+            assert_eq!(Lines::of(text, 7).of_field("a.b"), 7, "{}", text.chars().take(9).collect::<String>());
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_at_dots_and_brackets() {
+        let taken = |path| steps(path).collect::<Vec<_>>();
+        assert_eq!(taken("a.b[c.d/e].f"), ["a", "b", "c.d/e", "f"]);
+        assert_eq!(taken("a[b"), ["a", "b"]);
+    }
+}

@@ -1,0 +1,237 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{GracePeriod, Plan, plan};
+use crate::annotations::{Declaration, Declared, read};
+use crate::duration::Seconds;
+use crate::finding::{Code, Severity};
+use crate::kind::Kind;
+use crate::mutation::Mutation;
+use crate::policy::Policy;
+use crate::workload::{Rollout, Workload};
+
+fn workload(pod: &Value, grace_period: GracePeriod) -> Workload {
+    Workload {
+        kind: Kind::Deployment,
+        rollout: Rollout::read(Kind::Deployment, &json!({})).unwrap(),
+        annotations: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        pod: serde_json::from_value(pod.clone()).unwrap(),
+        grace_period,
+    }
+}
+
+fn declaration(annotations: &[(&str, &str)]) -> Declaration {
+    let keys: Vec<_> = annotations.iter().map(|(key, value)| (format!("winddown.dev/{key}"), *value)).collect();
+    let annotations = keys.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    match read(&annotations, &std::collections::BTreeMap::new()).declared {
+        Declared::Budget(declaration) => declaration,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn planned(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Plan {
+    let grace_period = grace_period.map_or(GracePeriod::Unset, |seconds| GracePeriod::Explicit(Seconds::new(seconds)));
+    plan(&workload(&json!({"containers": containers}), grace_period), &declaration(annotations), &Policy::default())
+}
+
+fn findings(plan: &Plan) -> Vec<(Severity, Code)> {
+    plan.findings.iter().map(|finding| (finding.severity, finding.code)).collect()
+}
+
+/// The mutations in short: `app sleeps 5`, `grace 35`, `app ready?`.
+fn mutations(plan: &Plan) -> Vec<String> {
+    plan.mutations
+        .iter()
+        .map(|mutation| match mutation {
+            Mutation::SetGracePeriod(seconds) => format!("grace {}", seconds.as_i64()),
+            Mutation::SetPreStopSleep { container, sleep } => format!("{container} sleeps {}", sleep.as_i64()),
+            Mutation::SetReadinessProbe { container, .. } => format!("{container} ready?"),
+        })
+        .collect()
+}
+
+const FIVE: (&str, &str) = ("drain", "5s");
+
+#[test]
+fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
+    let misfit = vec![(Severity::Error, Code::BudgetDoesNotFit)];
+    for (annotations, grace_period, mutated, found) in [
+        (vec![FIVE], None, vec!["app sleeps 5", "grace 35"], vec![]),
+        (vec![FIVE, ("deadline", "10s")], None, vec!["app sleeps 5"], vec![]),
+        (vec![FIVE, ("deadline", "20s")], None, vec!["app sleeps 5"], vec![]),
+        (vec![FIVE, ("deadline", "21s")], None, vec!["app sleeps 5", "grace 31"], vec![]),
+        (vec![("deadline", "25s")], None, vec!["app sleeps 5", "grace 35"], vec![]),
+        (vec![FIVE, ("margin", "0s")], None, vec!["app sleeps 5"], vec![]),
+        (vec![FIVE], Some(35), vec!["app sleeps 5"], vec![]),
+        (vec![FIVE], Some(3600), vec!["app sleeps 5"], vec![]),
+        (vec![FIVE], Some(34), vec![], misfit.clone()),
+        (vec![FIVE], Some(0), vec![], misfit),
+        (vec![("drain", "0s"), ("deadline", "40s")], None, vec!["grace 45"], vec![]),
+    ] {
+        let plan = planned(&json!([{"name": "app"}]), grace_period, &annotations);
+        assert_eq!(
+            (mutations(&plan), findings(&plan)),
+            (mutated.iter().map(ToString::to_string).collect(), found),
+            "{annotations:?} {grace_period:?}"
+        );
+    }
+}
+
+#[test]
+fn a_misfit_names_the_numbers_and_the_ways_out() {
+    let plan = planned(&json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
+    assert_eq!(plan.findings[0].field, "spec.template.spec.terminationGracePeriodSeconds");
+    assert_eq!(
+        plan.findings[0].message,
+        "drain 20s + deadline 25s + margin 5s = 50s, 20s more than the grace period of 30s: raise it to 50, leave it \
+         out, or lower winddown.dev/drain, winddown.dev/deadline or winddown.dev/margin"
+    );
+}
+
+#[test]
+fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
+    let with = |hook: Value| json!({"name": "app", "lifecycle": {"preStop": hook}});
+    let sleep = |seconds: i64| with(json!({"sleep": {"seconds": seconds}}));
+    let exec = |script: &str| with(json!({"exec": {"command": ["sh", "-c", script]}}));
+    let bare = json!({"name": "proxy"});
+    let short = vec![(Severity::Warning, Code::PreStopShort)];
+    let unknown = vec![(Severity::Warning, Code::PreStopUnknown)];
+    for (containers, drain, mutated, found) in [
+        (json!([bare]), 5, vec!["proxy sleeps 5", "grace 35"], vec![]),
+        (json!([bare, {"name": "log"}]), 5, vec!["proxy sleeps 5", "log sleeps 5", "grace 35"], vec![]),
+        (json!([sleep(9)]), 9, vec!["grace 39"], vec![]),
+        (json!([sleep(9), bare]), 9, vec!["proxy sleeps 5", "grace 39"], vec![]),
+        (json!([sleep(3)]), 3, vec!["grace 33"], short.clone()),
+        (json!([sleep(0)]), 0, vec![], vec![(Severity::Info, Code::DrainOptedOut)]),
+        (json!([sleep(0), bare]), 5, vec!["proxy sleeps 5", "grace 35"], vec![(Severity::Info, Code::DrainOptedOut)]),
+        (json!([exec("sleep 9")]), 9, vec!["grace 39"], vec![]),
+        (json!([exec("sleep 3")]), 3, vec!["grace 33"], short.clone()),
+        (json!([exec("sleep 0")]), 0, vec![], short.clone()),
+        (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], unknown.clone()),
+        (json!([exec("sleep 3; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 0; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([with(json!({"futureAction": {}}))]), 5, vec!["grace 35"], unknown),
+        (
+            json!([{"name": "app", "lifecycle": {"postStart": {"exec": {}}, "stopSignal": "SIGUSR1"}}]),
+            5,
+            vec!["app sleeps 5", "grace 35"],
+            vec![],
+        ),
+        (json!([sleep(-7)]), 0, vec![], vec![(Severity::Info, Code::DrainOptedOut)]),
+    ] {
+        let case = containers.to_string();
+        let plan = planned(&containers, None, &[FIVE]);
+        assert_eq!(plan.budget.drain, Seconds::new(drain), "{case}");
+        assert_eq!(
+            (mutations(&plan), findings(&plan)),
+            (mutated.iter().map(ToString::to_string).collect(), found),
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_hook_that_begins_with_a_sleep_takes_at_least_that_long() {
+    let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
+    let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
+    assert_eq!(plan.findings[0].message, "its own exec hook is kept; it runs for at least 15s, 15s is assumed");
+}
+
+#[test]
+fn only_the_containers_named_take_the_sleep() {
+    let containers = json!([{"name": "app"}, {"name": "proxy"}, {"name": "log"}]);
+    let plan = planned(&containers, None, &[FIVE, ("containers", "proxy,app")]);
+    assert_eq!(mutations(&plan), ["app sleeps 5", "proxy sleeps 5", "grace 35"]);
+    let plan = planned(&containers, None, &[FIVE, ("containers", "app,prxy")]);
+    assert_eq!((mutations(&plan), findings(&plan)), (vec![], vec![(Severity::Error, Code::ContainerNotFound)]));
+    assert!(plan.findings[0].message.contains("there are app, proxy, log"), "{}", plan.findings[0].message);
+}
+
+#[test]
+fn native_sidecars_and_init_containers_are_never_touched() {
+    let init = json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]);
+    let workload = workload(&json!({"containers": [{"name": "app"}], "initContainers": init}), GracePeriod::Unset);
+    let planned = |annotations: &[(&str, &str)]| plan(&workload, &declaration(annotations), &Policy::default());
+    assert_eq!(mutations(&planned(&[FIVE])), ["app sleeps 5", "grace 35"]);
+    let plan = planned(&[FIVE, ("containers", "mesh")]);
+    assert_eq!(findings(&plan)[0], (Severity::Error, Code::ContainerNotFound));
+    assert!(plan.findings[0].message.contains("is an init container"), "{}", plan.findings[0].message);
+}
+
+#[test]
+fn the_probe_goes_to_the_container_that_is_meant() {
+    let app = json!({"name": "app", "ports": [{"containerPort": 3000, "name": "web"}]});
+    let proxy = json!({"name": "proxy", "ports": [{"containerPort": 8080, "name": "mesh"}]});
+    let probed =
+        json!({"name": "app", "ports": [{"containerPort": 3000}], "readinessProbe": {"tcpSocket": {"port": 3000}}});
+    let bare = json!({"name": "bare"});
+    let error = |code| vec![(Severity::Error, code)];
+    for (containers, readiness, names, target, found) in [
+        (json!([proxy, app]), "http:3000/health", None, Some("app"), vec![]),
+        (json!([proxy, app]), "http:web/health", None, Some("app"), vec![]),
+        (json!([proxy, app]), "tcp:mesh", None, Some("proxy"), vec![]),
+        (json!([bare]), "http:3000/health", None, Some("bare"), vec![]),
+        (json!([bare, app]), "http:9000/", Some("bare"), Some("bare"), vec![]),
+        (json!([app, proxy]), "http:3000/", Some("proxy,app"), Some("proxy"), vec![]),
+        (json!([bare, app]), "http:9000/", None, None, error(Code::ReadinessContainerUnclear)),
+        (json!([app, proxy]), "http:wbe/", None, None, error(Code::PortNotFound)),
+        (json!([app, proxy]), "http:web/", Some("proxy"), None, error(Code::PortNotFound)),
+        (json!([bare]), "grpc:web/", None, None, error(Code::PortNotFound)),
+        (json!([probed, proxy]), "http:3000/health", None, None, vec![(Severity::Info, Code::ReadinessKept)]),
+    ] {
+        let mut annotations = vec![("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)];
+        annotations.extend(names.map(|names| ("containers", names)));
+        let case = format!("{readiness} {names:?} on {containers}");
+        let plan = planned(&containers, None, &annotations);
+        let mutated: Vec<_> = target.map(|name| format!("{name} ready?")).into_iter().collect();
+        assert_eq!((mutations(&plan), findings(&plan)), (mutated, found), "{case}");
+    }
+}
+
+#[test]
+fn a_probe_has_every_default_written_out() {
+    let app = json!([{"name": "app", "ports": [{"containerPort": 9090, "name": "rpc"}]}]);
+    let common = json!({"periodSeconds": 5, "failureThreshold": 1, "successThreshold": 1, "timeoutSeconds": 1});
+    for (readiness, action) in [
+        ("http:3000/health", json!({"httpGet": {"path": "/health", "port": 3000, "scheme": "HTTP"}})),
+        ("https:rpc", json!({"httpGet": {"path": "/", "port": "rpc", "scheme": "HTTPS"}})),
+        ("tcp:rpc", json!({"tcpSocket": {"port": "rpc"}})),
+        ("grpc:rpc/my.Service", json!({"grpc": {"port": 9090, "service": "my.Service"}})),
+        ("grpc:9090", json!({"grpc": {"port": 9090, "service": ""}})),
+    ] {
+        let plan = planned(&app, None, &[("drain", "0s"), ("deadline", "5s"), ("readiness", readiness)]);
+        let [Mutation::SetReadinessProbe { probe, .. }] = plan.mutations.as_slice() else { panic!("{readiness}") };
+        let mut expected = common.clone();
+        expected.as_object_mut().unwrap().extend(action.as_object().unwrap().clone());
+        assert_eq!(serde_json::to_value(probe).unwrap(), expected, "{readiness}");
+    }
+}
+
+#[test]
+fn several_hundred_containers_are_planned_and_named_briefly() {
+    let containers: Vec<_> = (0..500).map(|number| json!({"name": format!("c{number}")})).collect();
+    let plan = planned(&json!(containers), None, &[FIVE]);
+    assert_eq!(plan.mutations.len(), 501);
+    let plan = planned(&json!(containers), None, &[FIVE, ("containers", "x")]);
+    assert!(plan.findings[0].message.len() < 200, "{}", plan.findings[0].message);
+}
+
+#[test]
+fn a_drain_that_is_somebodys_own_hook_says_whose() {
+    let own = |seconds: u32| json!({"name": "slow", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}});
+    let with_app = |own: Value| json!([{"name": "app"}, own]);
+    for (containers, sum) in [
+        (with_app(own(9)), "drain 9s (preStop of slow) + "),
+        (with_app(own(3)), "drain 5s + "),
+        (json!([own(3)]), "drain 3s (preStop of slow) + "),
+        (json!([own(0)]), "drain 0s (preStop of slow) + "),
+        (json!([own(5)]), "drain 5s + "),
+    ] {
+        let plan = planned(&containers, None, &[FIVE]);
+        assert!(plan.budget.to_string().starts_with(sum), "{}", plan.budget);
+    }
+}

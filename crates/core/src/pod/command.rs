@@ -1,0 +1,178 @@
+//! What can be told of a command line by looking at it. No shell is rebuilt here: what is not plain stays unknown.
+
+/// The program that a word names, without the folder it is in.
+pub(crate) fn program(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// A script that is given to a shell with `-c`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Script<'a> {
+    /// The shell's name, without its folder.
+    pub(crate) shell: &'a str,
+    /// What it is to run.
+    pub(crate) text: &'a str,
+}
+
+/// One command of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Command<'a> {
+    /// The command as written.
+    pub(crate) text: &'a str,
+    /// What stands behind it.
+    pub(crate) end: End,
+}
+
+/// What stands behind a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The next one runs when it is over: `;`, `&&`, `||`, a new line, or nothing.
+    Sequence,
+    /// The next one reads what it writes: `|`.
+    Pipe,
+    /// The next one does not wait for it: `&`.
+    Background,
+}
+
+impl<'a> Script<'a> {
+    /// The script of a command line such as `["/bin/sh", "-ec", "…"]`; `None` where it is no such thing.
+    pub(crate) fn of(line: &'a [String]) -> Option<Self> {
+        let (first, mut words) = (program(line.first()?), line.iter().skip(1));
+        if !is_shell(first) {
+            return None;
+        }
+        let mut given = false;
+        while let Some(word) = words.next() {
+            let Some(flags) = word.strip_prefix(['-', '+']) else {
+                return given.then_some(Self { shell: first, text: word });
+            };
+            if !flags.starts_with('-') {
+                given |= flags.contains('c');
+                // As in `bash -euo pipefail -c`: the name of an option follows.
+                if flags.ends_with('o') {
+                    words.next();
+                }
+            }
+        }
+        None
+    }
+
+    /// Its commands, in order. Quotes, comments and parentheses are respected as far as separators go.
+    pub(crate) fn commands(self) -> Vec<Command<'a>> {
+        let mut commands = Vec::new();
+        let mut push = |text: &'a str, end| {
+            let text = text.trim();
+            if !text.is_empty() && !text.starts_with('#') {
+                commands.push(Command { text, end });
+            }
+        };
+        let (mut start, mut quote, mut depth, mut before) = (0, None, 0_u32, '\n');
+        let mut chars = self.text.char_indices().peekable();
+        while let Some((at, char)) = chars.next() {
+            match (quote, char) {
+                (Some(open), _) if char == open => quote = None,
+                (Some('\''), _) => {}
+                (_, '\\') => {
+                    chars.next();
+                }
+                (None, '\'' | '"' | '`') => quote = Some(char),
+                (None, '(') => depth = depth.saturating_add(1),
+                (None, ')') => depth = depth.saturating_sub(1),
+                (None, '#') if before.is_whitespace() => while chars.next_if(|(_, next)| *next != '\n').is_some() {},
+                (None, ';' | '\n' | '|' | '&') if depth == 0 => {
+                    let next = chars.peek().map_or(' ', |(_, next)| *next);
+                    if let Some((end, width)) = separator(before, char, next) {
+                        push(&self.text[start..at], end);
+                        start = at + width;
+                        if width == 2 {
+                            chars.next();
+                        }
+                    }
+                }
+                (_, _) => {}
+            }
+            before = char;
+        }
+        push(&self.text[start..], End::Sequence);
+        commands
+    }
+}
+
+/// What a character means that may separate commands, and how many it takes; `None` in redirections such as `2>&1`,
+/// `&>file` and `>|file`.
+fn separator(before: char, char: char, next: char) -> Option<(End, usize)> {
+    match (before, char, next) {
+        ('<' | '>', '|' | '&', _) | (_, '&', '>') => None,
+        (_, '|', '|') | (_, '&', '&') => Some((End::Sequence, 2)),
+        (_, '|', '&') => Some((End::Pipe, 2)),
+        (_, '|', _) => Some((End::Pipe, 1)),
+        (_, '&', _) => Some((End::Background, 1)),
+        _ => Some((End::Sequence, 1)),
+    }
+}
+
+/// Whether a program is one of the shells that read a script from `-c`.
+pub(crate) fn is_shell(program: &str) -> bool {
+    matches!(program, "sh" | "bash" | "ash" | "dash")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, End, Script};
+
+    fn words(line: &[&str]) -> Vec<String> {
+        line.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_script_is_what_a_shell_is_given() {
+        for (line, expected) in [
+            (&["sh", "-c", "sleep 5"][..], Some(("sh", "sleep 5"))),
+            (&["/bin/bash", "-ec", "sleep 5", "name"], Some(("bash", "sleep 5"))),
+            (&["bash", "-euo", "pipefail", "-c", "run"], Some(("bash", "run"))),
+            (&["sh", "-c", "--", "run"], Some(("sh", "run"))),
+            (&["sh", "script.sh"], None),
+            (&["sh", "-c"], None),
+            (&["sleep", "5"], None),
+            (&[], None),
+        ] {
+            let line = words(line);
+            let script = Script::of(&line).map(|script| (script.shell, script.text));
+            assert_eq!(script, expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_falls_into_commands() {
+        use End::{Background, Pipe, Sequence};
+        for (text, expected) in [
+            ("run", &[("run", Sequence)][..]),
+            ("a; b && c || d", &[("a", Sequence), ("b", Sequence), ("c", Sequence), ("d", Sequence)]),
+            ("a | b", &[("a", Pipe), ("b", Sequence)]),
+            ("a |& b", &[("a", Pipe), ("b", Sequence)]),
+            ("a & wait", &[("a", Background), ("wait", Sequence)]),
+            ("a &", &[("a", Background)]),
+            ("a 2>&1", &[("a 2>&1", Sequence)]),
+            ("a &>log", &[("a &>log", Sequence)]),
+            ("a >|log", &[("a >|log", Sequence)]),
+            ("nginx -g 'daemon off;'", &[("nginx -g 'daemon off;'", Sequence)]),
+            ("echo \"a; \\\" b\"; run", &[("echo \"a; \\\" b\"", Sequence), ("run", Sequence)]),
+            ("run $(a; b)", &[("run $(a; b)", Sequence)]),
+            ("# don't\nrun # now; or never\n", &[("run # now; or never", Sequence)]),
+            ("java \\\n  -jar x\n", &[("java \\\n  -jar x", Sequence)]),
+            ("", &[]),
+            (" ;; & \n", &[]),
+        ] {
+            let commands = Script { shell: "sh", text }.commands();
+            let expected: Vec<_> = expected.iter().map(|(text, end)| Command { text, end: *end }).collect();
+            assert_eq!(commands, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_script_is_too_odd() {
+        for text in ["'", "\"\\", "((((", "))))", "\\", "é;é", "#", "&&&&||||", "|\u{202e};"] {
+            let _ = Script { shell: "sh", text }.commands();
+        }
+    }
+}

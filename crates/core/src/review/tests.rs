@@ -1,0 +1,207 @@
+use serde_json::{Value, json};
+
+use super::{ReviewError, mutate, validate};
+use crate::policy::Policy;
+
+fn deployment(annotations: &Value, grace_period: i64) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop", "annotations": annotations},
+        "spec": {"template": {
+            "metadata": {"labels": {"app": "shop"}},
+            "spec": {"containers": [{"name": "app"}], "terminationGracePeriodSeconds": grace_period},
+        }},
+    })
+}
+
+fn declared(grace_period: i64) -> Value {
+    deployment(&json!({"winddown.dev/drain": "5s"}), grace_period)
+}
+
+fn review(object: &Value, old: &Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+            "operation": if old.is_null() { "CREATE" } else { "UPDATE" },
+            "namespace": "web",
+            "name": "shop",
+            "object": object,
+            "oldObject": old,
+            "dryRun": false,
+            "fieldOfTomorrow": true,
+        },
+    })
+}
+
+fn asked(webhook: fn(&[u8], &Policy) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
+    let answer = webhook(review.to_string().as_bytes(), &Policy::default()).unwrap();
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(body["response"]["uid"], review["request"]["uid"]);
+    assert_eq!((&body["response"]["allowed"], answer.object.as_str()), (&json!(answer.allowed), "web/shop"));
+    assert_eq!(body["response"]["patch"].is_string(), answer.patched);
+    body["response"].clone()
+}
+
+/// What the API server makes of the object with the answer's patch.
+fn patched(object: &Value, response: &Value) -> Value {
+    let bytes: k8s_openapi::ByteString = serde_json::from_value(response["patch"].clone()).unwrap();
+    let patch: json_patch::Patch = serde_json::from_slice(&bytes.0).unwrap();
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}
+
+#[test]
+fn mutate_patches_what_is_declared_and_has_nothing_to_add_afterwards() {
+    let object = declared(30);
+    let response = asked(mutate, &review(&object, &Value::Null));
+    assert_eq!(response["patchType"], "JSONPatch");
+    let injected = patched(&object, &response);
+    assert_eq!(injected["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 35);
+    let again = asked(mutate, &review(&injected, &object));
+    assert_eq!(again, json!({"uid": again["uid"], "allowed": true}), "no patch, not even an empty one");
+    assert_eq!(asked(validate, &review(&injected, &Value::Null)), again);
+}
+
+#[test]
+fn mutate_never_denies_on_policy() {
+    let response = asked(mutate, &review(&declared(10), &Value::Null));
+    assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
+}
+
+#[test]
+fn validate_denies_a_misfit_as_the_api_server_itself_would() {
+    let response = asked(validate, &review(&declared(10), &Value::Null));
+    assert_eq!(response["allowed"], false);
+    let status = &response["status"];
+    assert_eq!(
+        (&status["code"], &status["reason"], &status["status"]),
+        (&json!(422), &json!("Invalid"), &json!("Failure"))
+    );
+    assert_eq!(status["details"]["causes"][0]["field"], "spec.template.spec.terminationGracePeriodSeconds");
+    assert_eq!(status["details"]["causes"][0]["reason"], "FieldValueInvalid");
+    assert!(status["message"].as_str().unwrap().contains("= 35s, 25s more than the grace period of 10s"), "{status}");
+}
+
+#[test]
+fn validate_lets_an_old_misfit_pass_with_a_warning() {
+    let old = declared(10);
+    let mut hotfix = old.clone();
+    hotfix["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop:fixed");
+    let response = asked(validate, &review(&hotfix, &old));
+    assert_eq!(response["allowed"], true);
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("winddown: terminationGracePeriodSeconds: drain 5s") && warning.chars().count() <= 120,
+        "{warning}"
+    );
+    let worse = deployment(&json!({"winddown.dev/drain": "6s"}), 10);
+    assert_eq!(asked(validate, &review(&worse, &old))["allowed"], false);
+}
+
+#[test]
+fn validate_says_so_where_the_mutating_webhook_was_not_reached() {
+    let response = asked(validate, &review(&declared(30), &Value::Null));
+    assert_eq!(response["allowed"], true);
+    assert!(response["warnings"][0].as_str().unwrap().contains("the mutating webhook was not reached"));
+}
+
+/// What the validating webhook says of 300 containers with this hook, after the mutating one.
+fn validated_with_300(hook: &Value) -> Value {
+    let container =
+        |number| json!({"name": format!("container-with-a-long-name-{number}"), "lifecycle": {"preStop": hook}});
+    let mut object = declared(30);
+    object["spec"]["template"]["spec"]["containers"] = (0..300).map(container).collect();
+    let object = patched(&object, &asked(mutate, &review(&object, &Value::Null)));
+    asked(validate, &review(&object, &Value::Null))
+}
+
+#[test]
+fn warnings_are_few_and_short() {
+    let response = validated_with_300(&json!({"exec": {"command": ["x"]}}));
+    let warnings = response["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 17);
+    assert!(warnings.iter().all(|warning| warning.as_str().unwrap().chars().count() <= 120), "{warnings:?}");
+    assert!(warnings[16].as_str().unwrap().contains("and 284 more"));
+}
+
+#[test]
+fn infos_are_for_the_audit_log_and_few_too() {
+    let response = validated_with_300(&json!({"sleep": {"seconds": 0}}));
+    assert_eq!(response.get("warnings"), None);
+    let notes = response["auditAnnotations"]["findings"].as_str().unwrap();
+    assert_eq!(notes.matches("info DrainOptedOut: ").count(), 16, "{notes}");
+    assert!(notes.ends_with("; and 284 more"), "{notes}");
+}
+
+#[test]
+fn what_is_no_living_workload_passes_untouched() {
+    let mut deleted = declared(10);
+    deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let mut of_another_kind = review(&declared(10), &Value::Null);
+    of_another_kind["request"]["kind"]["kind"] = json!("ReplicaSet");
+    let mut scale = review(&declared(10), &Value::Null);
+    scale["request"]["subResource"] = json!("scale");
+    for review in [review(&deleted, &Value::Null), review(&Value::Null, &declared(10)), of_another_kind, scale] {
+        for webhook in [mutate, validate] {
+            let response = asked(webhook, &review);
+            assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
+        }
+    }
+}
+
+#[test]
+fn a_deployment_that_cannot_be_read_passes_with_a_warning() {
+    let mut odd = declared(30);
+    odd["spec"]["template"]["spec"]["containers"] = json!("many");
+    let response = asked(mutate, &review(&odd, &Value::Null));
+    assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
+    assert!(
+        response["warnings"][0].as_str().unwrap().starts_with("winddown: passed over unchanged: spec.template.spec")
+    );
+    assert_eq!(asked(validate, &review(&odd, &Value::Null))["allowed"], true);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_replaced_with_a_warning() {
+    let mut odd = declared(30);
+    odd["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
+    let response = asked(mutate, &review(&odd, &Value::Null));
+    assert!(response["patch"].is_string());
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("winddown: [winddown.dev/injected]: is not a record that Winddown wrote"), "{warning}");
+}
+
+#[test]
+fn a_record_that_stays_is_warned_of_once() {
+    let mut newer = declared(30);
+    newer["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "{\"v\":2}"});
+    assert_eq!(asked(mutate, &review(&newer, &Value::Null)).get("warnings"), None);
+    let response = asked(validate, &review(&newer, &Value::Null));
+    assert_eq!(response["warnings"].as_array().map(Vec::len), Some(1), "{response}");
+}
+
+#[test]
+fn a_body_that_is_no_review_is_refused() {
+    let version =
+        review(&declared(30), &Value::Null).to_string().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
+    for body in [
+        "",
+        "{}",
+        "null",
+        "[",
+        "\u{feff}{}",
+        "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\"}",
+        &version,
+    ] {
+        for webhook in [mutate, validate] {
+            assert!(webhook(body.as_bytes(), &Policy::default()).is_err(), "{body}");
+        }
+    }
+    assert!(mutate(&[0xff, 0xfe, 0x00], &Policy::default()).is_err());
+    assert!(mutate("[".repeat(1_000_000).as_bytes(), &Policy::default()).is_err());
+}

@@ -1,0 +1,117 @@
+//! Deployments as an API server would hold them, and declarations on them.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+use winddown_core::catalog::presets::{Runtime, Traffic};
+
+pub(crate) type Annotations = BTreeMap<String, String>;
+
+/// A Deployment without a declaration, with fields that nobody knows.
+pub(crate) fn deployment() -> impl Strategy<Value = Value> {
+    let grace_period = prop_oneof![3 => Just(30_i64), 2 => 0_i64..200];
+    let containers = prop::collection::vec(container(), 1..4);
+    let init_containers = prop::collection::vec(fields(), 0..2);
+    (containers, init_containers, grace_period, fields(), fields()).prop_map(
+        |(containers, init, grace_period, in_pod, in_template)| {
+            let name = |prefix: &'static str| {
+                move |(at, mut fields): (usize, Value)| {
+                    fields["name"] = json!(format!("{prefix}{at}"));
+                    fields
+                }
+            };
+            let mut pod = in_pod;
+            pod["containers"] = containers.into_iter().enumerate().map(name("c")).collect();
+            pod["initContainers"] = init.into_iter().enumerate().map(name("i")).collect();
+            pod["terminationGracePeriodSeconds"] = json!(grace_period);
+            let mut template = json!({"metadata": {"labels": {"app": "a"}}, "spec": pod});
+            template["metadata"]["annotations"] = in_template;
+            for value in template["metadata"]["annotations"].as_object_mut().unwrap().values_mut() {
+                *value = json!(value.to_string());
+            }
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "d", "annotations": {"example.com/team": "t"}},
+                "spec": {"template": template},
+            })
+        },
+    )
+}
+
+fn container() -> impl Strategy<Value = Value> {
+    let hook = prop_oneof![
+        4 => Just(None),
+        2 => (0_i64..60).prop_map(|seconds| Some(json!({"preStop": {"sleep": {"seconds": seconds}}}))),
+        1 => Just(Some(json!({"preStop": {"exec": {"command": ["x"]}}, "postStart": {"exec": {"command": ["y"]}}}))),
+        1 => Just(Some(json!({"stopSignal": "SIGQUIT"}))),
+        1 => Just(Some(json!({}))),
+    ];
+    let probe = prop_oneof![3 => Just(None), 1 => Just(Some(json!({"tcpSocket": {"port": 1}, "probeOfTomorrow": 2})))];
+    let ports = prop_oneof![Just(json!([])), Just(json!([{"containerPort": 3000, "name": "web"}]))];
+    (fields(), hook, probe, ports).prop_map(|(mut container, hook, probe, ports)| {
+        container["ports"] = ports;
+        if let Some(hook) = hook {
+            container["lifecycle"] = hook;
+        }
+        if let Some(probe) = probe {
+            container["readinessProbe"] = probe;
+        }
+        container
+    })
+}
+
+/// Fields of an API that is newer than ours.
+fn fields() -> impl Strategy<Value = Value> {
+    let value = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+        Just(json!({"nested": [1, {"deep": "x"}]})),
+    ];
+    prop::collection::vec(("ofTomorrow[A-Z]{1,3}", value), 0..3)
+        .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
+}
+
+/// A declaration that can be read; whether it fits is another question.
+pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
+    let seconds = || prop::option::of((0_u32..120).prop_map(|seconds| format!("{seconds}s")));
+    let readiness = prop::option::of(select(vec!["http:web/health", "http:3000/", "tcp:99", "grpc:web/s"]));
+    let names = prop::option::of(select(vec!["c0", "c0,c1", "c1"]));
+    let mode = prop::option::of(select(vec!["Enforce", "Enforce", "Audit", "Off"]));
+    let traffic = prop::option::of(select(Traffic::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
+    let runtime = prop::option::of(select(Runtime::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
+    (seconds(), seconds(), seconds(), traffic, runtime, readiness, names, mode).prop_map(
+        |(drain, deadline, margin, traffic, runtime, readiness, names, mode)| {
+            let own = |value: Option<&str>| value.map(str::to_owned);
+            [
+                ("drain", drain),
+                ("deadline", deadline),
+                ("margin", margin),
+                ("traffic", own(traffic)),
+                ("runtime", own(runtime)),
+                ("readiness", own(readiness)),
+                ("containers", own(names)),
+                ("mode", own(mode)),
+            ]
+            .into_iter()
+            .filter_map(|(key, value)| Some((format!("winddown.dev/{key}"), value?)))
+            .collect()
+        },
+    )
+}
+
+/// Text that wants to break something.
+pub(crate) fn hostile_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[0-9hms.\\-+ ]{0,30}",
+        "(http|https|tcp|grpc|exec):[a-z0-9]{0,8}(/.{0,8})?",
+        r#"\{"v":1,"template":"x","declared":"","(gracePeriod|preStop|readiness|lifecycle|made)":.{0,20}\}"#,
+        Just("9".repeat(300_000)),
+        Just("\u{202e}\u{0}\u{1f4a3}".repeat(50)),
+        Just("[".repeat(10_000)),
+    ]
+}

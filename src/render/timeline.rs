@@ -1,0 +1,5 @@
+//! The timeline of a pod's shutdown, drawn.
+
+pub(crate) mod ascii;
+pub(crate) mod labels;
+pub(crate) mod layout;

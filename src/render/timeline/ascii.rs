@@ -1,0 +1,94 @@
+//! The timeline, drawn with characters.
+
+use std::io::{self, Write};
+
+use super::labels;
+use super::layout::{Scale, shown};
+use crate::render::sanitize::{cut, plain};
+use crate::render::styles::Styles;
+use winddown_core::duration::Seconds;
+use winddown_core::timeline::{Activity, Lane, Timeline};
+
+const WIDTH: usize = 56;
+const LONGEST_NAME: usize = 24;
+const KILL: char = '┃';
+const TOO_LATE: char = '╳';
+
+/// Numbers above, a bar for each container, and what the signs mean.
+pub(crate) fn draw(timeline: &Timeline, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let (lanes, more) = shown(timeline);
+    let scale = Scale::new(timeline, WIDTH, 1);
+    let names: Vec<_> = lanes.iter().map(|lane| cut(&plain(&lane.container), LONGEST_NAME)).collect();
+    let indent = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    writeln!(out, "  {:indent$}  {}", "", numbers(&scale, timeline))?;
+    for (name, lane) in names.iter().zip(lanes) {
+        write!(out, "  {name:indent$}  ")?;
+        bar(lane, &scale, timeline.kill_at, styles, out)?;
+        writeln!(out, "  {}", cut(&plain(&labels::signal(lane, timeline)), LONGEST_NAME))?;
+    }
+    if more > 0 {
+        writeln!(out, "  {:indent$}  and {more} more", "")?;
+    }
+    legend(timeline, lanes, indent, styles, out)
+}
+
+fn numbers(scale: &Scale, timeline: &Timeline) -> String {
+    let mut line = String::new();
+    for (time, place) in scale.numbers(timeline.kill_at, 1) {
+        // What comes after SIGKILL stands one further right, behind its sign.
+        let place = place + usize::from(time > timeline.kill_at);
+        let gap = place.saturating_sub(line.chars().count());
+        line.push_str(&" ".repeat(gap));
+        line.push_str(&time.to_string());
+    }
+    line
+}
+
+fn bar(lane: &Lane, scale: &Scale, kill_at: Seconds, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let kill = styles.kill();
+    let mut killed = false;
+    for (start, from, to) in scale.stretches() {
+        if start == kill_at {
+            write!(out, "{kill}{KILL}{kill:#}")?;
+            killed = true;
+        }
+        let (sign, style) = match lane.activity(start) {
+            None => (' ', styles.dim),
+            Some(_) if killed => (TOO_LATE, kill),
+            Some(activity) => (sign(activity), styles.activity(activity)),
+        };
+        write!(out, "{style}{}{style:#}", sign.to_string().repeat(to - from))?;
+    }
+    if killed { Ok(()) } else { write!(out, "{kill}{KILL}{kill:#}") }
+}
+
+fn sign(activity: Activity) -> char {
+    match activity {
+        Activity::PreStop => '▒',
+        Activity::UnknownPreStop => '?',
+        Activity::Serving => '─',
+        Activity::Stopping => '█',
+        Activity::Slack => '░',
+    }
+}
+
+/// What the signs mean that are there.
+fn legend(timeline: &Timeline, lanes: &[Lane], indent: usize, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "  {:indent$}  ", "")?;
+    // What begins after SIGKILL is drawn as too late, whatever it would have been.
+    let drawn = |activity: Activity| {
+        let mut phases = lanes.iter().flat_map(|lane| &lane.phases);
+        phases.any(|phase| phase.activity == activity && phase.start < timeline.kill_at)
+    };
+    for activity in Activity::ALL {
+        if drawn(activity) {
+            let style = styles.activity(activity);
+            write!(out, "{style}{}{style:#} {}  ", sign(activity), labels::meaning(activity))?;
+        }
+    }
+    let kill = styles.kill();
+    if timeline.killed_early() > Seconds::ZERO {
+        write!(out, "{kill}{TOO_LATE}{kill:#} too late  ")?;
+    }
+    writeln!(out, "{kill}{KILL}{kill:#} {}", labels::kill(timeline))
+}
