@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api fuzz lint deny e2e demo demo-down
+.PHONY: help build generate test core api test-load test-example fuzz lint deny e2e demo demo-down
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -17,14 +17,20 @@ build: ## Build the binary for this machine
 generate: ## Write the generated files: docs, values table and schema of the chart, golden cases
 	UPDATE=1 $(CARGO) test --locked --package winddown --test generated --test cases
 
-test: core api ## Pass the tests that need no cluster: the core, and the API tier on a real API server
+test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
+	e2e/test
 
-core:
+core: test-load test-example
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
-	cd e2e/load && go test ./...
-	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'no Node.js here: the tests of examples/node-http are left out'; fi
+
+# The flags are those of e2e/tools/get, so that Go's standard library is compiled only once.
+test-load:
+	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
+
+test-example:
+	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
 
 api:
 	$(CARGO) build --locked --package winddown
