@@ -1,7 +1,5 @@
 //! The API server of the benchmark, and the admission configurations in it. Only this file uses `winddown-e2e`.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -25,11 +23,6 @@ impl Cluster {
         let server = ApiServer::start().await?;
         let client = server.client();
         Ok(Self { server, client, ca_bundle: BASE64_STANDARD.encode(certificate) })
-    }
-
-    /// For an operator: with all rights.
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.server.kubeconfig().to_owned()
     }
 
     /// Sends a request and returns the status and the body.

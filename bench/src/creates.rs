@@ -96,7 +96,6 @@ pub(crate) async fn run(binaries: &[Binary], quick: bool) -> Result<Vec<Row>> {
 }
 
 async fn arms(cluster: &Cluster, binaries: &[Binary], directory: &Path) -> Result<Vec<Arm>> {
-    hold_lease(cluster).await?;
     let mut arms = vec![Arm::new(cluster, NOTHING, "nothing", Admission::Nothing).await?];
     for (label, name, mutation) in [
         ("MutatingAdmissionPolicy, JSON Patch", "policy-patch", json_patch()),
@@ -113,31 +112,11 @@ async fn arms(cluster: &Cluster, binaries: &[Binary], directory: &Path) -> Resul
     }
     for Binary { label, path } in binaries {
         let name = format!("winddown-{label}");
-        let configuration = format!("--webhook-configuration={name}");
-        let server = Server::winddown(label, path, &cluster.kubeconfig(), directory, &[&configuration]).await?;
+        let server = Server::winddown(label, path, directory).await?;
         cluster.call_webhook(&name, &name, server.port, true).await?;
         arms.push(Arm::new(cluster, label, &name, Admission::Winddown(server)).await?);
     }
     Ok(arms)
-}
-
-/// Someone else holds the Lease until the end of the run: so the controllers wait, and do not change the Deployments of
-/// the other arms, which have annotations but nothing injected.
-async fn hold_lease(cluster: &Cluster) -> Result<()> {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "winddown"}});
-    cluster.create("/api/v1/namespaces", &namespace).await?;
-    let lease = json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": "winddown"},
-        "spec": {
-            "holderIdentity": "winddown-bench",
-            "leaseDurationSeconds": 3600,
-            "renewTime": "2100-01-01T00:00:00.000000Z",
-        },
-    });
-    cluster.create("/apis/coordination.k8s.io/v1/namespaces/winddown/leases", &lease).await?;
-    Ok(())
 }
 
 impl Arm {

@@ -1,16 +1,12 @@
 //! The webhooks alone: the built binary next to the constant webhook, in turn in every round.
 
 use std::cell::Cell;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::connection::{Connection, Protocol};
 use crate::fixture::{Operation, Review};
@@ -82,13 +78,10 @@ const VALIDATE: &str = "/validate";
 pub(crate) async fn run(binaries: &[Binary], quick: bool) -> Result<Endpoint> {
     let directory = tempfile::Builder::new().prefix("winddown-bench-").tempdir()?;
     let directory = directory.path();
-    let certificate = tls::generate(directory)?;
-    let kubeconfig = directory.join("kubeconfig");
-    fs::write(&kubeconfig, unreachable_kubeconfig(&certificate).to_string())?;
-
+    tls::generate(directory)?;
     let mut arms = vec![Arm::new(CONSTANT, Server::constant(directory).await?, directory).await?];
     for Binary { label, path } in binaries {
-        let server = Server::winddown(label, path, &kubeconfig, directory, &[]).await?;
+        let server = Server::winddown(label, path, directory).await?;
         arms.push(Arm::new(label, server, directory).await.with_context(|| format!("{label} cannot be measured"))?);
     }
     let extent = if quick { QUICK } else { FULL };
@@ -99,21 +92,6 @@ pub(crate) async fn run(binaries: &[Binary], quick: bool) -> Result<Endpoint> {
     }
     let memory = arms.iter().map(|arm| Ok((arm.label.clone(), arm.server.memory()?))).collect::<Result<_>>()?;
     Ok(Endpoint { rows, memory })
-}
-
-/// Nothing listens on port 1, so the controller has nothing to do but to try again now and then.
-fn unreachable_kubeconfig(certificate: &str) -> Value {
-    let authority = BASE64_STANDARD.encode(certificate);
-    json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "none", "cluster": {
-            "server": "https://127.0.0.1:1", "certificate-authority-data": authority,
-        }}],
-        "users": [{"name": "none", "user": {}}],
-        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-        "current-context": "none",
-    })
 }
 
 impl Arm {

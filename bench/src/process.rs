@@ -11,8 +11,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::connection::{Connection, Protocol};
+use crate::tls;
 
 /// How long a server may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -44,20 +46,17 @@ impl Server {
         Self::start(command, port, &directory.join("constant.log"), directory).await
     }
 
-    /// Starts a built `winddown run` that serves the certificate in `directory`.
-    pub(crate) async fn winddown(
-        label: &str,
-        binary: &Path,
-        kubeconfig: &Path,
-        directory: &Path,
-        arguments: &[&str],
-    ) -> Result<Self> {
+    /// Starts a built `winddown run` that serves the certificate in `directory`. It has no API server, so that its
+    /// controller does nothing: what is measured is admission.
+    pub(crate) async fn winddown(label: &str, binary: &Path, directory: &Path) -> Result<Self> {
         ensure!(binary.is_file(), "there is no {}: build it first", binary.display());
+        let kubeconfig = directory.join("kubeconfig");
+        fs::write(&kubeconfig, unreachable(&directory.join(tls::CERTIFICATE)).to_string())?;
         let (port, health_port) = (free_port()?, free_port()?);
         let mut command = command(binary);
         command.args(["run", "--bind-address=127.0.0.1"]);
         command.arg(format!("--webhook-port={port}")).arg(format!("--health-port={health_port}"));
-        command.arg(format!("--pod-name={label}")).arg("--tls-dir").arg(directory).args(arguments);
+        command.arg(format!("--pod-name={label}")).arg("--tls-dir").arg(directory);
         command.env("KUBECONFIG", kubeconfig);
         Self::start(command, port, &directory.join(format!("{label}.log")), directory).await
     }
@@ -118,6 +117,19 @@ fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// A kubeconfig for port 1, where nothing listens.
+fn unreachable(certificate: &Path) -> Value {
+    let cluster = json!({"server": "https://127.0.0.1:1", "certificate-authority": certificate});
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "none", "cluster": cluster}],
+        "users": [{"name": "none", "user": {}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+        "current-context": "none",
+    })
 }
 
 fn free_port() -> Result<u16> {

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// The names that Winddown's `--tls-dir` expects.
-const CERTIFICATE: &str = "tls.crt";
+pub(crate) const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
 /// Writes the certificate and its key into a directory, and returns the certificate as PEM.
