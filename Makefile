@@ -2,11 +2,13 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-example fuzz lint deny e2e demo demo-down
+.PHONY: help build generate test core api test-load test-example fuzz bench lint deny e2e demo demo-down
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
 unexport UPDATE
+# What `make bench` measures; a second binary: BENCH_BINARIES='--binary old=PATH --binary new=target/release/winddown'.
+BENCH_BINARIES ?= --binary $(or $(CARGO_TARGET_DIR),target)/release/winddown
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +40,11 @@ api:
 
 fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and the kept corpus
 	fuzz/run
+
+bench: build ## Measure what a review costs; the last run is explained in docs/performance.md
+	$(CARGO) build --profile measure --locked --package winddown-bench
+	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench endpoint $(BENCH_BINARIES) $(BENCH_FLAGS)
+	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench creates $(BENCH_BINARIES) $(BENCH_FLAGS)
 
 lint: ## rustfmt, clippy, dependencies, go vet
 	$(CARGO) fmt --all --check
