@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build test core api fuzz lint deny e2e demo demo-down
+.PHONY: help build test core api fuzz lint deny e2e demo demo-down dist image publish announce release-check
 
 CARGO ?= cargo
 
@@ -27,13 +27,15 @@ api:
 fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and the kept corpus
 	fuzz/run
 
-lint: ## rustfmt, clippy, dependencies, go vet
+lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
+	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
+	release/check
 
 e2e: ## Pass the cluster tests: helm install, real pods, rollouts under load
 	e2e/cluster-tests
@@ -43,3 +45,19 @@ demo: ## See it work: 10 rollouts under load without the annotations, 10 with
 
 demo-down: ## Remove what the demo and the cluster tests set up
 	e2e/cluster/down
+
+dist: ## Build the files of a release into dist/, for this machine (ARCHES="amd64 arm64" for both)
+	release/dist $(ARCHES)
+
+image: ## Build the operator's image with nothing but a container engine (IMAGE, BUILDER_IMAGE, VENDORED=1)
+	release/image $(if $(VENDORED),--vendored)
+
+# What the release workflow does after `make dist`; see docs/release.md.
+release-check:
+	release/check $${TAG:+"$$TAG"}
+
+publish:
+	release/publish
+
+announce:
+	release/announce
