@@ -20,3 +20,4 @@ host_architecture() {
 # The version of the workspace, without cargo: `make image` needs only a container engine.
 version() { sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$repository/Cargo.toml"; }
 revision() { git -C "$repository" rev-parse HEAD 2> /dev/null || echo unknown; }
+commit_time() { git -C "$repository" log -1 --format=%ct; }
