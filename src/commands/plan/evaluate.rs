@@ -10,13 +10,13 @@ use winddown_core::policy::Policy;
 
 /// A workload that cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: {kind} {name} in document {document}: {error}")]
+#[error("line {line}: {kind} {name} in document {document}: {reason}")]
 pub(super) struct Error {
     line: usize,
     kind: Kind,
     name: String,
     document: usize,
-    error: UnreadableWorkload,
+    reason: UnreadableWorkload,
 }
 
 pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, Error> {
@@ -29,7 +29,7 @@ pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, E
         Ok(settlement) => Ok(Workload { file: Rc::clone(file), lines, kind, object, settlement }),
         Err(error) => {
             let line = lines.of_field(error.field());
-            Err(Error { line, kind, name: qualified_name(&object), document, error })
+            Err(Error { line, kind, name: qualified_name(&object), document, reason: error })
         }
     }
 }
