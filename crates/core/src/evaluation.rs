@@ -4,6 +4,7 @@
 
 mod changes;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PodSpec;
@@ -120,7 +121,7 @@ pub fn evaluate(
     evaluation.changes = if let Some(unchanged) = unchanged_template(template, &bare, &resolved, existing) {
         // It is as another version may have planned it, with the budget of that version.
         let budget = budget.filter(|_| object.annotation(BUDGET).is_none());
-        Changes::new(template, unchanged.value(), budget.as_deref())
+        Changes::new(template, Cow::Borrowed(unchanged.value()), budget.as_deref())
     } else {
         let fresh = inject(&bare, &plan.mutations, &resolved);
         let running = match existing {
@@ -129,8 +130,11 @@ pub fn evaluate(
             Existing::Unchanged => Some(template),
         };
         // A new record alone is no reason to replace pods.
-        let running = running.filter(|running| running.runs_like(Template::new(&fresh)));
-        Changes::new(template, running.map_or(&fresh, |running| running.value()), budget.as_deref())
+        let desired = match running.filter(|running| running.runs_like(Template::new(&fresh))) {
+            Some(running) => Cow::Borrowed(running.value()),
+            None => Cow::Owned(fresh),
+        };
+        Changes::new(template, desired, budget.as_deref())
     };
     evaluation.changes.skip_budget_if_current(object);
     Ok(evaluation)

@@ -6,25 +6,25 @@ use sha2::{Digest as _, Sha256};
 /// The hash of a JSON value: the same whatever the order of the keys and whether absent fields are written as null.
 #[must_use]
 pub fn of_json(value: &Value) -> String {
-    let mut hash = Sha256::new();
-    feed(&mut hash, value);
-    digits(hash)
+    let mut fed = Vec::with_capacity(4096);
+    feed(&mut fed, value);
+    digits(&fed)
 }
 
 /// The hash of several texts.
 #[must_use]
 pub fn of_texts(texts: &[&str]) -> String {
-    let mut hash = Sha256::new();
+    let mut fed = Vec::new();
     for text in texts {
-        length(&mut hash, text.len());
-        hash.update(text);
+        length(&mut fed, text.len());
+        fed.extend_from_slice(text.as_bytes());
     }
-    digits(hash)
+    digits(&fed)
 }
 
 /// The first eight bytes in lower-case hexadecimal digits.
-fn digits(hash: Sha256) -> String {
-    let bytes = hash.finalize();
+fn digits(fed: &[u8]) -> String {
+    let bytes = Sha256::digest(fed);
     bytes[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
         for digit in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(digit.into(), 16));
@@ -34,44 +34,44 @@ fn digits(hash: Sha256) -> String {
 }
 
 /// Every value is preceded by its kind and length, so that no two templates feed the same bytes.
-fn feed(hash: &mut Sha256, value: &Value) {
+fn feed(fed: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
             fields.sort_unstable_by_key(|(key, _)| *key);
-            begin(hash, b'{', fields.len());
+            begin(fed, b'{', fields.len());
             for (key, value) in fields {
-                length(hash, key.len());
-                hash.update(key);
-                feed(hash, value);
+                length(fed, key.len());
+                fed.extend_from_slice(key.as_bytes());
+                feed(fed, value);
             }
         }
         Value::Array(items) => {
-            begin(hash, b'[', items.len());
+            begin(fed, b'[', items.len());
             for item in items {
-                feed(hash, item);
+                feed(fed, item);
             }
         }
         Value::String(text) => {
-            begin(hash, b'"', text.len());
-            hash.update(text);
+            begin(fed, b'"', text.len());
+            fed.extend_from_slice(text.as_bytes());
         }
         scalar => {
             let text = scalar.to_string();
-            begin(hash, b'=', text.len());
-            hash.update(text);
+            begin(fed, b'=', text.len());
+            fed.extend_from_slice(text.as_bytes());
         }
     }
 }
 
-fn begin(hash: &mut Sha256, kind: u8, items: usize) {
-    hash.update([kind]);
-    length(hash, items);
+fn begin(fed: &mut Vec<u8>, kind: u8, items: usize) {
+    fed.push(kind);
+    length(fed, items);
 }
 
 /// In 64 bits on every platform: a record is read by replicas of another architecture.
-fn length(hash: &mut Sha256, length: usize) {
-    hash.update((length as u64).to_le_bytes());
+fn length(fed: &mut Vec<u8>, length: usize) {
+    fed.extend_from_slice(&(length as u64).to_le_bytes());
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::field_path::FieldPath;
 use crate::kind::Kind;
 use crate::sanitize::truncated;
 
-pub use partial::{last_applied_pod_spec, parse};
+pub use partial::{PartialObject, last_applied_pod_spec, parse};
 
 /// A workload as received.
 #[derive(Clone, Copy, Debug)]

@@ -46,12 +46,12 @@ pub enum ReviewError {
 /// does, after all mutating webhooks have run.
 pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload()? else { return request.answer(&Response::allowed()) };
-    let object = Object::new(&workload);
+    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
+    let object = Object::new(workload);
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
     let policy = policies.for_namespace(request.namespace());
-    let response = match evaluate(&workload, existing, policy, Origin::ApiServer) {
+    let response = match evaluate(workload, existing, policy, Origin::ApiServer) {
         Ok(Evaluation { changes, findings, .. }) => {
             let response = Response::allowed().with_patch(&changes.patch(object));
             match findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
@@ -68,16 +68,16 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
 /// Answers the validating webhook: rejects what does not fit, warns about the rest.
 pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload()? else { return request.answer(&Response::allowed()) };
+    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
     let policy = policies.for_namespace(request.namespace());
-    let Ok(mut evaluation) = evaluate(&workload, existing, policy, Origin::ApiServer) else {
+    let Ok(mut evaluation) = evaluate(workload, existing, policy, Origin::ApiServer) else {
         // The mutating webhook has warned about it.
         return request.answer(&Response::allowed());
     };
     // The mutating webhook is called first, and leaves nothing to change.
-    if evaluation.changes.replaces_pods(Object::new(&workload)) {
+    if evaluation.changes.replaces_pods(Object::new(workload)) {
         evaluation.findings.push(rules::not_injected::finding());
     }
     let before = || {

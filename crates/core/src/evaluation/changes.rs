@@ -1,5 +1,7 @@
 //! What has to change in a workload, as a value: shown as words, as a JSON Patch, or applied.
 
+use std::borrow::Cow;
+
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
@@ -26,9 +28,12 @@ enum BudgetChange {
 
 impl Changes {
     /// The template is to be replaced by `desired`, and the budget to be set if there is one.
-    pub(super) fn new(current: Template<'_>, desired: &Value, budget: Option<&str>) -> Self {
+    pub(super) fn new(current: Template<'_>, desired: Cow<'_, Value>, budget: Option<&str>) -> Self {
+        // The record differs wherever anything else does, so the whole is hardly ever compared.
+        let differs = current.annotation(INJECTED) != Template::new(&desired).annotation(INJECTED)
+            || !std::ptr::eq(current.value(), &raw const *desired) && *current.value() != *desired;
         Self {
-            template: (current.value() != desired).then(|| desired.clone()),
+            template: differs.then(|| desired.into_owned()),
             budget: budget.map_or(BudgetChange::Keep, |budget| BudgetChange::Set(budget.to_owned())),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -79,12 +80,22 @@ fn read(text: &str, what: &Read) -> serde_json::Result<Value> {
     Ok(value)
 }
 
+/// A workload as [`parse`] reads it, within another text.
+#[derive(Debug)]
+pub struct PartialObject(pub Value);
+
+impl<'de> Deserialize<'de> for PartialObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        (&OBJECT).deserialize(deserializer).map(Self)
+    }
+}
+
 impl<'de> DeserializeSeed<'de> for &Read {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         match self {
-            Read::All => serde::Deserialize::deserialize(deserializer),
+            Read::All => Value::deserialize(deserializer),
             Read::None => deserializer.deserialize_ignored_any(IgnoredAny).map(|IgnoredAny| Value::Null),
             Read::Fields { .. } => deserializer.deserialize_any(self),
         }

@@ -1,6 +1,6 @@
 //! The form of a review (`admission.k8s.io/v1`), as far as Winddown reads and writes it.
 //!
-//! The objects stay text until they are looked at: a review that needs no old object does not parse it.
+//! The old object stays text until it is looked at: most reviews do not need it.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::verdict::Verdict;
 use super::{Answer, ReviewError};
 use crate::finding::Finding;
 use crate::kind::Kind;
-use crate::object::{self, LazyObject, Object};
+use crate::object::{LazyObject, Object, PartialObject};
 use crate::sanitize::truncated;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -50,8 +50,9 @@ pub(super) struct Request<'a> {
     namespace: Cow<'a, str>,
     #[serde(borrow, default)]
     name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
+    /// Read at once: it is looked at in every review.
+    #[serde(default)]
+    object: Option<PartialObject>,
     #[serde(borrow, default)]
     old_object: Option<&'a RawValue>,
 }
@@ -81,11 +82,9 @@ impl<'a> Request<'a> {
     }
 
     /// The object, if it is a workload that is not being deleted: such a one has no rollout before it.
-    pub(super) fn workload(&self) -> Result<Option<Value>, ReviewError> {
-        let Some(text) = self.object.filter(|_| self.is_of_a_supported_kind()) else { return Ok(None) };
-        let object = object::parse(text.get()).map_err(ReviewError::NotAReview)?;
-        let evaluated = object.is_object() && !Object::new(&object).is_deleted();
-        Ok(evaluated.then_some(object))
+    pub(super) fn workload(&self) -> Option<&Value> {
+        let PartialObject(object) = self.object.as_ref().filter(|_| self.is_of_a_supported_kind())?;
+        (object.is_object() && !Object::new(object).is_deleted()).then_some(object)
     }
 
     fn is_of_a_supported_kind(&self) -> bool {
