@@ -2,11 +2,16 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api fuzz lint deny e2e demo demo-down
+.PHONY: help build generate test core api test-load test-example fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
 unexport UPDATE
+# What `make bench` measures; a second binary: BENCH_BINARIES='--binary old=PATH --binary new=target/release/winddown'.
+BENCH_BINARIES ?= --binary $(or $(CARGO_TARGET_DIR),target)/release/winddown
+
+# Declared by a macro, so that cargo fmt does not find them.
+RULES = $(wildcard crates/core/src/rules/*.rs)
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,14 +22,20 @@ build: ## Build the binary for this machine
 generate: ## Write the generated files: docs, values table and schema of the chart, golden cases
 	UPDATE=1 $(CARGO) test --locked --package winddown --test generated --test cases
 
-test: core api ## Pass the tests that need no cluster: the core, and the API tier on a real API server
+test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
+	e2e/test
 
-core:
+core: test-load test-example
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
-	cd e2e/load && go test ./...
-	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'no Node.js here: the tests of examples/node-http are left out'; fi
+
+# The flags are those of e2e/tools/get, so that Go's standard library is compiled only once.
+test-load:
+	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
+
+test-example:
+	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
 
 api:
 	$(CARGO) build --locked --package winddown
@@ -33,13 +44,21 @@ api:
 fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and the kept corpus
 	fuzz/run
 
-lint: ## rustfmt, clippy, dependencies, go vet
+bench: build ## Measure what a review costs; the last run is explained in docs/performance.md
+	$(CARGO) build --profile measure --locked --package winddown-bench
+	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench endpoint $(BENCH_BINARIES) $(BENCH_FLAGS)
+	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench creates $(BENCH_BINARIES) $(BENCH_FLAGS)
+
+lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	$(CARGO) fmt --all --check
+	rustfmt --edition 2024 --check $(RULES)
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
+	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
+	release/check
 
 e2e: ## Pass the cluster tests: helm install, real pods, rollouts under load
 	e2e/cluster-tests
@@ -49,3 +68,19 @@ demo: ## See it work: 10 rollouts under load without the annotations, 10 with
 
 demo-down: ## Remove what the demo and the cluster tests set up
 	e2e/cluster/down
+
+dist: ## Build the files of a release into dist/, for this machine (ARCHES="amd64 arm64" for both)
+	release/dist $(ARCHES)
+
+image: ## Build the operator's image with nothing but a container engine (IMAGE, BUILDER_IMAGE, VENDORED=1)
+	release/image $(if $(VENDORED),--vendored)
+
+# What the release workflow does after `make dist`; see docs/release.md.
+release-check:
+	release/check $${TAG:+"$$TAG"}
+
+publish:
+	release/publish
+
+announce:
+	release/announce

@@ -1,16 +1,22 @@
-# shellcheck shell=bash disable=SC2034 # used by those that source it
-# What the commands in this folder share. Source it; it expects `set -euo pipefail`.
+# shellcheck shell=bash disable=SC2034 # used by the scripts that source it
+# What the commands in this folder share. Source it with `set -euo pipefail`.
 
 shopt -s inherit_errexit
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tools=$(dirname "$here")/tools
 name=winddown
+# shellcheck source-path=SCRIPTDIR source=../steps.sh
+. "$here/../steps.sh"
 
 # The cache outlives the cluster; the run folder holds what belongs to the running one.
-cache=${WINDDOWN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/winddown}
 if [ "$(id -u)" = 0 ] && [ -d /run ]; then run=/run/winddown; else run=$cache/run; fi
 netns=$name
+
+# Programs by what needs them: the API tests; the nodes of a cluster from source.
+api_programs='kube-apiserver kube-controller-manager kubectl etcd'
+kubernetes_programs="$api_programs kube-scheduler kube-proxy kubelet kubeadm"
+other_node_programs='containerd containerd-shim-runc-v2 ctr crictl coredns'
 kubeconfig=$run/kubeconfig
 
 # The image that the pinned kind was released with, unless a version is asked for.
@@ -20,19 +26,7 @@ else
   stock_image=kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5
 fi
 
-# one line per step, with the seconds since the first command (they call each other)
-export WINDDOWN_STARTED=${WINDDOWN_STARTED:-$EPOCHSECONDS}
-step() { printf '[%4d s] %s\n' "$((EPOCHSECONDS - WINDDOWN_STARTED))" "$*" >&2; }
-die() { echo "$(basename "$0"): $*" >&2; exit 1; }
-
-# Last lines of something that explains a failure, under a heading.
-explain() { # heading, command...
-  local heading=$1; shift
-  printf -- '---- %s\n' "$heading" >&2
-  "$@" 2>&1 | tail -n 20 | cut -c 1-300 | sed 's/^/     /' >&2 || true
-}
-
-# stock: kind's own images on the container engine that is there. source: everything from packages and Go modules.
+# stock: kind's own images on the container engine of this machine. source: everything from packages and Go modules.
 mode_running() { cat "$run/mode" 2> /dev/null || true; }
 
 choose_mode() {
@@ -53,16 +47,29 @@ enter_mode() {
     export DOCKER_HOST=unix://$run/docker.sock
     unset DOCKER_CONTEXT
   fi
-  # without the buildx plugin the docker client has only the classic builder, and says so only as an error
+  # without the buildx plugin the docker client has only the classic builder, and fails unless it is chosen
   if [ "$mode" = source ] || ! docker buildx version > /dev/null 2>&1; then export DOCKER_BUILDKIT=0; fi
 }
 
-# Runs a command where the cluster's addresses mean something. (Not `ip netns exec`: it hides the cgroups.)
+need_root() {
+  [ "$(uname)" = Linux ] || die 'without a container engine that can pull images this needs Linux'
+  [ "$(id -u)" = 0 ] || die 'without a container engine that can pull images this needs root (packages, network namespace, container engine)'
+}
+
+# The operator's image contains a static binary, which is built for this machine's architecture.
+rust_host() { rustc -vV | sed -n 's/^host: //p'; }
+operator_binary() {
+  local host; host=$(rust_host)
+  [[ $host == *-linux-gnu ]] || die "the operator's image needs a static Linux binary, and the compiler of this machine builds for $host"
+  echo "${CARGO_TARGET_DIR:-target}/$host/release/winddown"
+}
+
+# Runs a command in the cluster's network. (Not `ip netns exec`: it hides the cgroups.)
 inside() {
   if [ "$mode" = source ]; then nsenter "--net=/var/run/netns/$netns" "$@"; else "$@"; fi
 }
 
-# Puts tools on PATH, building those that are missing. On a stock cluster the ones already on PATH will do.
+# Puts tools on PATH, and builds those that are missing. For a stock cluster the tools on PATH are used if they are there.
 need_tools() {
   local tool wanted=() dirs
   for tool in "$@"; do
@@ -88,7 +95,7 @@ need_cluster() {
   if [ -z "$running" ]; then die "there is no cluster, start one with e2e/cluster/up"; fi
   enter_mode "$running"
   [ "$mode" = source ] || return 0
-  # the running cluster's programs, whatever else is asked for
+  # the programs of the running cluster, even if another version is asked for
   if [ -s "$run/version" ]; then KUBERNETES_VERSION=$(cat "$run/version"); export KUBERNETES_VERSION; fi
   if ! [ -e "/var/run/netns/$netns" ]; then
     die "the cluster's network namespace is gone, start again with e2e/cluster/down and e2e/cluster/up"

@@ -116,7 +116,7 @@ fn sections(help: &str) -> String {
     for line in help.lines() {
         match (line.strip_suffix(':').filter(|_| !line.starts_with(' ')), sections.last_mut()) {
             (Some(heading), _) => sections.push((heading, String::new())),
-            (None, Some((_, body))) => *body += &format!("{}\n", line.strip_prefix("  ").unwrap_or(line)),
+            (None, Some((_, body))) => body.extend([line.strip_prefix("  ").unwrap_or(line), "\n"]),
             (None, None) => panic!("a line without a heading: {line}"),
         }
     }

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154
-# A Docker daemon of our own, in a network namespace without a way out: nothing in it reaches the machine's
-# network, and the machine's firewall stays as it is. Source it after ../lib.sh.
+# A Docker daemon in a network namespace without a route to other networks: the machine's network is not reachable from it, and
+# the machine's firewall is not changed. Source it after ../lib.sh.
 
 data=$cache/docker # images outlive the cluster
 cgroup=/winddown
 
-engine_pid() { # of the running daemon, if it is ours
+engine_pid() { # of the running daemon, if `up` started it
   local pid
   pid=$(cat "$run/dockerd.pid" 2> /dev/null) || return 1
   grep -qsz "^$run/daemon.json$" "/proc/$pid/cmdline" && echo "$pid"
@@ -18,14 +18,14 @@ lacks_capabilities() {
   [ $((16#$held)) != $(((1 << (last + 1)) - 1)) ]
 }
 
-# Ends a process by its id and waits until it is gone.
+# Stops a process and waits for its end.
 end() {
   kill "$1" 2> /dev/null || return 0
   for _ in $(seq 100); do kill -0 "$1" 2> /dev/null || return 0; sleep 0.2; done
   kill -KILL "$1" 2> /dev/null || true
 }
 
-# Of a daemon that died: its containerd, and files that would make the next one wait for it.
+# After a daemon died: stops its containerd and removes the files that would make the next daemon wait for it.
 end_leftovers() {
   local pid
   pid=$(cat "$run/exec/containerd/containerd.pid" 2> /dev/null || true)
@@ -35,12 +35,12 @@ end_leftovers() {
 
 engine_start() {
   mkdir -p "$run" "$data"
-  modprobe -a br_netfilter overlay > /dev/null 2>&1 || true # where they are modules
+  modprobe -a br_netfilter overlay > /dev/null 2>&1 || true # if they are modules
   [ -e "/var/run/netns/$netns" ] || ip netns add "$netns"
   nsenter "--net=/var/run/netns/$netns" sh -ec '
     ip link set lo up
     sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1
-    # the same as on the nodes: room for thousands of short connections
+    # as on the nodes: ports for thousands of short connections
     sysctl -qw "net.ipv4.ip_local_port_range=10240 65535" net.ipv4.ip_local_reserved_ports=30000-32767
     sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.netfilter.nf_conntrack_tcp_timeout_time_wait=30 || true'
   local runtime='{}'

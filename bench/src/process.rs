@@ -1,0 +1,137 @@
+//! Server processes: starting them, ending them, and what they use.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::connection::{Connection, Protocol};
+use crate::tls;
+
+/// How long a server may take until it serves.
+const START_LIMIT: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A webhook in a process of its own; dropping it ends the process.
+pub(crate) struct Server {
+    child: Child,
+    cpu_clock: ClockId,
+    log: PathBuf,
+    pub(crate) port: u16,
+}
+
+/// Resident memory in KiB.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Memory {
+    /// When it was read.
+    pub(crate) now: u64,
+    /// The most that it ever was.
+    pub(crate) peak: u64,
+}
+
+impl Server {
+    /// Starts this very program as the constant webhook.
+    pub(crate) async fn constant(directory: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = command(&std::env::current_exe()?);
+        command.args(["constant", "--port", &port.to_string(), "--tls-dir"]).arg(directory);
+        Self::start(command, port, &directory.join("constant.log"), directory).await
+    }
+
+    /// Starts a built `winddown run` that serves the certificate in `directory`. It has no API server, so that its
+    /// controller does nothing: what is measured is admission.
+    pub(crate) async fn winddown(label: &str, binary: &Path, directory: &Path) -> Result<Self> {
+        ensure!(binary.is_file(), "there is no {}: build it first", binary.display());
+        let kubeconfig = directory.join("kubeconfig");
+        fs::write(&kubeconfig, unreachable(&directory.join(tls::CERTIFICATE)).to_string())?;
+        let (port, health_port) = (free_port()?, free_port()?);
+        let mut command = command(binary);
+        command.args(["run", "--bind-address=127.0.0.1"]);
+        command.arg(format!("--webhook-port={port}")).arg(format!("--health-port={health_port}"));
+        command.arg(format!("--pod-name={label}")).arg("--tls-dir").arg(directory);
+        command.env("KUBECONFIG", kubeconfig);
+        Self::start(command, port, &directory.join(format!("{label}.log")), directory).await
+    }
+
+    async fn start(mut command: Command, port: u16, log: &Path, directory: &Path) -> Result<Self> {
+        let output = File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().context("cannot run setpriv (of util-linux)")?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        let mut server = Self { child, cpu_clock: clock_getcpuclockid(pid)?, log: log.to_owned(), port };
+        server.wait_until_it_serves(directory).await?;
+        Ok(server)
+    }
+
+    async fn wait_until_it_serves(&mut self, directory: &Path) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let result = Connection::open(self.port, Protocol::Http2, directory).await;
+            let Err(error) = result else { return Ok(()) };
+            let log = || fs::read_to_string(&self.log).unwrap_or_default();
+            if let Some(status) = self.child.try_wait()? {
+                bail!("a server ended with {status}:\n{}", log());
+            }
+            if start.elapsed() > START_LIMIT {
+                return Err(error.context(format!("a server does not serve; its log:\n{}", log())));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// CPU time of all of its threads since its start, user and system.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        Ok(clock_gettime(self.cpu_clock)?.into())
+    }
+
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok());
+            number.with_context(|| format!("no {name} in /proc"))
+        };
+        Ok(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program that the kernel ends with this process, however this process ends. `setpriv` replaces itself by the program,
+/// so the process id is that of the program.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// A kubeconfig for port 1, where nothing listens.
+fn unreachable(certificate: &Path) -> Value {
+    let cluster = json!({"server": "https://127.0.0.1:1", "certificate-authority": certificate});
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "none", "cluster": cluster}],
+        "users": [{"name": "none", "user": {}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+        "current-context": "none",
+    })
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
