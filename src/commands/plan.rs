@@ -59,7 +59,7 @@ pub struct Arguments {
     /// Files, directories or quoted patterns that contain the workloads; - reads standard input
     ///
     /// From a directory, all *.yaml, *.yml and *.json files are read, except hidden ones. A file can contain several
-    /// documents and Lists. Only apps/v1 Deployments, StatefulSets and DaemonSets are evaluated; other kinds are skipped.
+    /// documents and Lists. Only the kinds Deployment, StatefulSet and DaemonSet of apps/v1 are evaluated; others are skipped.
     #[arg(short = 'f', long = "filename", required = true, num_args = 1.., value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Process the subdirectories of the directories in -f, too

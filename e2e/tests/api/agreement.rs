@@ -222,7 +222,7 @@ fn at_admission(finding: &Finding, audit: bool) -> String {
     if finding.severity == Severity::Error && !audit {
         return format!("{}: {}", finding.field, finding.message);
     }
-    let known = ["spec.template.spec.", "spec.template.metadata.annotations", "metadata.annotations"];
+    let known = ["spec.template.spec.", "metadata.", "spec."];
     let field = known.iter().find_map(|known| finding.field.strip_prefix(known)).unwrap_or(&finding.field);
     let warning = format!("winddown: {field}: {}", finding.message);
     if warning.chars().count() <= 120 { warning } else { warning.chars().take(119).chain(['…']).collect() }

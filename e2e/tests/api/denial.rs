@@ -23,17 +23,17 @@ const FIELD: &str = "spec.template.spec.terminationGracePeriodSeconds";
 
 // Parts of Winddown's messages.
 const MESSAGE: [&str; 5] =
-    [FIELD, "drain 10s + deadline 40s + margin 5s = 55s", "45s", "raise it to 55", "winddown.dev/deadline"];
+    [FIELD, "drain 10s + deadline 40s + margin 5s = 55s", "45s", "set it to 55", "winddown.dev/deadline"];
 const KUBECTL_MESSAGE: [&str; 5] = [
     FIELD,
     "drain 5s + deadline 25s + margin 5s = 35s",
     "grace period of 20s",
-    "raise it to 35",
+    "set it to 35",
     "winddown.dev/deadline",
 ];
 const UNKNOWN_ANNOTATION: [&str; 2] = ["winddown.dev/drian", "did you mean winddown.dev/drain?"];
 const INVALID_DURATION: [&str; 2] = ["\"5\"", "write one like 5s"];
-const UNKNOWN_CONTAINER: &str = "\"proxy\" is not a container of this pod; there are app";
+const UNKNOWN_CONTAINER: &str = "\"proxy\" is not a container of this pod; containers: app";
 
 async fn a_budget_over_the_grace_period_is_denied_with_the_numbers(namespace: Namespace) -> Result<()> {
     let over_budget = deployment("web").annotated("drain", "10s").annotated("deadline", "40s").grace_period(45);

@@ -19,7 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Parts of Winddown's message.
-const TOO_SMALL: [&str; 2] = ["= 35s, 5s more than the grace period of 30s", "raise it to 35"];
+const TOO_SMALL: [&str; 2] = ["= 35s, 5s more than the grace period of 30s", "set it to 35"];
 
 async fn a_default_grace_period_is_raised(namespace: Namespace) -> Result<()> {
     for (name, command) in [("created", "create"), ("applied", "apply"), ("server", "apply --server-side")] {
