@@ -13,7 +13,7 @@ BENCH_BINARIES ?= --binary $(or $(CARGO_TARGET_DIR),target)/release/winddown
 # Declared by a macro, so that cargo fmt does not find them.
 RULES = $(wildcard crates/core/src/rules/*.rs)
 
-help: ## Show what can be made
+help: ## Show the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## Build the binary for this machine
@@ -60,10 +60,10 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
 	release/check
 
-e2e: ## Pass the cluster tests: helm install, real pods, rollouts under load
+e2e: ## Run the cluster tests: helm install, real pods, rollouts under load
 	e2e/cluster-tests
 
-demo: ## See it work: 10 rollouts under load without the annotations, 10 with
+demo: ## Show the effect: 10 rollouts under load without the annotations, 10 with
 	e2e/demo
 
 demo-down: ## Remove what the demo and the cluster tests set up

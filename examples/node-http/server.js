@@ -22,7 +22,7 @@ const server = createServer(async (request, response) => {
   answer(response, 200);
 });
 
-// A client must let go of an idle connection before the server does, or its next request crosses with the close.
+// Clients must close idle connections before the server does. Otherwise a request can arrive while the server closes.
 server.keepAliveTimeout = 75_000;
 server.headersTimeout = 80_000;
 
@@ -37,8 +37,7 @@ function handleSignals() {
       process.on('SIGTERM', () => process.exit());
       return { begun: false };
     case 'no-handler':
-      // As a container's first process it does not even die of the signal: the kernel drops it, and SIGKILL comes at
-      // the end of the grace period.
+      // The first process of a container ignores a signal without a handler, so SIGKILL ends it after the grace period.
       return { begun: false };
     default:
       throw new Error(`MISTAKE=${mistake}: exit-at-once or no-handler`);

@@ -1,17 +1,17 @@
 import { Server } from 'node:net';
 
-// How often the sockets are looked at once shutdown has begun.
+// How often idle sockets are checked during the shutdown.
 const SWEEP_MS = 50;
 
 /**
- * Shuts an HTTP server down in order on SIGTERM or SIGINT.
+ * Shuts down an HTTP server gracefully on SIGTERM or SIGINT.
  *
- * From the signal on, every answer carries `Connection: close`. The listener stays open for another `waitMs`, so that
- * a balancer sees the health check fail and a client with a kept connection gets an answer that tells it to let go.
- * Then the listener closes, open answers finish, the clean-up steps run and the process exits 0. After `deadlineMs` it
- * exits 1, finished or not.
+ * After the signal, every answer has the header `Connection: close`. The listener stays open for another `waitMs`, so
+ * that load balancers see the health check fail, and clients with kept connections get an answer with that header.
+ * Then the listener closes, open answers finish, the clean-up steps run, and the process exits with 0. After
+ * `deadlineMs` it exits with 1 in any case.
  *
- * Call it before the server listens. `cleanUp` maps a step's name to an async function; the steps run together.
+ * Call it before the server listens. `cleanUp` maps the names of steps to async functions, which run concurrently.
  */
 export function shutDownInOrder(server, { waitMs, deadlineMs, cleanUp = {}, log }) {
   const state = { begun: false };
@@ -29,7 +29,7 @@ export function shutDownInOrder(server, { waitMs, deadlineMs, cleanUp = {}, log 
     socket.once('close', () => sockets.delete(socket));
   });
 
-  // In front of the application's own listener, which may answer at once.
+  // Runs before the listener of the application, which may answer immediately.
   server.prependListener('request', (request, response) => {
     open.add(response);
     if (state.begun) tellToClose(response);
@@ -40,8 +40,8 @@ export function shutDownInOrder(server, { waitMs, deadlineMs, cleanUp = {}, log 
     });
   });
 
-  // Only a socket that stayed quiet for a whole wait is closed: one in use goes by itself with the answer that says
-  // so, while closing it here could cross with the client's next request, which the client would see as a reset.
+  // Only sockets that were idle for a whole wait are closed. The others close after an answer with Connection: close;
+  // closing them here could reset the next request of the client.
   function closeQuietSockets() {
     const now = performance.now();
     const answering = new Set([...open].map((response) => response.req.socket));
@@ -71,15 +71,14 @@ export function shutDownInOrder(server, { waitMs, deadlineMs, cleanUp = {}, log 
       process.exit(1);
     }, deadlineMs).unref();
 
-    // setImmediate runs right after the poll phase, so what a client has already sent has been read before anything is
-    // closed; a timer runs before it.
+    // setImmediate runs after the poll phase, so requests that have arrived are read before sockets are closed. A timer
+    // runs before it.
     setInterval(() => setImmediate(closeQuietSockets), SWEEP_MS);
     setTimeout(() => setImmediate(closeListener), waitMs);
   }
 
   function closeListener() {
-    // Not http's own close(): it also destroys sockets whose last answer has been handed over but not sent yet, which
-    // cuts a large answer short.
+    // Not close() of http: it also destroys sockets whose last answer is not fully sent, which truncates large answers.
     Server.prototype.close.call(server, finish);
     phase('listener closed');
   }
@@ -97,7 +96,7 @@ export function shutDownInOrder(server, { waitMs, deadlineMs, cleanUp = {}, log 
 
   process.on('SIGTERM', begin);
   process.on('SIGINT', begin);
-  // Nothing is known about the state after these, so there is no order left to shut down in.
+  // The state of the app is unknown after these, so a graceful shutdown is not possible.
   for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.on(event, (error) => {
       log({ phase: `${event}, exit 1`, error: String(error?.stack ?? error) });

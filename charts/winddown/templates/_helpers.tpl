@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of nearly everything. 52 characters, so that suffixes and the pods' hashes fit behind it. */}}
+{{/* The name of most objects. At most 52 characters, so that there is room for suffixes and the hash in pod names. */}}
 {{- define "winddown.fullname" -}}
 {{- $name := include "winddown.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -15,14 +15,14 @@
 {{- $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What tells this release's replicas from every other pod; must never change, a Deployment's selector cannot. */}}
+{{/* Selects the replicas of this release. Must never change: the selector of a Deployment is immutable. */}}
 {{- define "winddown.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "winddown.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
-{{/* Of all objects but the replicas; without the component, so that no Service takes them for a replica. */}}
+{{/* Labels of all objects except the replicas. Without the component, so that the Service does not select them. */}}
 {{- define "winddown.labels" -}}
 {{- $labels := dict
   "app.kubernetes.io/name" (include "winddown.name" .)
@@ -44,7 +44,7 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
-{{/* What the two webhook configurations have in common. Takes root, settings (of one webhook) and path. */}}
+{{/* Shared by both webhook configurations. Takes root, settings (of one webhook) and path. */}}
 {{- define "winddown.webhookMetadata" -}}
 name: {{ include "winddown.fullname" .root }}
 labels:
@@ -61,7 +61,7 @@ annotations:
 
 {{- define "winddown.webhook" -}}
 admissionReviewVersions: [v1]
-{{- /* Never a caBundle: the operator or cert-manager writes it, and with it here an upgrade would take it back or fail. */}}
+{{- /* No caBundle: the operator or cert-manager sets it. If the chart set it, an upgrade would overwrite it or fail. */}}
 clientConfig:
   service:
     name: {{ include "winddown.fullname" .root }}
@@ -87,13 +87,13 @@ objectSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 matchConditions:
-  {{- /* Before the change or after it: the last annotation taken away must reach us, too. */}}
+  {{- /* Before or after the change: the removal of the last annotation must reach the webhook, too. */}}
   - name: has-winddown-annotation
     expression: >-
       [object, oldObject].exists(workload, workload != null &&
       [workload.?metadata.?annotations, workload.?spec.?template.?metadata.?annotations].exists(annotations,
       annotations.orValue({}).exists(key, key.startsWith("winddown.dev/"))))
-  {{- /* Without a name the API server is still to make one (generateName). */}}
+  {{- /* The name is empty if the API server has yet to generate it (generateName). */}}
   - name: is-not-winddown-itself
     expression: >-
       request.resource.resource != "deployments" || request.?namespace.orValue("") != "{{ .root.Release.Namespace }}" ||
