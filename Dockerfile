@@ -5,7 +5,7 @@ FROM ${BUILDER_IMAGE} AS build
 WORKDIR /src
 COPY . .
 ARG PROFILE=release
-RUN cp "$(release/binary)" /winddown
+RUN binary=$(release/binary) && cp "$binary" /winddown
 
 FROM scratch
 ARG VERSION=dev
