@@ -30,7 +30,7 @@ const QUICK: Extent = Extent { rounds: 3, creates: 20 };
 /// A round of one arm ends after this time, whatever was asked for.
 const BLOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How long the API server may take until it knows all configurations.
-const CONFIGURATION_LIMIT: Duration = Duration::from_secs(60);
+const CONFIGURATION_LIMIT: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// One way of admission.

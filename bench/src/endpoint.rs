@@ -51,7 +51,7 @@ pub(crate) struct Row {
     pub(crate) connections: usize,
     pub(crate) operation: Operation,
     pub(crate) path: &'static str,
-    /// Of the AdmissionReview.
+    /// Of the `AdmissionReview`.
     pub(crate) bytes: usize,
     pub(crate) server: String,
     pub(crate) milliseconds: Summary,

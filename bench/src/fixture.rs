@@ -100,7 +100,7 @@ fn container(name: &str, port: u16, variables: usize) -> Value {
 /// Plain values, and every fourth one from a Secret.
 fn variable(container: &str, index: usize) -> Value {
     let name = format!("{}_SETTING_{index:03}", container.to_uppercase());
-    if index % 4 == 0 {
+    if index.is_multiple_of(4) {
         let key = format!("setting-{index:03}");
         return json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "checkout-credentials", "key": key}}});
     }
@@ -252,7 +252,7 @@ impl Operation {
     }
 }
 
-/// Applies a patch as it is in an AdmissionReview: base64 of a JSON Patch.
+/// Applies a patch as it is in an `AdmissionReview`: base64 of a JSON Patch.
 fn apply(object: &mut Value, patch: &str) -> Result<()> {
     let patch: json_patch::Patch = serde_json::from_slice(&BASE64_STANDARD.decode(patch)?)?;
     json_patch::patch(object, &patch).context("the patch does not apply")
