@@ -1,16 +1,17 @@
-//! Whole seconds, the unit of everything Kubernetes counts in a pod's shutdown.
+//! Durations in whole seconds, as Kubernetes uses them for the shutdown of a pod.
 
 pub(crate) mod go;
+pub(crate) mod quantity;
 
 use std::fmt;
 use std::str::FromStr;
 
+use quantity::split_quantity;
 use serde::{Deserialize, Serialize};
 
-/// A duration of whole seconds; one that is parsed is at most [`Seconds::MAX`].
+/// A duration in whole seconds, at most [`Seconds::MAX`] where it is parsed.
 ///
-/// Kubernetes takes whole seconds for `preStop.sleep.seconds` and `terminationGracePeriodSeconds`, so anything finer is
-/// refused where it is read. Text is a Gateway API duration (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
+/// `preStop.sleep.seconds` and `terminationGracePeriodSeconds` are whole seconds, so fractions are rejected. Text is a Gateway API duration (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(u32);
@@ -18,33 +19,33 @@ pub struct Seconds(u32);
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecondsError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("is empty; write a duration like 5s or 1m30s")]
     Empty,
-    /// Not of the form that GEP-2257 gives.
+    /// Not in the format of GEP-2257.
     #[error("is not a duration; write one like 5s or 1m30s")]
     Malformed,
-    /// A fraction of a second is left after adding up.
-    #[error("is not a whole number of seconds, the unit Kubernetes counts in")]
+    /// The sum has a fraction of a second.
+    #[error("is not a whole number of seconds")]
     Fraction,
     /// Longer than [`Seconds::MAX`].
-    #[error("is longer than 24h, the most that is taken")]
+    #[error("exceeds the 24h maximum")]
     TooLong,
 }
 
 impl Seconds {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Self = Self(0);
-    /// A day. Nobody waits longer for a pod, and sums of a few of these fit every integer used here.
+    /// One day. Sums of a few of these fit every integer type used here.
     pub const MAX: Self = Self(24 * 60 * 60);
 
-    /// That many seconds.
+    /// A number of seconds.
     #[must_use]
     pub const fn new(seconds: u32) -> Self {
         Self(seconds)
     }
 
-    /// Seconds from the API's integer: negative counts as none, more than fits (136 years) as the most that does.
+    /// Seconds from an integer of the API, limited to the range of this type (136 years).
     #[must_use]
     pub fn from_api(seconds: i64) -> Self {
         Self(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
@@ -62,13 +63,13 @@ impl Seconds {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// So many times as long, which may be longer than [`Seconds::MAX`].
+    /// The product, which may be longer than [`Seconds::MAX`].
     #[must_use]
     pub const fn times(self, count: u32) -> Self {
         Self(self.0.saturating_mul(count))
     }
 
-    /// As the API's integer.
+    /// As an integer of the API.
     #[must_use]
     pub const fn as_i64(self) -> i64 {
         self.0 as i64
@@ -112,17 +113,18 @@ impl FromStr for Seconds {
     }
 }
 
-/// One `[0-9]{1,5}(h|m|s|ms)` from the front, in milliseconds, and what follows it.
+/// The first `[0-9]{1,5}(h|m|s|ms)` of a text in milliseconds, and the rest.
 fn component(text: &str) -> Option<(u64, &str)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if !(1..=5).contains(&digits) {
-        return None;
-    }
-    let (number, rest) = text.split_at(digits);
-    let number = number.parse::<u64>().ok()?;
-    [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
-        .into_iter()
-        .find_map(|(unit, scale)| rest.strip_prefix(unit).map(|tail| (number * scale, tail)))
+    let (number, unit, rest) = split_quantity(text);
+    let scale = match unit {
+        "h" => 3_600_000,
+        "m" => 60_000,
+        "s" => 1000,
+        "ms" => 1,
+        _ => return None,
+    };
+    let number: u64 = if number.len() <= 5 { number.parse().ok()? } else { return None };
+    Some((number * scale, rest))
 }
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
     use super::{ParseSecondsError, Seconds};
 
     #[test]
-    fn durations_of_gep_2257_are_read() {
+    fn durations_of_gep_2257_are_accepted() {
         for (text, seconds) in [
             ("0s", 0),
             ("5s", 5),
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_with_its_reason() {
+    fn everything_else_is_rejected_with_a_reason() {
         use ParseSecondsError::{Empty, Fraction, Malformed, TooLong};
         for (text, error) in [
             ("", Empty),

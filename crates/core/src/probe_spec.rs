@@ -8,11 +8,11 @@ use std::str::FromStr;
 pub struct ProbeSpec {
     /// Where the app listens.
     pub port: Port,
-    /// How it is asked.
+    /// What the probe checks.
     pub check: Check,
 }
 
-/// How the app is asked whether it is ready.
+/// How the kubelet checks whether the app is ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// `GET` of a path, which starts with `/`.
@@ -24,7 +24,7 @@ pub enum Check {
     },
     /// The port accepts a connection.
     Tcp,
-    /// The gRPC health protocol, for a service; empty asks for the whole server.
+    /// The gRPC health protocol, for a service; empty for the whole server.
     Grpc {
         /// The name of the service.
         service: String,
@@ -43,20 +43,18 @@ pub enum Port {
 /// Why a text is not a readiness probe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseProbeSpecError {
-    /// No known scheme in front.
-    #[error("has to start with http:, https:, tcp: or grpc:, as in http:3000/health")]
+    /// No known scheme.
+    #[error("must start with http:, https:, tcp: or grpc:; write it like http:3000/health")]
     Scheme,
     /// The port is neither a number nor a name.
-    #[error("needs a port from 1 to 65535 or a port's name after the scheme, as in http:3000/health")]
+    #[error("needs a port number (1 to 65535) or port name after the scheme; write it like http:3000/health")]
     Port,
-    /// Something follows where nothing may, or holds characters that a probe cannot.
-    #[error(
-        "has a path or service that cannot be used in a probe; write it as in http:3000/health or grpc:9090/service"
-    )]
+    /// The path or service is too long, has invalid characters, or is not allowed for the scheme.
+    #[error("has a path or service that a probe cannot use; write it like http:3000/health or grpc:9090/service")]
     Path,
 }
 
-/// A path longer than this is no health check but an attack on somebody's memory.
+/// Longer than any path of a health check; a limit on memory.
 const LONGEST_PATH: usize = 1024;
 
 impl FromStr for ProbeSpec {
@@ -127,7 +125,7 @@ mod tests {
     use super::{ParseProbeSpecError, ProbeSpec};
 
     #[test]
-    fn every_form_is_read_and_written_back() {
+    fn every_form_is_parsed_and_printed() {
         for text in ["http:3000/health", "https:web/ready?full=1", "tcp:5432", "grpc:9090", "grpc:9090/my.Service"] {
             assert_eq!(text.parse::<ProbeSpec>().unwrap().to_string(), text);
         }
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_probe_is_refused_with_its_reason() {
+    fn everything_else_is_rejected_with_a_reason() {
         use ParseProbeSpecError::{Path, Port, Scheme};
         for (text, error) in [
             ("", Scheme),

@@ -1,8 +1,9 @@
-//! Durations as Go programs read them from their flags and annotations.
+//! Durations in flags and annotations of Go programs.
 
 use std::time::Duration;
 
 use crate::duration::Seconds;
+use crate::duration::quantity::split_quantity;
 
 /// A duration as Go reads it (`1m30s`, `1.5h`, `500ms`), rounded up to whole seconds.
 pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
@@ -11,10 +12,7 @@ pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
         return None;
     }
     while !rest.is_empty() {
-        let number = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let (digits, behind) = rest.split_at(number);
-        let unit = behind.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(unit);
+        let (number, unit, tail) = split_quantity(rest);
         let seconds = match unit {
             "h" => 3600.0,
             "m" => 60.0,
@@ -24,8 +22,8 @@ pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
             "ns" => 1e-9,
             _ => return None,
         };
-        sum = sum.checked_add(Duration::try_from_secs_f64(digits.parse::<f64>().ok()? * seconds).ok()?)?;
-        rest = behind;
+        sum = sum.checked_add(Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?)?;
+        rest = tail;
     }
     let whole = sum.as_secs().saturating_add(u64::from(sum.subsec_nanos() > 0));
     Some(u32::try_from(whole).map_or(Seconds::MAX, Seconds::new).min(Seconds::MAX))

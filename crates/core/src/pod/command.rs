@@ -1,16 +1,16 @@
-//! What can be told of a command line by looking at it. No shell is rebuilt here: what is not plain stays unknown.
+//! What a command line runs. This is no shell: anything but simple commands stays unknown.
 
-/// The program that a word names, without the folder it is in.
+/// The name of a program, without its directory.
 pub(crate) fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
-/// A script that is given to a shell with `-c`.
+/// A script that a shell runs with `-c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Script<'a> {
-    /// The shell's name, without its folder.
+    /// The name of the shell, without its directory.
     pub(crate) shell: &'a str,
-    /// What it is to run.
+    /// The script.
     pub(crate) text: &'a str,
 }
 
@@ -19,36 +19,36 @@ pub(crate) struct Script<'a> {
 pub(crate) struct Command<'a> {
     /// The command as written.
     pub(crate) text: &'a str,
-    /// What stands behind it.
+    /// How it ends.
     pub(crate) end: End,
 }
 
-/// What stands behind a command.
+/// What follows a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The next one runs when it is over: `;`, `&&`, `||`, a new line, or nothing.
+    /// The next command runs afterwards: `;`, `&&`, `||`, a new line, or nothing.
     Sequence,
-    /// The next one reads what it writes: `|`.
+    /// The next command reads its output: `|`.
     Pipe,
-    /// The next one does not wait for it: `&`.
+    /// The next command does not wait for it: `&`.
     Background,
 }
 
 impl<'a> Script<'a> {
-    /// The script of a command line such as `["/bin/sh", "-ec", "…"]`; `None` where it is no such thing.
+    /// The script of a command line such as `["/bin/sh", "-ec", "…"]`; `None` for any other command line.
     pub(crate) fn of(line: &'a [String]) -> Option<Self> {
-        let (first, mut words) = (program(line.first()?), line.iter().skip(1));
-        if !is_shell(first) {
+        let (shell, mut words) = (program(line.first()?), line.iter().skip(1));
+        if !is_shell(shell) {
             return None;
         }
-        let mut given = false;
+        let mut has_script = false;
         while let Some(word) = words.next() {
             let Some(flags) = word.strip_prefix(['-', '+']) else {
-                return given.then_some(Self { shell: first, text: word });
+                return has_script.then_some(Self { shell, text: word });
             };
             if !flags.starts_with('-') {
-                given |= flags.contains('c');
-                // As in `bash -euo pipefail -c`: the name of an option follows.
+                has_script |= flags.contains('c');
+                // The name of an option follows, as in `bash -euo pipefail -c`.
                 if flags.ends_with('o') {
                     words.next();
                 }
@@ -57,7 +57,7 @@ impl<'a> Script<'a> {
         None
     }
 
-    /// Its commands, in order. Quotes, comments and parentheses are respected as far as separators go.
+    /// Its commands, in order. Separators in quotes, comments and parentheses do not count.
     pub(crate) fn commands(self) -> Vec<Command<'a>> {
         let mut commands = Vec::new();
         let mut push = |text: &'a str, end| {
@@ -98,8 +98,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// What a character means that may separate commands, and how many it takes; `None` in redirections such as `2>&1`,
-/// `&>file` and `>|file`.
+/// What a separator means, and how many characters it has; `None` in redirections such as `2>&1`, `&>file` and `>|file`.
 fn separator(before: char, char: char, next: char) -> Option<(End, usize)> {
     match (before, char, next) {
         ('<' | '>', '|' | '&', _) | (_, '&', '>') => None,
@@ -111,7 +110,7 @@ fn separator(before: char, char: char, next: char) -> Option<(End, usize)> {
     }
 }
 
-/// Whether a program is one of the shells that read a script from `-c`.
+/// Whether a program is a shell that runs a script with `-c`.
 pub(crate) fn is_shell(program: &str) -> bool {
     matches!(program, "sh" | "bash" | "ash" | "dash")
 }
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_what_a_shell_is_given() {
+    fn the_script_of_a_shell_is_found() {
         for (line, expected) in [
             (&["sh", "-c", "sleep 5"][..], Some(("sh", "sleep 5"))),
             (&["/bin/bash", "-ec", "sleep 5", "name"], Some(("bash", "sleep 5"))),
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_falls_into_commands() {
+    fn a_script_is_split_into_commands() {
         use End::{Background, Pipe, Sequence};
         for (text, expected) in [
             ("run", &[("run", Sequence)][..]),
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn no_script_is_too_odd() {
+    fn malformed_scripts_are_accepted() {
         for text in ["'", "\"\\", "((((", "))))", "\\", "é;é", "#", "&&&&||||", "|\u{202e};"] {
             let _ = Script { shell: "sh", text }.commands();
         }

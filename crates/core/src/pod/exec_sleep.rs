@@ -1,25 +1,26 @@
-//! A hook that runs `sleep`: how long that is, as GNU and `BusyBox` sleep read their arguments.
+//! How long a hook that runs `sleep` takes, as GNU and `BusyBox` sleep read their arguments.
 
 use crate::duration::Seconds;
+use crate::duration::quantity::split_quantity;
 use crate::pod::command::{End, Script, program};
 
 /// How long a command sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExecSleep {
-    /// It is a sleep and nothing else.
+    /// It only sleeps.
     Exactly(Seconds),
-    /// It begins with a sleep; nobody knows how long the rest takes.
+    /// It sleeps first; the duration of the rest is unknown.
     AtLeast(Seconds),
 }
 
-/// How long a command line sleeps; `None` where that cannot be told.
+/// How long a command line sleeps; `None` if that is unknown.
 pub(crate) fn exec_sleep(line: &[String]) -> Option<ExecSleep> {
     let Some(script) = Script::of(line) else {
         return sleep(line.iter().map(String::as_str)).map(ExecSleep::Exactly);
     };
     let commands = script.commands();
     let (first, rest) = commands.split_first()?;
-    // A sleep in the background or in front of a pipe holds nothing up, and `exec` ends the script.
+    // `exec` ends the script. A sleep in the background or before a pipe delays nothing.
     let (words, last) = match first.text.strip_prefix("exec ") {
         Some(words) => (words, true),
         None => (first.text, rest.is_empty()),
@@ -31,7 +32,7 @@ pub(crate) fn exec_sleep(line: &[String]) -> Option<ExecSleep> {
     Some(if last { ExecSleep::Exactly(seconds) } else { ExecSleep::AtLeast(seconds) })
 }
 
-/// The sum of what `sleep` is told, in whole seconds.
+/// The sum of the arguments of `sleep`, rounded up to whole seconds.
 fn sleep<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Seconds> {
     if program(words.next()?) != "sleep" {
         return None;
@@ -46,19 +47,19 @@ fn sleep<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Seconds> {
 
 const NANOSECONDS: u128 = 1_000_000_000;
 
-/// A number with an optional fraction and an optional suffix, in nanoseconds. Anything else that GNU sleep takes, such as
-/// `inf` or `1e3`, nobody writes into a hook.
+/// A number with an optional fraction and an optional unit, in nanoseconds. GNU sleep also accepts `inf` and `1e3`; hooks
+/// do not use them.
 fn duration(word: &str) -> Option<u128> {
-    let (number, unit) = match word.char_indices().last()? {
-        (at, 's') => (&word[..at], 1),
-        (at, 'm') => (&word[..at], 60),
-        (at, 'h') => (&word[..at], 60 * 60),
-        (at, 'd') => (&word[..at], 24 * 60 * 60),
-        _ => (word, 1),
+    let (number, unit, rest) = split_quantity(word);
+    let unit = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.chars().all(|char| char.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
+    if whole.len() + fraction.len() == 0 || fraction.contains('.') || !rest.is_empty() {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u128::MAX) };
@@ -68,7 +69,7 @@ fn duration(word: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Seconds, ExecSleep, exec_sleep};
+    use super::{ExecSleep, Seconds, exec_sleep};
 
     fn read(line: &[&str]) -> Option<ExecSleep> {
         exec_sleep(&line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_in_front_of_something_lasts_at_least_that_long() {
+    fn a_sleep_before_another_command_is_a_lower_bound() {
         for script in
             ["sleep 15; nginx -s quit", "sleep 15 && kill -QUIT \"$(cat pid)\"", "sleep 15\ncurl -X POST $URL"]
         {
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_not_read() {
+    fn other_command_lines_are_unknown() {
         for script in [
             "sleep $DRAIN",
             "sleep ${DRAIN:-15}",
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_is_too_long() {
+    fn long_numbers_are_limited() {
         for number in ["99999999999", &"9".repeat(100_000), &format!("{}d", u128::MAX), "86401"] {
             assert_eq!(read(&["sleep", number]), Some(ExecSleep::Exactly(Seconds::MAX)), "{number}");
         }

@@ -1,19 +1,25 @@
-//! What the kubelet asks a container over the network: its probes and hooks.
+//! The requests that the kubelet sends to containers: HTTP, TCP and gRPC handlers of probes and hooks.
 
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, TCPSocketAction};
+use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// A request that the kubelet makes.
+use crate::field_path::FieldPath;
+
+/// A request that the kubelet sends.
 pub(crate) struct Request<'a> {
-    /// Where it is written, in the container: `readinessProbe.httpGet`.
-    pub(crate) field: String,
-    /// Whom it asks; `None` where that is the pod itself.
+    /// The container that has the probe or hook.
+    pub(crate) container: &'a Container,
+    /// The probe or hook: `readinessProbe`, `lifecycle.preStop`.
+    place: &'static str,
+    /// The kind of handler: `httpGet`.
+    handler: &'static str,
+    /// Where it is sent; `None` for the pod itself.
     pub(crate) host: Option<&'a str>,
-    /// The port it asks.
+    /// The port at that host.
     pub(crate) port: Port<'a>,
 }
 
-/// A port as it is written.
+/// A port as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port<'a> {
     Number(i32),
@@ -21,48 +27,68 @@ pub(crate) enum Port<'a> {
     Name(&'a str),
 }
 
-/// Everything the kubelet asks a container.
-pub(crate) fn requests(container: &Container) -> Vec<Request<'_>> {
+impl Request<'_> {
+    /// The field of its handler.
+    pub(crate) fn field(&self) -> FieldPath {
+        FieldPath::container(&self.container.name, self.place).join(self.handler)
+    }
+}
+
+/// Every request that the probes and hooks of these containers send.
+pub(crate) fn requests(containers: &[Container]) -> impl Iterator<Item = Request<'_>> {
+    containers.iter().flat_map(of_container)
+}
+
+/// Those of them that are sent to the pod itself.
+pub(crate) fn requests_to_pod(containers: &[Container]) -> impl Iterator<Item = Request<'_>> {
+    requests(containers).filter(|request| request.host.is_none())
+}
+
+fn of_container(container: &Container) -> impl Iterator<Item = Request<'_>> {
     let probes = [
         ("readinessProbe", &container.readiness_probe),
         ("livenessProbe", &container.liveness_probe),
         ("startupProbe", &container.startup_probe),
     ];
-    let probes = probes.into_iter().filter_map(|(field, probe)| Some((field, probe.as_ref()?)));
+    let probes = probes.into_iter().filter_map(|(place, probe)| Some((place, probe.as_ref()?)));
     let lifecycle = container.lifecycle.as_ref();
     let hooks = [
         ("lifecycle.postStart", lifecycle.and_then(|lifecycle| lifecycle.post_start.as_ref())),
         ("lifecycle.preStop", lifecycle.and_then(|lifecycle| lifecycle.pre_stop.as_ref())),
     ];
-    let hooks = hooks.into_iter().filter_map(|(field, hook)| Some((field, hook?)));
-    let in_probes = probes.flat_map(|(place, probe)| {
-        let grpc = probe.grpc.as_ref();
-        let grpc =
-            grpc.map(|grpc| Request { field: format!("{place}.grpc"), host: None, port: Port::Number(grpc.port) });
-        [http(place, probe.http_get.as_ref()), tcp(place, probe.tcp_socket.as_ref()), grpc]
-    });
-    let in_hooks =
-        hooks.flat_map(|(place, hook)| [http(place, hook.http_get.as_ref()), tcp(place, hook.tcp_socket.as_ref())]);
-    in_probes.flatten().chain(in_hooks.flatten()).collect()
+    let hooks = hooks.into_iter().filter_map(|(place, hook)| Some((place, hook?)));
+    let in_probes = probes.flat_map(move |(place, probe)| of_probe(container, place, probe));
+    in_probes.chain(hooks.flat_map(move |(place, hook)| of_hook(container, place, hook)))
 }
 
-fn http<'a>(place: &str, action: Option<&'a HTTPGetAction>) -> Option<Request<'a>> {
-    action.map(|action| Request {
-        field: format!("{place}.httpGet"),
-        host: host(action.host.as_ref()),
-        port: port(&action.port),
-    })
+fn of_probe<'a>(container: &'a Container, place: &'static str, probe: &'a Probe) -> impl Iterator<Item = Request<'a>> {
+    let grpc = probe.grpc.as_ref();
+    let grpc =
+        grpc.map(|grpc| Request { container, place, handler: "grpc", host: None, port: Port::Number(grpc.port) });
+    let http = probe.http_get.as_ref().map(|action| http(container, place, action));
+    let tcp = probe.tcp_socket.as_ref().map(|action| tcp(container, place, action));
+    [http, tcp, grpc].into_iter().flatten()
 }
 
-fn tcp<'a>(place: &str, action: Option<&'a TCPSocketAction>) -> Option<Request<'a>> {
-    action.map(|action| Request {
-        field: format!("{place}.tcpSocket"),
-        host: host(action.host.as_ref()),
-        port: port(&action.port),
-    })
+fn of_hook<'a>(
+    container: &'a Container,
+    place: &'static str,
+    hook: &'a LifecycleHandler,
+) -> impl Iterator<Item = Request<'a>> {
+    let http = hook.http_get.as_ref().map(|action| http(container, place, action));
+    let tcp = hook.tcp_socket.as_ref().map(|action| tcp(container, place, action));
+    [http, tcp].into_iter().flatten()
 }
 
-/// An empty one is none.
+fn http<'a>(container: &'a Container, place: &'static str, action: &'a HTTPGetAction) -> Request<'a> {
+    Request { container, place, handler: "httpGet", host: host(action.host.as_ref()), port: port(&action.port) }
+}
+
+fn tcp<'a>(container: &'a Container, place: &'static str, action: &'a TCPSocketAction) -> Request<'a> {
+    Request { container, place, handler: "tcpSocket", host: host(action.host.as_ref()), port: port(&action.port) }
+}
+
+/// An empty host is the same as none.
 fn host(host: Option<&String>) -> Option<&str> {
     host.map(String::as_str).filter(|host| !host.is_empty())
 }
@@ -70,7 +96,7 @@ fn host(host: Option<&String>) -> Option<&str> {
 fn port(port: &IntOrString) -> Port<'_> {
     match port {
         IntOrString::Int(number) => Port::Number(*number),
-        // The name of a port has a letter in it.
+        // A port name contains a letter.
         IntOrString::String(text) => text.parse().map_or(Port::Name(text), Port::Number),
     }
 }

@@ -1,20 +1,20 @@
-//! What a container's ports tell of it.
+//! What the ports of a container say about it.
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
-/// The first port that requests of users may come in through.
+/// The first port that may serve requests of users.
 pub(crate) fn serving(container: &Container) -> Option<&ContainerPort> {
-    container.ports.iter().flatten().find(|port| serves(port))
+    container.ports.iter().flatten().find(|port| may_serve(port))
 }
 
-/// Whether a container says of all its ports that they are for those who watch it: an exporter, an agent.
+/// Whether all ports of a container are for monitoring, as those of an exporter or an agent are.
 pub(crate) fn is_only_watched(container: &Container) -> bool {
     container.ports.as_ref().is_some_and(|ports| !ports.is_empty()) && serving(container).is_none()
 }
 
-/// Whether requests of users may come in there, as far as its name tells.
-fn serves(port: &ContainerPort) -> bool {
-    const ASIDE: [&str; 17] = [
+/// Judged by name and protocol.
+fn may_serve(port: &ContainerPort) -> bool {
+    const INTERNAL: [&str; 17] = [
         "admin",
         "debug",
         "exporter",
@@ -33,7 +33,7 @@ fn serves(port: &ContainerPort) -> bool {
         "prometheus",
         "telemetry",
     ];
-    let aside = port.name.iter().flat_map(|name| name.split('-')).any(|word| ASIDE.contains(&word));
-    // The API server takes an empty protocol for an absent one.
-    !aside && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
+    let is_internal = port.name.iter().flat_map(|name| name.split('-')).any(|word| INTERNAL.contains(&word));
+    // The API server treats an empty protocol as absent.
+    !is_internal && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
 }

@@ -1,15 +1,24 @@
-//! A hook that runs a shell or `sleep` in an image that has neither fails at once, and SIGTERM follows without a drain.
+//! A hook that runs a shell or `sleep` in an image that has neither fails at once, so the container has no drain.
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::Subject;
-use crate::annotations::quoted;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{is_shell, program};
+use crate::pod::image::{has_no_shell, short_name};
+use crate::sanitize::quoted;
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.workload.pod.containers.iter().filter_map(finding).collect()
+pub(crate) const RULE: Rule = Rule {
+    code: Code::HookNeedsShell,
+    severity: Severity::Info,
+    title: "A hook runs a shell or `sleep`, but the image does not seem to have it.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    subject.containers().iter().filter_map(finding).collect()
 }
 
 fn finding(container: &Container) -> Option<Finding> {
@@ -19,34 +28,45 @@ fn finding(container: &Container) -> Option<Finding> {
     if !(is_shell(needed) || needed == "sleep") || !has_no_shell(image) {
         return None;
     }
-    let image = quoted(in_short(image));
-    let message = format!("runs {needed}, which the image {image} seems not to have; preStop.sleep needs no command");
-    Some(Finding::new(Code::HookNeedsShell, container_field(&container.name, "lifecycle.preStop.exec"), message))
+    let image = short_name(image);
+    let field = FieldPath::container(&container.name, "lifecycle.preStop.exec");
+    let problem = format!("runs {needed}, which the image {} does not seem to have", quoted(image));
+    Some(RULE.finding(field, problem).fact(needed).fact(image).hint("use preStop.sleep"))
 }
 
-/// The last two parts of an image's name, with the tag and without the digest.
-fn in_short(image: &str) -> &str {
-    let image = image.split('@').next().unwrap_or(image);
-    let start = image.rmatch_indices('/').nth(1).map_or(0, |(slash, _)| slash + 1);
-    image.get(start..).unwrap_or(image)
-}
+const PAGE: &str = r"## Why
 
-/// As far as an image's name tells: the images of Distroless and Chainguard, and those that call themselves static or
-/// scratch. Their variants for debugging do have a shell.
-fn has_no_shell(image: &str) -> bool {
-    let words: Vec<_> = image.split(['/', ':', '@', '-', '_']).collect();
-    let has = |names: &[&str]| words.iter().any(|word| names.contains(word));
-    let name = image.split('@').next().unwrap_or(image);
-    let ends = |word: &str| name.ends_with(&format!("-{word}")) || name.ends_with(&format!(":{word}"));
-    let bare = has(&["distroless", "chainguard", "cgr.dev"]) || ends("static") || ends("scratch");
-    bare && !has(&["debug", "dev", "busybox", "bash", "wolfi"])
-}
+An exec hook runs a program of the container's image. Images such as Distroless, Chainguard's and those built from
+`scratch` have neither a shell nor `sleep`. The hook then fails at once: the pod gets a `FailedPreStopHook` Event, the
+kubelet sends SIGTERM without a drain, and the connections of clients that still have the pod on their list are refused.
+
+Winddown looks only at the name of the image, so it may be wrong about yours. If the image has a shell, there is nothing
+to do.
+
+## What to do
+
+Use the sleep of the kubelet. It needs no program in the image (Kubernetes 1.30 and later):
+
+```yaml
+lifecycle:
+  preStop:
+    sleep: {seconds: 15}
+```
+
+Or remove the hook: Winddown then injects a sleep as long as the declared drain.
+
+## Source
+
+- [Container hooks](https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-implementations)
+- [KEP-3960](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3960-pod-lifecycle-sleep-action),
+  for which such images were the reason
+- [kubernetes/kubernetes#114465](https://github.com/kubernetes/kubernetes/issues/114465)
+";
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::has_no_shell;
     use crate::finding::Code::HookNeedsShell;
     use crate::rules::tests::{container, fires, silent};
 
@@ -58,42 +78,19 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_shell_in_an_image_without_one() {
+    fn a_shell_or_sleep_in_an_image_without_them_is_reported() {
         for (command, needed) in [(&["sh", "-c", "sleep 15"][..], "sh"), (&["/bin/sleep", "15"], "sleep")] {
             let (field, message) = fires(&hook("gcr.io/distroless/java21:nonroot", command), HookNeedsShell);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.exec");
-            let expected = format!("runs {needed}, which the image \"distroless/java21:nonroot\" seems not to have; ");
-            assert!(message.starts_with(&expected), "{message}");
+            let image = "\"distroless/java21:nonroot\"";
+            let expected = format!("runs {needed}, which the image {image} does not seem to have; use preStop.sleep");
+            assert_eq!(message, expected);
         }
     }
 
     #[test]
-    fn a_command_of_the_image_itself_needs_none() {
+    fn a_program_of_the_image_needs_no_shell() {
         silent(&hook("gcr.io/distroless/java21", &["/app/drain"]), HookNeedsShell);
         silent(&hook("shop:1", &["sh", "-c", "sleep 15"]), HookNeedsShell);
-    }
-
-    #[test]
-    fn an_images_name_tells_whether_it_has_a_shell() {
-        for image in [
-            "gcr.io/distroless/static-debian12:nonroot",
-            "registry:5000/shop/distroless-base@sha256:ab",
-            "cgr.dev/acme/node:22",
-            "cgr.dev/chainguard/static",
-            "shop:1.2-static",
-            "shop:scratch",
-        ] {
-            assert!(has_no_shell(image), "{image}");
-        }
-        for image in [
-            "gcr.io/distroless/java21:debug",
-            "cgr.dev/chainguard/node:latest-dev",
-            "cgr.dev/chainguard/wolfi-base",
-            "shop/static-pages:2",
-            "nginx:1.27",
-            "",
-        ] {
-            assert!(!has_no_shell(image), "{image}");
-        }
     }
 }

@@ -1,28 +1,70 @@
-//! On the network of the node the kubelet does not know whom an httpGet hook is to ask (kubernetes/kubernetes#134285): the
-//! hook fails at once, and so the drain is over before it began.
+//! With `hostNetwork` the kubelet cannot resolve the address for an httpGet hook (kubernetes/kubernetes#134285): the hook
+//! fails at once, so the container has no drain.
 
-use super::Subject;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use k8s_openapi::api::core::v1::Container;
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    let pod = &subject.workload.pod;
-    if pod.host_network != Some(true) {
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::HookOnHostNetwork,
+    severity: Severity::Warning,
+    title: "An httpGet hook without a host fails in a pod with `hostNetwork`.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    if subject.workload.pod.host_network != Some(true) {
         return Vec::new();
     }
-    let failing = pod.containers.iter().filter(|container| {
-        let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
-        let request = hook.and_then(|hook| hook.http_get.as_ref());
-        request.is_some_and(|request| request.host.as_ref().is_none_or(String::is_empty))
+    let failing = subject.containers().iter().filter(|container| has_hook_without_host(container));
+    let findings = failing.map(|container| {
+        let field = FieldPath::container(&container.name, "lifecycle.preStop.httpGet");
+        let problem = "fails at once with hostNetwork, so SIGTERM is sent without a drain";
+        RULE.finding(field, problem).hint("use preStop.sleep")
     });
-    failing
-        .map(|container| {
-            let field = container_field(&container.name, "lifecycle.preStop.httpGet");
-            let message = "fails at once with hostNetwork, SIGTERM follows without a drain; use preStop.sleep";
-            Finding::new(Code::HookOnHostNetwork, field, message)
-        })
-        .collect()
+    findings.collect()
 }
+
+fn has_hook_without_host(container: &Container) -> bool {
+    let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+    let request = hook.and_then(|hook| hook.http_get.as_ref());
+    request.is_some_and(|request| request.host.as_ref().is_none_or(String::is_empty))
+}
+
+const PAGE: &str = r#"## Why
+
+A pod with `hostNetwork: true` has no address of its own that the container runtime could report to the kubelet. The
+kubelet then has no address for an httpGet hook without `host`. The hook fails at once with "failed to find networking
+container", the pod gets a `FailedPreStopHook` Event, and SIGTERM follows without a drain. Probes are not affected: the
+kubelet finds their address in another way.
+
+## What to do
+
+Use a sleep, which needs no network:
+
+```yaml
+lifecycle:
+  preStop:
+    sleep: {seconds: 15}
+```
+
+If the request itself is necessary (for example because it makes a proxy drain), set `host` to the loopback address. On
+the network of the node, the container listens there:
+
+```yaml
+lifecycle:
+  preStop:
+    httpGet: {host: 127.0.0.1, path: /drain, port: 19002}
+```
+
+## Source
+
+- [kubernetes/kubernetes#134285](https://github.com/kubernetes/kubernetes/issues/134285)
+- [Workaround in Envoy Gateway](https://github.com/envoyproxy/gateway/pull/9861)
+"#;
 
 #[cfg(test)]
 mod tests {
@@ -39,16 +81,20 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_asks_over_the_network_of_the_node_fails() {
+    fn an_http_hook_without_a_host_fails_on_the_network_of_the_node() {
         for hook in [json!({"httpGet": {"port": 80}}), json!({"httpGet": {"port": 80, "host": ""}})] {
-            let (field, _) = fires(&with(&hook, true), HookOnHostNetwork);
+            let (field, message) = fires(&with(&hook, true), HookOnHostNetwork);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.httpGet");
+            assert_eq!(
+                message,
+                "fails at once with hostNetwork, so SIGTERM is sent without a drain; use preStop.sleep"
+            );
             silent(&with(&hook, false), HookOnHostNetwork);
         }
     }
 
     #[test]
-    fn other_hooks_do_not() {
+    fn other_hooks_do_not_fail() {
         for hook in [
             json!({"sleep": {"seconds": 10}}),
             json!({"exec": {"command": ["drain"]}}),

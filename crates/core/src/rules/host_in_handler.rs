@@ -1,30 +1,65 @@
-//! A probe or hook may name a host, and then the kubelet asks that one: whatever the answer, it says nothing about this pod.
-//! Pod Security refuses it from the baseline profile on (KEP-4940).
+//! A probe or hook with a host: the kubelet sends the request there, and the answer does not depend on this pod. Pod
+//! Security rejects the field in the baseline profile (KEP-4940).
 
-use super::Subject;
-use crate::annotations::quoted;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
 use crate::pod::handlers::requests;
+use crate::sanitize::quoted;
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    let pod = &subject.workload.pod;
-    // There the node is the pod's own host, and the hooks' only way around a bug of the kubelet.
-    let is_itself = |host: &str| pod.host_network == Some(true) && LOOPBACK.contains(&host);
-    let asked = pod.containers.iter().flat_map(|container| {
-        let asked = requests(container).into_iter().filter_map(|request| Some((request.host?, request.field)));
-        asked.map(move |(host, field)| (host, container_field(&container.name, &format!("{field}.host"))))
-    });
-    asked
-        .filter(|(host, _)| !is_itself(host))
-        .map(|(host, field)| {
-            let message = format!("asks {} and not this pod; leave host out", quoted(host));
-            Finding::new(Code::HostInHandler, field, message)
-        })
-        .collect()
+pub(crate) const RULE: Rule = Rule {
+    code: Code::HostInHandler,
+    severity: Severity::Warning,
+    title: "A probe or a hook sends its request to another host than the pod.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    // On the network of the node, loopback is the pod itself, and the only way to make an httpGet hook work.
+    let on_node = subject.workload.pod.host_network == Some(true);
+    let with_host = requests(subject.containers()).filter_map(|request| Some((request.field(), request.host?)));
+    let elsewhere = with_host.filter(|(_, host)| !(on_node && LOOPBACK.contains(host)));
+    elsewhere.map(|(field, host)| finding(field.join("host"), host)).collect()
 }
 
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
+
+fn finding(field: FieldPath, host: &str) -> Finding {
+    let problem = format!("sends the request to {}, not to this pod", quoted(host));
+    RULE.finding(field, problem).fact(host).hint("remove host")
+}
+
+const PAGE: &str = r"## Why
+
+Without `host`, the kubelet sends the request of a probe or hook to the pod. With `host`, it sends the request to that
+host, from the node: `127.0.0.1` is then the loopback address of the node, not of the container. The answer does not depend
+on this pod: the pod may be ready when the app is not, or never become ready although the app works. A hook has its effect
+on that host, not in the pod.
+
+The field also makes the node send requests to places that the pod itself must not reach. Therefore the baseline profile of
+Pod Security rejects it from version 1.34 on, and such a pod cannot start in a namespace that enforces the profile.
+
+On the network of the node (`hostNetwork: true`) loopback is the pod's own address, and Winddown does not report it.
+
+## What to do
+
+Remove `host`. If the app expects a host name, send it in a header:
+
+```yaml
+readinessProbe:
+  httpGet:
+    path: /health
+    port: 8080
+    httpHeaders:
+    - {name: Host, value: shop.example.com}
+```
+
+## Source
+
+- [KEP-4940](https://github.com/kubernetes/enhancements/tree/master/keps/sig-auth/4940-psa-block-host-field-in-probes)
+- [Pod Security Standards, baseline](https://kubernetes.io/docs/concepts/security/pod-security-standards/#baseline)
+";
 
 #[cfg(test)]
 mod tests {
@@ -34,13 +69,13 @@ mod tests {
     use crate::rules::tests::{container, fires, pod, silent};
 
     #[test]
-    fn who_asks_another_host_learns_nothing_about_this_pod() {
+    fn a_request_to_another_host_is_reported() {
         for kind in ["httpGet", "tcpSocket"] {
             let action = json!({kind: {"port": 80, "host": "127.0.0.1"}});
             for place in ["readinessProbe", "livenessProbe", "startupProbe"] {
                 let (field, message) = fires(&container(|app| app[place] = action.clone()), HostInHandler);
                 assert_eq!(field, format!("spec.template.spec.containers[app].{place}.{kind}.host"));
-                assert_eq!(message, "asks \"127.0.0.1\" and not this pod; leave host out");
+                assert_eq!(message, "sends the request to \"127.0.0.1\", not to this pod; remove host");
             }
             for place in ["preStop", "postStart"] {
                 let (field, _) = fires(&container(|app| app["lifecycle"] = json!({place: action})), HostInHandler);
@@ -50,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_host_it_is_the_pod_that_is_asked() {
+    fn without_a_host_the_request_goes_to_the_pod() {
         for host in [json!(null), json!("")] {
             let probe = json!({"httpGet": {"port": 80, "host": host}});
             silent(&container(|app| app["readinessProbe"] = probe), HostInHandler);
@@ -58,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_network_of_the_node_the_loopback_is_the_pods_own() {
+    fn loopback_is_the_pod_itself_on_the_network_of_the_node() {
         let on_node = |host: &str| {
             let hook = json!({"preStop": {"httpGet": {"port": 80, "host": host}}});
             pod(|pod| {

@@ -1,41 +1,76 @@
-//! Without a readiness probe a container counts as ready as soon as its process runs: in a rollout the new pod gets
-//! requests before it can answer, and the old one is told to stop too soon.
+//! Without a readiness probe a container is ready as soon as its process runs: during a rollout the new pod gets requests
+//! before it can serve them, and the old pod stops too soon.
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
-use super::Subject;
-use crate::annotations;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use super::{Check, Rule, Subject};
+use crate::annotations::READINESS;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
 use crate::pod::ports;
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    let containers = &subject.workload.pod.containers;
-    // A startup probe holds traffic off a new pod as well.
-    let asked = |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
-    if subject.declaration.readiness.is_some() || containers.iter().any(asked) {
+pub(crate) const RULE: Rule = Rule {
+    code: Code::ReadinessMissing,
+    severity: Severity::Warning,
+    title: "A container serves requests, but the pod has no readiness probe.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let containers = subject.containers();
+    // A startup probe also keeps traffic away from a new pod.
+    let is_probed = |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
+    if subject.resolved.declaration.readiness.is_some() || containers.iter().any(is_probed) {
         return Vec::new();
     }
     let serving = containers.iter().find_map(|container| Some((container, ports::serving(container)?)));
-    let finding = serving.map(|(container, port)| {
-        let number = port.container_port;
-        let probe = if is_http(port) { format!("http:{number}/") } else { format!("tcp:{number}") };
-        let message = format!(
-            "serves port {number}, but nobody asks whether it is ready; declare {}, e.g. {probe}",
-            annotations::READINESS
-        );
-        Finding::new(Code::ReadinessMissing, container_field(&container.name, "readinessProbe"), message)
-    });
-    finding.into_iter().collect()
+    serving.into_iter().map(|(container, port)| finding(container, port)).collect()
 }
 
-/// As far as name and number tell: who asks an app of another protocol for a page takes it out for ever.
+fn finding(container: &Container, port: &ContainerPort) -> Finding {
+    let number = port.container_port;
+    let probe = if is_http(port) { format!("http:{number}/") } else { format!("tcp:{number}") };
+    let field = FieldPath::container(&container.name, "readinessProbe");
+    let finding = RULE.finding(field, format!("serves port {number} but has no readiness probe"));
+    finding.fact(number).hint(format!("add one, or set {READINESS}: {probe}"))
+}
+
+/// Judged by name and number. An HTTP probe of an app with another protocol never succeeds.
 fn is_http(port: &ContainerPort) -> bool {
     match port.name.as_deref() {
         Some(name) => name.split('-').any(|word| matches!(word, "http" | "http1" | "web" | "www")),
         None => matches!(port.container_port, 80 | 3000 | 8000 | 8080),
     }
 }
+
+const PAGE: &str = r"## Why
+
+Without a readiness probe a container is ready as soon as its process runs. During a rollout that causes two problems. The
+new pod is in the list of endpoints before it listens, so its first requests are refused. The old pod is stopped before
+anything can replace it. The drain protects only the old pod, not the new one.
+
+Winddown looks at the ports that the containers list, except UDP ports and those named metrics, health, admin and the like.
+It does not report a pod that has a startup probe, because that keeps traffic away from a new pod as well.
+
+## What to do
+
+Let Winddown inject a probe:
+
+```yaml
+metadata:
+  annotations:
+    winddown.dev/readiness: http:8080/health
+```
+
+Or write one yourself; Winddown does not change it. The probe should succeed when the app can serve requests. It should not
+depend on a database that all pods share, or all of them become unready at once.
+
+## Source
+
+- [Probes](https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/)
+- [Readiness probes](https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#define-readiness-probes)
+";
 
 #[cfg(test)]
 mod tests {
@@ -52,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_serves_is_asked_whether_it_is_ready() {
+    fn a_container_that_serves_without_a_probe_is_reported() {
         for fields in [
             json!({}),
             json!({"livenessProbe": {"tcpSocket": {"port": 8080}}}),
@@ -62,13 +97,13 @@ mod tests {
             assert_eq!(field, "spec.template.spec.containers[app].readinessProbe");
             assert_eq!(
                 message,
-                "serves port 8080, but nobody asks whether it is ready; declare winddown.dev/readiness, e.g. http:8080/"
+                "serves port 8080 but has no readiness probe; add one, or set winddown.dev/readiness: http:8080/"
             );
         }
     }
 
     #[test]
-    fn only_who_speaks_http_is_to_be_asked_for_a_page() {
+    fn an_http_probe_is_proposed_only_for_http_ports() {
         for (port, probe) in [
             (json!({"containerPort": 8080}), "http:8080/"),
             (json!({"containerPort": 9000, "name": "http-api"}), "http:9000/"),
@@ -77,12 +112,12 @@ mod tests {
             (json!({"containerPort": 8443, "name": "https"}), "tcp:8443"),
         ] {
             let (_, message) = fires(&serving(&json!({"ports": [port]})), ReadinessMissing);
-            assert!(message.ends_with(&format!("e.g. {probe}")), "{message}");
+            assert!(message.ends_with(&format!("or set winddown.dev/readiness: {probe}")), "{message}");
         }
     }
 
     #[test]
-    fn who_is_asked_already_need_not_be_asked_again() {
+    fn one_probe_in_the_pod_is_enough() {
         let probe = json!({"httpGet": {"path": "/", "port": 8080}});
         silent(&serving(&json!({"readinessProbe": probe})), ReadinessMissing);
         silent(&serving(&json!({"startupProbe": probe})), ReadinessMissing);
@@ -98,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn who_serves_nobody_is_not_asked() {
+    fn a_container_without_a_port_for_requests_needs_no_probe() {
         for port in [
             json!({"containerPort": 9090, "name": "metrics"}),
             json!({"containerPort": 8081, "name": "health"}),

@@ -1,31 +1,40 @@
-//! A readiness probe that succeeds whatever the app does: somebody wanted one to be there.
+//! A readiness probe that succeeds whatever the app does.
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::Subject;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{Script, program};
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.workload.pod.containers.iter().filter_map(finding).collect()
+pub(crate) const RULE: Rule = Rule {
+    code: Code::ReadinessPlaceholder,
+    severity: Severity::Warning,
+    title: "A readiness probe succeeds whatever the app does.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    subject.containers().iter().filter_map(finding).collect()
 }
 
 fn finding(container: &Container) -> Option<Finding> {
     let line = container.readiness_probe.as_ref()?.exec.as_ref()?.command.as_deref()?;
-    let always = match Script::of(line) {
+    let command = match Script::of(line) {
         Some(script) => match script.commands().as_slice() {
-            [only] if !only.text.contains(['<', '>', '$', '`', '(']) => succeeds(only.text.split_whitespace()),
+            [only] if !only.text.contains(['<', '>', '$', '`', '(']) => always_succeeds(only.text.split_whitespace()),
             _ => None,
         },
-        None => succeeds(line.iter().map(String::as_str)),
+        None => always_succeeds(line.iter().map(String::as_str)),
     }?;
-    let message = format!("{always} always succeeds and says nothing about the app; ask the app itself");
-    Some(Finding::new(Code::ReadinessPlaceholder, container_field(&container.name, "readinessProbe.exec"), message))
+    let field = FieldPath::container(&container.name, "readinessProbe.exec");
+    let finding = RULE.finding(field, format!("{command} always succeeds, whatever the state of the app"));
+    Some(finding.fact(command).hint("probe the app itself"))
 }
 
-/// The command, where it succeeds always. A file that is looked for may well be the app's own sign.
-fn succeeds<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+/// The command, if it always succeeds. `ls` of a path may not: the app may create the file when it is ready.
+fn always_succeeds<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     match program(words.next()?) {
         "true" => Some("true"),
         ":" => Some(":"),
@@ -35,6 +44,32 @@ fn succeeds<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str
         _ => None,
     }
 }
+
+const PAGE: &str = r"## Why
+
+A probe that runs `true` or `echo` succeeds whatever the app does. The pod is ready as soon as its process runs, as without
+a probe: during a rollout it gets requests before it listens, and the old pod is stopped too soon. In one way it is worse
+than no probe: the manifest looks as if readiness were checked.
+
+Winddown does not report `cat` or `ls` of a file, because the app may create that file when it is ready.
+
+## What to do
+
+Probe the app:
+
+```yaml
+readinessProbe:
+  httpGet: {path: /health, port: 8080}
+  periodSeconds: 5
+```
+
+Or remove the probe and let Winddown inject one: `winddown.dev/readiness: http:8080/health`. A container that serves no
+requests needs no probe.
+
+## Source
+
+- [Readiness probes](https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#define-readiness-probes)
+";
 
 #[cfg(test)]
 mod tests {
@@ -48,29 +83,30 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_always_succeeds_proves_nothing() {
-        for command in [
-            &["true"][..],
-            &["/bin/true"],
-            &["echo", "ok"],
-            &["ls"],
-            &["ls", "-l", "/"],
-            &["sh", "-c", "exit 0"],
-            &["/bin/sh", "-c", ":"],
-            &["bash", "-c", "echo ready"],
+    fn a_command_that_always_succeeds_is_reported() {
+        for (command, named) in [
+            (&["true"][..], "true"),
+            (&["/bin/true"], "true"),
+            (&["echo", "ok"], "echo"),
+            (&["ls"], "ls"),
+            (&["ls", "-l", "/"], "ls"),
+            (&["sh", "-c", "exit 0"], "exit 0"),
+            (&["/bin/sh", "-c", ":"], ":"),
+            (&["bash", "-c", "echo ready"], "echo"),
         ] {
             let (field, message) = fires(&probe(command), ReadinessPlaceholder);
             assert_eq!(field, "spec.template.spec.containers[app].readinessProbe.exec");
-            assert!(message.contains(" always succeeds and says nothing about the app; "), "{message}");
+            let expected = format!("{named} always succeeds, whatever the state of the app; probe the app itself");
+            assert_eq!(message, expected);
         }
     }
 
     #[test]
-    fn a_command_that_may_fail_proves_something() {
+    fn a_command_that_may_fail_is_not_reported() {
         for command in [
             &["pg_isready"][..],
             &["cat", "/tmp/ready"],
-            // Not within timeoutSeconds, which is 1 by default.
+            // Fails: timeoutSeconds is 1 by default.
             &["sleep", "1"],
             &["ls", "/tmp/ready"],
             &["sh", "-c", "exit 1"],

@@ -1,36 +1,40 @@
-//! How long a readiness probe takes to notice an app that begins to refuse, beside how long traffic is drained.
+//! A readiness probe that takes longer than the drain to detect a failing app.
 
 use k8s_openapi::api::core::v1::Probe;
 
-use super::Subject;
+use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
-use crate::finding::{Code, Finding};
-use crate::plan::container_field;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
 
-pub(crate) fn rule(subject: &Subject<'_>) -> Vec<Finding> {
-    let drain = subject.budget.drain;
+pub(crate) const RULE: Rule = Rule {
+    code: Code::ReadinessSlow,
+    severity: Severity::Info,
+    title: "A readiness probe takes longer to detect a failing app than the drain lasts.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let drain = subject.budget().drain;
     if drain == Seconds::ZERO {
         return Vec::new();
     }
-    let probes = subject.workload.pod.containers.iter();
-    let probes = probes.filter_map(|container| Some((container, container.readiness_probe.as_ref()?)));
-    // The defaults are slower than most drains; who left them alone has decided nothing.
-    let decided = probes.filter(|(_, probe)| period(probe) > PERIOD || failures(probe) > FAILURES);
-    let probes = decided.map(|(container, probe)| (container, noticing(probe)));
-    probes
-        .filter(|(_, noticing)| *noticing > drain)
-        .map(|(container, noticing)| {
-            let message = format!(
-                "an app that refuses is noticed after up to {noticing}, the drain is {drain}; lower periodSeconds or \
-                 failureThreshold"
-            );
-            Finding::new(Code::ReadinessSlow, container_field(&container.name, "readinessProbe"), message)
-        })
-        .collect()
+    let containers = subject.containers().iter();
+    let probes = containers.filter_map(|container| Some((container, container.readiness_probe.as_ref()?)));
+    // The defaults are slower than most drains, but they were not chosen.
+    let chosen = probes.filter(|(_, probe)| period(probe) > PERIOD || failures(probe) > FAILURES);
+    let slow = chosen.map(|(container, probe)| (container, detection(probe))).filter(|(_, detected)| *detected > drain);
+    let findings = slow.map(|(container, detected)| {
+        let field = FieldPath::container(&container.name, "readinessProbe");
+        let problem = format!("a failing app is detected after up to {detected}, longer than the drain of {drain}");
+        RULE.finding(field, problem).fact(detected).fact(drain).hint("lower periodSeconds or failureThreshold")
+    });
+    findings.collect()
 }
 
-/// From the moment an app begins to refuse until its probe has failed, but for the last answer.
-fn noticing(probe: &Probe) -> Seconds {
+/// From the moment the app begins to fail until its probe has failed; the timeout of the last attempt is left out.
+fn detection(probe: &Probe) -> Seconds {
     Seconds::from_api(period(probe) * failures(probe))
 }
 
@@ -51,6 +55,34 @@ fn or_default(value: Option<i32>, default: i64) -> i64 {
     value.filter(|value| *value > 0).map_or(default, i64::from)
 }
 
+const PAGE: &str = r"## Why
+
+An app that starts to refuse requests, because it is overloaded or has lost a dependency, still gets requests until its
+readiness probe has failed `failureThreshold` times, with `periodSeconds` between the attempts: 3 times and 10s by default.
+Winddown reports this only if one of the two is above its default, and their product is longer than the drain.
+
+For a pod that is being deleted this does **not** matter: it leaves the list of ready endpoints because it is deleted,
+whatever the result of its probe. The probe matters for pods that run, and in one case for pods that stop: if all endpoints
+of a Service are terminating, kube-proxy falls back to those whose probe still succeeds.
+
+## What to do
+
+Nothing for the shutdown. If a failing app should leave the endpoints sooner, probe more often:
+
+```yaml
+readinessProbe:
+  httpGet: {path: /health, port: 8080}
+  periodSeconds: 3
+  failureThreshold: 2
+```
+
+## Source
+
+- [Configure probes](https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#configure-probes)
+- [EndpointSlice conditions](https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#conditions)
+- [KEP-1669](https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/1669-proxy-terminating-endpoints)
+";
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -66,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_may_take_longer_than_the_drain() {
-        for (fields, noticing) in [
+    fn a_probe_that_is_slower_than_the_drain_is_reported() {
+        for (fields, detected) in [
             (json!({"periodSeconds": 30}), 90),
             (json!({"failureThreshold": 5, "periodSeconds": 0}), 50),
             (json!({"periodSeconds": 3, "failureThreshold": 4}), 12),
@@ -75,13 +107,18 @@ mod tests {
         ] {
             let (field, message) = fires(&probe(&fields), ReadinessSlow);
             assert_eq!(field, "spec.template.spec.containers[app].readinessProbe");
-            let expected = format!("an app that refuses is noticed after up to {noticing}s, the drain is 10s; ");
-            assert!(message.starts_with(&expected), "{message}");
+            assert_eq!(
+                message,
+                format!(
+                    "a failing app is detected after up to {detected}s, longer than the drain of 10s; lower \
+                     periodSeconds or failureThreshold"
+                )
+            );
         }
     }
 
     #[test]
-    fn the_defaults_are_nobodys_decision() {
+    fn defaults_are_not_reported() {
         for fields in [
             json!({}),
             json!({"periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 1}),
@@ -93,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_quick_enough_is_fine() {
+    fn a_fast_probe_is_not_reported() {
         silent(&probe(&json!({"periodSeconds": 2, "failureThreshold": 5})), ReadinessSlow);
         silent(&probe(&json!({"periodSeconds": 10, "failureThreshold": 1})), ReadinessSlow);
         silent(&deployment(|_| {}), ReadinessSlow);

@@ -1,0 +1,110 @@
+//! A container's own preStop sleep is shorter than the drain.
+
+use super::{Check, Rule, Subject};
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+use crate::pod::hooks::PreStop;
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::PreStopShort,
+    severity: Severity::Warning,
+    title: "A container's own preStop sleep is shorter than the declared drain.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let drain = subject.resolved.drain;
+    let findings = subject.hooks().filter_map(|(container, hook)| match hook.own {
+        PreStop::Sleep(own) if own < drain => {
+            let field = FieldPath::container(&container.name, "lifecycle.preStop");
+            let finding = RULE.finding(field, format!("preStop sleep of {own} is shorter than the drain of {drain}"));
+            Some(finding.fact(own).fact(drain).hint(format!("set it to {}, or remove the hook", drain.as_i64())))
+        }
+        _ => None,
+    });
+    findings.collect()
+}
+
+const PAGE: &str = r"## Why
+
+The container gets SIGTERM before the declared drain is over. Traffic still arrives for the rest of the drain, but the app
+has closed its listener, so users get connection errors. Winddown never changes a hook that you wrote: it keeps the
+shorter sleep and reports it.
+
+## What to do
+
+Remove the hook: Winddown then injects the declared drain, and the number is in one place only. Or write the same number
+in both places:
+
+```yaml
+metadata:
+  annotations:
+    winddown.dev/drain: 15s
+spec:
+  template:
+    spec:
+      containers:
+      - name: app
+        lifecycle:
+          preStop:
+            sleep:
+              seconds: 15
+```
+
+A container that gets no traffic needs no drain: opt out with `sleep: {seconds: 0}`.
+
+## Source
+
+- [Container lifecycle hooks](https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/)
+- [Pods and their endpoints at termination](https://kubernetes.io/docs/tutorials/services/pods-and-endpoint-termination-flow/)
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::finding::Code::PreStopShort;
+    use crate::rules::tests::{container, fires, silent};
+
+    fn hook(hook: &Value) -> Value {
+        container(|app| app["lifecycle"] = json!({"preStop": hook}))
+    }
+
+    fn script(script: &str) -> Value {
+        hook(&json!({"exec": {"command": ["sh", "-c", script]}}))
+    }
+
+    #[test]
+    fn a_short_sleep_is_reported() {
+        for (manifest, seconds) in
+            [(hook(&json!({"sleep": {"seconds": 3}})), 3), (script("sleep 3"), 3), (script("sleep 0"), 0)]
+        {
+            let (field, message) = fires(&manifest, PreStopShort);
+            assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
+            assert_eq!(
+                message,
+                format!(
+                    "preStop sleep of {seconds}s is shorter than the drain of 10s; set it to 10, or remove the hook"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_sleep_that_covers_the_drain_is_not_reported() {
+        silent(&hook(&json!({"sleep": {"seconds": 10}})), PreStopShort);
+        silent(&script("sleep 11"), PreStopShort);
+        silent(&container(|_| {}), PreStopShort);
+    }
+
+    #[test]
+    fn opting_out_and_unknown_durations_are_reported_with_other_codes() {
+        for own in
+            [json!({"sleep": {"seconds": 0}}), json!({"sleep": {"seconds": -7}}), json!({"httpGet": {"port": 80}})]
+        {
+            silent(&hook(&own), PreStopShort);
+        }
+        silent(&script("sleep 3; nginx -s quit"), PreStopShort);
+    }
+}

@@ -1,0 +1,104 @@
+//! `lifecycle.stopSignal` replaces SIGTERM (KEP-4960). With SIGKILL the app has no time to stop.
+
+use k8s_openapi::api::core::v1::Container;
+
+use super::{Check, Rule, Subject};
+use crate::duration::Seconds;
+use crate::field_path::FieldPath;
+use crate::finding::{Code, Finding, Severity};
+
+pub(crate) const RULE: Rule = Rule {
+    code: Code::StopSignalKills,
+    severity: Severity::Warning,
+    title: "The stop signal is SIGKILL, so the deadline has no effect.",
+    page: PAGE,
+    check: Check::Plan(check),
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    let deadline = subject.budget().deadline;
+    // An app that has nothing to finish can be killed.
+    if deadline == Seconds::ZERO {
+        return Vec::new();
+    }
+    let killed = subject.containers().iter().filter(|container| is_killed(container));
+    let findings = killed.map(|container| {
+        let field = FieldPath::container(&container.name, "lifecycle.stopSignal");
+        let problem = format!("SIGKILL stops the app at once, without the deadline of {deadline}");
+        RULE.finding(field, problem).fact(deadline).hint("use a signal that the app can handle")
+    });
+    findings.collect()
+}
+
+fn is_killed(container: &Container) -> bool {
+    let lifecycle = container.lifecycle.as_ref();
+    lifecycle.and_then(|lifecycle| lifecycle.stop_signal.as_deref()) == Some("SIGKILL")
+}
+
+const PAGE: &str = r"## Why
+
+`lifecycle.stopSignal` sets the signal that the container gets instead of SIGTERM. SIGKILL cannot be handled: the process
+ends at once. The preStop sleep still runs first, so no new requests arrive. But requests that are open at the end of the
+sleep are cut off, however long the declared deadline is.
+
+In Kubernetes 1.37 the field is alpha: without the feature gate `ContainerStopSignals` the API server drops it, and the
+container gets the stop signal of its image.
+
+## What to do
+
+Remove the field, or set a signal on which the app finishes its work. For nginx that is SIGQUIT, for Apache httpd SIGWINCH;
+most others handle SIGTERM, the default:
+
+```yaml
+spec:
+  template:
+    spec:
+      os: {name: linux}
+      containers:
+      - name: web
+        lifecycle: {stopSignal: SIGQUIT}
+```
+
+If the app has nothing to finish, declare `winddown.dev/deadline: 0s`; then this finding is not reported.
+
+## Source
+
+- [KEP-4960](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/4960-container-stop-signals)
+- [Container stop signals](https://kubernetes.io/blog/2025/05/14/kubernetes-v1-33-updates-to-container-lifecycle/)
+- [nginx: controlling nginx](https://nginx.org/en/docs/control.html), [httpd:
+  stopping](https://httpd.apache.org/docs/2.4/stopping.html)
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::finding::Code::StopSignalKills;
+    use crate::rules::tests::{container, fires, silent};
+
+    #[test]
+    fn sigkill_is_reported() {
+        let (field, message) =
+            fires(&container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"})), StopSignalKills);
+        assert_eq!(field, "spec.template.spec.containers[app].lifecycle.stopSignal");
+        assert_eq!(
+            message,
+            "SIGKILL stops the app at once, without the deadline of 20s; use a signal that the app can handle"
+        );
+    }
+
+    #[test]
+    fn any_other_signal_can_be_handled() {
+        for signal in ["SIGTERM", "SIGQUIT", "SIGUSR1"] {
+            silent(&container(|app| app["lifecycle"] = json!({"stopSignal": signal})), StopSignalKills);
+        }
+        silent(&container(|_| {}), StopSignalKills);
+    }
+
+    #[test]
+    fn an_app_without_a_deadline_can_be_killed() {
+        let mut manifest = container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"}));
+        manifest["metadata"]["annotations"]["winddown.dev/deadline"] = json!("0s");
+        silent(&manifest, StopSignalKills);
+    }
+}
