@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use winddown_core::annotations;
-use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::catalog::runtimes::Runtime;
+use winddown_core::catalog::traffic::Traffic;
 use winddown_core::finding::Code;
 use winddown_core::kind::Kind;
 

@@ -192,7 +192,7 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
-    use winddown_core::evaluation::{Before, Origin, settle};
+    use winddown_core::evaluation::{Existing, Origin, evaluate};
     use winddown_core::policy::Policy;
 
     #[test]
@@ -202,8 +202,8 @@ mod tests {
             let short = workload(kind, Some(10));
             assert_eq!(Shutdown::of(&short), Shutdown { sleep: None, grace_period: Some(10) });
             let sent = serde_json::to_value(short).unwrap();
-            let settlement = settle(&sent, Before::Nothing, &Policy::default(), Origin::ApiServer).unwrap();
-            assert_eq!(settlement.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
+            let evaluation = evaluate(&sent, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
+            assert_eq!(evaluation.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
         }
     }
 

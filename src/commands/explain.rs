@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 
 use crate::render::styles::Styles;
-use winddown_core::finding::{Code, page};
+use winddown_core::finding::Code;
 use winddown_core::suggestion::nearest;
 
 const EXAMPLES: &str = "\
@@ -53,7 +53,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 fn explain(code: Code, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let bold = styles.heading;
     let mut in_block = false;
-    for line in page(code).lines() {
+    for line in code.page().lines() {
         in_block ^= line.starts_with("```");
         if line.starts_with('#') && !in_block {
             writeln!(out, "{bold}{line}{bold:#}")?;
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_page_is_printed_verbatim_with_bold_headings_on_a_terminal() {
         let plain = printed(|out| explain(Code::RestartDelayed, &Styles::plain(), out));
-        assert_eq!(plain.trim_end(), winddown_core::finding::page(Code::RestartDelayed).trim_end());
+        assert_eq!(plain.trim_end(), Code::RestartDelayed.page().trim_end());
         let coloured = printed(|out| explain(Code::RestartDelayed, &Styles::coloured(), out));
         assert!(coloured.contains("\u{1b}[1m## Why\u{1b}[0m\n"), "{coloured:?}");
     }

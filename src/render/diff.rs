@@ -10,9 +10,9 @@ use crate::render::styles::Styles;
 
 /// Formats both sides in the same way, so that the diff does not show the layout of the file.
 pub(crate) fn diff(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let changed = workloads.iter().filter(|workload| workload.object != workload.settlement.desired);
+    let changed = workloads.iter().filter(|workload| !workload.evaluation.changes.is_empty());
     for workload in changed {
-        let (given, desired) = (manifest(&workload.object)?, manifest(&workload.settlement.desired)?);
+        let (given, desired) = (manifest(&workload.object)?, manifest(&workload.desired())?);
         let diff = TextDiff::from_lines(&given, &desired);
         let (bold, title) = (styles.heading, workload.title());
         writeln!(out, "{bold}--- {title} ({}){bold:#}", workload.location())?;

@@ -6,10 +6,10 @@ use std::path::{Component, Path};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::workload::Workload;
-use winddown_core::finding::{Code, Finding, Severity, page};
+use winddown_core::finding::{Code, Finding, Severity};
+use winddown_core::fingerprint;
 
 /// All characters but those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -19,7 +19,7 @@ const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os
 pub(crate) fn sarif(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
     let findings = workloads
         .iter()
-        .flat_map(|workload| workload.settlement.findings.iter().map(move |finding| (workload, finding)));
+        .flat_map(|workload| workload.evaluation.findings.iter().map(move |finding| (workload, finding)));
     // Only the codes that occur; a `BTreeSet` keeps the order of `Code::ALL`.
     let codes: Vec<Code> =
         findings.clone().map(|(_, finding)| finding.code).collect::<BTreeSet<_>>().into_iter().collect();
@@ -39,7 +39,7 @@ pub(crate) fn sarif(workloads: &[Workload], out: &mut impl Write) -> io::Result<
 }
 
 fn rule(code: Code) -> Value {
-    let page = page(code);
+    let page = code.page();
     json!({
         "id": code.as_str(),
         "name": code.as_str(),
@@ -55,7 +55,7 @@ fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: 
         "ruleId": finding.code.as_str(),
         "ruleIndex": codes.binary_search(&finding.code).ok(),
         "level": level(finding.severity),
-        "message": {"text": format!("{}: {}", workload.title(), finding.message)},
+        "message": {"text": format!("{}: {}", workload.title(), finding.message())},
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": {"uri": uri(location.file)},
@@ -63,7 +63,7 @@ fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: 
             },
             "logicalLocations": [{
                 "name": workload.title(),
-                "fullyQualifiedName": finding.field,
+                "fullyQualifiedName": finding.field.to_string(),
                 "kind": "object",
             }],
         }],
@@ -86,12 +86,7 @@ struct Fingerprints(HashMap<String, usize>);
 
 impl Fingerprints {
     fn of(&mut self, workload: &Workload, finding: &Finding) -> String {
-        let mut hash = Sha256::new();
-        for part in [&workload.title(), finding.code.as_str(), &finding.field] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        let hash = hash.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let hash = fingerprint::of_texts(&[&workload.title(), finding.code.as_str(), &finding.field.to_string()]);
         let key = format!("{}\n{hash}", workload.file);
         let times = self.0.entry(key).or_default();
         *times += 1;

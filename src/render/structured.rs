@@ -9,7 +9,7 @@ use super::sanitize::sanitize;
 use super::workload::Workload;
 use winddown_core::budget::Budget;
 use winddown_core::finding::Finding;
-use winddown_core::patch;
+use winddown_core::object::Object;
 use winddown_core::timeline::Timeline;
 
 /// The JSON of a workload. Fields may be added, but not renamed or removed.
@@ -41,17 +41,17 @@ pub(crate) fn json(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
             file: &workload.file,
             line: workload.location().line,
             kind: workload.kind.as_str(),
-            namespace: workload.metadata("namespace"),
-            name: workload.metadata("name"),
-            budget: workload.settlement.budget.as_ref(),
-            timeline: workload.settlement.timeline.as_ref(),
+            namespace: Object::new(&workload.object).namespace(),
+            name: Object::new(&workload.object).name().unwrap_or_default(),
+            budget: workload.evaluation.budget.as_ref(),
+            timeline: workload.evaluation.timeline.as_ref(),
             findings: workload
-                .settlement
+                .evaluation
                 .findings
                 .iter()
                 .map(|finding| Located { finding, line: workload.location_of(finding).line })
                 .collect(),
-            patch: patch::between(&workload.object, &workload.settlement.desired),
+            patch: workload.evaluation.changes.patch(Object::new(&workload.object)),
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &rows)?;
@@ -63,7 +63,7 @@ pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
         if at > 0 {
             writeln!(out, "---")?;
         }
-        out.write_all(manifest(&workload.settlement.desired)?.as_bytes())?;
+        out.write_all(manifest(&workload.desired())?.as_bytes())?;
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ pub(crate) fn manifest(object: &Value) -> io::Result<String> {
 /// The findings, one line each, for standard error.
 pub(crate) fn findings(workloads: &[Workload], err: &mut impl Write) -> io::Result<()> {
     for workload in workloads {
-        for finding in &workload.settlement.findings {
+        for finding in &workload.evaluation.findings {
             let line = format!("{}: {finding}", workload.title());
             writeln!(err, "{}: {}", workload.location_of(finding), sanitize(&line))?;
         }

@@ -75,18 +75,18 @@ struct Image {
 
 impl Image {
     fn workload(&mut self, workload: &Workload) -> fmt::Result {
-        let settlement = &workload.settlement;
+        let evaluation = &workload.evaluation;
         let title = truncate(&format!("{} ({})", workload.title(), workload.location()), MAX_LINE);
         self.line(MARGIN, "name", &title)?;
-        match &settlement.budget {
+        match &evaluation.budget {
             Some(budget) => self.line(MARGIN, "sum", &truncate(&budget.to_string(), MAX_LINE))?,
-            None if settlement.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,
+            None if evaluation.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,
             None => {}
         }
-        if let Some(timeline) = &settlement.timeline {
+        if let Some(timeline) = &evaluation.timeline {
             self.timeline(timeline)?;
         }
-        settlement.findings.iter().try_for_each(|finding| self.finding(finding))?;
+        evaluation.findings.iter().try_for_each(|finding| self.finding(finding))?;
         self.y += LINE / 2;
         Ok(())
     }

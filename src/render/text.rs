@@ -2,22 +2,19 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
-
 use super::sanitize::sanitize;
 use super::timeline::ascii;
 use super::workload::{Workload, count};
 use crate::render::styles::Styles;
 use winddown_core::annotations::{MODE, Mode, OPTING_IN};
-use winddown_core::evaluation::Settlement;
-use winddown_core::finding::{Finding, Severity};
-use winddown_core::injection::Record;
+use winddown_core::evaluation::Evaluation;
+use winddown_core::finding::Severity;
 
 /// The budget, timeline, findings and changes of each workload, and a summary.
 pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let mut after_details = false;
     for (at, workload) in workloads.iter().enumerate() {
-        let has_details = has_details(&workload.settlement);
+        let has_details = has_details(&workload.evaluation);
         if at > 0 && (has_details || after_details) {
             writeln!(out)?;
         }
@@ -28,18 +25,18 @@ pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write
             writeln!(out)?;
             details(workload, styles, out)?;
         } else {
-            writeln!(out, ": {}", without_details(workload.settlement.mode))?;
+            writeln!(out, ": {}", without_details(workload.evaluation.mode))?;
         }
     }
-    let has_findings = workloads.iter().any(|workload| !workload.settlement.findings.is_empty());
+    let has_findings = workloads.iter().any(|workload| !workload.evaluation.findings.is_empty());
     if workloads.len() > 1 || has_findings {
         writeln!(out, "\n{}", summary(workloads, styles))?;
     }
     Ok(())
 }
 
-fn has_details(settlement: &Settlement) -> bool {
-    settlement.budget.is_some() || !settlement.findings.is_empty()
+fn has_details(evaluation: &Evaluation) -> bool {
+    evaluation.budget.is_some() || !evaluation.findings.is_empty()
 }
 
 fn without_details(mode: Mode) -> String {
@@ -53,7 +50,7 @@ fn without_details(mode: Mode) -> String {
 }
 
 fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let Settlement { budget, timeline, findings, desired, .. } = &workload.settlement;
+    let Evaluation { budget, timeline, findings, .. } = &workload.evaluation;
     if let Some(budget) = budget {
         writeln!(out, "  {}", sanitize(&budget.to_string()))?;
     }
@@ -66,27 +63,27 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
     }
     for finding in findings {
         let (style, dim) = (styles.severity(finding.severity), styles.dim);
-        let Finding { code, severity, field, message } = finding;
-        write!(out, "  {style}{}{style:#} {}: ", severity.as_str(), code.as_str())?;
-        writeln!(out, "{}: {} {dim}({}){dim:#}", sanitize(field), sanitize(message), workload.location_of(finding))?;
+        write!(out, "  {style}{}{style:#} {}: ", finding.severity.as_str(), finding.code.as_str())?;
+        let (field, message) = (finding.field.to_string(), finding.message());
+        writeln!(out, "{}: {} {dim}({}){dim:#}", sanitize(&field), sanitize(&message), workload.location_of(finding))?;
     }
-    if let Some(changes) = changes(&workload.object, desired) {
+    if let Some(changes) = changes(&workload.evaluation) {
         writeln!(out, "\n  changes: {}", sanitize(&changes))?;
     }
     Ok(())
 }
 
 /// A summary of the changes.
-fn changes(object: &Value, desired: &Value) -> Option<String> {
-    if object == desired {
+fn changes(evaluation: &Evaluation) -> Option<String> {
+    let Evaluation { changes, injected, .. } = evaluation;
+    if changes.is_empty() {
         return None;
     }
-    let record = desired.pointer("/spec/template").and_then(|template| Record::of(template).ok().flatten());
-    match record.map(|record| record.in_words()) {
-        Some(words) if !words.is_empty() => Some(words),
-        Some(_) => Some("only the label and the record".to_owned()),
-        None => Some("removes what Winddown injected".to_owned()),
-    }
+    Some(match if changes.rolls_out() { changes.injected() } else { injected.clone() } {
+        Some(injected) if injected.is_empty() => "only the label and the record".to_owned(),
+        Some(injected) => injected.to_string(),
+        None => "removes what Winddown injected".to_owned(),
+    })
 }
 
 /// `3 workloads: 1 error, 2 warnings; for details run winddown explain CODE`

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::sanitize::sanitize;
-use winddown_core::evaluation::Settlement;
+use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::Lines;
+use winddown_core::object::Object;
 
 pub(crate) struct Workload {
     /// The file name as given with `-f`, or `standard input`.
@@ -17,7 +18,7 @@ pub(crate) struct Workload {
     pub(crate) lines: Lines,
     pub(crate) kind: Kind,
     pub(crate) object: Value,
-    pub(crate) settlement: Settlement,
+    pub(crate) evaluation: Evaluation,
 }
 
 impl Workload {
@@ -36,9 +37,9 @@ impl Workload {
         Location { file: &self.file, line: self.lines.of_field(&finding.field) }
     }
 
-    /// A string of `metadata`, or an empty one.
-    pub(crate) fn metadata(&self, field: &str) -> &str {
-        metadata(&self.object, field).unwrap_or("")
+    /// The object in its desired state.
+    pub(crate) fn desired(&self) -> Value {
+        self.evaluation.changes.apply(&self.object)
     }
 }
 
@@ -57,17 +58,14 @@ impl fmt::Display for Location<'_> {
 
 /// `namespace/name`, or only the name where the file has no namespace.
 pub(crate) fn qualified_name(object: &Value) -> String {
-    let name = metadata(object, "name").unwrap_or("without a name");
-    let name = metadata(object, "namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
+    let object = Object::new(object);
+    let (namespace, name) = (object.namespace(), object.name().unwrap_or("without a name"));
+    let name = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
     sanitize(&name).into_owned()
-}
-
-fn metadata<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
-    object.get("metadata")?.get(field)?.as_str()
 }
 
 /// The number of findings of a severity.
 pub(crate) fn count(workloads: &[Workload], severity: Severity) -> usize {
-    let findings = workloads.iter().flat_map(|workload| &workload.settlement.findings);
+    let findings = workloads.iter().flat_map(|workload| &workload.evaluation.findings);
     findings.filter(|finding| finding.severity == severity).count()
 }

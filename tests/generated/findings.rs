@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use winddown_core::finding::{Code, DOCS, page as page_of};
+use winddown_core::finding::Code;
+use winddown_core::rules::DOCS;
 
 pub(crate) fn page() -> String {
     let mut text = "\
@@ -28,7 +29,7 @@ audit log of the API server. `winddown plan` prints all of them.
 
 /// A page with links relative to `docs`.
 fn page_in_docs(code: Code) -> String {
-    page_of(code).replace(DOCS, "")
+    code.page().replace(DOCS, "")
 }
 
 /// Makes every heading one level deeper. In a fenced block, `#` begins a comment.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use winddown_core::catalog::presets::{Runtime, Traffic};
+use winddown_core::catalog::runtimes::Runtime;
+use winddown_core::catalog::traffic::Traffic;
 use winddown_core::policy::Policy;
 
 pub(crate) fn page() -> String {

@@ -183,7 +183,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Issue> {
-    let unknown = annotations.keys().filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key));
+    let unknown =
+        annotations.keys().filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key));
     unknown.map(|key| Issue::UnknownKey { key: (*key).to_owned() }).collect()
 }
 

@@ -18,7 +18,7 @@ use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::field_path::FieldPath;
 use crate::finding::Finding;
-use crate::injection::{Bare, Injected, Owners, Record, UnreadableRecord, inject, undo};
+use crate::injection::{Bare, Injected, Owners, Ownership, Record, UnreadableRecord, inject, undo};
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template};
 use crate::plan;
@@ -143,7 +143,7 @@ fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: Bare<
 }
 
 fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &Owners<'_>) -> Bare<'a> {
-    let ownership = if record.is_some() { owners.ownership(template) } else { Default::default() };
+    let ownership = if record.is_some() { owners.ownership(template) } else { Ownership::default() };
     undo(template, record, &ownership)
 }
 

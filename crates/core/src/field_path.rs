@@ -88,7 +88,10 @@ impl FieldPath {
         const KNOWN: [&[&str]; 3] = [&["spec", "template", "spec"], &["metadata"], &["spec"]];
         let starts_with = |prefix: &[&str]| {
             self.0.len() > prefix.len()
-                && prefix.iter().zip(&self.0).all(|(name, segment)| matches!(segment, Segment::Field(field) if field == name))
+                && prefix
+                    .iter()
+                    .zip(&self.0)
+                    .all(|(name, segment)| matches!(segment, Segment::Field(field) if field == name))
         };
         let known = KNOWN.iter().find(|prefix| starts_with(prefix)).map_or(0, |prefix| prefix.len());
         Self(self.0[known..].to_vec())

@@ -3,7 +3,6 @@
 //! Works on the template as JSON, exactly as it was received. What was put in is written down in a [`Record`] that travels
 //! with the template, so that `kubectl rollout undo` brings back a template together with its own record.
 
-mod fingerprint;
 mod injected;
 mod ownership;
 mod record;

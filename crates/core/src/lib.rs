@@ -25,6 +25,7 @@ pub mod duration;
 pub mod evaluation;
 pub mod field_path;
 pub mod finding;
+pub mod fingerprint;
 pub mod injection;
 pub mod kind;
 pub mod manifest;

@@ -57,7 +57,8 @@ impl Reported {
         let sum = Object::new(workload).annotation(BUDGET);
         let budget = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
         let findings = evaluation.findings.iter();
-        let mut actionable: Vec<_> = findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
+        let mut actionable: Vec<_> =
+            findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
         Self { budget, actionable }
     }

@@ -73,7 +73,9 @@ impl Changes {
     #[must_use]
     pub fn replaces_record(&self, object: Object<'_>) -> bool {
         let Some(desired) = &self.template else { return false };
-        object.template().is_ok_and(|current| current.annotation(INJECTED) != Template::new(desired).annotation(INJECTED))
+        object
+            .template()
+            .is_ok_and(|current| current.annotation(INJECTED) != Template::new(desired).annotation(INJECTED))
     }
 
     /// What the template has from Winddown once it is changed; `None` where nothing of Winddown's is left, or where the
@@ -108,7 +110,7 @@ impl Changes {
         operations.extend(self.budget.operation(object));
         if let (Some(desired), Ok(current)) = (&self.template, object.template()) {
             let below = json_patch::diff(current.value(), desired).0;
-            operations.extend(below.into_iter().map(|operation| below_template(operation)));
+            operations.extend(below.into_iter().map(below_template));
         }
         Patch(operations)
     }

@@ -36,7 +36,8 @@ impl From<&Record> for Injected {
 impl fmt::Display for Injected {
     /// `preStop sleep 5s into app, readiness probe into app, grace period 30s → 35s`; empty if there is nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sleeps = self.sleeps.iter().map(|(container, seconds)| format!("preStop sleep {seconds}s into {container}"));
+        let sleeps =
+            self.sleeps.iter().map(|(container, seconds)| format!("preStop sleep {seconds}s into {container}"));
         let probes = self.probes.iter().map(|container| format!("readiness probe into {container}"));
         let grace_period = self.grace_period.map(|(was, set)| format!("grace period {was}s → {set}s"));
         f.write_str(&sleeps.chain(probes).chain(grace_period).collect::<Vec<_>>().join(", "))

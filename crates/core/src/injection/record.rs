@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Bare;
-use crate::object::Template;
 use crate::annotations::INJECTED;
+use crate::object::Template;
 use crate::plan::DEFAULT_GRACE_PERIOD;
 use crate::policy::Resolved;
 

@@ -5,11 +5,11 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::fingerprint::fingerprint;
 use super::ownership::Ownership;
 use super::pre_stop;
 use super::record::{Created, GracePeriodChange, Record};
 use crate::annotations::{INJECTED, MANAGED};
+use crate::fingerprint;
 use crate::object::{GRACE_PERIOD, Template, TemplateMut};
 
 /// A template without anything of Winddown's.
@@ -43,7 +43,7 @@ impl<'a> Bare<'a> {
 
     /// A hash of the template, computed once.
     pub fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| fingerprint(&self.template))
+        self.fingerprint.get_or_init(|| fingerprint::of_json(&self.template))
     }
 }
 
@@ -95,8 +95,7 @@ fn undo_pre_stop(template: &mut TemplateMut<'_>, container: &str, seconds: i64, 
 }
 
 fn undo_readiness(template: &mut TemplateMut<'_>, container: &str, probe: &Value) -> bool {
-    template.container(container)
-        .is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
+    template.container(container).is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
 }
 
 fn undo_stamp(template: &mut TemplateMut<'_>, record: &Record) -> bool {

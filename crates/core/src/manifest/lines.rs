@@ -224,7 +224,12 @@ spec:
     #[test]
     fn what_cannot_be_read_stands_where_its_document_does() {
         for text in ["", "a: [", "*unknown", &"[".repeat(100_000), "? {a: b}\n: c\n", "- - - a"] {
-            assert_eq!(Lines::of(text, 7).of_field(&FieldPath::new("a.b")), 7, "{}", text.chars().take(9).collect::<String>());
+            assert_eq!(
+                Lines::of(text, 7).of_field(&FieldPath::new("a.b")),
+                7,
+                "{}",
+                text.chars().take(9).collect::<String>()
+            );
         }
     }
 }

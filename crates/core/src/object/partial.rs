@@ -54,11 +54,8 @@ const OBJECT: Read = Read::Fields {
     others: &Read::All,
 };
 /// Of a manifest: the fields of the pod spec that Winddown may inject.
-const CONTAINER: Read = only(&[
-    ("name", Read::All),
-    ("lifecycle", only(&[("preStop", Read::All)])),
-    ("readinessProbe", Read::All),
-]);
+const CONTAINER: Read =
+    only(&[("name", Read::All), ("lifecycle", only(&[("preStop", Read::All)])), ("readinessProbe", Read::All)]);
 const POD: Read = only(&[("terminationGracePeriodSeconds", Read::All), ("containers", CONTAINER)]);
 const MANIFEST: Read = only(&[("spec", only(&[("template", only(&[("spec", POD)]))]))]);
 
@@ -154,9 +151,11 @@ mod tests {
 
     #[test]
     fn status_and_unused_field_managers_are_left_out_and_everything_else_is_kept() {
-        let container = json!({"f:image": {}, "f:lifecycle": {".": {}, "f:preStop": {"f:sleep": {}}}, "f:readinessProbe": {}});
+        let container =
+            json!({"f:image": {}, "f:lifecycle": {".": {}, "f:preStop": {"f:sleep": {}}}, "f:readinessProbe": {}});
         let pod = json!({"f:containers": {"k:{\"name\":\"app\"}": container}, "f:terminationGracePeriodSeconds": {}, "f:volumes": {}});
-        let fields = json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": pod}}});
+        let fields =
+            json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": pod}}});
         let mut object = json!({
             "kind": "Deployment",
             "metadata": {
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn of_the_last_applied_configuration_only_the_injectable_fields_are_read() {
-        let text = r#"{"spec":{"replicas":3,"template":{"spec":{"containers":[{"name":"app","image":"x"}],"volumes":[]}}}}"#;
+        let text =
+            r#"{"spec":{"replicas":3,"template":{"spec":{"containers":[{"name":"app","image":"x"}],"volumes":[]}}}}"#;
         assert_eq!(last_applied_pod_spec(text), Some(json!({"containers": [{"name": "app"}]})));
         for text in ["", "{", "{}", "[]", r#"{"spec":{"template":7}}"#] {
             assert_eq!(last_applied_pod_spec(text).filter(Value::is_object), None, "{text}");

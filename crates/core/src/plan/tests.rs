@@ -57,7 +57,9 @@ fn findings(planned: &Planned) -> Vec<(Severity, Code)> {
 
 /// The mutations in short: `app sleeps 5`, `grace 35`, `app ready?`.
 fn mutations(planned: &Planned) -> Vec<String> {
-    planned.plan.mutations
+    planned
+        .plan
+        .mutations
         .iter()
         .map(|mutation| match mutation {
             Mutation::SetGracePeriod(seconds) => format!("grace {}", seconds.as_i64()),
@@ -70,7 +72,7 @@ fn mutations(planned: &Planned) -> Vec<String> {
 const FIVE: (&str, &str) = ("drain", "5s");
 
 #[test]
-fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
+fn the_grace_period_is_raised_kept_or_too_small_and_never_lowered() {
     let misfit = vec![(Severity::Error, Code::BudgetDoesNotFit)];
     for (annotations, grace_period, mutated, found) in [
         (vec![FIVE], None, vec!["app sleeps 5", "grace 35"], vec![]),
@@ -95,18 +97,18 @@ fn the_grace_period_is_raised_kept_or_found_too_small_but_never_lowered() {
 }
 
 #[test]
-fn a_misfit_names_the_numbers_and_the_ways_out() {
+fn a_budget_that_does_not_fit_names_the_numbers_and_the_remedies() {
     let plan = planned(&json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
     assert_eq!(plan.findings[0].field.to_string(), "spec.template.spec.terminationGracePeriodSeconds");
     assert_eq!(
         plan.findings[0].message(),
-        "drain 20s + deadline 25s + margin 5s = 50s, 20s more than the grace period of 30s: raise it to 50, leave it \
-         out, or lower winddown.dev/drain, winddown.dev/deadline or winddown.dev/margin"
+        "drain 20s + deadline 25s + margin 5s = 50s, 20s more than the grace period of 30s; set it to 50, remove \
+         it, or lower winddown.dev/drain, winddown.dev/deadline or winddown.dev/margin"
     );
 }
 
 #[test]
-fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
+fn own_hooks_are_kept_and_the_longest_hook_is_the_drain() {
     let with = |hook: Value| json!({"name": "app", "lifecycle": {"preStop": hook}});
     let sleep = |seconds: i64| with(json!({"sleep": {"seconds": seconds}}));
     let exec = |script: &str| with(json!({"exec": {"command": ["sh", "-c", script]}}));
@@ -150,24 +152,24 @@ fn a_container_keeps_its_own_pre_stop_and_the_longest_one_is_the_drain() {
 }
 
 #[test]
-fn a_hook_that_begins_with_a_sleep_takes_at_least_that_long() {
+fn a_hook_that_starts_with_a_sleep_runs_at_least_that_long() {
     let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
     let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
-    assert_eq!(plan.findings[0].message(), "its own exec hook is kept; it runs for at least 15s, 15s is assumed");
+    assert_eq!(plan.findings[0].message(), "exec hook runs for at least 15s, duration unknown; assuming 15s");
 }
 
 #[test]
-fn only_the_containers_named_take_the_sleep() {
+fn only_the_named_containers_get_the_sleep() {
     let containers = json!([{"name": "app"}, {"name": "proxy"}, {"name": "log"}]);
     let plan = planned(&containers, None, &[FIVE, ("containers", "proxy,app")]);
     assert_eq!(mutations(&plan), ["app sleeps 5", "proxy sleeps 5", "grace 35"]);
     let plan = planned(&containers, None, &[FIVE, ("containers", "app,prxy")]);
     assert_eq!(findings(&plan), vec![(Severity::Error, Code::ContainerNotFound)]);
-    assert!(plan.findings[0].message().contains("there are app, proxy, log"), "{}", plan.findings[0].message());
+    assert!(plan.findings[0].message().contains("containers: app, proxy, log"), "{}", plan.findings[0].message());
 }
 
 #[test]
-fn native_sidecars_and_init_containers_are_never_touched() {
+fn native_sidecars_and_init_containers_are_never_changed() {
     let init = json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]);
     let workload = workload(&json!({"containers": [{"name": "app"}], "initContainers": init}), GracePeriod::Unset);
     let planned = |annotations: &[(&str, &str)]| evaluated(&workload, annotations);
@@ -178,7 +180,7 @@ fn native_sidecars_and_init_containers_are_never_touched() {
 }
 
 #[test]
-fn the_probe_goes_to_the_container_that_is_meant() {
+fn the_probe_is_injected_into_the_right_container() {
     let app = json!({"name": "app", "ports": [{"containerPort": 3000, "name": "web"}]});
     let proxy = json!({"name": "proxy", "ports": [{"containerPort": 8080, "name": "mesh"}]});
     let probed =
@@ -208,7 +210,7 @@ fn the_probe_goes_to_the_container_that_is_meant() {
 }
 
 #[test]
-fn a_probe_has_every_default_written_out() {
+fn a_probe_has_every_default_set() {
     let app = json!([{"name": "app", "ports": [{"containerPort": 9090, "name": "rpc"}]}]);
     let common = json!({"periodSeconds": 5, "failureThreshold": 1, "successThreshold": 1, "timeoutSeconds": 1});
     for (readiness, action) in [
@@ -227,7 +229,7 @@ fn a_probe_has_every_default_written_out() {
 }
 
 #[test]
-fn several_hundred_containers_are_planned_and_named_briefly() {
+fn messages_about_hundreds_of_containers_are_short() {
     let containers: Vec<_> = (0..500).map(|number| json!({"name": format!("c{number}")})).collect();
     let plan = planned(&json!(containers), None, &[FIVE]);
     assert_eq!(plan.plan.mutations.len(), 501);
@@ -236,7 +238,7 @@ fn several_hundred_containers_are_planned_and_named_briefly() {
 }
 
 #[test]
-fn a_drain_that_is_somebodys_own_hook_says_whose() {
+fn a_drain_from_an_own_hook_names_its_container() {
     let own = |seconds: u32| json!({"name": "slow", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}});
     let with_app = |own: Value| json!([{"name": "app"}, own]);
     for (containers, sum) in [

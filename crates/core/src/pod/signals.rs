@@ -27,13 +27,13 @@ pub(crate) enum SignalLoss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fix {
     /// `exec` before the only command.
-    ExecCommand,
+    OnlyCommand,
     /// `exec` before the last command.
-    ExecLastCommand,
+    LastCommand,
     /// The last command is not the app, so `exec` does not help there.
-    ExecAppOrTrap,
+    AppOrTrap,
     /// The app runs in a pipe or in the background.
-    ExecWithoutPipe,
+    WithoutPipe,
 }
 
 /// What to do about a package manager.
@@ -43,10 +43,10 @@ impl Fix {
     /// As the hint of a finding.
     pub(crate) const fn hint(self) -> &'static str {
         match self {
-            Self::ExecCommand => "start the command with exec",
-            Self::ExecLastCommand => "start the last command with exec",
-            Self::ExecAppOrTrap => "start the app with exec, or trap SIGTERM and wait for the app",
-            Self::ExecWithoutPipe => "start the app with exec, without | and &",
+            Self::OnlyCommand => "start the command with exec",
+            Self::LastCommand => "start the last command with exec",
+            Self::AppOrTrap => "start the app with exec, or trap SIGTERM and wait for the app",
+            Self::WithoutPipe => "start the app with exec, without | and &",
         }
     }
 }
@@ -100,12 +100,12 @@ fn in_script(script: Script<'_>) -> Option<SignalLoss> {
     let (shell, several) = (script.shell.to_owned(), !others.is_empty());
     let waits = last.text == "wait" && others.iter().any(|other| other.end == End::Background);
     if waits || !in_main_shell(commands.len() - 1) {
-        return Some(SignalLoss::Shell { shell, fix: Fix::ExecWithoutPipe });
+        return Some(SignalLoss::Shell { shell, fix: Fix::WithoutPipe });
     }
     let fix = match several {
-        false => Fix::ExecCommand,
-        true if is_not_app(last) => Fix::ExecAppOrTrap,
-        true => Fix::ExecLastCommand,
+        false => Fix::OnlyCommand,
+        true if is_not_app(last) => Fix::AppOrTrap,
+        true => Fix::LastCommand,
     };
     match script.shell {
         // bash replaces itself with a single command.
@@ -169,16 +169,16 @@ mod tests {
         SignalLoss::of(&Container { command: Some(words(command)), ..Container::default() })
     }
 
-    fn shell(shell: &str, fix: Fix) -> Option<SignalLoss> {
-        Some(SignalLoss::Shell { shell: shell.to_owned(), fix })
+    fn shell(shell: &str, fix: Fix) -> SignalLoss {
+        SignalLoss::Shell { shell: shell.to_owned(), fix }
     }
 
-    fn shell_unclear(shell: &str, depends_on: &'static str, fix: Fix) -> Option<SignalLoss> {
-        Some(SignalLoss::ShellUnclear { shell: shell.to_owned(), depends_on, fix })
+    fn shell_unclear(shell: &str, depends_on: &'static str, fix: Fix) -> SignalLoss {
+        SignalLoss::ShellUnclear { shell: shell.to_owned(), depends_on, fix }
     }
 
-    fn manager(manager: &str) -> Option<SignalLoss> {
-        Some(SignalLoss::Manager { manager: manager.to_owned() })
+    fn manager(manager: &str) -> SignalLoss {
+        SignalLoss::Manager { manager: manager.to_owned() }
     }
 
     #[test]
@@ -192,14 +192,14 @@ mod tests {
             "echo please exec this; server",
             "kubectl exec x; server",
         ] {
-            assert_eq!(loss(&["/bin/sh", "-c", script]), shell("sh", Fix::ExecLastCommand), "{script}");
+            assert_eq!(loss(&["/bin/sh", "-c", script]), Some(shell("sh", Fix::LastCommand)), "{script}");
         }
     }
 
     #[test]
     fn exec_is_not_proposed_before_a_keyword() {
         for script in ["while true; do work; done", "if new; then a; else b; fi", "server; exit 0", "server; sleep 5"] {
-            assert_eq!(loss(&["sh", "-c", script]), shell("sh", Fix::ExecAppOrTrap), "{script}");
+            assert_eq!(loss(&["sh", "-c", script]), Some(shell("sh", Fix::AppOrTrap)), "{script}");
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
             "exec server & wait",
         ] {
             for name in ["sh", "bash"] {
-                assert_eq!(loss(&[name, "-c", script]), shell(name, Fix::ExecWithoutPipe), "{name} {script}");
+                assert_eq!(loss(&[name, "-c", script]), Some(shell(name, Fix::WithoutPipe)), "{name} {script}");
             }
         }
     }
@@ -222,12 +222,12 @@ mod tests {
     #[test]
     fn some_shells_replace_themselves_with_the_last_command() {
         for (name, script, depends_on, fix) in [
-            ("sh", "server --port 80", "the image", Fix::ExecCommand),
-            ("dash", "server", "the image", Fix::ExecCommand),
-            ("bash", "migrate && server", "its version", Fix::ExecLastCommand),
-            ("bash", "server > log", "its version", Fix::ExecCommand),
+            ("sh", "server --port 80", "the image", Fix::OnlyCommand),
+            ("dash", "server", "the image", Fix::OnlyCommand),
+            ("bash", "migrate && server", "its version", Fix::LastCommand),
+            ("bash", "server > log", "its version", Fix::OnlyCommand),
         ] {
-            assert_eq!(loss(&[name, "-c", script]), shell_unclear(name, depends_on, fix), "{name} {script}");
+            assert_eq!(loss(&[name, "-c", script]), Some(shell_unclear(name, depends_on, fix)), "{name} {script}");
         }
         assert_eq!(loss(&["bash", "-c", "server --port 80"]), None);
     }
@@ -242,7 +242,7 @@ mod tests {
             (&["sh", "-c", "migrate && exec npm start"], "npm"),
             (&["bash", "-c", "npm start"], "npm"),
         ] {
-            assert_eq!(loss(command), manager(name), "{command:?}");
+            assert_eq!(loss(command), Some(manager(name)), "{command:?}");
         }
         assert_eq!(loss(&["yarn", "start"]), Some(SignalLoss::ManagerUnclear { manager: "yarn".to_owned() }));
     }
@@ -250,13 +250,13 @@ mod tests {
     #[test]
     fn tini_forwards_the_signal_to_its_child() {
         for (command, expected) in [
-            (&["tini", "-g", "--", "sh", "-c", "migrate; server"][..], shell("sh", Fix::ExecLastCommand)),
+            (&["tini", "-g", "--", "sh", "-c", "migrate; server"][..], shell("sh", Fix::LastCommand)),
             (&["/sbin/tini", "--", "npm", "start"], manager("npm")),
             (&["tini", "-s", "-v", "-e", "143", "-p", "SIGTERM", "--", "npm", "start"], manager("npm")),
             (&["tini", "-se", "143", "-pSIGTERM", "npm", "start"], manager("npm")),
-            (&["tini", "sh", "-c", "server"], shell_unclear("sh", "the image", Fix::ExecCommand)),
+            (&["tini", "sh", "-c", "server"], shell_unclear("sh", "the image", Fix::OnlyCommand)),
         ] {
-            assert_eq!(loss(command), expected, "{command:?}");
+            assert_eq!(loss(command), Some(expected), "{command:?}");
         }
     }
 
@@ -267,7 +267,7 @@ mod tests {
             args: Some(words(&["migrate && server"])),
             ..Container::default()
         };
-        assert_eq!(SignalLoss::of(&container), shell("sh", Fix::ExecLastCommand));
+        assert_eq!(SignalLoss::of(&container), Some(shell("sh", Fix::LastCommand)));
     }
 
     #[test]

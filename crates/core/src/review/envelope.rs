@@ -199,7 +199,8 @@ impl Response {
 /// A `Status` as the API server itself writes one for an invalid object: code 422, reason Invalid, a cause for each field.
 fn denial(denials: &[Finding], kind: &str, name: &str) -> Value {
     let named = &denials[..denials.len().min(MAX_CAUSES)];
-    let mut sentences: Vec<_> = named.iter().map(|finding| format!("{}: {}", finding.field, finding.message())).collect();
+    let mut sentences: Vec<_> =
+        named.iter().map(|finding| format!("{}: {}", finding.field, finding.message())).collect();
     if denials.len() > named.len() {
         sentences.push(format!("and {} more", denials.len() - named.len()));
     }

@@ -37,7 +37,7 @@ fn review(object: &Value, old: &Value) -> Value {
     })
 }
 
-fn asked(webhook: fn(&[u8], &Policies) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
+fn answer_of(webhook: fn(&[u8], &Policies) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
     let answer = webhook(review.to_string().as_bytes(), &Policies::default()).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["response"]["uid"], review["request"]["uid"]);
@@ -46,7 +46,7 @@ fn asked(webhook: fn(&[u8], &Policies) -> Result<super::Answer, ReviewError>, re
     body["response"].clone()
 }
 
-/// What the API server makes of the object with the answer's patch.
+/// The object with the patch of the answer applied, as by the API server.
 fn patched(object: &Value, response: &Value) -> Value {
     let bytes: k8s_openapi::ByteString = serde_json::from_value(response["patch"].clone()).unwrap();
     let patch: json_patch::Patch = serde_json::from_slice(&bytes.0).unwrap();
@@ -56,26 +56,26 @@ fn patched(object: &Value, response: &Value) -> Value {
 }
 
 #[test]
-fn mutate_patches_what_is_declared_and_has_nothing_to_add_afterwards() {
+fn mutate_patches_once() {
     let object = declared(30);
-    let response = asked(mutate, &review(&object, &Value::Null));
+    let response = answer_of(mutate, &review(&object, &Value::Null));
     assert_eq!(response["patchType"], "JSONPatch");
     let injected = patched(&object, &response);
     assert_eq!(injected["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 35);
-    let again = asked(mutate, &review(&injected, &object));
+    let again = answer_of(mutate, &review(&injected, &object));
     assert_eq!(again, json!({"uid": again["uid"], "allowed": true}), "no patch, not even an empty one");
-    assert_eq!(asked(validate, &review(&injected, &Value::Null)), again);
+    assert_eq!(answer_of(validate, &review(&injected, &Value::Null)), again);
 }
 
 #[test]
-fn mutate_never_denies_on_policy() {
-    let response = asked(mutate, &review(&declared(10), &Value::Null));
+fn mutate_never_rejects() {
+    let response = answer_of(mutate, &review(&declared(10), &Value::Null));
     assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
 }
 
 #[test]
-fn validate_denies_a_misfit_as_the_api_server_itself_would() {
-    let response = asked(validate, &review(&declared(10), &Value::Null));
+fn validate_rejects_like_the_api_server() {
+    let response = answer_of(validate, &review(&declared(10), &Value::Null));
     assert_eq!(response["allowed"], false);
     let status = &response["status"];
     assert_eq!(
@@ -88,11 +88,11 @@ fn validate_denies_a_misfit_as_the_api_server_itself_would() {
 }
 
 #[test]
-fn validate_lets_an_old_misfit_pass_with_a_warning() {
+fn validate_only_warns_about_a_pre_existing_error() {
     let old = declared(10);
     let mut hotfix = old.clone();
     hotfix["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop:fixed");
-    let response = asked(validate, &review(&hotfix, &old));
+    let response = answer_of(validate, &review(&hotfix, &old));
     assert_eq!(response["allowed"], true);
     let warning = response["warnings"][0].as_str().unwrap();
     assert!(
@@ -100,24 +100,24 @@ fn validate_lets_an_old_misfit_pass_with_a_warning() {
         "{warning}"
     );
     let worse = deployment(&json!({"winddown.dev/drain": "6s"}), 10);
-    assert_eq!(asked(validate, &review(&worse, &old))["allowed"], false);
+    assert_eq!(answer_of(validate, &review(&worse, &old))["allowed"], false);
 }
 
 #[test]
-fn validate_says_so_where_the_mutating_webhook_was_not_reached() {
-    let response = asked(validate, &review(&declared(30), &Value::Null));
+fn validate_warns_when_the_mutating_webhook_was_not_called() {
+    let response = answer_of(validate, &review(&declared(30), &Value::Null));
     assert_eq!(response["allowed"], true);
-    assert!(response["warnings"][0].as_str().unwrap().contains("the mutating webhook was not reached"));
+    assert!(response["warnings"][0].as_str().unwrap().contains("mutating webhook was not called"));
 }
 
-/// What the validating webhook says of 300 containers with this hook, after the mutating one.
+/// The answer of the validating webhook for 300 containers with this hook, after the mutating webhook.
 fn validated_with_300(hook: &Value) -> Value {
     let container =
         |number| json!({"name": format!("container-with-a-long-name-{number}"), "lifecycle": {"preStop": hook}});
     let mut object = declared(30);
     object["spec"]["template"]["spec"]["containers"] = (0..300).map(container).collect();
-    let object = patched(&object, &asked(mutate, &review(&object, &Value::Null)));
-    asked(validate, &review(&object, &Value::Null))
+    let object = patched(&object, &answer_of(mutate, &review(&object, &Value::Null)));
+    answer_of(validate, &review(&object, &Value::Null))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn warnings_are_few_and_short() {
 }
 
 #[test]
-fn infos_are_for_the_audit_log_and_few_too() {
+fn infos_go_to_the_audit_log() {
     let response = validated_with_300(&json!({"sleep": {"seconds": 0}}));
     assert_eq!(response.get("warnings"), None);
     let notes = response["auditAnnotations"]["findings"].as_str().unwrap();
@@ -139,7 +139,7 @@ fn infos_are_for_the_audit_log_and_few_too() {
 }
 
 #[test]
-fn what_is_no_living_workload_passes_untouched() {
+fn other_objects_are_allowed_without_a_patch() {
     let mut deleted = declared(10);
     deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     let mut of_another_kind = review(&declared(10), &Value::Null);
@@ -148,45 +148,48 @@ fn what_is_no_living_workload_passes_untouched() {
     scale["request"]["subResource"] = json!("scale");
     for review in [review(&deleted, &Value::Null), review(&Value::Null, &declared(10)), of_another_kind, scale] {
         for webhook in [mutate, validate] {
-            let response = asked(webhook, &review);
+            let response = answer_of(webhook, &review);
             assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
         }
     }
 }
 
 #[test]
-fn a_deployment_that_cannot_be_read_passes_with_a_warning() {
+fn an_invalid_deployment_is_allowed_with_a_warning() {
     let mut odd = declared(30);
     odd["spec"]["template"]["spec"]["containers"] = json!("many");
-    let response = asked(mutate, &review(&odd, &Value::Null));
+    let response = answer_of(mutate, &review(&odd, &Value::Null));
     assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
-    assert!(
-        response["warnings"][0].as_str().unwrap().starts_with("winddown: passed over unchanged: spec.template.spec")
-    );
-    assert_eq!(asked(validate, &review(&odd, &Value::Null))["allowed"], true);
+    assert!(response["warnings"][0].as_str().unwrap().starts_with("winddown: skipped, unchanged: spec.template.spec"));
+    assert_eq!(answer_of(validate, &review(&odd, &Value::Null))["allowed"], true);
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_replaced_with_a_warning() {
+fn an_unreadable_record_is_replaced_with_a_warning() {
     let mut odd = declared(30);
     odd["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
-    let response = asked(mutate, &review(&odd, &Value::Null));
+    let response = answer_of(mutate, &review(&odd, &Value::Null));
     assert!(response["patch"].is_string());
     let warning = response["warnings"][0].as_str().unwrap();
-    assert!(warning.starts_with("winddown: [winddown.dev/injected]: is not a record that Winddown wrote"), "{warning}");
+    assert!(
+        warning.starts_with(
+            "winddown: template.metadata.annotations[winddown.dev/injected]: is not a record written by Winddown"
+        ),
+        "{warning}"
+    );
 }
 
 #[test]
-fn a_record_that_stays_is_warned_of_once() {
+fn a_record_that_is_kept_causes_one_warning() {
     let mut newer = declared(30);
     newer["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "{\"v\":2}"});
-    assert_eq!(asked(mutate, &review(&newer, &Value::Null)).get("warnings"), None);
-    let response = asked(validate, &review(&newer, &Value::Null));
+    assert_eq!(answer_of(mutate, &review(&newer, &Value::Null)).get("warnings"), None);
+    let response = answer_of(validate, &review(&newer, &Value::Null));
     assert_eq!(response["warnings"].as_array().map(Vec::len), Some(1), "{response}");
 }
 
 #[test]
-fn a_body_that_is_no_review_is_refused() {
+fn other_bodies_are_errors() {
     let version =
         review(&declared(30), &Value::Null).to_string().replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1");
     for body in [

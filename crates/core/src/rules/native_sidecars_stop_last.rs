@@ -31,7 +31,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     }
     let problem = format!("{left} of the grace period remain for {}, {how}", listed(names.iter().copied()));
     let finding = RULE.finding(FieldPath::pod("initContainers"), problem).fact(left);
-    vec![names.into_iter().fold(finding, |finding, name| finding.fact(name))]
+    vec![names.into_iter().fold(finding, Finding::fact)]
 }
 
 const PAGE: &str = r"## Why

@@ -4,7 +4,7 @@ use super::{Check, Rule};
 use crate::annotations::INJECTED;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::injection::record::UnreadableRecord;
+use crate::injection::UnreadableRecord;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::RecordUnreadable,

@@ -37,7 +37,7 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
         Remaining::None => {
             let problem = format!("{max_unavailable} allows a rollout to stop {} at once", rollout.all_pods());
             let finding = RULE.finding(field("maxUnavailable"), problem).fact(max_unavailable.to_string());
-            let finding = rollout.replicas.into_iter().fold(finding, |finding, replicas| finding.fact(replicas));
+            let finding = rollout.replicas.into_iter().fold(finding, Finding::fact);
             Some(finding.hint("lower it"))
         }
         Remaining::NoneWithoutSurge => {

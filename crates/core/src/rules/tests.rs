@@ -89,8 +89,14 @@ fn every_rule_has_a_table_in_which_it_fires_and_is_silent() {
         let name = code.as_str();
         let table = source.split_once("mod tests {").map(|(_, table)| table).unwrap_or_default();
         assert!(table.contains("#[test]"), "{name} has no table");
-        assert!(matches!(rule(code).check, Check::Reported) || table.contains("fires("), "{name} is never shown to fire");
-        assert!(matches!(rule(code).check, Check::Reported) || table.contains("silent("), "{name} is never shown to be silent");
+        assert!(
+            matches!(rule(code).check, Check::Reported) || table.contains("fires("),
+            "{name} is never shown to fire"
+        );
+        assert!(
+            matches!(rule(code).check, Check::Reported) || table.contains("silent("),
+            "{name} is never shown to be silent"
+        );
     }
     assert_eq!(RULES.len(), Code::ALL.len());
 }
@@ -99,6 +105,9 @@ fn every_rule_has_a_table_in_which_it_fires_and_is_silent() {
 fn links_in_pages_are_absolute() {
     let page = Code::RuntimeUnbounded.page();
     assert!(page.starts_with("# RuntimeUnbounded\n\ninfo: "), "{page}");
-    assert!(page.contains("[Presets](https://github.com/winddown/winddown/blob/main/docs/presets.md#runtimes)"), "{page}");
+    assert!(
+        page.contains("[Presets](https://github.com/winddown/winddown/blob/main/docs/presets.md#runtimes)"),
+        "{page}"
+    );
     assert!(page.contains("](https://kubernetes.io/"), "{page}");
 }

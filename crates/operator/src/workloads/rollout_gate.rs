@@ -11,7 +11,7 @@ use crate::kubernetes::Error;
 use winddown_core::annotations::BUDGET;
 use winddown_core::kind::Kind;
 use winddown_core::object::Object;
-use winddown_core::rollout::{Wait, is_in_progress};
+use winddown_core::rollout::{ProgressTracker, is_in_progress};
 
 /// How often the rollout in progress is read.
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ struct State {
 
 struct CurrentRollout {
     workload: Reference,
-    wait: Wait,
+    progress: ProgressTracker,
     checked: Option<Instant>,
 }
 
@@ -86,7 +86,7 @@ impl RolloutGate {
 
 impl CurrentRollout {
     fn new(workload: Reference, now: Instant) -> Self {
-        Self { workload, wait: Wait::from(now), checked: None }
+        Self { workload, progress: ProgressTracker::new(now), checked: None }
     }
 
     async fn blocks(&mut self, client: &WorkloadClient, now: Instant) -> Result<bool, Error> {
@@ -95,7 +95,7 @@ impl CurrentRollout {
         }
         let found = client.read(&self.workload).await?;
         self.checked = Some(now);
-        Ok(found.is_some_and(|found| self.wait.goes_on(self.workload.kind, &found, now)))
+        Ok(found.is_some_and(|found| self.progress.keep_waiting(self.workload.kind, &found, now)))
     }
 }
 

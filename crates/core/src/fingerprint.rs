@@ -1,18 +1,31 @@
-//! A short hash of a template: whether it changed since.
+//! Short hashes, by which two things are recognised as the same.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// The hash, the same whatever the order of the keys and whether absent fields are written as null.
-pub(super) fn fingerprint(template: &Value) -> String {
+/// The hash of a JSON value: the same whatever the order of the keys and whether absent fields are written as null.
+#[must_use]
+pub fn of_json(value: &Value) -> String {
     let mut hash = Sha256::new();
-    feed(&mut hash, template);
-    hex(&hash.finalize()[..8])
+    feed(&mut hash, value);
+    digits(hash)
 }
 
-/// Bytes in lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+/// The hash of several texts.
+#[must_use]
+pub fn of_texts(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        length(&mut hash, text.len());
+        hash.update(text);
+    }
+    digits(hash)
+}
+
+/// The first eight bytes in lower-case hexadecimal digits.
+fn digits(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    bytes[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
         for digit in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(digit.into(), 16));
         }
@@ -65,21 +78,27 @@ fn length(hash: &mut Sha256, length: usize) {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::fingerprint;
+    use super::{of_json, of_texts};
 
     #[test]
     fn templates_differ_in_content_and_not_in_spelling() {
         let spelling: Value =
             serde_json::from_str(r#"{"spec":{"b":1,"a":null,"containers":["x","y"]},"metadata":{}}"#).unwrap();
         let same = json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": 1}});
-        assert_eq!(fingerprint(&spelling), fingerprint(&same));
+        assert_eq!(of_json(&spelling), of_json(&same));
         for other in [
             json!({"metadata": {}, "spec": {"containers": ["y", "x"], "b": 1}}),
             json!({"metadata": {}, "spec": {"containers": ["xy"], "b": 1}}),
             json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": "1"}}),
             json!({"metadata": {"spec": {"containers": ["x", "y"], "b": 1}}}),
         ] {
-            assert_ne!(fingerprint(&spelling), fingerprint(&other), "{other}");
+            assert_ne!(of_json(&spelling), of_json(&other), "{other}");
         }
+    }
+
+    #[test]
+    fn texts_are_kept_apart() {
+        assert_ne!(of_texts(&["ab", "c"]), of_texts(&["a", "bc"]));
+        assert_eq!(of_texts(&["ab", "c"]).len(), 16);
     }
 }
