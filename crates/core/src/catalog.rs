@@ -1,4 +1,4 @@
-//! What is known of load balancers, runtimes, platforms, sidecars and meshes: data with sources, in `data/`.
+//! Facts about load balancers, runtimes, platforms, sidecars and meshes: data with sources, in `data/`.
 
 pub(crate) mod meshes;
 pub mod platforms;
@@ -11,10 +11,10 @@ use crate::suggestion::nearest;
 /// Why a text is not the name of a preset.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPreset {
-    /// It looks like that one.
+    /// A preset with a similar name exists.
     #[error("is not a preset; did you mean {0}?")]
     Typo(&'static str),
-    /// It looks like none.
+    /// No preset has a similar name.
     #[error("is not a preset; the presets are {0}")]
     Unknown(String),
 }

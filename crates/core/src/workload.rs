@@ -35,7 +35,7 @@ pub struct Workload {
 }
 
 /// The grace period of a template, and whether the user set it. The API server fills in 30 before admission, so the number
-/// alone does not say.
+/// alone does not show that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GracePeriod {
     /// Not set: the default applies, and Winddown may raise it.

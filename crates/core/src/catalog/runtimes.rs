@@ -1,4 +1,4 @@
-//! What an app runs on: presets for the deadline, from `data/runtimes.yaml`.
+//! The runtime of an app: presets for the deadline, from `data/runtimes.yaml`.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::{UnknownPreset, preset};
 use crate::duration::Seconds;
 
-/// What an app runs on.
+/// The runtime of an app.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
     /// The value of `winddown.dev/runtime`.
     pub name: String,
-    /// After how long it stops by itself; `None` where it has no limit.
+    /// The time after which it stops by itself; `None` where it has no limit.
     pub deadline: Option<Seconds>,
     /// What it does on SIGTERM by default, as what follows its name in a sentence.
     pub by_default: String,

@@ -1,4 +1,4 @@
-//! What brings traffic to a pod: presets for the drain, from `data/traffic.yaml`.
+//! What sends traffic to a pod: presets for the drain, from `data/traffic.yaml`.
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{UnknownPreset, preset};
 use crate::duration::Seconds;
 
-/// What brings traffic to a pod.
+/// What sends traffic to a pod.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Traffic {

@@ -89,7 +89,7 @@ impl NodeLabel<'_> {
         }
     }
 
-    /// Only by its key: a pod that tolerates every taint, such as an agent for all nodes, does not ask for these nodes.
+    /// Only by its key: a pod that tolerates every taint, such as an agent for all nodes, does not select these nodes.
     fn is_tolerated(self, toleration: &Toleration) -> bool {
         toleration.key.as_deref() == Some(self.key)
             && (toleration.operator.as_deref() == Some("Exists") || toleration.value.as_deref() == Some(self.value))
