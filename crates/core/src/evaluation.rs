@@ -4,7 +4,6 @@
 
 mod changes;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PodSpec;
@@ -21,7 +20,7 @@ use crate::field_path::FieldPath;
 use crate::finding::Finding;
 use crate::injection::{Bare, Injected, Owners, Ownership, Record, UnreadableRecord, inject, undo};
 use crate::kind::Kind;
-use crate::object::{LazyObject, Object, Template};
+use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
 use crate::policy::{Policy, Resolved};
 use crate::rules::{self, Subject};
@@ -121,20 +120,19 @@ pub fn evaluate(
     evaluation.changes = if let Some(unchanged) = unchanged_template(template, &bare, &resolved, existing) {
         // It is as another version may have planned it, with the budget of that version.
         let budget = budget.filter(|_| object.annotation(BUDGET).is_none());
-        Changes::new(template, Cow::Borrowed(unchanged.value()), budget.as_deref())
+        Changes::to_template(template, unchanged, budget.as_deref())
     } else {
-        let fresh = inject(&bare, &plan.mutations, &resolved);
+        let fields = inject(&bare, &plan.mutations, &resolved);
         let running = match existing {
             Existing::None => None,
             Existing::Replaced(old) => old.get().and_then(|old| Object::new(old).template().ok()),
             Existing::Unchanged => Some(template),
         };
         // A new record alone is no reason to replace pods.
-        let desired = match running.filter(|running| running.runs_like(Template::new(&fresh))) {
-            Some(running) => Cow::Borrowed(running.value()),
-            None => Cow::Owned(fresh),
-        };
-        Changes::new(template, desired, budget.as_deref())
+        match running.filter(|running| running.runs_like(Template::new(&with_fields(&bare, &fields)))) {
+            Some(running) => Changes::to_template(template, running, budget.as_deref()),
+            None => Changes::to_fields(template, fields, budget.as_deref()),
+        }
     };
     evaluation.changes.skip_budget_if_current(object);
     Ok(evaluation)
@@ -144,6 +142,13 @@ pub fn evaluate(
 fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: Bare<'_>) -> Evaluation {
     evaluation.changes = Changes::remove(object, bare);
     evaluation
+}
+
+/// The template once the fields are injected.
+fn with_fields(bare: &Bare<'_>, fields: &Value) -> Value {
+    let mut template = bare.template.clone().into_owned();
+    set_injectable(&mut template, fields);
+    template
 }
 
 fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &Owners<'_>) -> Bare<'a> {

@@ -17,14 +17,14 @@ pub use undo::{Bare, undo};
 
 use crate::annotations::{INJECTED, MANAGED};
 use crate::mutation::Mutation;
-use crate::object::{GRACE_PERIOD, TemplateMut};
+use crate::object::{GRACE_PERIOD, TemplateMut, injectable};
 use crate::policy::Resolved;
 use record::{Created, GracePeriodChange};
 
-/// The template with the mutations applied, and with the label and the record that say so.
+/// The injectable fields of the template with the mutations applied, and with the label and the record that say so.
 #[must_use]
-pub fn inject(bare: &Bare<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
-    let mut template = bare.template.clone().into_owned();
+pub(crate) fn inject(bare: &Bare<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
+    let mut template = injectable(&bare.template);
     let mut record = Record::new(bare, resolved);
     for mutation in mutations {
         apply(&mut TemplateMut(&mut template), mutation, &mut record);

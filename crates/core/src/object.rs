@@ -3,6 +3,7 @@
 //! The JSON stays as it was received. A typed round trip would lose the fields that this version of the API types does not
 //! know.
 
+mod injectable;
 mod partial;
 
 use std::cell::OnceCell;
@@ -17,6 +18,7 @@ use crate::field_path::FieldPath;
 use crate::kind::Kind;
 use crate::sanitize::truncated;
 
+pub(crate) use injectable::{injectable, set_injectable};
 pub use partial::{PartialObject, last_applied_pod_spec, parse};
 
 /// A workload as received.
@@ -240,13 +242,6 @@ impl<'a> LazyObject<'a> {
 impl<'a> From<&'a Value> for LazyObject<'a> {
     fn from(value: &'a Value) -> Self {
         Self { source: Source::Value(value), parsed: OnceCell::new() }
-    }
-}
-
-/// Replaces the pod template of a workload.
-pub(crate) fn set_template(object: &mut Value, template: Value) {
-    if let Some(place) = object.get_mut("spec").and_then(|spec| spec.get_mut("template")) {
-        *place = template;
     }
 }
 

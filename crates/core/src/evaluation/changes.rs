@@ -1,20 +1,28 @@
 //! What has to change in a workload, as a value: shown as words, as a JSON Patch, or applied.
 
-use std::borrow::Cow;
-
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
 use crate::annotations::{BUDGET, INJECTED};
 use crate::injection::{Bare, Injected, Record};
-use crate::object::{Object, Template, set_budget, set_template};
+use crate::object::{Object, Template, injectable, set_budget, set_injectable};
 
 /// The difference between a workload and its desired state. Only the pod template and `winddown.dev/budget` ever change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// The pod template as it should be, where that is another one.
-    template: Option<Value>,
+    template: TemplateChange,
     budget: BudgetChange,
+}
+
+/// What happens to the pod template.
+#[derive(Clone, Debug, Default, PartialEq)]
+enum TemplateChange {
+    #[default]
+    Keep,
+    /// Its injectable fields become these.
+    Fields(Value),
+    /// It becomes this one, as it was in the replaced object.
+    Whole(Value),
 }
 
 /// What happens to `winddown.dev/budget`.
@@ -27,21 +35,26 @@ enum BudgetChange {
 }
 
 impl Changes {
-    /// The template is to be replaced by `desired`, and the budget to be set if there is one.
-    pub(super) fn new(current: Template<'_>, desired: Cow<'_, Value>, budget: Option<&str>) -> Self {
-        // The record differs wherever anything else does, so the whole is hardly ever compared.
-        let differs = current.annotation(INJECTED) != Template::new(&desired).annotation(INJECTED)
-            || !std::ptr::eq(current.value(), &raw const *desired) && *current.value() != *desired;
-        Self {
-            template: differs.then(|| desired.into_owned()),
-            budget: budget.map_or(BudgetChange::Keep, |budget| BudgetChange::Set(budget.to_owned())),
-        }
+    /// The injectable fields of the template are to become `fields`, and the budget is to be set if there is one.
+    pub(super) fn to_fields(current: Template<'_>, fields: Value, budget: Option<&str>) -> Self {
+        let differs = injectable(current.value()) != fields;
+        let template = if differs { TemplateChange::Fields(fields) } else { TemplateChange::Keep };
+        Self { template, budget: BudgetChange::to(budget) }
+    }
+
+    /// The template is to become another one, and the budget is to be set if there is one.
+    pub(super) fn to_template(current: Template<'_>, desired: Template<'_>, budget: Option<&str>) -> Self {
+        let (current, desired) = (current.value(), desired.value());
+        let same = std::ptr::eq(current, desired) || current == desired;
+        let template = if same { TemplateChange::Keep } else { TemplateChange::Whole(desired.clone()) };
+        Self { template, budget: BudgetChange::to(budget) }
     }
 
     /// Everything of Winddown's is to be removed.
     pub(super) fn remove(object: Object<'_>, bare: Bare<'_>) -> Self {
+        let injected = bare.record.is_some();
         Self {
-            template: bare.record.is_some().then(|| bare.template.into_owned()),
+            template: if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep },
             budget: if object.has_annotation(BUDGET) { BudgetChange::Remove } else { BudgetChange::Keep },
         }
     }
@@ -58,36 +71,40 @@ impl Changes {
     /// Whether the workload is in its desired state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.template.is_none() && self.budget == BudgetChange::Keep
+        !self.rolls_out() && self.budget == BudgetChange::Keep
     }
 
     /// Whether the pod template changes, so that the workload's controller rolls it out.
     #[must_use]
     pub fn rolls_out(&self) -> bool {
-        self.template.is_some()
+        self.template != TemplateChange::Keep
     }
 
     /// Whether the pods of the workload change in more than label and record.
     #[must_use]
     pub fn replaces_pods(&self, object: Object<'_>) -> bool {
-        let Some(desired) = &self.template else { return false };
-        object.template().is_ok_and(|current| !current.runs_like(Template::new(desired)))
+        let Ok(current) = object.template() else { return false };
+        match &self.template {
+            TemplateChange::Keep => false,
+            TemplateChange::Fields(fields) => {
+                !Template::new(&injectable(current.value())).runs_like(Template::new(fields))
+            }
+            TemplateChange::Whole(desired) => !current.runs_like(Template::new(desired)),
+        }
     }
 
     /// Whether the record of what was injected changes.
     #[must_use]
     pub fn replaces_record(&self, object: Object<'_>) -> bool {
-        let Some(desired) = &self.template else { return false };
-        object
-            .template()
-            .is_ok_and(|current| current.annotation(INJECTED) != Template::new(desired).annotation(INJECTED))
+        let Some(desired) = self.template.desired() else { return false };
+        object.template().is_ok_and(|current| current.annotation(INJECTED) != desired.annotation(INJECTED))
     }
 
     /// What the template has from Winddown once it is changed; `None` where nothing of Winddown's is left, or where the
     /// template does not change.
     #[must_use]
     pub fn injected(&self) -> Option<Injected> {
-        let record = Record::of(Template::new(self.template.as_ref()?)).ok().flatten()?;
+        let record = Record::of(self.template.desired()?).ok().flatten()?;
         Some(Injected::from(&record))
     }
 
@@ -95,8 +112,12 @@ impl Changes {
     #[must_use]
     pub fn apply(&self, workload: &Value) -> Value {
         let mut desired = workload.clone();
-        if let Some(template) = &self.template {
-            set_template(&mut desired, template.clone());
+        if let Some(template) = desired.get_mut("spec").and_then(|spec| spec.get_mut("template")) {
+            match &self.template {
+                TemplateChange::Keep => {}
+                TemplateChange::Fields(fields) => set_injectable(template, fields),
+                TemplateChange::Whole(desired) => template.clone_from(desired),
+            }
         }
         match &self.budget {
             BudgetChange::Keep => {}
@@ -113,15 +134,33 @@ impl Changes {
     pub fn patch(&self, object: Object<'_>) -> Patch {
         let mut operations = Vec::new();
         operations.extend(self.budget.operation(object));
-        if let (Some(desired), Ok(current)) = (&self.template, object.template()) {
-            let below = json_patch::diff(current.value(), desired).0;
-            operations.extend(below.into_iter().map(below_template));
+        if let Ok(current) = object.template() {
+            let below = match &self.template {
+                TemplateChange::Keep => Patch::default(),
+                TemplateChange::Fields(fields) => json_patch::diff(&injectable(current.value()), fields),
+                TemplateChange::Whole(desired) => json_patch::diff(current.value(), desired),
+            };
+            operations.extend(below.0.into_iter().map(below_template));
         }
         Patch(operations)
     }
 }
 
+impl TemplateChange {
+    /// Metadata, grace period, hooks and probes as they should be; `None` where nothing changes.
+    fn desired(&self) -> Option<Template<'_>> {
+        match self {
+            Self::Keep => None,
+            Self::Fields(desired) | Self::Whole(desired) => Some(Template::new(desired)),
+        }
+    }
+}
+
 impl BudgetChange {
+    fn to(budget: Option<&str>) -> Self {
+        budget.map_or(Self::Keep, |budget| Self::Set(budget.to_owned()))
+    }
+
     fn operation(&self, object: Object<'_>) -> Option<PatchOperation> {
         let path = PointerBuf::from_tokens(["metadata", "annotations", BUDGET]);
         match self {

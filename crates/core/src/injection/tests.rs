@@ -4,7 +4,7 @@ use super::{Bare, Injected, Ownership, Record, UnreadableRecord};
 use crate::annotations::{Declaration, INJECTED, MANAGED, Mode};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
-use crate::object::Template;
+use crate::object::{Template, set_injectable};
 use crate::policy::{Policy, Resolved};
 
 fn bare() -> Value {
@@ -33,8 +33,11 @@ fn mutations() -> Vec<Mutation> {
 
 fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
     let (declaration, policy) = (Declaration::default(), Policy::default());
-    let bare = super::undo(Template::new(bare), None, &Ownership::default());
-    super::inject(&bare, mutations, &Resolved::new(&declaration, Mode::Enforce, &policy))
+    let undone = super::undo(Template::new(bare), None, &Ownership::default());
+    let fields = super::inject(&undone, mutations, &Resolved::new(&declaration, Mode::Enforce, &policy));
+    let mut injected = bare.clone();
+    set_injectable(&mut injected, &fields);
+    injected
 }
 
 fn undo<'a>(template: &'a Value, ownership: &Ownership<'_>) -> Result<Bare<'a>, UnreadableRecord> {
