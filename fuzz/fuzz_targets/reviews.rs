@@ -26,6 +26,9 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
     let is_review = document.get("request").is_some();
     let asked = if is_review { document } else { review_of(&document) };
+    for object in ["object", "oldObject"] {
+        laws::a_partial_parse_does_not_change_the_evaluation(&asked["request"][object].to_string());
+    }
     let (Some(mutated), Some(validated)) = (answered(review::mutate, &asked), answered(review::validate, &asked))
     else {
         return Corpus::Keep;
