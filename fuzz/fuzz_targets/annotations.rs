@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
+use serde_json::json;
 use winddown_core::annotations::{
-    CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC, read,
+    CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC,
+    read,
 };
-use winddown_core::finding::Finding;
-use winddown_core::policy::Policy;
-use winddown_core::probe_spec::Readiness;
 use winddown_core::duration::Seconds;
+use winddown_core::evaluation::Origin;
+use winddown_core::finding::Finding;
+use winddown_core::policy::{Policy, Resolved};
+use winddown_core::probe_spec::ProbeSpec;
 use winddown_fuzz::laws;
 
 /// A longer message contains user input that was not shortened.
@@ -27,12 +30,21 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
 
     let reading = read(&borrowed(&workload), &borrowed(&template));
-    laws::plainly(&reading.findings);
-    for finding in &reading.findings {
-        assert!(finding.message.len() <= LONGEST_MESSAGE, "{finding}");
+    let findings = findings(&workload, &template);
+    laws::findings_are_one_line(&findings);
+    for finding in &findings {
+        assert!(finding.message().len() <= LONGEST_MESSAGE, "{finding}");
     }
-    let errors = reading.findings.iter().any(Finding::is_error);
+    let errors = match &reading.declared {
+        // The plan may also have errors.
+        Declared::Budget(_) => {
+            let unreadable = |issue: &Issue| matches!(issue, Issue::InvalidValue { .. } | Issue::UnknownKey { .. });
+            reading.issues.iter().any(unreadable)
+        }
+        Declared::Nothing | Declared::Unreadable => findings.iter().any(Finding::is_error),
+    };
     assert_eq!(errors && reading.mode != Mode::Off, reading.declared == Declared::Unreadable);
+    assert!(reading.issues.len() <= findings.len(), "an issue without a finding: {:?}", reading.issues);
     if let Declared::Budget(declaration) = reading.declared {
         a_declaration_round_trips(&declaration);
     }
@@ -47,6 +59,16 @@ fn annotations(text: &str) -> BTreeMap<String, &str> {
         .collect()
 }
 
+/// The findings of a Deployment with these annotations.
+fn findings(workload: &BTreeMap<String, &str>, template: &BTreeMap<String, &str>) -> Vec<Finding> {
+    let workload = json!({
+        "kind": "Deployment",
+        "metadata": {"annotations": workload},
+        "spec": {"template": {"metadata": {"annotations": template}, "spec": {"containers": [{"name": "app"}]}}},
+    });
+    laws::evaluated(&workload, Origin::File).expect("annotations are strings").findings
+}
+
 fn borrowed<'a>(annotations: &'a BTreeMap<String, &str>) -> BTreeMap<&'a str, &'a str> {
     annotations.iter().map(|(key, value)| (key.as_str(), *value)).collect()
 }
@@ -59,7 +81,7 @@ fn seconds_round_trip(text: &str) {
 }
 
 fn probes_round_trip(text: &str) {
-    if let Ok(probe) = text.parse::<Readiness>() {
+    if let Ok(probe) = text.parse::<ProbeSpec>() {
         assert_eq!(probe.to_string().parse(), Ok(probe.clone()), "{text:?} is written as {probe}");
     }
 }
@@ -73,7 +95,7 @@ fn a_declaration_round_trips(declaration: &Declaration) {
         (TRAFFIC, declaration.traffic.map(|traffic| traffic.name.clone())),
         (RUNTIME, declaration.runtime.map(|runtime| runtime.name.clone())),
         (MARGIN, seconds(declaration.margin)),
-        (READINESS, declaration.readiness.as_ref().map(Readiness::to_string)),
+        (READINESS, declaration.readiness.as_ref().map(ProbeSpec::to_string)),
         (CONTAINERS, declaration.containers.as_ref().map(|names| names.join(","))),
         (MODE, Some("Enforce".to_owned())),
     ]
@@ -83,7 +105,12 @@ fn a_declaration_round_trips(declaration: &Declaration) {
     let borrowed = written.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let again = read(&borrowed, &BTreeMap::new());
     assert_eq!(again.declared, Declared::Budget(declaration.clone()), "written as {written:?}");
-    assert_eq!(again.findings, [], "written as {written:?}");
-    let resolved = declaration.resolved(&Policy::default());
-    assert_eq!(resolved.resolved(&Policy::default()), resolved, "resolved twice");
+    assert_eq!(again.issues, [], "written as {written:?}");
+    let policy = Policy::default();
+    let resolved = Resolved::new(declaration, Mode::Enforce, &policy);
+    let Resolved { drain, deadline, margin, .. } = resolved;
+    let (drain, deadline, margin) = (Some(drain), Some(deadline), Some(margin));
+    let explicit = Declaration { drain, deadline, margin, ..declaration.clone() };
+    let again = Resolved::new(&explicit, Mode::Enforce, &policy).canonical();
+    assert_eq!(again, resolved.canonical(), "resolved twice");
 }

@@ -9,8 +9,8 @@ use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use winddown::cli::{Cli, Command};
 use winddown::commands::plan::{self, Arguments, Exit};
-use winddown_core::manifest::{self, Manifest, ManifestError};
 use winddown_core::evaluation::Origin;
+use winddown_core::manifest::{self, Manifest, ManifestError};
 use winddown_fuzz::{laws, mutation};
 
 const FORMATS: [&str; 6] = ["text", "yaml", "diff", "json", "sarif", "svg"];
@@ -76,8 +76,11 @@ fn the_yaml_output_equals_the_plan(manifests: &[Manifest], out: &str) {
     if manifests.is_empty() || manifests.iter().any(from_cluster) {
         return;
     }
-    let settled = |manifest: &Manifest| laws::settled(&manifest.object, Origin::File).expect("the plan could read it");
-    let desired: Vec<_> = manifests.iter().map(|manifest| settled(manifest).desired).collect();
+    let desired = |Manifest { object, .. }: &Manifest| {
+        let evaluation = laws::evaluated(object, Origin::File).expect("the plan was able to read it");
+        evaluation.changes.apply(object)
+    };
+    let desired: Vec<_> = manifests.iter().map(desired).collect();
     let written = manifest::read(out);
     assert_eq!(written.errors, [], "{out}");
     let written: Vec<_> = written.workloads.into_iter().map(|manifest| manifest.object).collect();

@@ -5,8 +5,9 @@
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
 use winddown_core::annotations::{INJECTED, MANAGED};
-use winddown_core::injection::{Bare, Record, UnreadableRecord, undo};
 use winddown_core::evaluation::Origin;
+use winddown_core::injection::{Bare, Ownership, Record, UnreadableRecord, undo};
+use winddown_core::object::Template;
 use winddown_fuzz::{document, laws, mutation};
 
 /// The grace period of a pod that does not set one, in seconds.
@@ -17,26 +18,29 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(template) = workload.pointer("/spec/template").filter(|template| template.is_object()) else {
         return Corpus::Reject;
     };
-    match undo(template, |_, _| false) {
-        Ok(bare) => {
+    match Record::of(Template::new(template)) {
+        Ok(record) => {
+            let bare = undo(Template::new(template), record.clone(), &Ownership::default());
             undo_changes_only_injected_fields(template, &bare);
             a_second_undo_changes_nothing(&bare);
+            if let Some(record) = record {
+                a_record_round_trips(template, &record);
+                fields_of_the_owner_are_kept(template, record);
+            }
         }
         Err(UnreadableRecord::Version(_)) => a_record_of_another_version_is_not_changed(&workload),
-        Err(UnreadableRecord::Malformed) => {}
-    }
-    if let Ok(bare) = undo(template, |_, _| true) {
-        assert_eq!(bare.template["spec"], template["spec"], "all fields belong to the owner");
-    }
-    if let Ok(Some(record)) = Record::of(template) {
-        a_record_round_trips(template, &record);
+        Err(UnreadableRecord::Malformed) => {
+            let bare = Bare::without_record(Template::new(template));
+            a_second_undo_changes_nothing(&bare);
+            assert_eq!(bare.template["spec"], template["spec"], "an unreadable record is undone");
+        }
     }
     let _ = laws::hold_for(&workload);
     Corpus::Keep
 });
 
 /// For any record, undo removes only sleeps, probes, the grace period, the label and the record.
-fn undo_changes_only_injected_fields(template: &Value, bare: &Bare) {
+fn undo_changes_only_injected_fields(template: &Value, bare: &Bare<'_>) {
     assert_eq!(without_injected_fields(template), without_injected_fields(&bare.template));
     let grace_period = |template: &Value| template["spec"].get("terminationGracePeriodSeconds").cloned();
     let (before, after) = (grace_period(template), grace_period(&bare.template));
@@ -53,21 +57,31 @@ fn undo_changes_only_injected_fields(template: &Value, bare: &Bare) {
     }
 }
 
-fn a_second_undo_changes_nothing(bare: &Bare) {
-    let again = undo(&bare.template, |_, _| false).expect("the record was removed");
-    assert_eq!((&again.template, again.record), (&bare.template, None));
+fn a_second_undo_changes_nothing(bare: &Bare<'_>) {
+    let template = Template::new(&bare.template);
+    let record = Record::of(template).expect("the record was removed");
+    assert_eq!(record, None);
+    assert_eq!(undo(template, record, &Ownership::default()).template, bare.template);
+}
+
+/// Undo keeps the fields that the owner of the workload wrote.
+fn fields_of_the_owner_are_kept(template: &Value, record: Record) {
+    let names = || containers(template).filter_map(|container| container.get("name")?.as_str()).collect();
+    let ownership = Ownership { grace_period: true, pre_stops: names(), probes: names() };
+    let bare = undo(Template::new(template), Some(record), &ownership);
+    assert_eq!(bare.template["spec"], template["spec"], "all fields belong to the owner");
 }
 
 fn a_record_round_trips(template: &Value, record: &Record) {
     let mut rewritten = template.clone();
     rewritten["metadata"]["annotations"][INJECTED] = json!(record.to_string());
-    assert_eq!(Record::of(&rewritten).expect("the record was readable before").as_ref(), Some(record));
+    assert_eq!(Record::of(Template::new(&rewritten)).expect("the record was readable before").as_ref(), Some(record));
 }
 
 /// Only the version that wrote the record can undo it.
 fn a_record_of_another_version_is_not_changed(workload: &Value) {
-    if let Ok(settlement) = laws::settled(workload, Origin::ApiServer) {
-        assert_eq!(settlement.desired, *workload);
+    if let Ok(evaluation) = laws::evaluated(workload, Origin::ApiServer) {
+        assert_eq!(evaluation.changes.apply(workload), *workload);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
-use winddown_core::policy::Policy;
+use winddown_core::policy::Policies;
 use winddown_core::review::{self, Answer, ReviewError};
 use winddown_fuzz::{document, laws, mutation};
 
@@ -16,12 +16,19 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(document) = document::read(data) else {
         // The webhooks read only a part of the body, so they may accept it.
         for webhook in [review::mutate, review::validate] {
-            let _ = webhook(data, &Policy::default());
+            let _ = webhook(data, &Policies::default());
         }
         return Corpus::Reject;
     };
+    if let Ok(text) = std::str::from_utf8(data) {
+        // The original text, for example with a key that occurs twice.
+        laws::a_partial_parse_does_not_change_the_evaluation(text);
+    }
     let is_review = document.get("request").is_some();
     let asked = if is_review { document } else { review_of(&document) };
+    for object in ["object", "oldObject"] {
+        laws::a_partial_parse_does_not_change_the_evaluation(&asked["request"][object].to_string());
+    }
     let (Some(mutated), Some(validated)) = (answered(review::mutate, &asked), answered(review::validate, &asked))
     else {
         return Corpus::Keep;
@@ -44,8 +51,8 @@ fn a_second_review_returns_no_patch(asked: &Value, patched: &Value) {
 }
 
 /// The `response` of the returned review; none if the body is not a review.
-fn answered(webhook: fn(&[u8], &Policy) -> Result<Answer, ReviewError>, asked: &Value) -> Option<Value> {
-    let answer = webhook(asked.to_string().as_bytes(), &Policy::default()).ok()?;
+fn answered(webhook: fn(&[u8], &Policies) -> Result<Answer, ReviewError>, asked: &Value) -> Option<Value> {
+    let answer = webhook(asked.to_string().as_bytes(), &Policies::default()).ok()?;
     let body: Value = serde_json::from_slice(&answer.body).expect("the response is JSON");
     // serde also accepts a list of the fields in place of an object.
     if !asked["request"].is_object() {

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 use winddown_core::annotations::{INJECTED, MANAGED, Mode, PREFIX};
+use winddown_core::decode::InvalidField;
+use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::Finding;
-use winddown_core::patch;
+use winddown_core::object::{self, Object};
 use winddown_core::policy::Policy;
-use winddown_core::report::{self, Seen};
-use winddown_core::evaluation::{Before, Origin, Settlement, replaces_pods, settle};
+use winddown_core::report::{self, Reported};
 
 use crate::defaults;
 
@@ -16,16 +17,18 @@ const LONGEST_NOTE: usize = 1024;
 /// Checks all invariants for a workload from a file and from the API server. Returns false if it cannot be read.
 #[must_use]
 pub fn hold_for(workload: &Value) -> bool {
+    a_partial_parse_does_not_change_the_evaluation(&workload.to_string());
     for origin in [Origin::File, Origin::ApiServer] {
-        let Ok(settlement) = settled(workload, origin) else { return false };
-        a_second_evaluation_changes_nothing(&settlement.desired, origin, has_claims(workload));
-        the_patch_results_in_the_desired_object(workload, &settlement.desired);
-        messages_are_short(workload, &settlement);
+        let Ok(evaluation) = evaluated(workload, origin) else { return false };
+        let desired = evaluation.changes.apply(workload);
+        a_second_evaluation_changes_nothing(&desired, origin, has_claims(workload));
+        the_patch_results_in_the_desired_object(workload, &evaluation);
+        messages_are_short(workload, &evaluation);
         if !has_traces(workload) {
-            user_fields_are_kept(workload, &settlement.desired);
-            an_enforced_budget_fits(&settlement);
+            user_fields_are_kept(workload, &desired);
+            an_enforced_budget_fits(&evaluation, &desired);
             if !has_claims(workload) {
-                undo_restores_the_original(workload, &settlement.desired, origin);
+                undo_restores_the_original(workload, &desired, origin);
             }
         }
     }
@@ -36,28 +39,50 @@ pub fn hold_for(workload: &Value) -> bool {
 }
 
 /// Evaluates the workload as on creation.
-pub fn settled(workload: &Value, origin: Origin) -> Result<Settlement, String> {
-    settle(workload, Before::Nothing, &Policy::default(), origin).map_err(|unreadable| unreadable.to_string())
+pub fn evaluated(workload: &Value, origin: Origin) -> Result<Evaluation, InvalidField> {
+    evaluate(workload, Existing::None, &Policy::default(), origin)
+}
+
+/// The webhooks do not parse the whole object. What they leave out does not change the evaluation.
+pub fn a_partial_parse_does_not_change_the_evaluation(text: &str) {
+    // Both are parsed from the same text: parsing may round a number, and the last of two equal keys counts.
+    let Ok(whole) = serde_json::from_str::<Value>(text) else { return };
+    let partial = object::parse(text).expect("the whole object is readable");
+    let (from_partial, from_whole) = (evaluated(&partial, Origin::ApiServer), evaluated(&whole, Origin::ApiServer));
+    assert_eq!(from_partial, from_whole, "the partial parse changes the evaluation of {text}");
+    if let Ok(Evaluation { changes, .. }) = from_whole {
+        let patches = (changes.patch(Object::new(&partial)), changes.patch(Object::new(&whole)));
+        assert_eq!(patches.0, patches.1, "the partial parse changes the patch of {text}");
+    }
 }
 
 /// A second evaluation starts no rollout and changes nothing. If the ownership metadata contradicts the template, the
 /// third evaluation changes nothing.
 pub fn a_second_evaluation_changes_nothing(desired: &Value, origin: Origin, claimed: bool) {
-    let again = settled(desired, origin).expect("the workload was readable before").desired;
-    assert!(!replaces_pods(desired, &again), "the second evaluation starts a rollout: {desired} becomes {again}");
+    let changes = evaluated(desired, origin).expect("the workload was readable before").changes;
+    let again = changes.apply(desired);
+    let rollout = changes.replaces_pods(Object::new(desired));
+    assert!(!rollout, "the second evaluation starts a rollout: {desired} becomes {again}");
     if claimed {
-        let once_more = settled(&again, origin).expect("the workload was readable before").desired;
-        assert_eq!(again, once_more, "the third evaluation changes something");
+        let changes = evaluated(&again, origin).expect("the workload was readable before").changes;
+        assert_eq!(again, changes.apply(&again), "the third evaluation changes something");
     } else {
         assert_eq!(*desired, again, "the second evaluation changes something");
+        assert!(changes.is_empty(), "the second evaluation plans {changes:?}");
     }
 }
 
 /// Applying the patch to the original object results in the desired object.
-pub fn the_patch_results_in_the_desired_object(workload: &Value, desired: &Value) {
+fn the_patch_results_in_the_desired_object(workload: &Value, evaluation: &Evaluation) {
+    let changes = &evaluation.changes;
+    let (desired, patch) = (changes.apply(workload), changes.patch(Object::new(workload)));
     let mut patched = workload.clone();
-    json_patch::patch(&mut patched, &patch::between(workload, desired)).expect("the patch is applicable");
-    assert_eq!(patched, *desired, "the patch results in another object");
+    json_patch::patch(&mut patched, &patch).expect("the patch is applicable");
+    assert_eq!(patched, desired, "the patch results in another object");
+    assert_eq!(changes.is_empty(), *workload == desired, "{changes:?}");
+    assert_eq!(changes.is_empty(), patch.0.is_empty(), "{changes:?}");
+    let template = |workload: &Value| workload["spec"]["template"].clone();
+    assert_eq!(changes.rolls_out(), template(workload) != template(&desired), "{changes:?}");
 }
 
 /// Fields set by the user are not overwritten, and the grace period is not lowered.
@@ -76,19 +101,21 @@ fn user_fields_are_kept(workload: &Value, desired: &Value) {
     assert!(grace_period(&before) <= grace_period(&after), "the grace period was lowered or removed");
 }
 
-fn an_enforced_budget_fits(settlement: &Settlement) {
-    let Some(budget) = &settlement.budget else { return };
-    let errors = settlement.findings.iter().any(Finding::is_error);
+fn an_enforced_budget_fits(evaluation: &Evaluation, desired: &Value) {
+    let Some(budget) = &evaluation.budget else { return };
+    let errors = evaluation.findings.iter().any(Finding::is_error);
     assert!(budget.fits() || errors, "{budget} does not fit, but there is no error");
-    if !errors && settlement.mode == Mode::Enforce {
-        let grace_period = &settlement.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
+    if !errors && evaluation.mode == Mode::Enforce {
+        let grace_period = &desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
         let grace_period = grace_period.as_i64().unwrap_or(30).clamp(0, u32::MAX.into());
         assert_eq!(grace_period, budget.grace_period.as_i64(), "{budget}: the template has another grace period");
     }
 }
 
 fn undo_restores_the_original(workload: &Value, desired: &Value, origin: Origin) {
-    let undone = settled(&undeclared(desired), origin).expect("the workload was readable before").desired;
+    let undeclared_desired = undeclared(desired);
+    let changes = evaluated(&undeclared_desired, origin).expect("the workload was readable before").changes;
+    let undone = changes.apply(&undeclared_desired);
     assert_eq!(without_empty(undone), without_empty(undeclared(workload)), "undo results in another object");
 }
 
@@ -100,7 +127,7 @@ fn defaults_do_not_change_findings(workload: &Value) {
         return;
     }
     let (Ok(from_file), Ok(from_server)) =
-        (settled(workload, Origin::File), settled(&defaults::filled_in(workload), Origin::ApiServer))
+        (evaluated(workload, Origin::File), evaluated(&defaults::filled_in(workload), Origin::ApiServer))
     else {
         return;
     };
@@ -108,19 +135,19 @@ fn defaults_do_not_change_findings(workload: &Value) {
 }
 
 /// Every finding is one line and fits into an Event.
-fn messages_are_short(workload: &Value, settlement: &Settlement) {
-    plainly(&settlement.findings);
-    for event in report::events(None, &Seen::new(workload, settlement), true) {
+fn messages_are_short(workload: &Value, evaluation: &Evaluation) {
+    findings_are_one_line(&evaluation.findings);
+    for event in report::events(None, &Reported::new(workload, evaluation), true) {
         assert!(event.note.len() <= LONGEST_NOTE, "an Event of {} bytes", event.note.len());
     }
 }
 
 /// A finding is one line without control characters: it is written to HTTP headers, logs and terminals.
-pub fn plainly(findings: &[Finding]) {
+pub fn findings_are_one_line(findings: &[Finding]) {
     for finding in findings {
         let control = finding.to_string().chars().find(|char| char.is_control());
         assert_eq!(control, None, "{finding:?}");
-        assert!(!finding.message.is_empty() && !finding.field.is_empty(), "{finding:?}");
+        assert!(!finding.message().is_empty() && !finding.field.segments().is_empty(), "{finding:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The laws of evaluation, over generated Deployments.
+//! Invariants of the evaluation, tested with generated Deployments.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -18,7 +18,7 @@ use winddown_core::object::{LazyObject, Object};
 use winddown_core::policy::{Policies, Policy};
 use winddown_core::review::{self, judge};
 
-/// An evaluation and the state that it wants.
+/// An evaluation and the desired object.
 struct Evaluated {
     evaluation: Evaluation,
     desired: Value,
@@ -30,12 +30,12 @@ fn evaluated_as(deployment: &Value, existing: Existing<'_>, policy: &Policy) -> 
     Evaluated { evaluation, desired }
 }
 
-/// Of a Deployment that is created.
+/// Evaluates a Deployment that is created.
 fn evaluated(deployment: &Value) -> Evaluated {
     evaluated_as(deployment, Existing::None, &Policy::default())
 }
 
-/// Of a Deployment that replaces another one.
+/// Evaluates a Deployment that replaces another one.
 fn replacing(deployment: &Value, old: &Value, policy: &Policy) -> Evaluated {
     evaluated_as(deployment, Existing::Replaced(&LazyObject::from(old)), policy)
 }
@@ -48,7 +48,7 @@ fn declaring(deployment: &Value, annotations: &Annotations) -> Value {
     deployment
 }
 
-/// Takes every annotation of ours off the Deployment's own metadata, as a user would.
+/// Removes all annotations of Winddown from the Deployment's metadata, as a user would.
 fn undeclaring(deployment: &Value) -> Value {
     let mut deployment = deployment.clone();
     let annotations = deployment["metadata"]["annotations"].as_object_mut().unwrap();
@@ -110,8 +110,8 @@ proptest! {
         let after = containers(&desired);
         for (name, before) in containers(&bare) {
             for pointer in ["/lifecycle/preStop", "/readinessProbe"] {
-                if let Some(theirs) = before.pointer(pointer) {
-                    prop_assert_eq!(after[&name].pointer(pointer), Some(theirs), "{} {}", &name, pointer);
+                if let Some(original) = before.pointer(pointer) {
+                    prop_assert_eq!(after[&name].pointer(pointer), Some(original), "{} {}", &name, pointer);
                 }
             }
         }
@@ -122,9 +122,9 @@ proptest! {
     }
 
     #[test]
-    fn values_that_the_owner_writes_down_are_the_owners(bare in deployment(), declared in annotations()) {
+    fn injected_values_that_the_owner_applies_are_kept(bare in deployment(), declared in annotations()) {
         let current = evaluated(&declaring(&bare, &declared)).desired;
-        // As `kubectl apply` of exactly the current values.
+        // As after `kubectl apply` of exactly the current values.
         let mut written = current.clone();
         let key = "kubectl.kubernetes.io/last-applied-configuration";
         written["metadata"]["annotations"][key] = json!(json!({"spec": current["spec"]}).to_string());
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_injected_fits(bare in deployment(), declared in annotations()) {
+    fn an_injected_budget_fits(bare in deployment(), declared in annotations()) {
         let Evaluated { evaluation: Evaluation { mode, budget, findings, .. }, desired } = evaluated(&declaring(&bare, &declared));
         let fits = budget.as_ref().is_none_or(Budget::fits);
         let errors = findings.iter().any(Finding::is_error);
@@ -150,7 +150,7 @@ proptest! {
     fn a_later_version_replaces_no_pods(bare in deployment(), declared in annotations(), margin in 0_u32..100) {
         let later = Policy { margin: Seconds::new(margin), drain: Seconds::new(7), readiness_period: 11, ..Policy::default() };
         let first = evaluated(&declaring(&bare, &declared));
-        // What does not fit has not been injected yet, and is once it fits.
+        // Nothing is injected for a budget that does not fit, so the later version injects it if it fits then.
         prop_assume!(!first.evaluation.findings.iter().any(Finding::is_error));
         let current = first.desired;
         let mut touched = current.clone();
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn what_the_webhook_parses_evaluates_like_the_whole_object(bare in deployment(), declared in annotations(), managers in any_json()) {
+    fn the_partial_parse_of_the_webhook_evaluates_like_the_whole_object(bare in deployment(), declared in annotations(), managers in any_json()) {
         let mut whole = declaring(&bare, &declared);
         whole["metadata"]["managedFields"] = managers;
         whole["status"] = json!({"replicas": 3});
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn an_update_that_touches_nothing_is_never_denied(bare in deployment(), declared in annotations()) {
+    fn an_update_without_a_change_is_never_denied(bare in deployment(), declared in annotations()) {
         let current = declaring(&bare, &declared);
         let verdict = judge(evaluated(&current).evaluation, || Some(evaluated(&current).evaluation));
         prop_assert_eq!(verdict.denials, vec![]);
@@ -199,12 +199,12 @@ proptest! {
     }
 }
 
-/// What pods run by: the pod spec.
+/// The pod spec.
 fn pods_of(deployment: &Value) -> Value {
     deployment["spec"]["template"]["spec"].clone()
 }
 
-/// JSON that has the shape of a Deployment down to some depth.
+/// JSON with fields of a Deployment in arbitrary places.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

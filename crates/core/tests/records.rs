@@ -1,5 +1,5 @@
-//! Workloads that the first version injected into, with its records. A later version must understand them, keep their pods
-//! and be able to undo them.
+//! Workloads with records that the first version wrote. A later version must be able to read and undo them, and must not
+//! replace the pods.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -62,9 +62,9 @@ fn they_can_be_undone() {
     }
 }
 
-/// Control: a record that does not match its template is noticed.
+/// Control: a record that does not match its template causes a change.
 #[test]
-fn a_changed_template_is_noticed() {
+fn a_changed_template_causes_a_rollout() {
     let changed = recorded().into_iter().filter(|workload| {
         let mut workload = workload.clone();
         workload["spec"]["template"]["spec"]["containers"][0]["image"] = json!("another:1");

@@ -1,4 +1,4 @@
-//! Deployments as an API server would hold them, and declarations on them.
+//! Generates Deployments as an API server returns them, and annotations for them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use winddown_core::catalog::traffic::Traffic;
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 
-/// A Deployment without a declaration, with fields that nobody knows.
+/// A Deployment without a declaration, with fields that are not in the API.
 pub(crate) fn deployment() -> impl Strategy<Value = Value> {
     let grace_period = prop_oneof![3 => Just(30_i64), 2 => 0_i64..200];
     let containers = prop::collection::vec(container(), 1..4);
@@ -64,7 +64,7 @@ fn container() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Fields of an API that is newer than ours.
+/// Fields of a newer version of the API.
 fn fields() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -76,7 +76,7 @@ fn fields() -> impl Strategy<Value = Value> {
         .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
 }
 
-/// A declaration that can be read; whether it fits is another question.
+/// A declaration that can be read. It does not always fit.
 pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
     let seconds = || prop::option::of((0_u32..120).prop_map(|seconds| format!("{seconds}s")));
     let readiness = prop::option::of(select(vec!["http:web/health", "http:3000/", "tcp:99", "grpc:web/s"]));
@@ -104,7 +104,7 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
     )
 }
 
-/// Text that wants to break something.
+/// Malformed, very long or deeply nested text.
 pub(crate) fn hostile_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
