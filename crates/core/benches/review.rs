@@ -20,7 +20,9 @@ fn main() {
 /// As the API server has it at creation, before the mutating webhook.
 fn created() -> Value {
     let variables = |count: usize| -> Value {
-        (0..count).map(|n| json!({"name": format!("SETTING_NUMBER_{n}"), "value": format!("a value of some length, {n}")})).collect()
+        (0..count)
+            .map(|n| json!({"name": format!("SETTING_NUMBER_{n}"), "value": format!("a value of some length, {n}")}))
+            .collect()
     };
     let container = |name: &str, count: usize| {
         json!({
@@ -44,7 +46,9 @@ fn created() -> Value {
         "schedulerName": "default-scheduler",
     });
     let owned = |count: usize| -> Value {
-        (0..count).map(|n| (format!("k:{{\"name\":\"SETTING_NUMBER_{n}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}}))).collect()
+        (0..count)
+            .map(|n| (format!("k:{{\"name\":\"SETTING_NUMBER_{n}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}})))
+            .collect()
     };
     let containers = json!({
         "k:{\"name\":\"checkout\"}": {".": {}, "f:env": owned(160), "f:image": {}, "f:readinessProbe": {"f:httpGet": {}}},

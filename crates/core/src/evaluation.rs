@@ -95,7 +95,7 @@ pub fn evaluate(
     };
     let declaration = match reading.declared {
         Declared::Unreadable => return Ok(evaluation),
-        Declared::Nothing => return Ok(without_injection(evaluation, object, bare)),
+        Declared::Nothing => return Ok(without_injection(evaluation, object, &bare)),
         Declared::Budget(declaration) => declaration,
     };
 
@@ -109,7 +109,7 @@ pub fn evaluate(
     evaluation.timeline = Some(plan.timeline);
     evaluation.budget = Some(plan.budget);
     if reading.mode == Mode::Audit {
-        return Ok(without_injection(evaluation, object, bare));
+        return Ok(without_injection(evaluation, object, &bare));
     }
     // Half a budget is worse than none.
     if !fits {
@@ -139,7 +139,7 @@ pub fn evaluate(
 }
 
 /// The desired state has nothing of Winddown's.
-fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: Bare<'_>) -> Evaluation {
+fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: &Bare<'_>) -> Evaluation {
     evaluation.changes = Changes::remove(object, bare);
     evaluation
 }

@@ -51,7 +51,7 @@ impl Changes {
     }
 
     /// Everything of Winddown's is to be removed.
-    pub(super) fn remove(object: Object<'_>, bare: Bare<'_>) -> Self {
+    pub(super) fn remove(object: Object<'_>, bare: &Bare<'_>) -> Self {
         let injected = bare.record.is_some();
         Self {
             template: if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep },

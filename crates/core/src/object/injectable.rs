@@ -114,7 +114,12 @@ mod tests {
 
     #[test]
     fn other_shapes_are_kept() {
-        for template in [json!(null), json!({"spec": 7}), json!({"spec": {"containers": "many"}}), json!({"spec": {"containers": [1]}})] {
+        for template in [
+            json!(null),
+            json!({"spec": 7}),
+            json!({"spec": {"containers": "many"}}),
+            json!({"spec": {"containers": [1]}}),
+        ] {
             assert_eq!(injectable(&template), template);
             let mut same = template.clone();
             set_injectable(&mut same, &template);
