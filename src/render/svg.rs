@@ -3,12 +3,12 @@
 use std::fmt::{self, Display, Write as _};
 use std::io;
 
-use super::sanitize::truncate;
 use super::timeline::labels;
 use super::timeline::layout::{Scale, visible_lanes};
 use super::workload::Workload;
 use winddown_core::duration::Seconds;
 use winddown_core::finding::Finding;
+use winddown_core::sanitize::truncated;
 use winddown_core::timeline::{Activity, Lane, Timeline};
 
 const WIDTH: usize = 960;
@@ -76,10 +76,10 @@ struct Image {
 impl Image {
     fn workload(&mut self, workload: &Workload) -> fmt::Result {
         let evaluation = &workload.evaluation;
-        let title = truncate(&format!("{} ({})", workload.title(), workload.location()), MAX_LINE);
+        let title = truncated(&format!("{} ({})", workload.title(), workload.location()), MAX_LINE);
         self.line(MARGIN, "name", &title)?;
         match &evaluation.budget {
-            Some(budget) => self.line(MARGIN, "sum", &truncate(&budget.to_string(), MAX_LINE))?,
+            Some(budget) => self.line(MARGIN, "sum", &truncated(&budget.to_string(), MAX_LINE))?,
             None if evaluation.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,
             None => {}
         }
@@ -101,10 +101,10 @@ impl Image {
         self.y += LINE;
         let top = self.y;
         for lane in lanes {
-            self.text(MARGIN, "lane", &truncate(&lane.container, MAX_NAME))?;
+            self.text(MARGIN, "lane", &truncated(&lane.container, MAX_NAME))?;
             self.bar(lane, &scale, timeline.kill_at)?;
             let end = scale.position(timeline.kill_at.max(timeline.done));
-            self.line(left + end + CHARACTER, "dim", &truncate(&labels::signal(lane, timeline), MAX_NAME))?;
+            self.line(left + end + CHARACTER, "dim", &truncated(&labels::signal(lane, timeline), MAX_NAME))?;
         }
         let kill = left + scale.position(timeline.kill_at) - KILL / 2;
         self.block("kill", (kill, top), (KILL, self.y - top), &labels::kill(timeline))?;
@@ -148,7 +148,7 @@ impl Image {
     }
 
     fn finding(&mut self, finding: &Finding) -> fmt::Result {
-        self.line(MARGIN, finding.severity.as_str(), &truncate(&finding.to_string(), MAX_LINE))
+        self.line(MARGIN, finding.severity.as_str(), &truncated(&finding.to_string(), MAX_LINE))
     }
 
     fn legend(&mut self) -> fmt::Result {

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use super::labels;
 use super::layout::{Scale, visible_lanes};
-use crate::render::sanitize::{sanitize, truncate};
+use crate::render::sanitize::sanitize;
 use crate::render::styles::Styles;
 use winddown_core::duration::Seconds;
+use winddown_core::sanitize::truncated;
 use winddown_core::timeline::{Activity, Lane, Timeline};
 
 const WIDTH: usize = 56;
@@ -18,13 +19,13 @@ const TOO_LATE: char = '╳';
 pub(crate) fn draw(timeline: &Timeline, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let (lanes, more) = visible_lanes(timeline);
     let scale = Scale::new(timeline, WIDTH, 1);
-    let names: Vec<_> = lanes.iter().map(|lane| truncate(&sanitize(&lane.container), MAX_NAME)).collect();
+    let names: Vec<_> = lanes.iter().map(|lane| truncated(&sanitize(&lane.container), MAX_NAME)).collect();
     let indent = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     writeln!(out, "  {:indent$}  {}", "", numbers(&scale, timeline))?;
     for (name, lane) in names.iter().zip(lanes) {
         write!(out, "  {name:indent$}  ")?;
         bar(lane, &scale, timeline.kill_at, styles, out)?;
-        writeln!(out, "  {}", truncate(&sanitize(&labels::signal(lane, timeline)), MAX_NAME))?;
+        writeln!(out, "  {}", truncated(&sanitize(&labels::signal(lane, timeline)), MAX_NAME))?;
     }
     if more > 0 {
         writeln!(out, "  {:indent$}  and {more} more", "")?;
