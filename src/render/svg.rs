@@ -76,8 +76,8 @@ struct Image {
 impl Image {
     fn workload(&mut self, workload: &Workload) -> fmt::Result {
         let evaluation = &workload.evaluation;
-        let title = truncated(&format!("{} ({})", workload.title(), workload.location()), MAX_LINE);
-        self.line(MARGIN, "name", &title)?;
+        let title = format!("{} ({})", workload.title(), workload.location());
+        self.line(MARGIN, "name", &truncated(&title, MAX_LINE))?;
         match &evaluation.budget {
             Some(budget) => self.line(MARGIN, "sum", &truncated(&budget.to_string(), MAX_LINE))?,
             None if evaluation.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,

@@ -19,7 +19,7 @@ const TOO_LATE: char = '╳';
 pub(crate) fn draw(timeline: &Timeline, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let (lanes, more) = visible_lanes(timeline);
     let scale = Scale::new(timeline, WIDTH, 1);
-    let names: Vec<_> = lanes.iter().map(|lane| truncated(&sanitize(&lane.container), MAX_NAME)).collect();
+    let names: Vec<_> = lanes.iter().map(|lane| truncated(&sanitize(&lane.container), MAX_NAME).into_owned()).collect();
     let indent = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     writeln!(out, "  {:indent$}  {}", "", numbers(&scale, timeline))?;
     for (name, lane) in names.iter().zip(lanes) {
