@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::Deserialize;
+use winddown_core::catalog::platforms::{Label, Platform};
 use winddown_core::catalog::runtimes::Runtime;
 use winddown_core::catalog::traffic::Traffic;
 use winddown_core::policy::Policy;
@@ -52,24 +52,7 @@ is \"none\", the runtime does not enforce one: the app itself must exit in time.
     text + &platforms()
 }
 
-/// A platform that limits the grace period of its pods.
-#[derive(Deserialize)]
-struct Platform {
-    name: String,
-    cap: u32,
-    known_by: Option<Label>,
-    why: String,
-    sources: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Label {
-    key: String,
-    value: String,
-}
-
 fn platforms() -> String {
-    let platforms: Vec<Platform> = serde_saphyr::from_str(&crate::read("crates/core/data/platforms.yaml")).unwrap();
     let mut text = "
 ## Platforms
 
@@ -79,9 +62,9 @@ Platforms that end a pod after a limit, whatever its grace period is.
 | --- | --- | --- | --- | --- |
 "
     .to_owned();
-    for Platform { name, cap, known_by, why, sources } in platforms {
-        let label = known_by.map_or_else(String::new, |Label { key, value }| format!("`{key}: {value}`"));
-        writeln!(text, "| {name} | {label} | {cap}s | {}. | {} |", sentence(&why), links(&sources)).unwrap();
+    for Platform { name, cap, known_by, why, sources, .. } in Platform::all() {
+        let label = known_by.as_ref().map_or_else(String::new, |Label { key, value }| format!("`{key}: {value}`"));
+        writeln!(text, "| {name} | {label} | {cap} | {}. | {} |", sentence(why), links(sources)).unwrap();
     }
     text
 }

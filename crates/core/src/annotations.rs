@@ -8,7 +8,6 @@ use crate::catalog::runtimes::Runtime;
 use crate::catalog::traffic::Traffic;
 use crate::duration::Seconds;
 use crate::probe_spec::ProbeSpec;
-use crate::sanitize::quoted;
 
 /// Every key of ours starts with this.
 pub const PREFIX: &str = "winddown.dev/";
@@ -100,7 +99,7 @@ pub enum Issue {
     InvalidValue {
         /// The annotation.
         key: &'static str,
-        /// The value.
+        /// The value, as it was written.
         value: String,
         /// What is wrong with it, as what follows the value in a sentence.
         reason: String,
@@ -171,7 +170,7 @@ fn value<T: FromStr<Err: Display>>(
     match text.parse() {
         Ok(value) => Some(value),
         Err(error) => {
-            issues.push(Issue::InvalidValue { key, value: quoted(text), reason: error.to_string() });
+            issues.push(Issue::InvalidValue { key, value: (*text).to_owned(), reason: error.to_string() });
             None
         }
     }

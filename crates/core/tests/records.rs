@@ -11,7 +11,8 @@ use winddown_core::manifest;
 use winddown_core::object::LazyObject;
 use winddown_core::policy::Policy;
 
-/// The output of `winddown plan -o yaml` of commit 28e03f1 for its golden cases.
+/// The output of `winddown plan -o yaml` of commit 28e03f1 for its golden cases, and for a Deployment with a UID and a grace
+/// period of 30, as the API server has it.
 const RECORDED: &str = include_str!("records/28e03f1.yaml");
 
 fn recorded() -> Vec<Value> {
@@ -20,6 +21,8 @@ fn recorded() -> Vec<Value> {
     let has_record = |object: &Value| object["spec"]["template"]["metadata"]["annotations"][INJECTED].is_string();
     let recorded: Vec<_> = stream.workloads.into_iter().map(|found| found.object).filter(has_record).collect();
     assert!(recorded.len() >= 20, "only {} records", recorded.len());
+    // Only an object of the API server has a grace period to restore.
+    assert!(RECORDED.contains(r#"{\"was\":30,"#));
     recorded
 }
 

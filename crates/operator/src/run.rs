@@ -97,6 +97,8 @@ impl Running {
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
         let mut tasks = JoinSet::new();
+        // One value for the webhooks and the controller: both have to resolve a declaration to the same numbers.
+        let policies = Arc::new(Policies::default());
 
         let health = health::serve(health_listener, readiness.clone());
         tasks.spawn(async move { ended("health", health.await) });
@@ -105,7 +107,7 @@ impl Running {
         let timeouts = Timeouts::default();
         let webhooks = Handle::new();
         let handle = webhooks.clone();
-        let routes = routes::router(Arc::new(Policies::default()), timeouts);
+        let routes = routes::router(policies.clone(), timeouts);
         tasks.spawn(async move {
             let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
             // The server also returns after a graceful shutdown.
@@ -125,8 +127,8 @@ impl Running {
         let candidate = tokio::spawn(candidate.run(sender, stop_candidate.clone()));
 
         let stop_controller = CancellationToken::new();
-        let controller =
-            tokio::spawn(workloads::run(clients.watching.clone(), leading, stop_controller.clone(), identity));
+        let client = clients.watching.clone();
+        let controller = tokio::spawn(workloads::run(client, policies, leading, stop_controller.clone(), identity));
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }

@@ -9,9 +9,9 @@ macro_rules! for_each_code {
     ($apply:ident) => {
         $apply! {
             // The declaration.
-            invalid_annotation InvalidAnnotation,
             unknown_annotation UnknownAnnotation,
             misplaced_annotation MisplacedAnnotation,
+            invalid_annotation InvalidAnnotation,
             not_opted_in NotOptedIn,
             // The record of what was injected.
             record_unreadable RecordUnreadable,

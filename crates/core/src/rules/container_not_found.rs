@@ -33,7 +33,7 @@ fn finding(name: &str, is_init: bool, containers: &[Container]) -> Finding {
         ("is not a container of this pod", format!("containers: {names}"))
     };
     let field = FieldPath::annotation(CONTAINERS);
-    RULE.finding(field, format!("{} {problem}", quoted(name))).fact(name).fact(problem).hint(hint)
+    RULE.finding(field, format!("{} {problem}", quoted(name))).fact(name).fact(u32::from(is_init)).hint(hint)
 }
 
 const PAGE: &str = r"## Why

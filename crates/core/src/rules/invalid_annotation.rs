@@ -4,6 +4,8 @@ use super::{Check, Rule};
 use crate::annotations::{Issue, Reading};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::fingerprint;
+use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::InvalidAnnotation,
@@ -16,7 +18,9 @@ pub(crate) const RULE: Rule = Rule {
 fn check(reading: &Reading) -> Vec<Finding> {
     let findings = reading.issues.iter().filter_map(|issue| {
         let Issue::InvalidValue { key, value, reason } = issue else { return None };
-        Some(RULE.finding(FieldPath::annotation(key), format!("{value} {reason}")).fact(value.as_str()))
+        let finding = RULE.finding(FieldPath::annotation(key), format!("{} {reason}", quoted(value)));
+        // The message may show only the beginning of the value.
+        Some(finding.fact(fingerprint::of_texts(&[value]).as_str()))
     });
     findings.collect()
 }
@@ -94,6 +98,8 @@ mod tests {
         let findings = |drain: &str| found(&annotated(&json!({"winddown.dev/drain": drain})), InvalidAnnotation);
         assert!(findings("5")[0].is_same_as(&findings("5")[0]));
         assert!(!findings("5")[0].is_same_as(&findings("6")[0]));
+        let long = "9".repeat(500);
+        assert!(!findings(&long)[0].is_same_as(&findings(&format!("{long}8"))[0]));
         let both = json!({"winddown.dev/drain": "5", "winddown.dev/deadline": "6"});
         assert_eq!(found(&annotated(&both), InvalidAnnotation).len(), 2);
     }

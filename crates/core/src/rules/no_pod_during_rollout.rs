@@ -18,10 +18,9 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if rollout.strategy != Strategy::Recreate || rollout.replicas == Some(0) {
         return Vec::new();
     }
-    let all = rollout.all_pods();
-    let problem = format!("Recreate stops {all}, for up to {needed}, before the first new pod starts");
-    let finding = RULE.finding(FieldPath::new("spec.strategy.type"), problem).fact(all).fact(needed);
-    vec![finding.hint("use RollingUpdate")]
+    let problem = format!("Recreate stops {}, for up to {needed}, before the first new pod starts", rollout.all_pods());
+    let finding = RULE.finding(FieldPath::new("spec.strategy.type"), problem).fact(needed);
+    vec![finding.fact(rollout.replicas.unwrap_or(1)).hint("use RollingUpdate")]
 }
 
 const PAGE: &str = r"## Why

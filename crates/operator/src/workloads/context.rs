@@ -38,7 +38,7 @@ pub(super) struct Context {
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) workloads: WorkloadClient,
-    pub(super) policies: Policies,
+    pub(super) policies: Arc<Policies>,
     pub(super) identity: Identity,
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: EventHistory,
@@ -47,11 +47,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(client: Client, leading: watch::Receiver<bool>, identity: Identity) -> Self {
+    pub(super) fn new(
+        client: Client,
+        policies: Arc<Policies>,
+        leading: watch::Receiver<bool>,
+        identity: Identity,
+    ) -> Self {
         Self {
             workloads: WorkloadClient::new(client.clone()),
             client,
-            policies: Policies::default(),
+            policies,
             identity,
             gate: RolloutGate::new(leading.clone()),
             leading,

@@ -17,15 +17,17 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
 use winddown_core::annotations::PREFIX;
 use winddown_core::kind::Kind;
+use winddown_core::policy::Policies;
 
 /// Runs until shutdown; writes only while this replica leads.
 pub(crate) async fn run(
     client: Client,
+    policies: Arc<Policies>,
     leading: watch::Receiver<bool>,
     shutdown: CancellationToken,
     identity: Identity,
 ) {
-    let shared = Arc::new(Shared::new(client, leading, identity));
+    let shared = Arc::new(Shared::new(client, policies, leading, identity));
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 

@@ -1,4 +1,4 @@
-// Keeps a pod's namespaces open: does nothing until it is told to stop.
+// Keeps a pod's namespaces open: waits for SIGINT or SIGTERM, then exits.
 package main
 
 import (
