@@ -34,6 +34,9 @@ pub struct Workload {
     pub grace_period: GracePeriod,
 }
 
+/// The default of `terminationGracePeriodSeconds` (API reference of `PodSpec`).
+pub const DEFAULT_GRACE_PERIOD: Seconds = Seconds::new(30);
+
 /// The grace period of a template, and whether the user set it. The API server fills in 30 before admission, so the number
 /// alone does not show that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -144,8 +144,8 @@ mod tests {
         (RolloutGate::new(leading), sender)
     }
 
-    async fn delay(gate: &RolloutGate, name: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
-        match gate.request(name, &WorkloadClient::new(server.client()), now).await.unwrap() {
+    async fn delay(gate: &RolloutGate, workload: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
+        match gate.request(workload, &WorkloadClient::new(server.client()), now).await.unwrap() {
             Decision::Start(_) => None,
             Decision::RetryAfter(delay) => Some(delay),
         }
