@@ -64,7 +64,7 @@ fn a_second_undo_changes_nothing(bare: &BareTemplate<'_>) {
     assert_eq!(undo(template, record, &OwnedFields::default()).template, bare.template);
 }
 
-/// Undo keeps the fields that the owner of the workload wrote.
+/// Undo keeps the fields that the owner of the workload set.
 fn fields_of_the_owner_are_kept(template: &Value, record: Record) {
     let names = || containers(template).filter_map(|container| container.get("name")?.as_str()).collect();
     let owned = OwnedFields { grace_period: true, pre_stops: names(), probes: names() };

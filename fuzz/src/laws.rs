@@ -43,7 +43,7 @@ pub fn evaluated(workload: &Value, origin: Origin) -> Result<Evaluation, Invalid
     evaluate(workload, Existing::None, &Policy::default(), origin)
 }
 
-/// The webhooks do not parse the whole object. What they leave out does not change the evaluation.
+/// The webhooks do not parse the whole object. The skipped parts do not change the evaluation.
 pub fn a_partial_parse_does_not_change_the_evaluation(text: &str) {
     // Both are parsed from the same text: parsing may round a number, and the last of two equal keys counts.
     let Ok(whole) = serde_json::from_str::<Value>(text) else { return };

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_nobody_declared_says_where_it_comes_from() {
+    fn a_number_that_is_not_declared_shows_its_source() {
         let mut budget = budget([60, 25, 5, 90]);
         budget.drain_from = Source::Preset("alb-ip".to_owned());
         budget.deadline_from = Source::Default;

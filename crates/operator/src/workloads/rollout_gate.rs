@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::fake_api_server::FakeApiServer;
 
-    /// An API server with the `StatefulSet` `n/set`, of whose three pods some are updated.
+    /// An API server with the `StatefulSet` `n/set`, which has three pods, some of them updated.
     fn server(updated: i64) -> FakeApiServer {
         let server = FakeApiServer::default();
         put(&server, updated);
