@@ -203,7 +203,8 @@ fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {
     if pod.containers.len() > MAX_CONTAINERS {
         return Err(invalid(format!("has more than {MAX_CONTAINERS} entries")));
     }
-    // The API types read a missing name as an empty one. With two containers of the same name, the wrong one could be changed.
+    // The API types read a missing name as an empty one. If two containers have the same name, the wrong one could be
+    // changed.
     let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
     if names.is_empty() || names.contains("") || names.len() < pod.containers.len() {
         return Err(invalid("must have at least one container, each with a unique name".to_owned()));

@@ -68,7 +68,7 @@ impl FieldPath {
         self
     }
 
-    /// An item below this one, or a field whose name is only known at run time.
+    /// An item below this one, or a field with a name that is known only at run time.
     #[must_use]
     pub fn push(mut self, segment: Segment) -> Self {
         self.0.push(segment);

@@ -67,7 +67,8 @@ impl Severity {
 impl Finding {
     /// A finding without facts and hint.
     pub(crate) fn new(code: Code, severity: Severity, field: FieldPath, problem: impl Into<String>) -> Self {
-        Self { code, severity, field, facts: Vec::new(), problem: escaped(&problem.into()).into_owned(), hint: None }
+        let problem: String = problem.into();
+        Self { code, severity, field, facts: Vec::new(), problem: escaped(&problem).into_owned(), hint: None }
     }
 
     /// Adds a value that the finding depends on. If a change of the value makes it a new finding, the value must be a fact.
@@ -80,7 +81,8 @@ impl Finding {
     /// Adds the solution.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(escaped(&hint.into()).into_owned());
+        let hint: String = hint.into();
+        self.hint = Some(escaped(&hint).into_owned());
         self
     }
 
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_depends_on_facts_and_not_on_text() {
+    fn identity_depends_on_facts_and_not_on_wording() {
         let three = finding("sleeps 3s").fact(Seconds::new(3));
         assert!(three.is_same_as(&finding("its sleep is 3s").fact(Seconds::new(3)).hint("raise it")));
         assert!(!three.is_same_as(&finding("sleeps 3s").fact(Seconds::new(4))));

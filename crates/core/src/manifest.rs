@@ -113,7 +113,8 @@ pub fn read(text: &str) -> Stream {
     stream
 }
 
-/// Reads a document. A duplicate key is an error in workloads and lists. In other kinds the last one is used, as in kubectl.
+/// Reads a document. A duplicate key is an error in workloads and lists. In other kinds the last one is used, as in
+/// kubectl.
 fn parsed(text: &str) -> Result<Value, serde_saphyr::Error> {
     serde_saphyr::from_str_with_options(text, parser_options()).or_else(|error| {
         if !matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. }) {
@@ -126,8 +127,8 @@ fn parsed(text: &str) -> Result<Value, serde_saphyr::Error> {
     })
 }
 
-/// Numbers as in kubectl: those of YAML 1.1 (`defaultMode: 0400` is octal). The limits permit a List of all objects in a cluster;
-/// the size of the text is limited before this point.
+/// Numbers as in kubectl: those of YAML 1.1 (`defaultMode: 0400` is octal). The limits permit a List of all objects in a
+/// cluster; the size of the text is limited before this point.
 fn parser_options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.legacy_octal_numbers = true;

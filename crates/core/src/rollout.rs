@@ -20,7 +20,7 @@ pub fn is_in_progress(kind: Kind, workload: &Value) -> bool {
 
 /// Tracks whether a rollout makes progress, to decide how long to wait for it.
 ///
-/// Only a Deployment reports that its rollout is stuck. A `StatefulSet` whose new pod never becomes ready does not continue,
+/// Only a Deployment reports that its rollout is stuck. A `StatefulSet` does not continue if a new pod does not become ready,
 /// and a `DaemonSet` does not finish while a node is down. So progress is a number of new pods that was not reached before.
 /// Pods that crash and restart, and repeated changes of the template, do not extend the wait.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct ProgressTracker {
 
 /// How long a rollout may make no progress: the default of a Deployment, used for the other kinds, too.
 const PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
-/// The longest wait without progress, whatever grace period or progress deadline the workload has.
+/// The longest wait without progress, for any grace period or progress deadline.
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 
 impl ProgressTracker {

@@ -1,7 +1,7 @@
 //! The rules about the shutdown of a pod, one file for each code.
 //!
-//! Each file contains the code's severity, title, page and check, and a table of manifests with and without findings. A check
-//! is a pure function from the evaluated workload to findings.
+//! Each file contains the code's severity, title, page and check, and a table of manifests with and without findings. A
+//! check is a pure function from the evaluated workload to findings.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -114,8 +114,8 @@ impl Code {
         rule(self).title
     }
 
-    /// The page in Markdown: name, severity, title and sections. Links are absolute, because `winddown explain` prints the page
-    /// outside the repository.
+    /// The page in Markdown: name, severity, title and sections. Links are absolute, because `winddown explain` prints the
+    /// page outside the repository.
     #[must_use]
     pub fn page(self) -> String {
         let Rule { severity, title, page: sections, .. } = rule(self);

@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn removing_the_annotations_restores_every_field_of_the_deployment(bare in deployment(), declared in annotations()) {
+    fn removing_the_annotations_restores_the_deployment_field_for_field(bare in deployment(), declared in annotations()) {
         let injected = evaluated(&declaring(&bare, &declared)).desired;
         prop_assert_eq!(evaluated(&undeclaring(&injected)).desired, bare);
     }
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn values_of_the_user_are_not_overwritten(bare in deployment(), declared in annotations()) {
+    fn values_of_the_user_are_never_overwritten(bare in deployment(), declared in annotations()) {
         let desired = evaluated(&declaring(&bare, &declared)).desired;
         let after = containers(&desired);
         for (name, before) in containers(&bare) {

@@ -93,7 +93,7 @@ impl Changes {
         }
     }
 
-    /// Whether the record of what was injected changes.
+    /// Whether the record of the injected fields changes.
     #[must_use]
     pub fn replaces_record(&self, object: Object<'_>) -> bool {
         let Some(desired) = self.template.desired() else { return false };

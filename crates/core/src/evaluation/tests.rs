@@ -319,7 +319,7 @@ fn pods_are_not_replaced_only_for_label_and_record() {
 }
 
 #[test]
-fn a_record_of_another_version_is_kept() {
+fn a_record_of_another_version_is_left_to_that_version() {
     let mut other = desired(&declared());
     let record = &mut other["spec"]["template"]["metadata"]["annotations"][INJECTED];
     *record = json!(record.as_str().unwrap().replace("{\"v\":1", "{\"v\":2,\"more\":true"));

@@ -13,7 +13,7 @@ macro_rules! for_each_code {
             unknown_annotation UnknownAnnotation,
             misplaced_annotation MisplacedAnnotation,
             not_opted_in NotOptedIn,
-            // The record of what was injected.
+            // The record of the injected fields.
             record_unreadable RecordUnreadable,
             // Hooks and the budget.
             container_not_found ContainerNotFound,

@@ -10,8 +10,8 @@ use super::GRACE_PERIOD_FIELD;
 /// The fields of a container. Containers keep their position.
 const CONTAINER: [&str; 3] = ["name", "lifecycle", "readinessProbe"];
 
-/// The metadata of a template, its grace period, and the hooks and readiness probes of its containers, with the structure and
-/// the order of the template. A value of another type is copied.
+/// The metadata of a template, its grace period, and the hooks and readiness probes of its containers, with the structure
+/// and the order of the template. A value of another type is copied.
 pub(crate) fn injectable(template: &Value) -> Value {
     let Some(fields) = template.as_object() else { return template.clone() };
     fields

@@ -89,8 +89,8 @@ impl NodeLabel<'_> {
         }
     }
 
-    /// Only a toleration with the key counts: a pod that tolerates all taints, such as an agent on all nodes, does not select
-    /// these nodes.
+    /// Only a toleration with the key counts: a pod that tolerates all taints, such as an agent on all nodes, does not
+    /// select these nodes.
     fn is_tolerated(self, toleration: &Toleration) -> bool {
         toleration.key.as_deref() == Some(self.key)
             && (toleration.operator.as_deref() == Some("Exists") || toleration.value.as_deref() == Some(self.value))

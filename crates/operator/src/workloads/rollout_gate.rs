@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL), "not the leader");
         leading.send_replace(true);
         put(&server, 1);
-        // `web`, whose rollout it started, does not exist; `set` is found by the search.
+        // It started a rollout of `web`, which does not exist; the search finds `set`.
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL));
         put(&server, 3);
         assert_eq!(delay(&gate, &web, &server, now + 2 * CHECK_INTERVAL).await, None);
