@@ -6,7 +6,7 @@ use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
 use winddown_core::annotations::{INJECTED, MANAGED};
 use winddown_core::evaluation::Origin;
-use winddown_core::injection::{Bare, Ownership, Record, UnreadableRecord, undo};
+use winddown_core::injection::{BareTemplate, OwnedFields, Record, UnreadableRecord, undo};
 use winddown_core::object::Template;
 use winddown_fuzz::{document, laws, mutation};
 
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     match Record::of(Template::new(template)) {
         Ok(record) => {
-            let bare = undo(Template::new(template), record.clone(), &Ownership::default());
+            let bare = undo(Template::new(template), record.clone(), &OwnedFields::default());
             undo_changes_only_injected_fields(template, &bare);
             a_second_undo_changes_nothing(&bare);
             if let Some(record) = record {
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         }
         Err(UnreadableRecord::Version(_)) => a_record_of_another_version_is_not_changed(&workload),
         Err(UnreadableRecord::Malformed) => {
-            let bare = Bare::without_record(Template::new(template));
+            let bare = BareTemplate::without_record(Template::new(template));
             a_second_undo_changes_nothing(&bare);
             assert_eq!(bare.template["spec"], template["spec"], "an unreadable record is undone");
         }
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 });
 
 /// For any record, undo removes only sleeps, probes, the grace period, the label and the record.
-fn undo_changes_only_injected_fields(template: &Value, bare: &Bare<'_>) {
+fn undo_changes_only_injected_fields(template: &Value, bare: &BareTemplate<'_>) {
     assert_eq!(without_injected_fields(template), without_injected_fields(&bare.template));
     let grace_period = |template: &Value| template["spec"].get("terminationGracePeriodSeconds").cloned();
     let (before, after) = (grace_period(template), grace_period(&bare.template));
@@ -57,18 +57,18 @@ fn undo_changes_only_injected_fields(template: &Value, bare: &Bare<'_>) {
     }
 }
 
-fn a_second_undo_changes_nothing(bare: &Bare<'_>) {
+fn a_second_undo_changes_nothing(bare: &BareTemplate<'_>) {
     let template = Template::new(&bare.template);
     let record = Record::of(template).expect("the record was removed");
     assert_eq!(record, None);
-    assert_eq!(undo(template, record, &Ownership::default()).template, bare.template);
+    assert_eq!(undo(template, record, &OwnedFields::default()).template, bare.template);
 }
 
-/// Undo keeps the fields that the owner of the workload wrote.
+/// Undo keeps the fields that the owner of the workload set.
 fn fields_of_the_owner_are_kept(template: &Value, record: Record) {
     let names = || containers(template).filter_map(|container| container.get("name")?.as_str()).collect();
-    let ownership = Ownership { grace_period: true, pre_stops: names(), probes: names() };
-    let bare = undo(Template::new(template), Some(record), &ownership);
+    let owned = OwnedFields { grace_period: true, pre_stops: names(), probes: names() };
+    let bare = undo(Template::new(template), Some(record), &owned);
     assert_eq!(bare.template["spec"], template["spec"], "all fields belong to the owner");
 }
 

@@ -21,18 +21,18 @@ pub fn hold_for(workload: &Value) -> bool {
     for origin in [Origin::File, Origin::ApiServer] {
         let Ok(evaluation) = evaluated(workload, origin) else { return false };
         let desired = evaluation.changes.apply(workload);
-        a_second_evaluation_changes_nothing(&desired, origin, has_claims(workload));
+        a_second_evaluation_changes_nothing(&desired, origin, has_ownership_metadata(workload));
         the_patch_results_in_the_desired_object(workload, &evaluation);
         messages_are_short(workload, &evaluation);
-        if !has_traces(workload) {
+        if !has_injected_metadata(workload) {
             user_fields_are_kept(workload, &desired);
             an_enforced_budget_fits(&evaluation, &desired);
-            if !has_claims(workload) {
+            if !has_ownership_metadata(workload) {
                 undo_restores_the_original(workload, &desired, origin);
             }
         }
     }
-    if !has_traces(workload) && !has_claims(workload) {
+    if !has_injected_metadata(workload) && !has_ownership_metadata(workload) {
         defaults_do_not_change_findings(workload);
     }
     true
@@ -43,7 +43,7 @@ pub fn evaluated(workload: &Value, origin: Origin) -> Result<Evaluation, Invalid
     evaluate(workload, Existing::None, &Policy::default(), origin)
 }
 
-/// The webhooks do not parse the whole object. What they leave out does not change the evaluation.
+/// The webhooks do not parse the whole object. The skipped parts do not change the evaluation.
 pub fn a_partial_parse_does_not_change_the_evaluation(text: &str) {
     // Both are parsed from the same text: parsing may round a number, and the last of two equal keys counts.
     let Ok(whole) = serde_json::from_str::<Value>(text) else { return };
@@ -58,12 +58,12 @@ pub fn a_partial_parse_does_not_change_the_evaluation(text: &str) {
 
 /// A second evaluation starts no rollout and changes nothing. If the ownership metadata contradicts the template, the
 /// third evaluation changes nothing.
-pub fn a_second_evaluation_changes_nothing(desired: &Value, origin: Origin, claimed: bool) {
+pub fn a_second_evaluation_changes_nothing(desired: &Value, origin: Origin, has_ownership_metadata: bool) {
     let changes = evaluated(desired, origin).expect("the workload was readable before").changes;
     let again = changes.apply(desired);
     let rollout = changes.replaces_pods(Object::new(desired));
     assert!(!rollout, "the second evaluation starts a rollout: {desired} becomes {again}");
-    if claimed {
+    if has_ownership_metadata {
         let changes = evaluated(&again, origin).expect("the workload was readable before").changes;
         assert_eq!(again, changes.apply(&again), "the third evaluation changes something");
     } else {
@@ -162,14 +162,14 @@ pub fn undeclared(workload: &Value) -> Value {
 }
 
 /// Whether the template has a record or the label of Winddown.
-fn has_traces(workload: &Value) -> bool {
+fn has_injected_metadata(workload: &Value) -> bool {
     let field = |pointer: &str, key: &str| workload.pointer(pointer).is_some_and(|fields| fields.get(key).is_some());
     field("/spec/template/metadata/annotations", INJECTED) || field("/spec/template/metadata/labels", MANAGED)
 }
 
 /// Whether the metadata contains information about field ownership.
 #[must_use]
-pub fn has_claims(workload: &Value) -> bool {
+pub fn has_ownership_metadata(workload: &Value) -> bool {
     let metadata = workload.get("metadata").unwrap_or(&Value::Null);
     metadata.get("managedFields").is_some()
         || metadata

@@ -17,7 +17,7 @@ use crate::render::{diff, sarif, structured, svg, text};
 use input::Input;
 use winddown_core::finding::Severity;
 use winddown_core::kind::Kind;
-use winddown_core::manifest::{self, ManifestError, PassedOver};
+use winddown_core::manifest::{self, ManifestError, Skipped};
 
 /// The end of `winddown plan --help`.
 const EXAMPLES: &str = "\
@@ -183,10 +183,10 @@ fn evaluate(
             Err(error) => errors.push(format!("{name}: {error}")),
         }
     }
-    for PassedOver { line, api_version, kind, name: object, declares } in stream.passed_over {
+    for Skipped { line, api_version, kind, name: object, has_annotations } in stream.skipped {
         let object = format!("{kind} {object} ({api_version})");
         let (object, supported) = (sanitize(&object), Kind::API_VERSION);
-        let no_effect = if declares { "; its winddown.dev annotations have no effect" } else { "" };
+        let no_effect = if has_annotations { "; its winddown.dev annotations have no effect" } else { "" };
         writeln!(
             err,
             "winddown: {name}: line {line}: {object} skipped: only {supported} Deployments, StatefulSets and DaemonSets \

@@ -1,4 +1,4 @@
-//! What a team writes on its workload, and the only parser of it.
+//! The annotations that a user sets on a workload, and their only parser.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -9,102 +9,102 @@ use crate::catalog::traffic::Traffic;
 use crate::duration::Seconds;
 use crate::probe_spec::ProbeSpec;
 
-/// Every key of ours starts with this.
+/// The prefix of all annotation keys of Winddown.
 pub const PREFIX: &str = "winddown.dev/";
-/// How long traffic keeps arriving after the pod was told to stop. Opts in.
+/// How long traffic keeps arriving after the deletion of a pod. Opts in.
 pub const DRAIN: &str = "winddown.dev/drain";
 /// How long the app needs after SIGTERM. Opts in.
 pub const DEADLINE: &str = "winddown.dev/deadline";
-/// What brings the traffic: a preset that proposes the drain. Opts in.
+/// What sends the traffic: a preset for the drain. Opts in.
 pub const TRAFFIC: &str = "winddown.dev/traffic";
-/// What the app runs on: a preset that proposes the deadline. Opts in.
+/// What the app runs on: a preset for the deadline. Opts in.
 pub const RUNTIME: &str = "winddown.dev/runtime";
-/// Slack between the app's own deadline and SIGKILL.
+/// The time between the deadline and SIGKILL.
 pub const MARGIN: &str = "winddown.dev/margin";
 /// The readiness probe to inject where a container has none.
 pub const READINESS: &str = "winddown.dev/readiness";
-/// Which containers take the sleep, and (the first) the probe.
+/// The containers that get the sleep; the first one gets the probe.
 pub const CONTAINERS: &str = "winddown.dev/containers";
 /// [`Mode`].
 pub const MODE: &str = "winddown.dev/mode";
-/// Written by Winddown on the workload: the budget in words.
+/// Written by Winddown on the workload: the budget as text.
 pub const BUDGET: &str = "winddown.dev/budget";
-/// Written by Winddown on the pod template: what it changed there, and what stood there before.
+/// Written by Winddown on the pod template: what it changed there, and the previous values.
 pub const INJECTED: &str = "winddown.dev/injected";
 /// The label that Winddown puts on the pod template, so that managed pods can be selected.
 pub const MANAGED: &str = "winddown.dev/managed";
 
-/// What a team may write.
+/// The keys that a user may set.
 pub const DECLARING: [&str; 8] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME, MARGIN, READINESS, CONTAINERS, MODE];
-/// What declares a promise by itself.
+/// The keys that opt in by themselves.
 pub const OPTING_IN: [&str; 4] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME];
 
 /// What Winddown may do to the workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Inject what is missing, deny what cannot fit.
+    /// Inject missing fields, reject budgets that do not fit.
     #[default]
     Enforce,
-    /// Compute and report; change and deny nothing.
+    /// Compute and report; change and reject nothing.
     Audit,
-    /// As if nothing were declared.
+    /// As if no annotation were set.
     Off,
 }
 
-/// A team's promise, as written: what is left out is the policy's to fill in.
+/// The declared values. `Resolved` fills in those that are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declaration {
     /// How long traffic keeps arriving.
     pub drain: Option<Seconds>,
     /// How long the app needs after SIGTERM.
     pub deadline: Option<Seconds>,
-    /// What brings the traffic; proposes the drain where none is written.
+    /// What sends the traffic: a preset for the drain, if none is declared.
     pub traffic: Option<&'static Traffic>,
-    /// What the app runs on; proposes the deadline where none is written.
+    /// What the app runs on: a preset for the deadline, if none is declared.
     pub runtime: Option<&'static Runtime>,
-    /// Slack before SIGKILL.
+    /// The time between the deadline and SIGKILL.
     pub margin: Option<Seconds>,
     /// The readiness probe to inject.
     pub readiness: Option<ProbeSpec>,
-    /// The containers that take the sleep, in the order named, none twice; `None` means every one without a preStop.
+    /// The containers that get the sleep, in the declared order, without duplicates; `None`: all without a preStop hook.
     pub containers: Option<Vec<String>>,
 }
 
-/// The annotations of a workload as read.
+/// The parsed annotations of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// What Winddown may do.
     pub mode: Mode,
-    /// What was declared.
+    /// The declaration.
     pub declared: Declared,
-    /// What is wrong with the annotations, or has no effect.
+    /// Annotations that are invalid or have no effect.
     pub issues: Vec<Issue>,
 }
 
-/// Whether something was declared, and can be read.
+/// Whether there is a declaration, and whether it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
     /// No annotation opts in, or mode is Off.
     Nothing,
-    /// An annotation cannot be read: one of the issues says which.
+    /// An annotation is invalid; one of the issues names it.
     Unreadable,
-    /// A declaration.
+    /// A valid declaration.
     Budget(Declaration),
 }
 
-/// Something that is wrong with an annotation.
+/// A problem with an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Issue {
-    /// Its value cannot be read.
+    /// Its value is invalid.
     InvalidValue {
         /// The annotation.
         key: &'static str,
         /// The value, as it was written.
         value: String,
-        /// What is wrong with it, as what follows the value in a sentence.
+        /// The problem: the text that follows the value in the message.
         reason: String,
     },
-    /// A key with our prefix that is none of ours.
+    /// A key with the prefix of Winddown that Winddown does not know.
     UnknownKey {
         /// The annotation.
         key: String,
@@ -122,13 +122,13 @@ pub enum Issue {
 }
 
 impl Issue {
-    /// Whether the declaration cannot be trusted.
+    /// Whether it makes the declaration unusable.
     fn is_error(&self) -> bool {
         matches!(self, Self::InvalidValue { .. } | Self::UnknownKey { .. })
     }
 }
 
-/// Reads the annotations of a workload and those of its pod template, where only our record belongs.
+/// Reads the annotations of a workload and those of its pod template, which may only have the record.
 #[must_use]
 pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
     let mut issues = Vec::new();
@@ -176,7 +176,7 @@ fn value<T: FromStr<Err: Display>>(
     }
 }
 
-/// The keys that a team may write, without the prefix.
+/// The keys that a user may set, without the prefix.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     DECLARING.iter().filter_map(|known| known.strip_prefix(PREFIX))
 }
@@ -192,7 +192,7 @@ fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Issue> {
     template.keys().filter_map(known).map(|key| Issue::Misplaced { key }).collect()
 }
 
-/// More containers than any real pod has. Beyond it a workload is not evaluated, because checks take quadratic time.
+/// The maximum number of containers. A workload with more is not evaluated, because checks take quadratic time.
 pub(crate) const MAX_CONTAINERS: usize = 1000;
 
 /// Container names, separated by commas.
@@ -204,7 +204,7 @@ impl FromStr for ContainerNames {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         if names.len() > MAX_CONTAINERS {
-            return Err("names more containers than a pod can sensibly have");
+            return Err("names more than 1000 containers");
         }
         if names.iter().any(String::is_empty) {
             return Err("is not a list of container names; write one like app,proxy");
@@ -230,7 +230,7 @@ impl FromStr for Mode {
 }
 
 impl fmt::Display for Declaration {
-    /// One canonical line, by which two declarations can be compared long after they were written.
+    /// The canonical form in one line, to compare declarations.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |value: Option<Seconds>| value.map(|value| value.to_string());
         let parts = [

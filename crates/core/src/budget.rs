@@ -1,4 +1,4 @@
-//! The one sum: drain + deadline + margin ≤ grace period.
+//! The budget: drain + deadline + margin <= grace period.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::duration::Seconds;
 
-/// The four numbers of a pod's shutdown, in whole seconds, and whose they are.
+/// The four durations of a pod's shutdown, and the source of drain and deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
@@ -14,45 +14,45 @@ pub struct Budget {
     pub drain: Seconds,
     /// From SIGTERM to the app's own exit.
     pub deadline: Seconds,
-    /// Slack that belongs to nobody.
+    /// Time between the deadline and SIGKILL.
     pub margin: Seconds,
     /// From the deletion request to SIGKILL: `terminationGracePeriodSeconds`.
     pub grace_period: Seconds,
-    /// Whose drain it is.
+    /// The source of the drain.
     pub drain_from: Source,
-    /// Whose deadline it is.
+    /// The source of the deadline.
     pub deadline_from: Source,
 }
 
-/// Where a number comes from.
+/// The source of a duration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
-    /// An annotation says so.
+    /// An annotation.
     #[default]
     Declared,
-    /// The preset of that name proposes it.
+    /// The preset with that name.
     Preset(String),
-    /// Nobody said anything.
+    /// The policy's default.
     Default,
-    /// The container of that name has a hook of its own, which is as long as that.
+    /// The existing preStop hook of the container with that name.
     Hook(String),
 }
 
 impl Budget {
-    /// What the grace period has to be at least.
+    /// The shortest grace period that fits.
     #[must_use]
     pub fn needed(&self) -> Seconds {
         self.drain.plus(self.deadline).plus(self.margin)
     }
 
-    /// Whether the promise can be kept.
+    /// Whether the sum is at most the grace period.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.needed() <= self.grace_period
     }
 
-    /// How much is missing; zero where it fits.
+    /// How much longer than the grace period the sum is; zero if it fits.
     #[must_use]
     pub fn missing(&self) -> Seconds {
         self.needed().minus(self.grace_period)
@@ -68,7 +68,7 @@ impl fmt::Display for Budget {
 }
 
 impl fmt::Display for Source {
-    /// What is written behind the number; nothing where an annotation says it already.
+    /// The suffix after the number; empty for a declared number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declared => Ok(()),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_nobody_declared_says_where_it_comes_from() {
+    fn a_number_that_is_not_declared_shows_its_source() {
         let mut budget = budget([60, 25, 5, 90]);
         budget.drain_from = Source::Preset("alb-ip".to_owned());
         budget.deadline_from = Source::Default;

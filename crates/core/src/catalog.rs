@@ -8,7 +8,7 @@ pub mod traffic;
 
 use crate::suggestion::nearest;
 
-/// Why a text is not the name of a preset.
+/// The reason why a text is not the name of a preset.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPreset {
     /// A preset with a similar name exists.
@@ -32,7 +32,7 @@ fn preset<T>(text: &str, presets: &'static [T], name: fn(&T) -> &String) -> Resu
 
 #[cfg(test)]
 mod tests {
-    /// Asserts that presets have a name of their own, a reason and sources.
+    /// Asserts that each preset has a unique name, a reason and sources.
     pub(super) fn assert_documented<'a>(presets: impl Iterator<Item = (&'a str, &'a str, &'a [String])>) {
         let presets: Vec<_> = presets.collect();
         assert!(!presets.is_empty());

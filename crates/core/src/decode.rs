@@ -1,4 +1,4 @@
-//! Parts of an object, decoded as the API reference has them. An error names the exact field.
+//! Decodes parts of an object into API types. An error names the exact field.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use serde_path_to_error::Segment as PathSegment;
 use crate::field_path::{FieldPath, Segment};
 use crate::sanitize::truncated;
 
-/// A field that is not as the API reference has it.
+/// A field that does not conform to the API reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidField {
-    /// The field, as exactly as it is known.
+    /// The path of the field.
     pub field: FieldPath,
-    /// What is wrong with it, as what follows the field in a sentence.
+    /// The problem: the text that follows the field in the message.
     pub problem: String,
 }
 
@@ -32,7 +32,7 @@ const LONGEST_NAME: usize = 80;
 
 /// Decodes the value of a field.
 pub fn decode<T: DeserializeOwned>(value: &Value, field: FieldPath) -> Result<T, InvalidField> {
-    // Keeping track of the path takes time, so that is done only after a failure.
+    // Tracking the path takes time, so the path is determined only after an error.
     T::deserialize(value).or_else(|_| {
         serde_path_to_error::deserialize(value).map_err(|error| {
             let field = error.path().iter().fold(field, |field, segment| match segment {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_valid_is_decoded() {
+    fn a_valid_value_is_decoded() {
         let pod: Result<PodSpec, InvalidField> = decode(&json!({"hostname": "shop"}), FieldPath::new("spec"));
         assert_eq!(pod.map(|pod| pod.hostname), Ok(Some("shop".to_owned())));
     }

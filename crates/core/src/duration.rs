@@ -9,14 +9,14 @@ use std::str::FromStr;
 use quantity::split_quantity;
 use serde::{Deserialize, Serialize};
 
-/// A duration in whole seconds, at most [`Seconds::MAX`] where it is parsed.
+/// A duration in whole seconds. A parsed one is at most [`Seconds::MAX`].
 ///
 /// `preStop.sleep.seconds` and `terminationGracePeriodSeconds` are whole seconds, so fractions are rejected. Text is a Gateway API duration (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(u32);
 
-/// Why a text is not a duration.
+/// The reason why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSecondsError {
     /// The text is empty.
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_rejected_with_a_reason() {
+    fn other_text_is_rejected_with_a_reason() {
         use ParseSecondsError::{Empty, Fraction, Malformed, TooLong};
         for (text, error) in [
             ("", Empty),

@@ -1,6 +1,6 @@
-//! The evaluation of one workload: its desired state, and what is to be reported about it.
+//! The evaluation of one workload: its desired state and its findings.
 //!
-//! Webhooks, controller and command line all call [`evaluate`], so they cannot disagree.
+//! Webhooks, controller and command line all call [`evaluate`], so their results are the same.
 
 mod changes;
 
@@ -18,7 +18,7 @@ use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::field_path::FieldPath;
 use crate::finding::Finding;
-use crate::injection::{Bare, Injected, Owners, Ownership, Record, UnreadableRecord, inject, undo};
+use crate::injection::{BareTemplate, FieldOwners, Injected, OwnedFields, Record, UnreadableRecord, inject, undo};
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
@@ -27,39 +27,39 @@ use crate::rules::{self, Subject};
 use crate::timeline::Timeline;
 use crate::workload::{GracePeriod, Rollout, Workload};
 
-/// What a workload comes to.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// What Winddown may do.
+    /// What Winddown may change and reject.
     pub mode: Mode,
-    /// The sum, where something was declared that can be read.
+    /// The budget, if the declaration is valid.
     pub budget: Option<Budget>,
     /// The shutdown of a pod under that budget.
     pub timeline: Option<Timeline>,
-    /// Everything to report, in a stable order.
+    /// All findings, in a stable order.
     pub findings: Vec<Finding>,
-    /// What the pod template has from Winddown as it is now.
+    /// The fields that are currently injected in the pod template.
     pub injected: Option<Injected>,
-    /// What has to change for the desired state.
+    /// The changes that lead to the desired state.
     pub changes: Changes,
 }
 
-/// What a request replaces.
+/// The state that the evaluated object replaces.
 #[derive(Clone, Copy, Debug)]
 pub enum Existing<'a> {
-    /// Nothing: the workload is being created, and has no pods yet. (But for those that `--cascade=orphan` left behind, of
-    /// which the request says nothing.)
+    /// None: the workload is being created and has no pods. (Orphaned pods of `kubectl delete --cascade=orphan` may exist,
+    /// but the request does not contain them.)
     None,
     /// This object.
     Replaced(&'a LazyObject<'a>),
-    /// Nothing is replaced: the workload exists as it is, with its pods.
+    /// The workload exists in the evaluated state, with its pods.
     Unchanged,
 }
 
-/// Evaluates a workload as received, given what it replaces.
+/// Evaluates a workload as received, given the state that it replaces.
 ///
-/// An unchanged template under an unchanged declaration stays as it is, whatever a newer version of Winddown would inject
-/// today: an upgrade of Winddown restarts no pods.
+/// If template and declaration are unchanged, the template is kept, even if this version of Winddown would inject other
+/// values: an upgrade of Winddown restarts no pods.
 pub fn evaluate(
     workload: &Value,
     existing: Existing<'_>,
@@ -79,7 +79,7 @@ pub fn evaluate(
         changes: Changes::default(),
     };
 
-    let owners = Owners::of(object);
+    let owners = FieldOwners::of(object);
     let bare = match Record::of(template) {
         Ok(record) => {
             evaluation.injected = record.as_ref().map(Injected::from);
@@ -90,7 +90,7 @@ pub fn evaluate(
             if let UnreadableRecord::Version(_) = unreadable {
                 return Ok(evaluation);
             }
-            Bare::without_record(template)
+            BareTemplate::without_record(template)
         }
     };
     let declaration = match reading.declared {
@@ -111,14 +111,14 @@ pub fn evaluate(
     if reading.mode == Mode::Audit {
         return Ok(without_injection(evaluation, object, &bare));
     }
-    // Half a budget is worse than none.
+    // A part of a budget that does not fit is not injected.
     if !fits {
         return Ok(evaluation);
     }
 
     let budget = evaluation.budget.as_ref().map(Budget::to_string);
     evaluation.changes = if let Some(unchanged) = unchanged_template(template, &bare, &resolved, existing) {
-        // It is as another version may have planned it, with the budget of that version.
+        // Another version may have injected these fields. Its budget text stays.
         let budget = budget.filter(|_| object.annotation(BUDGET).is_none());
         Changes::to_template(template, unchanged, budget.as_deref())
     } else {
@@ -128,7 +128,7 @@ pub fn evaluate(
             Existing::Replaced(old) => old.get().and_then(|old| Object::new(old).template().ok()),
             Existing::Unchanged => Some(template),
         };
-        // A new record alone is no reason to replace pods.
+        // Pods are not replaced only for a new record.
         match running.filter(|running| running.runs_like(Template::new(&with_fields(&bare, &fields)))) {
             Some(running) => Changes::to_template(template, running, budget.as_deref()),
             None => Changes::to_fields(template, fields, budget.as_deref()),
@@ -138,46 +138,46 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// The desired state has nothing of Winddown's.
-fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: &Bare<'_>) -> Evaluation {
+/// The desired state without injected fields.
+fn without_injection(mut evaluation: Evaluation, object: Object<'_>, bare: &BareTemplate<'_>) -> Evaluation {
     evaluation.changes = Changes::remove(object, bare);
     evaluation
 }
 
-/// The template once the fields are injected.
-fn with_fields(bare: &Bare<'_>, fields: &Value) -> Value {
+/// The template with the injected fields.
+fn with_fields(bare: &BareTemplate<'_>, fields: &Value) -> Value {
     let mut template = bare.template.clone().into_owned();
     set_injectable(&mut template, fields);
     template
 }
 
-fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &Owners<'_>) -> Bare<'a> {
-    let ownership = if record.is_some() { owners.ownership(template) } else { Ownership::default() };
-    undo(template, record, &ownership)
+fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOwners<'_>) -> BareTemplate<'a> {
+    let owned = if record.is_some() { owners.owned_fields(template) } else { OwnedFields::default() };
+    undo(template, record, &owned)
 }
 
-/// The template as it is, or as it was in the replaced object, where neither it nor the declaration changed since it was
-/// injected.
+/// The template as received, or from the replaced object, if neither it nor the declaration changed since the injection.
 fn unchanged_template<'a>(
     template: Template<'a>,
-    bare: &Bare<'_>,
+    bare: &BareTemplate<'_>,
     resolved: &Resolved<'_>,
     existing: Existing<'a>,
 ) -> Option<Template<'a>> {
-    let is_current = |injected: &Bare<'_>| {
+    let is_current = |injected: &BareTemplate<'_>| {
         injected.intact && injected.record.as_ref().is_some_and(|record| record.was_written_for(bare, resolved))
     };
     if is_current(bare) {
         return Some(template);
     }
-    // Sent without the record, as by `kubectl replace` of the original manifest, it is still the same template.
+    // `kubectl replace` with the original manifest sends the same template without the record.
     let Existing::Replaced(old) = existing else { return None };
     let old = Object::new(old.get()?);
     let old_template = old.template().ok()?;
-    let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &Owners::of(old));
-    // Its record may be older than the template: then the template was changed past the webhook.
-    let of_itself = || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(&old_bare, resolved));
-    (is_current(&old_bare) && of_itself()).then_some(old_template)
+    let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
+    // The old record is older than its template if an update did not reach the webhook.
+    let old_record_is_current =
+        || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(&old_bare, resolved));
+    (is_current(&old_bare) && old_record_is_current()).then_some(old_template)
 }
 
 fn bare_workload(
@@ -201,12 +201,13 @@ fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {
     let pod: PodSpec = decode(template.pod_spec()?, FieldPath::new("spec.template.spec"))?;
     let invalid = |problem: String| InvalidField::new(FieldPath::pod("containers"), problem);
     if pod.containers.len() > MAX_CONTAINERS {
-        return Err(invalid(format!("cannot be read: there are more than {MAX_CONTAINERS} of them")));
+        return Err(invalid(format!("has more than {MAX_CONTAINERS} entries")));
     }
-    // The API types read a missing name as an empty one. Of two containers with the same name the wrong one could be changed.
+    // The API types read a missing name as an empty one. If two containers have the same name, the wrong one could be
+    // changed.
     let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
     if names.is_empty() || names.contains("") || names.len() < pod.containers.len() {
-        return Err(invalid("cannot be read: there has to be one, and each needs a name of its own".to_owned()));
+        return Err(invalid("must have at least one container, each with a unique name".to_owned()));
     }
     Ok(pod)
 }

@@ -1,4 +1,4 @@
-//! The path of a field in a workload, as the API server would name it.
+//! The path of a field in a workload, in the notation of the API server.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -7,7 +7,7 @@ use crate::sanitize::escaped;
 
 /// A path such as `spec.template.spec.containers[app].lifecycle.preStop`.
 ///
-/// A container is named by its name and a map entry by its key, both in brackets, as in the messages of the API server.
+/// The name of a container and the key of a map entry are in brackets, as in the messages of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath(Vec<Segment>);
 
@@ -68,7 +68,7 @@ impl FieldPath {
         self
     }
 
-    /// An item below this one, or a field whose name is only known at run time.
+    /// An item below this one, or a field with a name that is known only at run time.
     #[must_use]
     pub fn push(mut self, segment: Segment) -> Self {
         self.0.push(segment);
@@ -81,8 +81,7 @@ impl FieldPath {
         &self.0
     }
 
-    /// The path without what every reader knows, for messages of limited length: relative to the pod spec, the workload's
-    /// metadata or its spec.
+    /// The short form for messages of limited length: relative to the pod spec, the workload's metadata or its spec.
     #[must_use]
     pub fn short(&self) -> Self {
         const KNOWN: [&[&str]; 3] = [&["spec", "template", "spec"], &["metadata"], &["spec"]];
@@ -99,7 +98,7 @@ impl FieldPath {
 }
 
 impl fmt::Display for FieldPath {
-    /// One line, whatever the keys: a manifest can name things as it likes.
+    /// One line without control characters: keys in a manifest can contain any character.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {
             match segment {
@@ -122,7 +121,7 @@ mod tests {
     use super::{FieldPath, Segment};
 
     #[test]
-    fn paths_are_written_as_the_api_server_writes_them() {
+    fn paths_have_the_notation_of_the_api_server() {
         for (path, text, short) in [
             (FieldPath::new("spec.strategy.type"), "spec.strategy.type", "strategy.type"),
             (FieldPath::pod("hostNetwork"), "spec.template.spec.hostNetwork", "hostNetwork"),

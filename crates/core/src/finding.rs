@@ -1,4 +1,4 @@
-//! What Winddown reports about a workload: computed once, shown as a denial, a warning, an Event or a line of text.
+//! The findings about a workload, shown as a denial, a warning, an Event or a line of text.
 
 mod code;
 
@@ -14,22 +14,22 @@ use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::sanitize::escaped;
 
-/// One observation about one field.
+/// A finding about one field.
 ///
-/// Its identity is its code, its field and its facts, never its wording: see [`Finding::is_same_as`].
+/// Its identity is its code, its field and its facts, not its text: see [`Finding::is_same_as`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The stable name of this kind of finding.
     pub code: Code,
     /// The severity of its code.
     pub severity: Severity,
-    /// The field to look at.
+    /// The field that it is about.
     pub field: FieldPath,
-    /// The numbers and names it depends on.
+    /// The numbers and names that it depends on.
     facts: Vec<Fact>,
-    /// What is wrong, with the numbers; one line.
+    /// The problem, with the numbers, in one line.
     pub problem: String,
-    /// How to solve it, where the field alone does not say so; one line.
+    /// The solution, if the field does not show it, in one line.
     pub hint: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Fact {
     Text(String),
 }
 
-/// How serious a finding is, mildest first.
+/// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Severity {
     /// For information.
@@ -53,7 +53,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// In lower case, as in text.
+    /// The name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,24 +67,26 @@ impl Severity {
 impl Finding {
     /// A finding without facts and hint.
     pub(crate) fn new(code: Code, severity: Severity, field: FieldPath, problem: impl Into<String>) -> Self {
-        Self { code, severity, field, facts: Vec::new(), problem: on_one_line(problem.into()), hint: None }
+        let problem: String = problem.into();
+        Self { code, severity, field, facts: Vec::new(), problem: escaped(&problem).into_owned(), hint: None }
     }
 
-    /// Adds a value that the finding depends on. Everything that is a new finding when it changes has to be a fact.
+    /// Adds a value that the finding depends on. If a change of the value makes it a new finding, the value must be a fact.
     #[must_use]
     pub(crate) fn fact(mut self, fact: impl Into<Fact>) -> Self {
         self.facts.push(fact.into());
         self
     }
 
-    /// Adds how to solve it.
+    /// Adds the solution.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(on_one_line(hint.into()));
+        let hint: String = hint.into();
+        self.hint = Some(escaped(&hint).into_owned());
         self
     }
 
-    /// Whether both report the same problem with the same numbers. Wording and hint do not count.
+    /// Whether both report the same problem with the same numbers. Text and hint are not compared.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.code == other.code && self.field == other.field && self.facts == other.facts
@@ -113,7 +115,7 @@ impl fmt::Display for Finding {
 }
 
 impl Serialize for Finding {
-    /// `{"code", "severity", "field", "message"}`: the keys of `winddown plan -o json`, which stay.
+    /// `{"code", "severity", "field", "message"}`: the keys of `winddown plan -o json`. They are stable.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Finding", 4)?;
         fields.serialize_field("code", &self.code)?;
@@ -151,13 +153,6 @@ impl From<&str> for Fact {
 impl From<String> for Fact {
     fn from(text: String) -> Self {
         Self::Text(text)
-    }
-}
-
-fn on_one_line(text: String) -> String {
-    match escaped(&text) {
-        std::borrow::Cow::Borrowed(_) => text,
-        std::borrow::Cow::Owned(escaped) => escaped,
     }
 }
 

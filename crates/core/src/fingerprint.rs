@@ -1,9 +1,9 @@
-//! Short hashes, by which two things are recognised as the same.
+//! Short hashes, to compare templates and texts.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// The hash of a JSON value: the same whatever the order of the keys and whether absent fields are written as null.
+/// The hash of a JSON value. It does not depend on the order of keys, and a null field equals an absent one.
 #[must_use]
 pub fn of_json(value: &Value) -> String {
     let mut fed = Vec::with_capacity(4096);
@@ -33,7 +33,7 @@ fn digits(fed: &[u8]) -> String {
     })
 }
 
-/// Every value is preceded by its kind and length, so that no two templates feed the same bytes.
+/// Each value is preceded by its type and length, so that different templates have different bytes.
 fn feed(fed: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(fields) => {
@@ -69,7 +69,7 @@ fn begin(fed: &mut Vec<u8>, kind: u8, items: usize) {
     length(fed, items);
 }
 
-/// In 64 bits on every platform: a record is read by replicas of another architecture.
+/// As 64 bits on all platforms, because replicas of different architectures read the same record.
 fn length(fed: &mut Vec<u8>, length: usize) {
     fed.extend_from_slice(&(length as u64).to_le_bytes());
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::{of_json, of_texts};
 
     #[test]
-    fn templates_differ_in_content_and_not_in_spelling() {
+    fn the_hash_depends_on_the_content_and_not_on_the_notation() {
         let spelling: Value =
             serde_json::from_str(r#"{"spec":{"b":1,"a":null,"containers":["x","y"]},"metadata":{}}"#).unwrap();
         let same = json!({"metadata": {}, "spec": {"containers": ["x", "y"], "b": 1}});
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_kept_apart() {
+    fn the_hash_depends_on_the_boundaries_of_texts() {
         assert_ne!(of_texts(&["ab", "c"]), of_texts(&["a", "bc"]));
         assert_eq!(of_texts(&["ab", "c"]).len(), 16);
     }

@@ -1,7 +1,7 @@
-//! Putting a plan's mutations into a pod template, and taking them out again.
+//! Applies mutations to a pod template, and removes them again.
 //!
-//! Works on the template as JSON, exactly as it was received. What was put in is written down in a [`Record`] that travels
-//! with the template, so that `kubectl rollout undo` brings back a template together with its own record.
+//! The template is changed as JSON, in the form in which it was received. Changes are stored in a [`Record`] on the template
+//! itself, so `kubectl rollout undo` restores both.
 
 mod injected;
 mod ownership;
@@ -11,19 +11,19 @@ mod undo;
 use serde_json::{Value, json};
 
 pub use injected::Injected;
-pub use ownership::{Origin, Owners, Ownership};
+pub use ownership::{FieldOwners, Origin, OwnedFields};
 pub use record::{Record, UnreadableRecord};
-pub use undo::{Bare, undo};
+pub use undo::{BareTemplate, undo};
 
 use crate::annotations::{INJECTED, MANAGED};
 use crate::mutation::Mutation;
-use crate::object::{GRACE_PERIOD, TemplateMut, injectable};
+use crate::object::{GRACE_PERIOD_FIELD, TemplateMut, injectable};
 use crate::policy::Resolved;
 use record::{Created, GracePeriodChange};
 
-/// The injectable fields of the template with the mutations applied, and with the label and the record that say so.
+/// The injectable fields of the template with the mutations, the label and the record.
 #[must_use]
-pub(crate) fn inject(bare: &Bare<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
+pub(crate) fn inject(bare: &BareTemplate<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
     let mut template = injectable(&bare.template);
     let mut record = Record::new(bare, resolved);
     for mutation in mutations {
@@ -37,7 +37,7 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
     match mutation {
         Mutation::SetGracePeriod(set) => {
             let Some(spec) = template.pod_spec() else { return };
-            let was = spec.insert(GRACE_PERIOD.to_owned(), json!(set.as_i64()));
+            let was = spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(set.as_i64()));
             record.grace_period = Some(GracePeriodChange { was: was.and_then(|was| was.as_i64()), set: set.as_i64() });
         }
         Mutation::SetPreStopSleep { container, sleep } => {
@@ -53,7 +53,7 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
         }
         Mutation::SetReadinessProbe { container, probe } => {
             let Some(fields) = template.container(container) else { return };
-            // A probe of numbers and strings always has a JSON form.
+            // Serialization of a probe cannot fail: it contains only numbers and strings.
             let Ok(probe) = serde_json::to_value(probe) else { return };
             fields.insert("readinessProbe".to_owned(), probe.clone());
             record.readiness.insert(container.clone(), probe);
@@ -85,7 +85,7 @@ fn stamp(template: &mut TemplateMut<'_>, mut record: Record) {
     }
 }
 
-/// The hook as the API server writes it back.
+/// The hook in the form in which the API server returns it.
 fn pre_stop(seconds: i64) -> Value {
     json!({"sleep": {"seconds": seconds}})
 }

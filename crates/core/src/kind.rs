@@ -1,6 +1,6 @@
-//! The kinds of objects that Winddown plans: those that make pods from a template and replace them when it changes.
+//! The supported kinds: those that create pods from a template and replace them when it changes.
 //!
-//! A `ReplicaSet` belongs to its Deployment, and a `Job`'s pods end by themselves: both are left alone.
+//! `ReplicaSet`s are managed by their Deployment, and pods of a `Job` terminate without a request: both are not supported.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use serde_json::Value;
 /// A kind of `apps/v1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Pods that are all alike: new ones may start before old ones stop.
+    /// Interchangeable pods: new ones may start before old ones stop.
     Deployment,
-    /// Pods with a name and often a volume of their own: each stops before its successor starts.
+    /// Pods with a fixed name and often a volume: each stops before its replacement starts.
     StatefulSet,
     /// One pod for each node.
     DaemonSet,
@@ -27,19 +27,19 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Deployment, Self::StatefulSet, Self::DaemonSet];
 
-    /// The kind of that name, as in an object's `kind`.
+    /// The kind with that name in the field `kind`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// The kind that an object says it is of.
+    /// The kind in an object's field `kind`.
     #[must_use]
     pub fn of(object: &Value) -> Option<Self> {
         Self::named(object.get("kind")?.as_str()?)
     }
 
-    /// As in an object's `kind`.
+    /// The name in the field `kind`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// As in the API's paths and in RBAC rules.
+    /// The name in API paths and RBAC rules.
     #[must_use]
     pub const fn resource(self) -> &'static str {
         match self {

@@ -1,20 +1,24 @@
-//! What Winddown decides.
+//! The decisions of Winddown.
 //!
 //! ```text
-//! 0            D                        D+T        D+T+M ≤ G
-//! |-- drain ---|------- deadline -------|- margin -|
-//! preStop sleep  SIGTERM: the app        slack      SIGKILL
-//! endpoints and  refuses new work,
-//! balancers      finishes old work,
-//! forget the pod exits 0
+//! pod deleted
+//! |
+//! |-- drain ---|----------- deadline ------------|- margin --|
+//! preStop sleep  SIGTERM: the app                  slack       SIGKILL
+//! endpoints and  finishes open requests
+//! balancers      and exits
+//! drop the pod
+//!
+//! drain + deadline + margin <= terminationGracePeriodSeconds
 //! ```
 //!
-//! Everything here is a synchronous function of its arguments: no clock, no files, no environment, no network. Webhooks,
-//! controller and command line call the same [`evaluation::evaluate`]. Dependencies point one way:
+//! All functions are synchronous and depend only on their arguments: no clock, no files, no environment, no network. The
+//! webhooks, the controller and the command line call the same [`evaluation::evaluate`]. Modules depend only on modules
+//! further to the right, or next to them:
 //!
 //! ```text
-//! review, report → evaluation → rules → plan → {pod, catalog, workload} → {annotations, policy} → duration
-//!                             → injection → object
+//! review, report -> evaluation -> rules, injection -> plan -> policy -> annotations -> catalog -> pod, workload
+//!     -> budget, field_path -> duration
 //! ```
 
 pub mod annotations;

@@ -12,35 +12,35 @@ use crate::annotations;
 use crate::kind::Kind;
 use documents::{Document, documents};
 
-/// Everything in a text that matters.
+/// The content of one text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stream {
-    /// What is to be planned, in order.
+    /// The workloads, in order.
     pub workloads: Vec<Manifest>,
-    /// What looks as if it were to be planned, and is not.
-    pub passed_over: Vec<PassedOver>,
-    /// What cannot be read. A document that is broken hides none of the others.
+    /// Skipped objects that may be a mistake.
+    pub skipped: Vec<Skipped>,
+    /// The errors. An invalid document does not affect the other documents.
     pub errors: Vec<ManifestError>,
 }
 
 /// A workload from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// Which document of the file it stands in, counted from 1.
+    /// The number of its document, from 1.
     pub document: usize,
-    /// Where it stands.
+    /// The lines of its fields.
     pub lines: Lines,
-    /// What it is.
+    /// The kind of the workload.
     pub kind: Kind,
-    /// The whole object, with every field that stood there.
+    /// The object with all its fields.
     pub object: Value,
 }
 
-/// An object of a kind that Winddown plans, but of another API group or version; or of another kind, but with Winddown's
-/// annotations.
+/// An object of a supported kind in another API group or version, or an object of another kind that has annotations of
+/// Winddown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedOver {
-    /// Where it starts, counted from 1.
+pub struct Skipped {
+    /// The line where it starts, from 1.
     pub line: usize,
     /// E.g. `extensions/v1beta1`.
     pub api_version: String,
@@ -48,50 +48,50 @@ pub struct PassedOver {
     pub kind: String,
     /// Its name, if it has one.
     pub name: String,
-    /// Whether somebody declares something there.
-    pub declares: bool,
+    /// Whether it has annotations of Winddown.
+    pub has_annotations: bool,
 }
 
-/// Why a text is no manifest, or a document of it no object.
+/// A text that is not a manifest, or a document that is not a Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// Not YAML, and so not JSON either; or YAML that means nothing in JSON.
+    /// Neither YAML nor JSON, or YAML that has no equivalent in JSON.
     #[error("line {line}, column {column}: document {document} cannot be read: {message}")]
     Syntax {
-        /// Counted from 1.
+        /// The number of the document, from 1.
         document: usize,
-        /// Counted from 1.
+        /// The line in the file, from 1.
         line: u64,
-        /// Counted from 1.
+        /// The column, from 1.
         column: u64,
-        /// What is wrong.
+        /// The error of the parser.
         message: String,
     },
-    /// Nothing but white space: whoever wrote it has failed.
+    /// Only white space.
     #[error("is empty")]
     Empty,
-    /// YAML for something else than Kubernetes, such as the values of a chart.
+    /// YAML that is not for Kubernetes, such as the values of a chart.
     #[error("line {line}: document {document} is not a Kubernetes object: it has neither apiVersion nor kind")]
     Foreign {
-        /// Counted from 1.
+        /// The number of the document, from 1.
         document: usize,
-        /// Where it starts, counted from 1.
+        /// The line where it starts, from 1.
         line: usize,
     },
     /// YAML, but not a Kubernetes object.
     #[error("line {line}: document {document} is not a Kubernetes object: {reason}")]
     NotAnObject {
-        /// Counted from 1.
+        /// The number of the document, from 1.
         document: usize,
-        /// Where it starts, counted from 1.
+        /// The line where it starts, from 1.
         line: usize,
-        /// What is missing.
+        /// The missing or invalid field.
         reason: &'static str,
     },
 }
 
-/// Reads a text: several documents, and `List`s among them. Other kinds are passed over, and so are empty documents, as a
-/// chart leaves them where a value turns something off; a text with nothing in it at all is an error.
+/// Reads a text that may contain several documents and `List`s. Other kinds and empty documents are skipped: a chart
+/// renders an empty document if a value disables its content. A text of only white space is an error.
 #[must_use]
 pub fn read(text: &str) -> Stream {
     let mut stream = Stream::default();
@@ -102,8 +102,8 @@ pub fn read(text: &str) -> Stream {
         match parsed(document.text) {
             Ok(value) if value.is_null() => {}
             Ok(value) => {
-                // Most of a stream is of other kinds, and nobody asks for their lines.
-                let of_interest = kind_of(&value).is_some_and(|kind| kind != Sort::Other);
+                // Lines are computed only for workloads and lists.
+                let of_interest = kind_of(&value).is_some_and(|kind| kind != Category::Other);
                 let lines = if of_interest { Lines::of(document.text, document.line) } else { Lines::default() };
                 stream.collect(value, document, &lines);
             }
@@ -113,51 +113,52 @@ pub fn read(text: &str) -> Stream {
     stream
 }
 
-/// Reads a document. A key that is there twice is an error where it matters; elsewhere the last one counts, as for kubectl.
+/// Reads a document. A duplicate key is an error in workloads and lists. In other kinds the last one is used, as in
+/// kubectl.
 fn parsed(text: &str) -> Result<Value, serde_saphyr::Error> {
-    serde_saphyr::from_str_with_options(text, as_kubectl()).or_else(|error| {
+    serde_saphyr::from_str_with_options(text, parser_options()).or_else(|error| {
         if !matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. }) {
             return Err(error);
         }
-        let mut options = as_kubectl();
+        let mut options = parser_options();
         options.duplicate_keys = DuplicateKeyPolicy::LastWins;
         let value: Value = serde_saphyr::from_str_with_options(text, options)?;
-        if kind_of(&value) == Some(Sort::Other) { Ok(value) } else { Err(error) }
+        if kind_of(&value) == Some(Category::Other) { Ok(value) } else { Err(error) }
     })
 }
 
-/// As kubectl reads it: numbers of YAML 1.1 (`defaultMode: 0400` is octal), and Lists of a whole cluster. What is large has
-/// been refused before.
-fn as_kubectl() -> serde_saphyr::Options {
+/// Numbers as in kubectl: those of YAML 1.1 (`defaultMode: 0400` is octal). The limits permit a List of all objects in a
+/// cluster; the size of the text is limited before this point.
+fn parser_options() -> serde_saphyr::Options {
     let mut options = serde_saphyr::Options::default();
     options.legacy_octal_numbers = true;
     if let Some(budget) = &mut options.budget {
         budget.max_events = 10_000_000;
         budget.max_nodes = 5_000_000;
     }
-    // What is repeated by alias costs its author nothing: a few lines can stand for millions.
+    // A few lines with nested aliases can expand to millions of nodes.
     options.alias_limits.max_total_replayed_events = 100_000;
     options
 }
 
-/// What a kind means here.
+/// The handling of a kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum Category {
     Workload(Kind),
     List,
     Other,
 }
 
-fn kind_of(value: &Value) -> Option<Sort> {
-    value.get("kind").and_then(Value::as_str).map(sort)
+fn kind_of(value: &Value) -> Option<Category> {
+    value.get("kind").and_then(Value::as_str).map(category)
 }
 
-fn sort(kind: &str) -> Sort {
+fn category(kind: &str) -> Category {
     if let Some(kind) = Kind::named(kind) {
-        return Sort::Workload(kind);
+        return Category::Workload(kind);
     }
     let listed = kind.strip_suffix("List").unwrap_or("-");
-    if listed.is_empty() || Kind::named(listed).is_some() { Sort::List } else { Sort::Other }
+    if listed.is_empty() || Kind::named(listed).is_some() { Category::List } else { Category::Other }
 }
 
 impl Stream {
@@ -175,16 +176,16 @@ impl Stream {
             (None, _) => return self.errors.push(not_an_object("it has no apiVersion")),
             (_, None) => return self.errors.push(not_an_object("it has no kind")),
         };
-        match sort(kind) {
-            Sort::Workload(kind) if api_version == Kind::API_VERSION => {
-                made_whole(&mut value);
+        match category(kind) {
+            Category::Workload(kind) if api_version == Kind::API_VERSION => {
+                normalize_numbers(&mut value);
                 self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object: value });
             }
-            Sort::Workload(_) => {
+            Category::Workload(_) => {
                 let line = lines.first();
-                self.passed_over.push(PassedOver { line, ..PassedOver::new(api_version, kind, &value) });
+                self.skipped.push(Skipped { line, ..Skipped::new(api_version, kind, &value) });
             }
-            Sort::List => {
+            Category::List => {
                 let Value::Object(mut fields) = value else { return };
                 match fields.remove("items") {
                     Some(Value::Array(items)) => {
@@ -196,18 +197,18 @@ impl Stream {
                     Some(_) => self.errors.push(not_an_object("its items are not a list")),
                 }
             }
-            Sort::Other => {
-                let passed_over = PassedOver { line: document.line, ..PassedOver::new(api_version, kind, &value) };
-                // What has an owner has the owner's annotations.
-                if passed_over.declares && value.pointer("/metadata/ownerReferences").is_none() {
-                    self.passed_over.push(passed_over);
+            Category::Other => {
+                let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, &value) };
+                // The annotations of an owned object are copied from its owner.
+                if skipped.has_annotations && value.pointer("/metadata/ownerReferences").is_none() {
+                    self.skipped.push(skipped);
                 }
             }
         }
     }
 }
 
-impl PassedOver {
+impl Skipped {
     fn new(api_version: &str, kind: &str, object: &Value) -> Self {
         let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
         Self {
@@ -215,55 +216,56 @@ impl PassedOver {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
             name: object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            declares: annotations.is_some_and(|written| written.keys().any(|key| key.starts_with(annotations::PREFIX))),
+            has_annotations: annotations
+                .is_some_and(|annotations| annotations.keys().any(|key| key.starts_with(annotations::PREFIX))),
         }
     }
 }
 
 fn syntax(error: &serde_saphyr::Error, document: Document<'_>) -> ManifestError {
-    let message = in_words(error.without_snippet());
+    let message = describe(error.without_snippet());
     let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
     let line = line + document.line as u64 - 1;
     ManifestError::Syntax { document: document.number, line, column, message }
 }
 
-/// What is wrong, without the parser's own terms where people meet them.
-fn in_words(error: &serde_saphyr::Error) -> String {
+/// Describes common errors without terms of the parser.
+fn describe(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error::{
         AliasError, AliasReplayLimitExceeded, Budget, DuplicateMappingKey, NonFiniteFloat, NullIntoString,
     };
     match error {
-        DuplicateMappingKey { key: Some(key), .. } => format!("the key {key} is there twice"),
-        DuplicateMappingKey { key: None, .. } => "a key is there twice".to_owned(),
+        DuplicateMappingKey { key: Some(key), .. } => format!("duplicate key {key}"),
+        DuplicateMappingKey { key: None, .. } => "duplicate key".to_owned(),
         NullIntoString { .. } => "a key is null".to_owned(),
-        NonFiniteFloat { value, .. } => format!("{value} is no number in JSON; quote it"),
-        AliasReplayLimitExceeded { .. } => "its aliases stand for far too much".to_owned(),
-        Budget { .. } => "it holds more than any manifest".to_owned(),
-        AliasError { error, .. } => in_words(error),
+        NonFiniteFloat { value, .. } => format!("{value} is not a JSON number; quote it"),
+        AliasReplayLimitExceeded { .. } => "alias expansion exceeds the limit".to_owned(),
+        Budget { .. } => "exceeds the limits on size and depth".to_owned(),
+        AliasError { error, .. } => describe(error),
         error => {
-            // One line of it: the parser's own rendering goes on to draw the text.
+            // Only the first line: the parser also prints an excerpt of the text.
             let message = error.to_string();
             let message = message.lines().next().unwrap_or_default();
-            // It names the line of the document; ours is that of the file.
+            // The parser counts lines from the start of the document, Winddown from the start of the file.
             message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
         }
     }
 }
 
-/// Numbers as kubectl sends them: `80.0` and Helm's `1.0007e+09` are whole.
-fn made_whole(value: &mut Value) {
+/// Converts numbers as kubectl does: `80.0` and Helm's `1.0007e+09` become integers.
+fn normalize_numbers(value: &mut Value) {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Number(number) if number.is_f64() => {
-            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
-            if let Some(whole) = whole {
-                #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
-                let whole = whole as i64;
-                *value = whole.into();
+            let integer = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+            if let Some(integer) = integer {
+                #[expect(clippy::cast_possible_truncation, reason = "it is an integer within the range")]
+                let integer = integer as i64;
+                *value = integer.into();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(made_whole),
-        Value::Object(fields) => fields.values_mut().for_each(made_whole),
+        Value::Array(items) => items.iter_mut().for_each(normalize_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(normalize_numbers),
         _ => {}
     }
 }

@@ -7,13 +7,13 @@ use crate::duration::Seconds;
 /// One change to a pod template. It only sets fields that are not set: it never overwrites a value of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mutation {
-    /// `terminationGracePeriodSeconds`, raised from the default where the user did not set it.
+    /// `terminationGracePeriodSeconds`, raised from the default if the user did not set it.
     SetGracePeriod(Seconds),
     /// `lifecycle.preStop.sleep` of a container without a preStop.
     SetPreStopSleep {
         /// The container's name.
         container: String,
-        /// How long it sleeps before SIGTERM; never zero.
+        /// How long it sleeps before SIGTERM; not zero.
         sleep: Seconds,
     },
     /// `readinessProbe` of a container without one.

@@ -1,7 +1,7 @@
-//! A workload's JSON, through typed accessors: the only place that knows where in the JSON a field is.
+//! Typed access to the JSON of a workload. Only this module contains the locations of fields.
 //!
-//! The JSON stays as it was received. A typed round trip would lose the fields that this version of the API types does not
-//! know.
+//! The JSON is not converted to API types and back, because fields that this version of the API types does not know would be
+//! lost.
 
 mod injectable;
 mod partial;
@@ -38,7 +38,7 @@ impl<'a> Object<'a> {
         Kind::of(self.0)
     }
 
-    /// `metadata.namespace`, empty where it is absent.
+    /// `metadata.namespace`, empty if absent.
     #[must_use]
     pub fn namespace(self) -> &'a str {
         self.metadata("namespace").and_then(Value::as_str).unwrap_or_default()
@@ -68,7 +68,7 @@ impl<'a> Object<'a> {
         self.metadata("annotations")?.get(key)?.as_str()
     }
 
-    /// Whether there is an annotation with that key, whatever its value.
+    /// Whether there is an annotation with that key and any value.
     #[must_use]
     pub fn has_annotation(self, key: &str) -> bool {
         self.metadata("annotations").is_some_and(|annotations| annotations.get(key).is_some())
@@ -84,13 +84,13 @@ impl<'a> Object<'a> {
         self.metadata("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// `spec`, null where it is absent.
+    /// `spec`, null if absent.
     #[must_use]
     pub fn spec(self) -> &'a Value {
         self.0.get("spec").unwrap_or(&Value::Null)
     }
 
-    /// The pod template. Its metadata may be absent, but has to be able to hold label and record.
+    /// The pod template. Its metadata must be an object, null or absent, so that label and record can be added.
     pub fn template(self) -> Result<Template<'a>, InvalidField> {
         let not_an_object = |field| InvalidField::new(FieldPath::new(field), "is not an object");
         let template = self.spec().get("template").filter(|template| template.is_object());
@@ -148,7 +148,7 @@ impl<'a> Template<'a> {
     /// `terminationGracePeriodSeconds`.
     #[must_use]
     pub fn grace_period(self) -> Option<&'a Value> {
-        self.0.get("spec")?.get(GRACE_PERIOD)
+        self.0.get("spec")?.get(GRACE_PERIOD_FIELD)
     }
 
     /// The main containers that have a name, by name.
@@ -157,14 +157,14 @@ impl<'a> Template<'a> {
         containers.into_iter().flatten().filter_map(|container| Some((container.get("name")?.as_str()?, container)))
     }
 
-    /// Whether pods of both run the same way: whether the templates are equal but for Winddown's label and record.
+    /// Whether the templates are equal apart from Winddown's label and record.
     #[must_use]
     pub fn runs_like(self, other: Self) -> bool {
         let (Some(ours), Some(theirs)) = (self.0.as_object(), other.0.as_object()) else { return self.0 == other.0 };
-        equal_but_for(ours, theirs, &["metadata"])
+        equal_except(ours, theirs, &["metadata"])
             && match (ours.get("metadata"), theirs.get("metadata")) {
                 (Some(Value::Object(ours)), Some(Value::Object(theirs))) => {
-                    equal_but_for(ours, theirs, &["annotations", "labels"])
+                    equal_except(ours, theirs, &["annotations", "labels"])
                         && equal_maps(ours.get("annotations"), theirs.get("annotations"), INJECTED)
                         && equal_maps(ours.get("labels"), theirs.get("labels"), MANAGED)
                 }
@@ -177,7 +177,8 @@ impl<'a> Template<'a> {
     }
 }
 
-pub(crate) const GRACE_PERIOD: &str = "terminationGracePeriodSeconds";
+/// The name of the field with the grace period.
+pub(crate) const GRACE_PERIOD_FIELD: &str = "terminationGracePeriodSeconds";
 
 /// The fields of a template that Winddown may change.
 pub(crate) struct TemplateMut<'a>(pub(crate) &'a mut Value);
@@ -206,7 +207,7 @@ impl TemplateMut<'_> {
     }
 }
 
-/// An object that is parsed when somebody looks at it: most reviews of an update need no more than the new object.
+/// An object that is parsed on first use; most reviews of an update need only the new object.
 #[derive(Debug)]
 pub struct LazyObject<'a> {
     source: Source<'a>,
@@ -220,13 +221,13 @@ enum Source<'a> {
 }
 
 impl<'a> LazyObject<'a> {
-    /// An object that is still text.
+    /// An object that is not parsed yet.
     #[must_use]
     pub fn text(text: &'a RawValue) -> Self {
         Self { source: Source::Text(text), parsed: OnceCell::new() }
     }
 
-    /// The object; `None` where the text is not a JSON object.
+    /// The object; `None` if the text is not a JSON object.
     #[must_use]
     pub fn get(&self) -> Option<&Value> {
         match self.source {
@@ -245,7 +246,7 @@ impl<'a> From<&'a Value> for LazyObject<'a> {
     }
 }
 
-/// Sets `winddown.dev/budget` on a workload, or removes it, together with the map that it leaves empty.
+/// Sets `winddown.dev/budget` on a workload, or removes it, and the map of annotations if it is then empty.
 pub(crate) fn set_budget(object: &mut Value, budget: Option<&str>) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     match budget {
@@ -266,7 +267,7 @@ pub(crate) fn set_budget(object: &mut Value, budget: Option<&str>) {
     }
 }
 
-/// A map of strings, empty where it is absent or null. The API server reads a null value as an empty string.
+/// A map of strings, empty if absent or null. The API server reads a null value as an empty string.
 fn strings<'a>(
     map: Option<&'a Value>,
     field: impl Fn() -> FieldPath,
@@ -284,17 +285,17 @@ fn strings<'a>(
     fields.iter().map(entry).collect()
 }
 
-fn equal_but_for(ours: &Map<String, Value>, theirs: &Map<String, Value>, ignored: &[&str]) -> bool {
+fn equal_except(ours: &Map<String, Value>, theirs: &Map<String, Value>, ignored: &[&str]) -> bool {
     let counts = |key: &&String| !ignored.contains(&key.as_str());
     ours.keys().filter(counts).count() == theirs.keys().filter(counts).count()
         && ours.iter().filter(|(key, _)| counts(key)).all(|(key, value)| theirs.get(key) == Some(value))
 }
 
-/// Whether two maps are equal but for one key; an empty map counts as an absent one.
+/// Whether two maps are equal apart from one key; an empty map equals an absent one.
 fn equal_maps(ours: Option<&Value>, theirs: Option<&Value>, ignored: &str) -> bool {
     let empty = Value::Object(Map::new());
     match (ours.unwrap_or(&empty), theirs.unwrap_or(&empty)) {
-        (Value::Object(ours), Value::Object(theirs)) => equal_but_for(ours, theirs, &[ignored]),
+        (Value::Object(ours), Value::Object(theirs)) => equal_except(ours, theirs, &[ignored]),
         (ours, theirs) => ours == theirs,
     }
 }

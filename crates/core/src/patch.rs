@@ -1,11 +1,11 @@
-//! Patches that fail where the object has changed meanwhile.
+//! Patches that fail if the object has changed meanwhile.
 
 use json_patch::{Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
-/// The patch, rejected by the API server (422) where the object has changed since it was received. The generation counts
-/// every change of the spec and none of the status (measured on 1.37); it counts annotations on a Deployment only, so they
-/// are tested by themselves.
+/// The patch with a test: the API server rejects it (422) if the object has changed since it was received. The generation
+/// changes with the spec and not with the status (measured on 1.37). Only on a Deployment it also changes with annotations,
+/// so they are tested separately.
 #[must_use]
 pub fn guarded(received: &Value, patch: Patch) -> Patch {
     let guards = ["generation", "annotations"].into_iter().filter_map(|field| {
@@ -23,7 +23,7 @@ mod tests {
     use super::guarded;
 
     #[test]
-    fn a_guarded_patch_fails_where_spec_or_annotations_changed() {
+    fn a_guarded_patch_fails_if_spec_or_annotations_changed() {
         let received = json!({"metadata": {"generation": 1, "annotations": {"winddown.dev/drain": "5s"}}, "status": 1});
         let empty = guarded(&received, Patch::default());
         for (pointer, value, passes) in [

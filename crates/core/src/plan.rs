@@ -1,31 +1,27 @@
-//! What a declaration asks of a workload: a pure function.
+//! Plans the budget and the mutations for one workload.
 //!
-//! [`plan`] sees a *bare* workload, one without anything that Winddown injected, and makes every decision; nothing after it
-//! has a choice left.
+//! [`plan`] is a pure function. It receives a *bare* workload, which has no injected fields, and makes all decisions; the
+//! later steps only apply them.
 
 pub(crate) mod hooks;
 pub(crate) mod readiness;
 
 use crate::budget::{Budget, Source};
-use crate::duration::Seconds;
 use crate::mutation::Mutation;
 use crate::policy::Resolved;
 use crate::timeline::Timeline;
-use crate::workload::{GracePeriod, Workload};
+use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod, Workload};
 use hooks::PlannedHook;
 use readiness::PlannedProbe;
 
-/// What Kubernetes gives a pod that asks for nothing (`terminationGracePeriodSeconds`, API reference of `PodSpec`).
-pub const DEFAULT_GRACE_PERIOD: Seconds = Seconds::new(30);
-
-/// Everything a declaration comes to on one template.
+/// The plan for one workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The sum, with the grace period as it is once the mutations are applied.
+    /// The budget, with the grace period after the mutations.
     pub budget: Budget,
-    /// What is missing on the template.
+    /// The fields to inject.
     pub mutations: Vec<Mutation>,
-    /// The shutdown of the pod, container by container.
+    /// The shutdown of each container.
     pub timeline: Timeline,
     /// The hook of each main container, in the template's order.
     pub(crate) hooks: Vec<PlannedHook>,
@@ -33,7 +29,7 @@ pub struct Plan {
     pub(crate) probe: PlannedProbe,
 }
 
-/// Plans a bare workload. Total and deterministic.
+/// Plans a bare workload. Deterministic.
 #[must_use]
 pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
     let pod = &workload.pod;

@@ -1,4 +1,4 @@
-//! What can be read from a pod spec.
+//! Information from a pod spec.
 
 pub(crate) mod command;
 pub(crate) mod exec_sleep;

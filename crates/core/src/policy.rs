@@ -1,17 +1,17 @@
-//! The numbers that apply where a workload's annotations leave something out.
+//! The defaults for values that a workload's annotations do not set.
 
 use crate::annotations::{Declaration, Mode};
 use crate::budget::Source;
 use crate::duration::Seconds;
 
-/// Defaults for everything a declaration may leave out.
+/// Defaults for the values that a declaration does not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How long traffic keeps arriving.
     pub drain: Seconds,
     /// How long the app needs after SIGTERM.
     pub deadline: Seconds,
-    /// Slack between the app's own deadline and SIGKILL.
+    /// The time between the deadline and SIGKILL.
     pub margin: Seconds,
     /// `periodSeconds` of an injected readiness probe.
     pub readiness_period: i32,
@@ -20,7 +20,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// What is built in.
+    /// The built-in policy.
     fn default() -> Self {
         Self {
             drain: Seconds::new(5),
@@ -32,10 +32,9 @@ impl Default for Policy {
     }
 }
 
-/// The policies of a cluster, one of which applies to each namespace.
+/// The policies of a cluster: one applies to each namespace.
 ///
-/// There is only the built-in one so far. Callers choose by namespace already, so that a policy per namespace changes
-/// nothing but this type.
+/// Only the built-in one exists. Callers select by namespace, so that a policy for each namespace changes only this type.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     built_in: Policy,
@@ -49,29 +48,29 @@ impl Policies {
     }
 }
 
-/// A declaration under a policy: nothing is left out any more. Plan, record and verdict share it.
+/// A declaration with the defaults of a policy. Plan and record use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved<'a> {
-    /// What was declared.
+    /// The declaration.
     pub declaration: &'a Declaration,
-    /// The policy that fills in the rest.
+    /// The policy with the defaults.
     pub policy: &'a Policy,
-    /// What Winddown may do.
+    /// What Winddown may change and reject.
     pub mode: Mode,
     /// How long traffic keeps arriving.
     pub drain: Seconds,
-    /// Where the drain comes from.
+    /// The source of the drain.
     pub drain_from: Source,
     /// How long the app needs after SIGTERM.
     pub deadline: Seconds,
-    /// Where the deadline comes from.
+    /// The source of the deadline.
     pub deadline_from: Source,
-    /// Slack before SIGKILL.
+    /// The time between the deadline and SIGKILL.
     pub margin: Seconds,
 }
 
 impl<'a> Resolved<'a> {
-    /// Fills in what the declaration leaves out: from its presets, then from the policy.
+    /// Fills in absent values from the presets of the declaration, then from the policy.
     #[must_use]
     pub fn new(declaration: &'a Declaration, mode: Mode, policy: &'a Policy) -> Self {
         let traffic = declaration.traffic.map(|traffic| (traffic.drain, traffic.name.as_str()));
@@ -82,7 +81,7 @@ impl<'a> Resolved<'a> {
         Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin }
     }
 
-    /// The numbers as a declaration in canonical form, so that two spellings of the same budget can be compared.
+    /// The numbers as a declaration in canonical form, to compare declarations that result in the same budget.
     #[must_use]
     pub fn canonical(&self) -> String {
         Declaration {

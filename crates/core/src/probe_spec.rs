@@ -1,4 +1,4 @@
-//! The probe that `winddown.dev/readiness` asks for, e.g. `http:3000/health`.
+//! The value of `winddown.dev/readiness`, for example `http:3000/health`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// A readiness probe in one line: `http:3000/health`, `https:web/ready`, `tcp:5432` or `grpc:9090/service`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSpec {
-    /// Where the app listens.
+    /// The port of the app.
     pub port: Port,
-    /// What the probe checks.
+    /// The kind of check.
     pub check: Check,
 }
 
@@ -31,7 +31,7 @@ pub enum Check {
     },
 }
 
-/// A container port, by number or by the name that the container gives it.
+/// A container port, by number or by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Port {
     /// 1 to 65535.
@@ -40,10 +40,10 @@ pub enum Port {
     Name(String),
 }
 
-/// Why a text is not a readiness probe.
+/// The reason why a text is not a readiness probe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseProbeSpecError {
-    /// No known scheme.
+    /// An unknown scheme.
     #[error("must start with http:, https:, tcp: or grpc:; write it like http:3000/health")]
     Scheme,
     /// The port is neither a number nor a name.
@@ -54,7 +54,7 @@ pub enum ParseProbeSpecError {
     Path,
 }
 
-/// Longer than any path of a health check; a limit on memory.
+/// The maximum length of a path; longer than in real health checks.
 const LONGEST_PATH: usize = 1024;
 
 impl FromStr for ProbeSpec {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_rejected_with_a_reason() {
+    fn other_text_is_rejected_with_a_reason() {
         use ParseProbeSpecError::{Path, Port, Scheme};
         for (text, error) in [
             ("", Scheme),

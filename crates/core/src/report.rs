@@ -1,4 +1,4 @@
-//! What the controller reports about a workload: Events, and only when something changed.
+//! The Events of a workload. The controller publishes them only after a change.
 
 use std::cmp::Reverse;
 
@@ -16,11 +16,11 @@ pub struct Event {
     pub kind: EventKind,
     /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, or a finding's code.
     pub reason: &'static str,
-    /// The numbers; at most 1 kB.
+    /// The message; at most 1 kB.
     pub note: String,
 }
 
-/// The types of Events that Kubernetes has.
+/// The types of Events in Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// For information.
@@ -29,12 +29,12 @@ pub enum EventKind {
     Warning,
 }
 
-/// What was last reported about a workload.
+/// The last reported state of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
-    /// The budget on it, and what was injected; `None` where nothing is declared or nothing could be injected.
+    /// The budget and the injected fields; `None` without a declaration or if injection was not possible.
     budget: Option<Applied>,
-    /// What needs attention: errors, then warnings.
+    /// The errors, then the warnings.
     actionable: Vec<Finding>,
 }
 
@@ -46,11 +46,11 @@ struct Applied {
 
 /// The API takes notes of up to 1024 bytes.
 const LONGEST_NOTE: usize = 1000;
-/// More Events at once would be unreadable.
+/// The maximum number of findings at the same time, to keep the list of Events readable.
 const MAX_EVENTS: usize = 16;
 
 impl Reported {
-    /// What there is to report about a workload.
+    /// The current state of a workload.
     #[must_use]
     pub fn new(workload: &Value, evaluation: &Evaluation) -> Self {
         let changes = evaluation.injected.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -64,10 +64,10 @@ impl Reported {
     }
 }
 
-/// The Events that lead from what was reported before to what there is now.
+/// The Events for the changes between the last reported state and the current one.
 ///
-/// A workload that is seen for the first time (`before` is `None`) was either created just now or existed when the
-/// controller started; of the latter only errors are reported.
+/// A workload without a reported state (`before` is `None`) was either created just now or existed when the controller
+/// started. For one that existed, only errors are reported.
 #[must_use]
 pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> Vec<Event> {
     let unknown = Reported::default();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_reported_once_whatever_its_wording() {
+    fn a_warning_with_another_text_is_not_reported_again() {
         let short = |problem: &str, seconds| Reported {
             budget: None,
             actionable: vec![finding(Code::PreStopShort, problem, seconds)],
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_sixteen_findings_are_reported_at_once() {
+    fn at_most_sixteen_findings_are_reported_at_the_same_time() {
         let many = (0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)).collect();
         let reported = events(Some(&Reported::default()), &Reported { budget: None, actionable: many }, false);
         assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));

@@ -1,4 +1,4 @@
-//! An `AdmissionReview` in, an `AdmissionReview` out: bytes to bytes, no clock, no network.
+//! Answers an `AdmissionReview`, without a clock or the network.
 
 mod envelope;
 mod verdict;
@@ -12,12 +12,12 @@ use crate::policy::Policies;
 use crate::rules;
 use envelope::{Request, Response};
 
-/// What is sent back to the API server, and what is logged about it.
+/// The response to the API server, and the values that are logged about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The `AdmissionReview` with a response, as JSON.
     pub body: Vec<u8>,
-    /// `namespace/name` of the object; the name is empty where the API server generates it.
+    /// `namespace/name` of the object; the name is empty if the API server generates it.
     pub object: String,
     /// Whether the request is allowed.
     pub allowed: bool,
@@ -25,7 +25,7 @@ pub struct Answer {
     pub patched: bool,
 }
 
-/// Why a body is answered with an HTTP error.
+/// The reason for an HTTP error.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     /// There is no body.
@@ -37,13 +37,13 @@ pub enum ReviewError {
     /// A review of another version.
     #[error("the body is {0}; only admission.k8s.io/v1 AdmissionReview is supported")]
     Version(String),
-    /// The answer has no JSON form.
+    /// The answer cannot be converted to JSON.
     #[error("the answer cannot be written")]
     Unwritable(#[source] serde_json::Error),
 }
 
-/// Answers the mutating webhook: the patch that leads to the desired state. Never rejects on policy; the validating webhook
-/// does, after all mutating webhooks have run.
+/// Answers the mutating webhook with the patch to the desired state. It does not reject a budget that does not fit; the
+/// validating webhook does, after all mutating webhooks.
 pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
     let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
@@ -55,7 +55,7 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
         Ok(Evaluation { changes, findings, .. }) => {
             let response = Response::allowed().with_patch(&changes.patch(object));
             match findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
-                // The validating webhook will not see that record any more.
+                // The validating webhook does not receive this record.
                 Some(finding) if changes.replaces_record(object) => response.with_finding(finding),
                 _ => response,
             }
@@ -65,7 +65,7 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     request.answer(&response)
 }
 
-/// Answers the validating webhook: rejects what does not fit, warns about the rest.
+/// Answers the validating webhook: rejects budgets that do not fit, and warns about other findings.
 pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
     let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
@@ -76,7 +76,7 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
         // The mutating webhook has warned about it.
         return request.answer(&Response::allowed());
     };
-    // The mutating webhook is called first, and leaves nothing to change.
+    // After the mutating webhook, which is called first, there is nothing to change.
     if evaluation.changes.replaces_pods(Object::new(workload)) {
         evaluation.findings.push(rules::not_injected::finding());
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// Whether pods are being replaced. A rollout that only continues after a manual action does not count: a paused one, one
 /// past its `progressDeadlineSeconds`, and `OnDelete`.
@@ -19,7 +20,7 @@ pub fn is_in_progress(kind: Kind, workload: &Value) -> bool {
 
 /// Tracks whether a rollout makes progress, to decide how long to wait for it.
 ///
-/// Only a Deployment reports that its rollout is stuck. A `StatefulSet` whose new pod never becomes ready does not continue,
+/// Only a Deployment reports that its rollout is stuck. A `StatefulSet` does not continue if a new pod does not become ready,
 /// and a `DaemonSet` does not finish while a node is down. So progress is a number of new pods that was not reached before.
 /// Pods that crash and restart, and repeated changes of the template, do not extend the wait.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ pub struct ProgressTracker {
 
 /// How long a rollout may make no progress: the default of a Deployment, used for the other kinds, too.
 const PROGRESS_TIMEOUT: Duration = Duration::from_mins(10);
-/// The longest wait without progress, whatever grace period or progress deadline the workload has.
+/// The longest wait without progress, for any grace period or progress deadline.
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 
 impl ProgressTracker {
@@ -56,7 +57,7 @@ fn timeout(kind: Kind, workload: &Value) -> Duration {
         return MAX_TIMEOUT;
     }
     let seconds = |pointer, default| Duration::from_secs(number(workload, pointer).unwrap_or(default).unsigned_abs());
-    let grace_period = seconds("/spec/template/spec/terminationGracePeriodSeconds", 30);
+    let grace_period = seconds("/spec/template/spec/terminationGracePeriodSeconds", DEFAULT_GRACE_PERIOD.as_i64());
     let min_ready = seconds("/spec/minReadySeconds", 0);
     PROGRESS_TIMEOUT.saturating_add(grace_period).saturating_add(min_ready).min(MAX_TIMEOUT)
 }
@@ -98,8 +99,8 @@ fn stateful_set_in_progress(stateful_set: &Value) -> bool {
     // The controller sets both to the same revision once all pods were new and ready, so a pod that fails later is not a
     // rollout. They are also the same after the template was reverted, which the number of replaced pods above covers.
     let revision = |field: &str| stateful_set.pointer(&format!("/status/{field}")).and_then(Value::as_str);
-    let settled = revision("currentRevision").is_some() && revision("currentRevision") == revision("updateRevision");
-    !settled && status(stateful_set, "availableReplicas") < replicas(stateful_set)
+    let completed = revision("currentRevision").is_some() && revision("currentRevision") == revision("updateRevision");
+    !completed && status(stateful_set, "availableReplicas") < replicas(stateful_set)
 }
 
 fn daemon_set_in_progress(daemon_set: &Value) -> bool {

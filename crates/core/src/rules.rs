@@ -1,7 +1,7 @@
-//! The rules: everything that can be wrong with a pod's shutdown, one file for each code.
+//! The rules about the shutdown of a pod, one file for each code.
 //!
-//! Each file holds the code's severity, title, page, check and the table of manifests on which it fires and on which it is
-//! silent. A check is a pure function from the evaluated workload to findings. It changes nothing.
+//! Each file contains the code's severity, title, page and check, and a table of manifests with and without findings. A
+//! check is a pure function from the evaluated workload to findings.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -18,30 +18,30 @@ use crate::workload::Workload;
 pub(crate) struct Rule {
     pub(crate) code: Code,
     pub(crate) severity: Severity,
-    /// What it is, in one sentence.
+    /// The problem in one sentence.
     pub(crate) title: &'static str,
-    /// Why it matters, what to do and where the facts come from: Markdown with the sections `Why`, `What to do` and `Source`.
+    /// Markdown with the sections `Why`, `What to do` and `Source`.
     pub(crate) page: &'static str,
     pub(crate) check: Check,
 }
 
-/// What a rule looks at.
+/// The input of a rule.
 pub(crate) enum Check {
-    /// The annotations as read.
+    /// The parsed annotations.
     Annotations(fn(&Reading) -> Vec<Finding>),
     /// The workload and its plan.
     Plan(fn(&Subject<'_>) -> Vec<Finding>),
-    /// Nothing by itself: evaluation or review report it, with the function in the rule's file.
+    /// None: evaluation or review call the function in the rule's file.
     Reported,
 }
 
-/// What a plan rule may look at.
+/// The input of a rule about the plan.
 pub(crate) struct Subject<'a> {
-    /// The workload without anything that Winddown injected.
+    /// The workload without injected fields.
     pub(crate) workload: &'a Workload,
-    /// What was declared, and the numbers it resolves to.
+    /// The declaration and the resolved numbers.
     pub(crate) resolved: &'a Resolved<'a>,
-    /// The plan, injections included.
+    /// The plan, including injected fields.
     pub(crate) plan: &'a Plan,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Subject<'a> {
         &self.workload.pod.containers
     }
 
-    /// The main containers with their hooks, injected ones included.
+    /// The main containers with their hooks, including injected ones.
     pub(crate) fn hooks(&self) -> impl Iterator<Item = (&'a Container, &'a PlannedHook)> {
         self.workload.pod.containers.iter().zip(&self.plan.hooks)
     }
@@ -82,7 +82,7 @@ macro_rules! rules {
 }
 for_each_code!(rules);
 
-/// What all rules report about the annotations.
+/// The findings of all rules about the annotations.
 pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| match rule.check {
         Check::Annotations(check) => Some(check),
@@ -91,7 +91,7 @@ pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
     checks.flat_map(|check| check(reading)).collect()
 }
 
-/// What all rules report about a planned workload.
+/// The findings of all rules about a planned workload.
 pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| match rule.check {
         Check::Plan(check) => Some(check),
@@ -100,7 +100,7 @@ pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
     checks.flat_map(|check| check(subject)).collect()
 }
 
-/// What is known of a code: what `winddown explain` prints, and what `docs/findings.md` is made of.
+/// The description of a code, for `winddown explain` and `docs/findings.md`.
 impl Code {
     /// The severity of every finding with this code.
     #[must_use]
@@ -108,14 +108,14 @@ impl Code {
         rule(self).severity
     }
 
-    /// What it is, in one sentence.
+    /// The problem in one sentence.
     #[must_use]
     pub fn title(self) -> &'static str {
         rule(self).title
     }
 
-    /// The page in Markdown: name, severity, title and the sections of its text. Links have their whole address, because a
-    /// page is read anywhere.
+    /// The page in Markdown: name, severity, title and sections. Links are absolute, because `winddown explain` prints the
+    /// page outside the repository.
     #[must_use]
     pub fn page(self) -> String {
         let Rule { severity, title, page: sections, .. } = rule(self);
@@ -130,7 +130,7 @@ impl Code {
     }
 }
 
-/// Where the documents are that pages link to.
+/// The base of the links in pages.
 pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/");
 
 #[cfg(test)]

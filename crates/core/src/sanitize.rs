@@ -1,8 +1,8 @@
-//! Text from manifests, made fit for messages: one line, bounded, without control characters.
+//! Converts text from manifests for messages: one line, limited length, no control characters.
 
 use std::borrow::Cow;
 
-/// How many names a message lists before it says how many more there are.
+/// The maximum number of names in a message.
 pub(crate) const MAX_LISTED: usize = 5;
 
 /// The text with its control characters escaped, so that it stays on one line of a header, a log or a terminal.
@@ -27,7 +27,7 @@ pub fn quoted(text: &str) -> String {
     format!("{shown:?}{cut}")
 }
 
-/// The text, or as many characters of it as fit with an ellipsis.
+/// The text, shortened with an ellipsis if it is too long.
 #[must_use]
 pub fn truncated(text: &str, longest: usize) -> Cow<'_, str> {
     if text.chars().nth(longest).is_none() {

@@ -1,9 +1,9 @@
-//! The known word that was most likely meant by a mistyped one.
+//! Suggests a known word for a typo.
 
-/// The known word that is at most two edits away from the one written; swapping two neighbours is one edit.
+/// The nearest known word with at most two edits. Swapping two adjacent characters is one edit.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Longer text is no typo, and the distance takes quadratic time.
+    // Longer text is not a typo, and computing the distance takes quadratic time.
     const LONGEST: usize = 40;
     if written.len() > LONGEST {
         return None;

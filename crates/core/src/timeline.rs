@@ -1,4 +1,4 @@
-//! The shutdown of a pod from the deletion request (t = 0) to SIGKILL, container by container.
+//! The shutdown of each container of a pod, from the deletion request (t = 0) to SIGKILL.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
@@ -9,15 +9,15 @@ use crate::plan::hooks::PlannedHook;
 use crate::pod::hooks::PreStop;
 use crate::pod::sidecars::native_sidecars;
 
-/// What each container of a pod does after the deletion request.
+/// The phases of each container of a pod after the deletion request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
     /// The main containers in the template's order, then the native sidecars.
     pub lanes: Vec<Lane>,
-    /// When the last main container has exited, if each one keeps its deadline.
+    /// The time at which the last main container has exited, if each one keeps its deadline.
     pub done: Seconds,
-    /// When the kubelet kills the containers that still run.
+    /// The time at which the kubelet kills the containers that still run.
     pub kill_at: Seconds,
 }
 
@@ -31,7 +31,7 @@ pub struct Lane {
     pub sidecar: bool,
     /// Its stop signal: `lifecycle.stopSignal`, by default `SIGTERM`.
     pub signal: String,
-    /// In order, without gaps; no phase is empty.
+    /// The phases in order, without gaps; no phase is empty.
     pub phases: Vec<Phase>,
 }
 
@@ -43,7 +43,7 @@ pub struct Phase {
     pub activity: Activity,
     /// Seconds after the deletion request.
     pub start: Seconds,
-    /// Seconds after the deletion request. Where the budget does not fit, this may be later than SIGKILL.
+    /// Seconds after the deletion request. If the budget does not fit, this may be later than SIGKILL.
     pub end: Seconds,
 }
 
@@ -64,7 +64,7 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Every activity, in the order in which they happen.
+    /// All activities in order.
     pub const ALL: [Self; 5] = [Self::PreStop, Self::UnknownPreStop, Self::Serving, Self::Stopping, Self::Slack];
 }
 
@@ -91,7 +91,7 @@ impl Timeline {
         Self { lanes: main.chain(sidecars).collect(), done, kill_at }
     }
 
-    /// How much earlier SIGKILL comes than the exit of the last main container; zero where the budget fits.
+    /// The time between SIGKILL and the later exit of the last main container; zero if the budget fits.
     #[must_use]
     pub fn killed_early(&self) -> Seconds {
         self.done.minus(self.kill_at)
@@ -99,7 +99,7 @@ impl Timeline {
 }
 
 impl Lane {
-    /// When it receives its stop signal; `None` where it is killed before that.
+    /// The time of its stop signal; `None` if it is killed before that.
     #[must_use]
     pub fn signal_at(&self) -> Option<Seconds> {
         self.phases.iter().find(|phase| phase.activity == Activity::Stopping).map(|phase| phase.start)

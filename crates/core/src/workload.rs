@@ -1,4 +1,4 @@
-//! What a plan depends on: the pod template without injected fields, and how the workload replaces its pods.
+//! The input of a plan: the pod template without injected fields, and how the workload replaces its pods.
 
 pub(crate) mod slow_step;
 
@@ -17,7 +17,7 @@ use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::kind::Kind;
 
-/// A workload without anything that Winddown injected.
+/// A workload without injected fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
     /// Its kind.
@@ -34,6 +34,9 @@ pub struct Workload {
     pub grace_period: GracePeriod,
 }
 
+/// The default of `terminationGracePeriodSeconds` (API reference of `PodSpec`).
+pub const DEFAULT_GRACE_PERIOD: Seconds = Seconds::new(30);
+
 /// The grace period of a template, and whether the user set it. The API server fills in 30 before admission, so the number
 /// alone does not show that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub enum GracePeriod {
 /// How a workload replaces its pods, with the API server's defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
-    /// The number of pods; `None` where it depends on the nodes (`DaemonSet`).
+    /// The number of pods; `None` if it depends on the nodes (`DaemonSet`).
     pub replicas: Option<u32>,
     /// Which pods may be replaced at the same time.
     pub strategy: Strategy,
@@ -101,7 +104,7 @@ impl Amount {
         }
     }
 
-    /// `None` where the API server would reject it.
+    /// `None` if the API server would reject it.
     fn read(value: &IntOrString) -> Option<Self> {
         match value {
             IntOrString::Int(pods) => u32::try_from(*pods).ok().map(Self::Pods),

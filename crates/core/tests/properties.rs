@@ -6,7 +6,7 @@ mod generated_deployments;
 
 use std::collections::BTreeMap;
 
-use generated_deployments::{Annotations, annotations, deployment, hostile_text};
+use generated_deployments::{Annotations, annotations, deployment, malformed_text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use winddown_core::annotations::Mode;
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_last_declaration_counts(bare in deployment(), first in annotations(), second in annotations()) {
+    fn only_the_last_declaration_is_applied(bare in deployment(), first in annotations(), second in annotations()) {
         let after_first = evaluated(&declaring(&bare, &first)).desired;
         let after_both = evaluated(&declaring(&undeclaring(&after_first), &second));
         let after_second = evaluated(&declaring(&bare, &second));
@@ -169,20 +169,20 @@ proptest! {
     }
 
     #[test]
-    fn an_update_without_a_change_is_never_denied(bare in deployment(), declared in annotations()) {
+    fn an_update_without_a_change_is_not_denied(bare in deployment(), declared in annotations()) {
         let current = declaring(&bare, &declared);
         let verdict = judge(evaluated(&current).evaluation, || Some(evaluated(&current).evaluation));
         prop_assert_eq!(verdict.denials, vec![]);
     }
 
     #[test]
-    fn no_annotation_causes_a_panic(bare in deployment(), key in "[a-z./-]{0,12}", text in hostile_text(), record in hostile_text()) {
-        let mut hostile = declaring(&bare, &BTreeMap::from([("winddown.dev/drain".to_owned(), "5s".to_owned())]));
+    fn no_annotation_causes_a_panic(bare in deployment(), key in "[a-z./-]{0,12}", text in malformed_text(), record in malformed_text()) {
+        let mut malformed = declaring(&bare, &BTreeMap::from([("winddown.dev/drain".to_owned(), "5s".to_owned())]));
         for key in [format!("winddown.dev/{key}"), "winddown.dev/drain".to_owned(), "winddown.dev/readiness".to_owned()] {
-            hostile["metadata"]["annotations"][key] = json!(text);
+            malformed["metadata"]["annotations"][key] = json!(text);
         }
-        hostile["spec"]["template"]["metadata"]["annotations"]["winddown.dev/injected"] = json!(record);
-        let Evaluated { evaluation, desired } = evaluated(&hostile);
+        malformed["spec"]["template"]["metadata"]["annotations"]["winddown.dev/injected"] = json!(record);
+        let Evaluated { evaluation, desired } = evaluated(&malformed);
         prop_assert!(evaluation.findings.iter().all(|finding| finding.message().len() < 2000));
         prop_assert_eq!(evaluated(&desired).desired, desired);
     }

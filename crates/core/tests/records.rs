@@ -31,7 +31,7 @@ fn evaluated(workload: &Value, existing: Existing<'_>) -> Evaluation {
 }
 
 #[test]
-fn they_are_read_and_cause_no_rollout() {
+fn old_records_are_read_and_cause_no_rollout() {
     for workload in recorded() {
         for existing in [Existing::Unchanged, Existing::None, Existing::Replaced(&LazyObject::from(&workload))] {
             let evaluation = evaluated(&workload, existing);
@@ -56,7 +56,7 @@ fn the_original_manifest_sent_again_causes_no_rollout() {
 }
 
 #[test]
-fn they_can_be_undone() {
+fn old_records_can_be_undone() {
     for workload in recorded() {
         let bare = without_declaration(&workload);
         let bare = evaluated(&bare, Existing::Unchanged).changes.apply(&bare);

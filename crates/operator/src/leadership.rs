@@ -18,7 +18,7 @@ use crate::kubernetes::{self, within};
 use crate::telemetry::FailureLog;
 
 /// Lease duration in seconds: how long followers wait for a leader that stopped renewing.
-const DURATION: u64 = 15;
+pub(crate) const DURATION: u64 = 15;
 /// A leader renews this many seconds before the Lease expires. A renewal takes at most five seconds, so a leader that
 /// cannot renew knows it before another replica takes over.
 const GRACE: u64 = 5;

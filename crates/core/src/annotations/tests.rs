@@ -17,7 +17,7 @@ fn drain_or_deadline_opts_in() {
 }
 
 #[test]
-fn other_annotations_alone_declare_nothing() {
+fn other_annotations_do_not_opt_in() {
     for (key, value) in
         [("winddown.dev/margin", "5s"), ("winddown.dev/readiness", "tcp:80"), ("winddown.dev/containers", "app")]
     {
@@ -33,7 +33,7 @@ fn annotations_with_another_prefix_are_ignored() {
 }
 
 #[test]
-fn everything_declared_is_read() {
+fn all_annotations_are_read() {
     let reading = read(&[
         ("winddown.dev/drain", "1m"),
         ("winddown.dev/deadline", "25s"),
@@ -64,7 +64,7 @@ fn everything_declared_is_read() {
 }
 
 #[test]
-fn an_invalid_value_makes_the_declaration_unreadable() {
+fn a_declaration_with_an_invalid_value_is_unreadable() {
     let huge = "9".repeat(256 * 1024);
     for (key, value) in [
         ("drain", ""),
@@ -93,7 +93,7 @@ fn an_invalid_value_makes_the_declaration_unreadable() {
 }
 
 #[test]
-fn an_unknown_key_makes_the_declaration_unreadable() {
+fn a_declaration_with_an_unknown_key_is_unreadable() {
     for key in [
         "winddown.dev/drian",
         "winddown.dev/Drain",

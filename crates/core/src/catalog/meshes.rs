@@ -34,19 +34,19 @@ pub(crate) struct Proxy {
     pub(crate) is_certain: bool,
     /// How long it accepts requests after the pod started to terminate.
     pub(crate) accepts_for: Seconds,
-    /// When it exits at the latest, counted from the same time.
+    /// The latest time at which it exits, from the same start.
     pub(crate) exits_after: Seconds,
-    /// Whether an annotation sets that.
+    /// Whether an annotation sets that time.
     pub(crate) exit_is_configured: bool,
     /// The annotation that configures how long it waits.
     pub(crate) wait_key: &'static str,
-    /// That annotation with a value of so many seconds.
+    /// That annotation with this number of seconds.
     pub(crate) wait_setting: fn(Seconds) -> String,
-    /// The annotation that makes it a native sidecar.
+    /// The annotation that changes it to a native sidecar.
     pub(crate) native_key: &'static str,
 }
 
-/// What a proxy stops doing before the app has finished.
+/// The problem of a proxy that stops before the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EarlyStop {
     /// It refuses new requests before the drain is over.
@@ -56,8 +56,8 @@ pub(crate) enum EarlyStop {
 }
 
 impl Proxy {
-    /// The proxy of a workload's pods. `None` without a mesh, with a native sidecar, and where the template already
-    /// contains the proxy: `SidecarStopsFirst` checks that one.
+    /// The proxy of a workload's pods. `None` without a mesh, with a native sidecar, or if the template already contains
+    /// the proxy, which `SidecarStopsFirst` then checks.
     pub(crate) fn of(workload: &Workload) -> Option<Self> {
         let main = |name: &str| workload.pod.containers.iter().any(|container| container.name == name);
         let native = |name: &str| native_sidecars(&workload.pod).any(|container| container.name == name);
@@ -66,7 +66,7 @@ impl Proxy {
         linkerd.or_else(|| istio(workload).filter(|_| !is_present("istio-proxy")))
     }
 
-    /// What it stops doing too early, as a classic sidecar.
+    /// The problem, if it is a classic sidecar and stops too early.
     pub(crate) fn early_stop(&self, budget: &Budget) -> Option<EarlyStop> {
         let (drain, app) = (budget.drain, budget.drain.plus(budget.deadline));
         if self.accepts_for < drain {
@@ -78,7 +78,7 @@ impl Proxy {
         }
     }
 
-    /// How long it has to wait. It finishes open requests after that.
+    /// How long it must wait. It then finishes open requests.
     pub(crate) fn needed_wait(&self, budget: &Budget) -> Seconds {
         let finishes = self.exits_after.minus(self.accepts_for);
         budget.drain.max(budget.drain.plus(budget.deadline).minus(finishes))
@@ -110,7 +110,7 @@ fn linkerd(workload: &Workload) -> Option<Proxy> {
     })
 }
 
-/// The part of Istio's proxy configuration that decides when the proxy stops.
+/// The part of Istio's proxy configuration that determines when the proxy stops.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct IstioConfig {

@@ -1,4 +1,4 @@
-//! Platforms that end a pod after a limit, whatever its grace period is: `data/platforms.yaml`.
+//! Platforms that stop a pod after a limit that does not depend on its grace period: `data/platforms.yaml`.
 
 use std::sync::LazyLock;
 
@@ -13,19 +13,19 @@ use crate::workload::Workload;
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Platform {
-    /// Its name, as it follows "on" in a sentence.
+    /// Its name, as used after "on" in messages.
     pub name: String,
-    /// The time a pod gets at most when its node is removed.
+    /// The maximum time of a pod when its node is removed.
     pub cap: Seconds,
-    /// The label of its nodes, which is also the key and value of their taint; `None` where any node may be affected.
+    /// The label of its nodes, which is also the key and value of their taint; `None` if any node may be affected.
     pub known_by: Option<Label>,
     /// The annotation of pods that are never evicted.
     pub exempt: Option<Label>,
-    /// What to do, where that is not to shorten the budget or to avoid these nodes.
+    /// The hint, if it is not to shorten the budget or to avoid these nodes.
     pub hint: Option<String>,
     /// What sets the limit, and whether it can be configured.
     pub why: String,
-    /// Where the limit comes from.
+    /// The sources for the limit.
     pub sources: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Platform {
         &PLATFORMS
     }
 
-    /// Whether an annotation of the pods prevents that they are evicted.
+    /// Whether an annotation of the pods prevents their eviction.
     pub(crate) fn exempts(&self, workload: &Workload) -> bool {
         self.exempt.as_ref().is_some_and(|label| workload.annotations.get(&label.key) == Some(&label.value))
     }
@@ -61,7 +61,7 @@ impl Platform {
         Placement::of(&workload.pod, NodeLabel { key: &label.key, value: &label.value })
     }
 
-    /// What the limit does to a budget, in a sentence; `None` where it only costs a part of the margin.
+    /// The effect of the limit on a budget, as text; `None` if it only shortens the margin.
     pub(crate) fn effect(&self, budget: &Budget) -> Option<String> {
         let Budget { drain, deadline, .. } = budget;
         (self.cap < drain.plus(*deadline)).then(|| match self.cap.minus(*drain) {

@@ -14,13 +14,13 @@ use crate::duration::Seconds;
 pub struct Runtime {
     /// The value of `winddown.dev/runtime`.
     pub name: String,
-    /// The time after which it stops by itself; `None` where it has no limit.
+    /// The time after which it stops by default; `None` if it has no limit.
     pub deadline: Option<Seconds>,
-    /// What it does on SIGTERM by default, as what follows its name in a sentence.
+    /// What it does on SIGTERM by default: the text that follows its name in messages.
     pub by_default: String,
     /// How to set a deadline, with placeholders for the number.
     setting: String,
-    /// Where that comes from.
+    /// The sources.
     pub sources: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_runtime_says_how_to_set_a_deadline() {
+    fn every_runtime_has_a_setting_for_the_deadline() {
         for runtime in Runtime::all() {
             let setting = runtime.setting(Seconds::new(45));
             assert!(setting.contains("45"), "{setting}");

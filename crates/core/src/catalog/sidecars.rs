@@ -1,4 +1,4 @@
-//! Proxies that carry the connections of an app: `data/sidecars.yaml`.
+//! Proxies for the connections of an app: `data/sidecars.yaml`.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::duration::go::go_duration;
 use crate::pod::image;
 use crate::workload::Workload;
 
-/// A proxy that carries the connections of an app.
+/// A proxy for the connections of an app.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sidecar {
@@ -18,7 +18,7 @@ pub struct Sidecar {
     pub name: String,
     /// The names of its image, without registry and tag, or of its container.
     pub known_by: Vec<String>,
-    /// What it does on SIGTERM, as what follows its name in a sentence.
+    /// What it does on SIGTERM: the text that follows its name in messages.
     pub on_sigterm: String,
     /// Words in its arguments and environment, or in the pod's annotations, that configure how long it waits.
     #[serde(default)]
@@ -26,7 +26,7 @@ pub struct Sidecar {
     /// The names, as in `known_by`, of containers that support the proxy and do not use it.
     #[serde(default)]
     pub helpers: Vec<String>,
-    /// Where that comes from.
+    /// The sources.
     pub sources: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Sidecar {
         is_one_of(container, &self.helpers)
     }
 
-    /// How long this proxy, which runs in that container, is configured to wait for the app.
+    /// How long this proxy is configured to wait for the app in this container.
     pub(crate) fn wait(&self, container: &Container, workload: &Workload) -> Option<Wait> {
         let environment = container.env.iter().flatten().map(|variable| {
             let value = variable.value.as_deref().unwrap_or_default();
@@ -68,7 +68,7 @@ impl Sidecar {
 /// How long a proxy is configured to wait for the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
-    /// That long.
+    /// This duration.
     For(Seconds),
     /// The value cannot be read, so it may be long enough.
     Unknown,

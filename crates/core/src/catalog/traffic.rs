@@ -16,14 +16,14 @@ pub struct Traffic {
     pub name: String,
     /// How long it keeps sending after the pod started to terminate.
     pub drain: Seconds,
-    /// What takes so long.
+    /// The reason for this duration.
     pub why: String,
-    /// Its health check, where that is how it learns that a pod terminates.
+    /// Its health check, if it detects terminating pods with it.
     pub polls: Option<Polling>,
     /// Whether it sends to a new pod only some time after the pod is Ready.
     #[serde(default)]
     pub registers: bool,
-    /// Where the numbers come from.
+    /// The sources for the numbers.
     pub sources: Vec<String>,
 }
 
@@ -33,12 +33,12 @@ pub struct Traffic {
 pub struct Polling {
     /// Time between two checks.
     pub period: Seconds,
-    /// How many failures in a row it takes.
+    /// The number of consecutive failures.
     pub failures: u32,
 }
 
 impl Polling {
-    /// How long it takes to notice.
+    /// The longest time until the check has failed.
     #[must_use]
     pub const fn notices_after(self) -> Seconds {
         self.period.times(self.failures)

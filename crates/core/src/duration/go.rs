@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::duration::Seconds;
 use crate::duration::quantity::split_quantity;
 
-/// A duration as Go reads it (`1m30s`, `1.5h`, `500ms`), rounded up to whole seconds.
+/// A duration in the format of Go (`1m30s`, `1.5h`, `500ms`), rounded up to whole seconds.
 pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
     let (mut rest, mut sum) = (text.trim(), Duration::ZERO);
     if rest.is_empty() {
@@ -34,7 +34,7 @@ mod tests {
     use super::{Seconds, go_duration};
 
     #[test]
-    fn durations_are_read_as_go_reads_them() {
+    fn durations_are_parsed_as_in_go() {
         for (text, seconds) in [
             ("5s", Some(5)),
             ("1m30s", Some(90)),

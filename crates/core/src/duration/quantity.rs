@@ -1,4 +1,4 @@
-//! A number with a unit, as in `1m30s`: what all formats of durations have in common.
+//! A number with a unit, as in `1m30s`: the common part of all formats of durations.
 
 /// The number at the start of a text (digits and dots, perhaps none), the unit after it (everything up to the next number),
 /// and the rest.

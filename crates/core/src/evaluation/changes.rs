@@ -1,31 +1,31 @@
-//! What has to change in a workload, as a value: shown as words, as a JSON Patch, or applied.
+//! The changes of a workload: shown as text, applied, or converted to a JSON Patch.
 
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
 use crate::annotations::{BUDGET, INJECTED};
-use crate::injection::{Bare, Injected, Record};
+use crate::injection::{BareTemplate, Injected, Record};
 use crate::object::{Object, Template, injectable, set_budget, set_injectable};
 
-/// The difference between a workload and its desired state. Only the pod template and `winddown.dev/budget` ever change.
+/// The difference between a workload and its desired state. Only the pod template and `winddown.dev/budget` change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     template: TemplateChange,
     budget: BudgetChange,
 }
 
-/// What happens to the pod template.
+/// The change of the pod template.
 #[derive(Clone, Debug, Default, PartialEq)]
 enum TemplateChange {
     #[default]
     Keep,
-    /// Its injectable fields become these.
+    /// Sets its injectable fields to these.
     Fields(Value),
-    /// It becomes this one, as it was in the replaced object.
+    /// Replaces it with this template of the replaced object.
     Whole(Value),
 }
 
-/// What happens to `winddown.dev/budget`.
+/// The change of `winddown.dev/budget`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum BudgetChange {
     #[default]
@@ -35,14 +35,14 @@ enum BudgetChange {
 }
 
 impl Changes {
-    /// The injectable fields of the template are to become `fields`, and the budget is to be set if there is one.
+    /// Sets the injectable fields of the template to `fields`, and the budget if there is one.
     pub(super) fn to_fields(current: Template<'_>, fields: Value, budget: Option<&str>) -> Self {
         let differs = injectable(current.value()) != fields;
         let template = if differs { TemplateChange::Fields(fields) } else { TemplateChange::Keep };
         Self { template, budget: BudgetChange::to(budget) }
     }
 
-    /// The template is to become another one, and the budget is to be set if there is one.
+    /// Replaces the template, and sets the budget if there is one.
     pub(super) fn to_template(current: Template<'_>, desired: Template<'_>, budget: Option<&str>) -> Self {
         let (current, desired) = (current.value(), desired.value());
         let same = std::ptr::eq(current, desired) || current == desired;
@@ -50,8 +50,8 @@ impl Changes {
         Self { template, budget: BudgetChange::to(budget) }
     }
 
-    /// Everything of Winddown's is to be removed.
-    pub(super) fn remove(object: Object<'_>, bare: &Bare<'_>) -> Self {
+    /// Removes all injected fields and the budget.
+    pub(super) fn remove(object: Object<'_>, bare: &BareTemplate<'_>) -> Self {
         let injected = bare.record.is_some();
         Self {
             template: if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep },
@@ -59,7 +59,7 @@ impl Changes {
         }
     }
 
-    /// Leaves the budget alone where it is already set to the same text.
+    /// Keeps the budget if it already has the same text.
     pub(super) fn skip_budget_if_current(&mut self, object: Object<'_>) {
         if let BudgetChange::Set(budget) = &self.budget
             && object.annotation(BUDGET) == Some(budget)
@@ -80,7 +80,7 @@ impl Changes {
         self.template != TemplateChange::Keep
     }
 
-    /// Whether the pods of the workload change in more than label and record.
+    /// Whether the pods of the workload change apart from label and record.
     #[must_use]
     pub fn replaces_pods(&self, object: Object<'_>) -> bool {
         let Ok(current) = object.template() else { return false };
@@ -93,15 +93,14 @@ impl Changes {
         }
     }
 
-    /// Whether the record of what was injected changes.
+    /// Whether the record of the injected fields changes.
     #[must_use]
     pub fn replaces_record(&self, object: Object<'_>) -> bool {
         let Some(desired) = self.template.desired() else { return false };
         object.template().is_ok_and(|current| current.annotation(INJECTED) != desired.annotation(INJECTED))
     }
 
-    /// What the template has from Winddown once it is changed; `None` where nothing of Winddown's is left, or where the
-    /// template does not change.
+    /// The injected fields after the change; `None` if there are none or the template does not change.
     #[must_use]
     pub fn injected(&self) -> Option<Injected> {
         let record = Record::of(self.template.desired()?).ok().flatten()?;
@@ -129,7 +128,7 @@ impl Changes {
 
     /// The JSON Patch from the workload as received to its desired state.
     ///
-    /// It names single fields, so fields that no type of ours knows are neither in it nor lost.
+    /// It contains single fields, so fields that the API types do not know are not lost.
     #[must_use]
     pub fn patch(&self, object: Object<'_>) -> Patch {
         let mut operations = Vec::new();
@@ -147,7 +146,7 @@ impl Changes {
 }
 
 impl TemplateChange {
-    /// Metadata, grace period, hooks and probes as they should be; `None` where nothing changes.
+    /// The desired metadata, grace period, hooks and probes; `None` if nothing changes.
     fn desired(&self) -> Option<Template<'_>> {
         match self {
             Self::Keep => None,
@@ -192,7 +191,7 @@ fn below_template(mut operation: PatchOperation) -> PatchOperation {
         PatchOperation::Add(AddOperation { path, .. })
         | PatchOperation::Replace(ReplaceOperation { path, .. })
         | PatchOperation::Remove(RemoveOperation { path }) => below(path),
-        // A difference consists of the three above.
+        // `json_patch::diff` returns only the three operations above.
         PatchOperation::Move(_) | PatchOperation::Copy(_) | PatchOperation::Test(_) => {}
     }
     operation

@@ -27,7 +27,7 @@ fn declared() -> Value {
     deployment(&json!({"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"}))
 }
 
-/// What an evaluation comes to.
+/// The result of an evaluation.
 struct Evaluated {
     budget: Option<Budget>,
     findings: Vec<Finding>,
@@ -44,18 +44,18 @@ fn evaluated_as(workload: &Value, existing: Existing<'_>, policy: &Policy, origi
     Evaluated { budget: evaluation.budget, findings: evaluation.findings, desired }
 }
 
-/// Of a workload that exists, or that replaces `old`.
+/// Evaluates a workload that exists, or that replaces `old`.
 fn evaluated(workload: &Value, old: Option<&Value>, policy: &Policy) -> Evaluated {
     let old = old.map(LazyObject::from);
     evaluated_as(workload, old.as_ref().map_or(Existing::Unchanged, Existing::Replaced), policy, Origin::ApiServer)
 }
 
-/// Of a workload that is created.
+/// The desired state of a workload that is created.
 fn desired(workload: &Value) -> Value {
     evaluated_as(workload, Existing::None, &Policy::default(), Origin::ApiServer).desired
 }
 
-/// What another version of Winddown might inject.
+/// A policy with which a newer version of Winddown could inject other values.
 fn newer() -> Policy {
     Policy { margin: Seconds::new(15), ..Policy::default() }
 }
@@ -119,7 +119,7 @@ fn only_a_grace_period_that_the_user_did_not_set_is_raised() {
         ("the API server's default", 30, json!({}), false),
         ("another value", 31, json!({}), true),
         ("server-side applied", 30, json!({"managedFields": [{"operation": "Apply", "fieldsV1": owned}]}), true),
-        ("updated by somebody", 30, json!({"managedFields": [{"operation": "Update", "fieldsV1": owned}]}), false),
+        ("owned by an Update", 30, json!({"managedFields": [{"operation": "Update", "fieldsV1": owned}]}), false),
         (
             "applied without it",
             30,
@@ -128,8 +128,8 @@ fn only_a_grace_period_that_the_user_did_not_set_is_raised() {
         ),
         ("client-side applied", 30, json!({"last": last_applied(json!({"terminationGracePeriodSeconds": 30}))}), true),
         ("client-side applied without it", 30, json!({"last": last_applied(json!({}))}), false),
-        ("a last-applied that is no JSON", 30, json!({"last": "{"}), false),
-        ("managed fields of another form", 30, json!({"managedFields": {"operation": 7}}), false),
+        ("a last-applied configuration that is not JSON", 30, json!({"last": "{"}), false),
+        ("managed fields of another type", 30, json!({"managedFields": {"operation": 7}}), false),
     ] {
         let mut deployment = declared();
         deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(grace_period);
@@ -159,7 +159,7 @@ fn a_later_version_keeps_an_unchanged_template() {
 }
 
 #[test]
-fn a_changed_template_gets_what_the_current_version_injects() {
+fn a_changed_template_gets_the_values_of_the_current_version() {
     let old = desired(&declared());
     let evaluated = evaluated(&with_image(&old, "shop:2"), Some(&old), &newer());
     assert_eq!(evaluated.desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"], 45);
@@ -174,7 +174,7 @@ fn the_original_manifest_sent_again_keeps_the_template() {
 
 #[test]
 fn a_rollback_past_a_change_that_the_webhook_missed_is_applied() {
-    // The record still tells of the first image.
+    // The record still contains the fingerprint of the first image.
     let missed = with_image(&desired(&declared()), "shop:2");
     let rolled_back = evaluated(&declared(), Some(&missed), &Policy::default()).desired;
     assert_eq!(rolled_back["spec"]["template"]["spec"]["containers"][0]["image"], "shop:1");
@@ -196,7 +196,7 @@ fn an_image_change_updates_the_record() {
     let new = evaluated(&with_image(&old, "shop:2"), Some(&old), &Policy::default()).desired;
     let record = |deployment: &Value| deployment["spec"]["template"]["metadata"]["annotations"][INJECTED].clone();
     assert_ne!(record(&new), record(&old));
-    // So that a restart of a newer controller, which sees no older object, leaves it alone.
+    // A newer controller, which does not have the old object, keeps it too.
     assert_eq!(evaluated(&new, None, &newer()).desired["spec"], new["spec"]);
 }
 
@@ -232,7 +232,7 @@ fn applied(mut deployment: Value, manifest: &Value) -> Value {
 }
 
 #[test]
-fn an_owner_who_writes_the_injected_values_owns_them() {
+fn an_owner_who_sets_the_injected_values_owns_them() {
     let injected = desired(&declared());
     let by_hand = {
         let mut manifest = declared();
@@ -258,7 +258,7 @@ fn an_owner_who_writes_the_injected_values_owns_them() {
             undeclared["metadata"]["annotations"].as_object_mut().unwrap().shift_remove(key);
         }
         let evaluated = evaluated(&undeclared, Some(&case), &Policy::default());
-        assert_eq!(evaluated.desired["spec"], by_hand["spec"], "what the owner wrote stays");
+        assert_eq!(evaluated.desired["spec"], by_hand["spec"], "the fields of the owner are kept");
     }
 }
 
@@ -279,11 +279,11 @@ fn a_rollback_is_evaluated_by_its_template_and_not_by_the_last_manifest() {
 fn another_spelling_of_the_budget_is_unchanged_for_a_later_version() {
     let mut respelt = desired(&declared());
     respelt["metadata"]["annotations"]["winddown.dev/margin"] = json!("5s");
-    let stands = evaluated(&respelt, None, &Policy::default()).desired;
+    let current = evaluated(&respelt, None, &Policy::default()).desired;
     let later = Policy { readiness_period: 60, ..newer() };
-    let mut touched = stands.clone();
+    let mut touched = current.clone();
     touched["metadata"]["labels"] = json!({"touched": "yes"});
-    for before in [None, Some(&stands)] {
+    for before in [None, Some(&current)] {
         let evaluated = evaluated(&touched, before, &later);
         assert_eq!(evaluated.desired, touched, "neither template nor budget");
     }
@@ -291,19 +291,19 @@ fn another_spelling_of_the_budget_is_unchanged_for_a_later_version() {
 
 #[test]
 fn a_later_version_keeps_the_budget_of_an_unchanged_template() {
-    let stands = desired(&declared());
-    assert_eq!(evaluated(&stands, None, &newer()).desired, stands);
+    let current = desired(&declared());
+    assert_eq!(evaluated(&current, None, &newer()).desired, current);
 }
 
 #[test]
 fn changes_of_other_webhooks_at_creation_are_in_the_record() {
-    let made = with_image(&desired(&declared()), "shop@sha256:pinned");
-    let again = desired(&made);
+    let created = with_image(&desired(&declared()), "shop@sha256:pinned");
+    let again = desired(&created);
     assert_eq!(evaluated(&again, None, &newer()).desired, again);
 }
 
 #[test]
-fn pods_are_not_replaced_for_label_and_record_alone() {
+fn pods_are_not_replaced_only_for_label_and_record() {
     let mut by_hand = declared();
     let pod = &mut by_hand["spec"]["template"]["spec"];
     pod["terminationGracePeriodSeconds"] = json!(35);
@@ -330,11 +330,11 @@ fn a_record_of_another_version_is_left_to_that_version() {
 
 #[test]
 fn a_template_with_too_many_containers_is_not_evaluated() {
-    let mut absurd = declared();
+    let mut large = declared();
     let containers: Vec<_> = (0..5000).map(|number| json!({"name": format!("c{number}")})).collect();
-    absurd["spec"]["template"]["spec"]["containers"] = json!(containers);
-    let error = evaluate(&absurd, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err();
-    assert!(error.to_string().contains("more than 1000 of them"), "{error}");
+    large["spec"]["template"]["spec"]["containers"] = json!(containers);
+    let error = evaluate(&large, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err();
+    assert!(error.to_string().contains("more than 1000 entries"), "{error}");
 }
 
 #[test]
@@ -346,17 +346,17 @@ fn a_budget_that_does_not_fit_changes_nothing() {
 
 #[test]
 fn an_unreadable_record_is_reported_and_replaced() {
-    let mut odd = declared();
-    odd["spec"]["template"]["metadata"]["annotations"] = json!({INJECTED: "{\"v\":1}"});
-    let evaluated = evaluated(&odd, None, &Policy::default());
+    let mut malformed = declared();
+    malformed["spec"]["template"]["metadata"]["annotations"] = json!({INJECTED: "{\"v\":1}"});
+    let evaluated = evaluated(&malformed, None, &Policy::default());
     assert!(evaluated.findings.iter().any(|finding| finding.code == Code::RecordUnreadable));
     assert_eq!(desired(&evaluated.desired), evaluated.desired);
-    odd["metadata"]["annotations"] = json!({"example.com/team": "web"});
-    assert_eq!(desired(&odd), odd, "nothing is declared, nothing is changed");
+    malformed["metadata"]["annotations"] = json!({"example.com/team": "web"});
+    assert_eq!(desired(&malformed), malformed, "nothing is declared, nothing is changed");
 }
 
 #[test]
-fn a_deployment_of_another_shape_is_an_error_that_names_the_field() {
+fn an_error_in_a_malformed_deployment_names_the_field() {
     let cases = [
         ("/metadata/annotations", json!({"winddown.dev/drain": 5}), "metadata.annotations[winddown.dev/drain]"),
         ("/metadata/annotations", json!({"a\nb": 5}), "metadata.annotations[a\\nb]"),
@@ -371,12 +371,14 @@ fn a_deployment_of_another_shape_is_an_error_that_names_the_field() {
         ("/spec/template/spec/containers/0/lifecycle", json!([1]), "spec.template.spec"),
     ];
     for (pointer, value, field) in cases {
-        let mut odd = declared();
-        *odd.pointer_mut(pointer.trim_end_matches("/lifecycle")).unwrap() = value.clone();
+        let mut malformed = declared();
+        *malformed.pointer_mut(pointer.trim_end_matches("/lifecycle")).unwrap() = value.clone();
         if pointer.ends_with("/lifecycle") {
-            *odd.pointer_mut("/spec/template/spec/containers/0").unwrap() = json!({"name": "app", "lifecycle": value});
+            *malformed.pointer_mut("/spec/template/spec/containers/0").unwrap() =
+                json!({"name": "app", "lifecycle": value});
         }
-        let error = evaluate(&odd, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err().to_string();
+        let error =
+            evaluate(&malformed, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err().to_string();
         assert!(error.starts_with(field), "{pointer}: {error}");
     }
 }

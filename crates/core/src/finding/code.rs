@@ -1,10 +1,10 @@
-//! The codes of findings. One line for each: the name of the file in `rules/`, and the code.
+//! The codes of findings. Each line contains the name of the file in `rules/` and the code.
 
 use serde::{Serialize, Serializer};
 
 /// Calls a macro with every `file_name Code`, in the order in which findings are reported.
 ///
-/// Adding a rule is a file in `rules/` and a line here.
+/// To add a rule, add a file in `rules/` and a line here.
 macro_rules! for_each_code {
     ($apply:ident) => {
         $apply! {
@@ -13,9 +13,9 @@ macro_rules! for_each_code {
             misplaced_annotation MisplacedAnnotation,
             invalid_annotation InvalidAnnotation,
             not_opted_in NotOptedIn,
-            // The record of what was injected.
+            // The record of the injected fields.
             record_unreadable RecordUnreadable,
-            // Hooks and the sum.
+            // Hooks and the budget.
             container_not_found ContainerNotFound,
             pre_stop_unknown PreStopUnknown,
             pre_stop_short PreStopShort,
@@ -73,7 +73,7 @@ macro_rules! code_enum {
     ($($file:ident $code:ident,)+) => {
         /// The kinds of findings. The names are stable: Event reasons, `-o json` and scripts use them.
         ///
-        /// Severity, title, page and check of each are in the file of its name in `rules/`.
+        /// Severity, title, page and check of each are in its file in `rules/`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[expect(missing_docs, reason = "the title of each code is in its rule")]
         pub enum Code {

@@ -1,10 +1,11 @@
-//! What Winddown injected into a template, in words.
+//! A description of the fields that Winddown injected into a template.
 
 use std::fmt;
 
 use super::Record;
+use crate::workload::DEFAULT_GRACE_PERIOD;
 
-/// The fields that a template has from Winddown.
+/// The injected fields of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Injected {
     /// Container names and the seconds of their preStop sleep.
@@ -16,7 +17,7 @@ pub struct Injected {
 }
 
 impl Injected {
-    /// Whether there is nothing but label and record.
+    /// Whether only label and record were injected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -28,7 +29,9 @@ impl From<&Record> for Injected {
         Self {
             sleeps: record.pre_stop.iter().map(|(container, seconds)| (container.clone(), *seconds)).collect(),
             probes: record.readiness.keys().cloned().collect(),
-            grace_period: record.grace_period.map(|change| (change.was.unwrap_or(30), change.set)),
+            grace_period: record
+                .grace_period
+                .map(|change| (change.was.unwrap_or(DEFAULT_GRACE_PERIOD.as_i64()), change.set)),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Which fields of a template its owner wrote.
+//! Finds the fields of a template that its owner set.
 //!
-//! The API server fills in a grace period of 30 before admission (measured on 1.37), and an owner may write down the very
-//! value that Winddown had injected. So neither the number nor our own record says who wrote it. What does: a server-side
-//! apply that owns the field, or kubectl's last-applied configuration with the value that is there.
+//! The API server fills in a grace period of 30 before admission (measured on 1.37), and an owner may set the value that
+//! Winddown has injected. So neither the number nor the record shows who set it. The owner did if a server-side apply owns
+//! the field, or if kubectl's last-applied configuration contains the current value.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -10,24 +10,23 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::duration::Seconds;
-use crate::object::{GRACE_PERIOD, Object, Template, last_applied_pod_spec};
-use crate::plan::DEFAULT_GRACE_PERIOD;
-use crate::workload::GracePeriod;
+use crate::object::{GRACE_PERIOD_FIELD, Object, Template, last_applied_pod_spec};
+use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Where a workload comes from.
+/// The origin of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// From an API server, with defaults filled in.
     ApiServer,
-    /// From a file: every field in it was written by its owner.
+    /// From a file: its owner set all fields.
     File,
 }
 
-/// What a workload's metadata says about who wrote its fields. Read when first asked: most templates leave nothing open.
+/// The owners of a workload's fields, from its metadata. Parsed on first use, because most templates do not need it.
 #[derive(Debug)]
-pub struct Owners<'a> {
+pub struct FieldOwners<'a> {
     object: Object<'a>,
     sources: OnceCell<Sources<'a>>,
 }
@@ -40,44 +39,44 @@ struct Sources<'a> {
     last_applied: Option<Value>,
 }
 
-/// Of the fields that Winddown may inject, those that the owner wrote.
+/// The injectable fields that the owner set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ownership<'a> {
+pub struct OwnedFields<'a> {
     /// `terminationGracePeriodSeconds`.
     pub grace_period: bool,
-    /// The containers whose `lifecycle.preStop` is the owner's.
+    /// The containers with a `lifecycle.preStop` of the owner.
     pub pre_stops: BTreeSet<&'a str>,
-    /// The containers whose `readinessProbe` is the owner's.
+    /// The containers with a `readinessProbe` of the owner.
     pub probes: BTreeSet<&'a str>,
 }
 
-impl<'a> Owners<'a> {
+impl<'a> FieldOwners<'a> {
     /// The owners of a workload's fields.
     #[must_use]
     pub fn of(object: Object<'a>) -> Self {
         Self { object, sources: OnceCell::new() }
     }
 
-    /// Which values of a template the owner wrote.
+    /// The fields of a template that the owner set.
     #[must_use]
-    pub fn ownership<'t>(&self, template: Template<'t>) -> Ownership<'t> {
+    pub fn owned_fields<'t>(&self, template: Template<'t>) -> OwnedFields<'t> {
         let last_applied = self.sources().last_applied.as_ref();
-        let mut ownership = Ownership { grace_period: self.own_grace_period(template), ..Ownership::default() };
+        let mut fields = OwnedFields { grace_period: self.owns_grace_period(template), ..OwnedFields::default() };
         for (name, container) in template.containers() {
             // `managedFields` names a container by its key.
             let key = format!("k:{}", serde_json::json!({ "name": name }));
             let written = last_applied.and_then(|pod| written_container(pod, name));
             let owned = |applied: &[&str], path: &[&str]| {
-                self.include(applied, written.and_then(|written| at(written, path)), at(container, path))
+                self.owns(applied, written.and_then(|written| at(written, path)), at(container, path))
             };
             if owned(&["f:containers", &key, "f:lifecycle", "f:preStop"], &["lifecycle", "preStop"]) {
-                ownership.pre_stops.insert(name);
+                fields.pre_stops.insert(name);
             }
             if owned(&["f:containers", &key, "f:readinessProbe"], &["readinessProbe"]) {
-                ownership.probes.insert(name);
+                fields.probes.insert(name);
             }
         }
-        ownership
+        fields
     }
 
     /// The grace period of a bare template, and whether the user set it.
@@ -85,17 +84,17 @@ impl<'a> Owners<'a> {
         let Some(seconds) = bare.grace_period().and_then(Value::as_i64).map(Seconds::from_api) else {
             return GracePeriod::Unset;
         };
-        let explicit = origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.own_grace_period(bare);
+        let explicit = origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.owns_grace_period(bare);
         if explicit { GracePeriod::Explicit(seconds) } else { GracePeriod::Unset }
     }
 
-    fn own_grace_period(&self, template: Template<'_>) -> bool {
-        let written = self.sources().last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD));
-        self.include(&["f:terminationGracePeriodSeconds"], written, template.grace_period())
+    fn owns_grace_period(&self, template: Template<'_>) -> bool {
+        let written = self.sources().last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD));
+        self.owns(&["f:terminationGracePeriodSeconds"], written, template.grace_period())
     }
 
-    /// Whether a server-side apply owns the field, or the current value is the one that was applied client-side.
-    fn include(&self, applied: &[&str], written: Option<&Value>, current: Option<&Value>) -> bool {
+    /// Whether a server-side apply owns the field, or the current value was applied client-side.
+    fn owns(&self, applied: &[&str], written: Option<&Value>, current: Option<&Value>) -> bool {
         self.sources().applied.iter().any(|fields| at(fields, applied).is_some())
             || written.zip(current).is_some_and(|(written, current)| is_part_of(written, current))
     }
@@ -123,7 +122,7 @@ fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, field| value.get(field))
 }
 
-/// Whether everything that was written is there; the API server may have filled in defaults beside it.
+/// Whether the current value contains the written one; the API server may have added defaults.
 fn is_part_of(written: &Value, current: &Value) -> bool {
     match (written, current) {
         (Value::Null, _) => false,

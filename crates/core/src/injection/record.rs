@@ -1,4 +1,4 @@
-//! `winddown.dev/injected`: what Winddown changed in a template, and what was there before.
+//! `winddown.dev/injected`: the changes of Winddown in a template, and the previous values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Bare;
+use super::BareTemplate;
 use crate::annotations::INJECTED;
 use crate::object::Template;
-use crate::plan::DEFAULT_GRACE_PERIOD;
 use crate::policy::Resolved;
+use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// The version of the format that is written and read.
 const VERSION: u8 = 1;
 
-/// Exactly what was changed, compact enough for an annotation.
+/// All changes, short enough for an annotation.
 ///
-/// Only these fields can ever be undone, whatever the annotation's text says: a record is user input too.
+/// Only these fields can be undone, because a record is user input too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -26,7 +26,7 @@ pub struct Record {
     template: String,
     /// The declaration in its canonical form.
     declared: String,
-    /// The numbers that it resolved to: another declaration may be another spelling of the same budget.
+    /// The numbers that it resolved to: another declaration may result in the same budget.
     resolved: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) grace_period: Option<GracePeriodChange>,
@@ -39,12 +39,12 @@ pub struct Record {
     /// Container name to probe.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) readiness: BTreeMap<String, Value>,
-    /// What was created to hold label and record.
+    /// The parts of the metadata that were created for label and record.
     #[serde(rename = "made", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) created: Vec<Created>,
 }
 
-/// What the records of all versions have in common.
+/// The field that all versions of the record have.
 #[derive(Deserialize)]
 struct Versioned {
     v: u64,
@@ -54,13 +54,13 @@ struct Versioned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GracePeriodChange {
-    /// Absent where there was none (in a file; the API server always fills in 30).
+    /// Absent if there was none (in a file; the API server always fills in 30).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) was: Option<i64>,
     pub(crate) set: i64,
 }
 
-/// Parts of the template's metadata that were not there before.
+/// Parts of the template's metadata that did not exist before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Created {
@@ -70,10 +70,10 @@ pub(crate) enum Created {
     Label,
 }
 
-/// Why the annotation is not a record that can be undone.
+/// The reason why a record cannot be undone.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableRecord {
-    /// Not a string, not JSON, or of another shape.
+    /// Not a string, not JSON, or with other fields.
     #[error("is not a record written by Winddown; treating current values as user-defined")]
     Malformed,
     /// Written by another version of Winddown, which can undo it.
@@ -82,7 +82,7 @@ pub enum UnreadableRecord {
 }
 
 impl Record {
-    pub(crate) fn new(bare: &Bare<'_>, resolved: &Resolved<'_>) -> Self {
+    pub(crate) fn new(bare: &BareTemplate<'_>, resolved: &Resolved<'_>) -> Self {
         Self {
             v: VERSION,
             template: bare.fingerprint().to_owned(),
@@ -96,7 +96,7 @@ impl Record {
         }
     }
 
-    /// The record that a template carries, if it carries one.
+    /// The record of a template, if it has one.
     pub fn of(template: Template<'_>) -> Result<Option<Self>, UnreadableRecord> {
         let Some(text) = template.annotation(INJECTED) else { return Ok(None) };
         let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
@@ -104,20 +104,20 @@ impl Record {
             return Err(UnreadableRecord::Version(versioned.v));
         }
         let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
-        // Only a default is ever raised. Any other change did not come from Winddown, and undoing it could lower a value
-        // that the user set.
+        // Winddown only raises the default. Any other change is not from Winddown, and undoing it could lower a value that
+        // the user set.
         let default = DEFAULT_GRACE_PERIOD.as_i64();
         let raised = |change: GracePeriodChange| change.was.is_none_or(|was| was == default) && change.set > default;
         if record.grace_period.is_none_or(raised) { Ok(Some(record)) } else { Err(UnreadableRecord::Malformed) }
     }
 
-    /// Whether it was written for this template and this declaration, or for another spelling of the same numbers. A policy
-    /// that changed since changes nothing: what was declared is the same.
+    /// Whether it was written for this template and this declaration, or for another declaration with the same numbers. A
+    /// later change of the policy has no effect, because the declaration is the same.
     #[must_use]
-    pub fn was_written_for(&self, bare: &Bare<'_>, resolved: &Resolved<'_>) -> bool {
+    pub fn was_written_for(&self, bare: &BareTemplate<'_>, resolved: &Resolved<'_>) -> bool {
         let declared = self.declared == resolved.declaration.to_string();
-        let respelt = || self.resolved == resolved.canonical();
-        (declared || respelt()) && self.template == bare.fingerprint()
+        let same_numbers = || self.resolved == resolved.canonical();
+        (declared || same_numbers()) && self.template == bare.fingerprint()
     }
 }
 

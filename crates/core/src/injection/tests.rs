@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Bare, Injected, Ownership, Record, UnreadableRecord};
+use super::{BareTemplate, Injected, OwnedFields, Record, UnreadableRecord};
 use crate::annotations::{Declaration, INJECTED, MANAGED, Mode};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
@@ -12,7 +12,7 @@ fn bare() -> Value {
         "metadata": {"creationTimestamp": null, "labels": {"app": "shop"}},
         "spec": {
             "containers": [
-                {"name": "app", "image": "shop:1", "fieldOfTomorrow": {"x": [1]}},
+                {"name": "app", "image": "shop:1", "unknownField": {"x": [1]}},
                 {"name": "proxy", "lifecycle": {"stopSignal": "SIGQUIT"}},
             ],
             "terminationGracePeriodSeconds": 30,
@@ -33,16 +33,16 @@ fn mutations() -> Vec<Mutation> {
 
 fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
     let (declaration, policy) = (Declaration::default(), Policy::default());
-    let undone = super::undo(Template::new(bare), None, &Ownership::default());
+    let undone = super::undo(Template::new(bare), None, &OwnedFields::default());
     let fields = super::inject(&undone, mutations, &Resolved::new(&declaration, Mode::Enforce, &policy));
     let mut injected = bare.clone();
     set_injectable(&mut injected, &fields);
     injected
 }
 
-fn undo<'a>(template: &'a Value, ownership: &Ownership<'_>) -> Result<Bare<'a>, UnreadableRecord> {
+fn undo<'a>(template: &'a Value, owned: &OwnedFields<'_>) -> Result<BareTemplate<'a>, UnreadableRecord> {
     let template = Template::new(template);
-    Ok(super::undo(template, Record::of(template)?, ownership))
+    Ok(super::undo(template, Record::of(template)?, owned))
 }
 
 fn injected() -> Value {
@@ -66,11 +66,11 @@ fn mutations_and_record_are_written_into_the_template() {
 }
 
 #[test]
-fn undo_restores_the_template_field_for_field() {
+fn undo_restores_every_field_of_the_template() {
     let injected = injected();
-    let undone = undo(&injected, &Ownership::default()).unwrap();
+    let undone = undo(&injected, &OwnedFields::default()).unwrap();
     assert!(undone.intact);
-    assert_eq!(undone.template.to_string(), bare().to_string(), "even the order of the fields");
+    assert_eq!(undone.template.to_string(), bare().to_string(), "including the order of the fields");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn undo_keeps_fields_that_were_changed_since() {
     ] {
         let mut template = injected();
         *template.pointer_mut(pointer).unwrap() = theirs.clone();
-        let undone = undo(&template, &Ownership::default()).unwrap();
+        let undone = undo(&template, &OwnedFields::default()).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), Some(&theirs), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
@@ -91,15 +91,15 @@ fn undo_keeps_fields_that_were_changed_since() {
 }
 
 #[test]
-fn undo_keeps_fields_that_the_owner_wrote() {
+fn undo_keeps_fields_that_the_owner_set() {
     let app = || ["app"].into_iter().collect();
-    for (ownership, pointer) in [
-        (Ownership { grace_period: true, ..Ownership::default() }, "/spec/terminationGracePeriodSeconds"),
-        (Ownership { pre_stops: app(), ..Ownership::default() }, "/spec/containers/0/lifecycle/preStop"),
-        (Ownership { probes: app(), ..Ownership::default() }, "/spec/containers/0/readinessProbe"),
+    for (owned, pointer) in [
+        (OwnedFields { grace_period: true, ..OwnedFields::default() }, "/spec/terminationGracePeriodSeconds"),
+        (OwnedFields { pre_stops: app(), ..OwnedFields::default() }, "/spec/containers/0/lifecycle/preStop"),
+        (OwnedFields { probes: app(), ..OwnedFields::default() }, "/spec/containers/0/readinessProbe"),
     ] {
         let injected = injected();
-        let undone = undo(&injected, &ownership).unwrap();
+        let undone = undo(&injected, &owned).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), injected.pointer(pointer), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
@@ -110,7 +110,7 @@ fn undo_keeps_fields_that_the_owner_wrote() {
 fn undo_skips_containers_that_were_renamed_or_removed() {
     let mut template = injected();
     template["spec"]["containers"].as_array_mut().unwrap().remove(0);
-    let undone = undo(&template, &Ownership::default()).unwrap();
+    let undone = undo(&template, &OwnedFields::default()).unwrap();
     assert!(!undone.intact);
     assert_eq!(undone.template["spec"]["containers"], json!([bare()["spec"]["containers"][1]]));
 }
@@ -120,7 +120,7 @@ fn metadata_that_was_created_is_removed_again() {
     let bare = json!({"spec": {"containers": [{"name": "app"}]}});
     let template = inject(&bare, &mutations());
     assert!(template["metadata"]["annotations"][INJECTED].is_string());
-    assert_eq!(*undo(&template, &Ownership::default()).unwrap().template, bare);
+    assert_eq!(*undo(&template, &OwnedFields::default()).unwrap().template, bare);
 }
 
 #[test]
@@ -143,6 +143,6 @@ fn a_text_that_is_not_a_record_is_rejected() {
     ] {
         let mut template = injected();
         template["metadata"]["annotations"][INJECTED] = json!(text);
-        assert!(undo(&template, &Ownership::default()).is_err(), "{}", text.chars().take(40).collect::<String>());
+        assert!(undo(&template, &OwnedFields::default()).is_err(), "{}", text.chars().take(40).collect::<String>());
     }
 }

@@ -1,35 +1,35 @@
-//! Taking out what a record says was injected, where it is still as it was injected.
+//! Removes injected fields that still have the injected value.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::ownership::Ownership;
+use super::ownership::OwnedFields;
 use super::pre_stop;
 use super::record::{Created, GracePeriodChange, Record};
 use crate::annotations::{INJECTED, MANAGED};
 use crate::fingerprint;
-use crate::object::{GRACE_PERIOD, Template, TemplateMut};
+use crate::object::{GRACE_PERIOD_FIELD, Template, TemplateMut};
 
-/// A template without anything of Winddown's.
+/// A template without injected fields.
 #[derive(Clone, Debug)]
-pub struct Bare<'a> {
-    /// The template as its owner wrote it.
+pub struct BareTemplate<'a> {
+    /// The template without the injected fields.
     pub template: Cow<'a, Value>,
-    /// The record that was taken out.
+    /// The record that was removed.
     pub record: Option<Record>,
-    /// Whether everything in the record was still as it was injected. What was changed since belongs to the user.
+    /// Whether all fields in the record still had the injected value. A field that was changed since is the user's.
     pub intact: bool,
     fingerprint: OnceCell<String>,
 }
 
-impl<'a> Bare<'a> {
+impl<'a> BareTemplate<'a> {
     fn new(template: Cow<'a, Value>, record: Option<Record>, intact: bool) -> Self {
         Self { template, record, intact, fingerprint: OnceCell::new() }
     }
 
-    /// A template whose record cannot be read: all its values count as the user's.
+    /// A template with an unreadable record: all its values are treated as the user's.
     #[must_use]
     pub fn without_record(template: Template<'a>) -> Self {
         let mut template = template.value().clone();
@@ -47,37 +47,37 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// Undoes the injection that a record describes, but for the fields that the owner wrote since, even where that is the very
-/// value that was injected.
+/// Undoes the injection that a record describes. Fields that the owner has set since are kept, even if they have the
+/// injected value.
 #[must_use]
-pub fn undo<'a>(template: Template<'a>, record: Option<Record>, ownership: &Ownership<'_>) -> Bare<'a> {
-    let Some(record) = record else { return Bare::new(Cow::Borrowed(template.value()), None, true) };
+pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owned: &OwnedFields<'_>) -> BareTemplate<'a> {
+    let Some(record) = record else { return BareTemplate::new(Cow::Borrowed(template.value()), None, true) };
     let mut bare = template.value().clone();
     let fields = &mut TemplateMut(&mut bare);
     let mut intact = true;
     if let Some(change) = record.grace_period {
-        intact &= !ownership.grace_period && undo_grace_period(fields, change);
+        intact &= !owned.grace_period && undo_grace_period(fields, change);
     }
     for (container, seconds) in &record.pre_stop {
         let created_lifecycle = record.lifecycle.contains(container);
-        intact &= !ownership.pre_stops.contains(container.as_str())
+        intact &= !owned.pre_stops.contains(container.as_str())
             && undo_pre_stop(fields, container, *seconds, created_lifecycle);
     }
     for (container, probe) in &record.readiness {
-        intact &= !ownership.probes.contains(container.as_str()) && undo_readiness(fields, container, probe);
+        intact &= !owned.probes.contains(container.as_str()) && undo_readiness(fields, container, probe);
     }
     intact &= undo_stamp(fields, &record);
-    Bare::new(Cow::Owned(bare), Some(record), intact)
+    BareTemplate::new(Cow::Owned(bare), Some(record), intact)
 }
 
 fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
     let Some(spec) = template.pod_spec() else { return false };
-    if spec.get(GRACE_PERIOD) != Some(&json!(set)) {
+    if spec.get(GRACE_PERIOD_FIELD) != Some(&json!(set)) {
         return false;
     }
     match was {
-        Some(was) => drop(spec.insert(GRACE_PERIOD.to_owned(), json!(was))),
-        None => drop(spec.shift_remove(GRACE_PERIOD)),
+        Some(was) => drop(spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(was))),
+        None => drop(spec.shift_remove(GRACE_PERIOD_FIELD)),
     }
     true
 }
@@ -127,7 +127,7 @@ fn is_empty(value: &Value) -> bool {
     value.as_object().is_some_and(Map::is_empty)
 }
 
-/// Removes the field if it is there and as expected; returns whether it was.
+/// Removes the field if it exists and has the expected value; returns whether it did.
 fn remove_if(fields: &mut Map<String, Value>, field: &str, expected: impl Fn(&Value) -> bool) -> bool {
     let found = fields.get(field).is_some_and(expected);
     if found {

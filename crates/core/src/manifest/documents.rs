@@ -1,22 +1,22 @@
-//! A YAML stream, cut into its documents.
+//! Splits a YAML stream into documents.
 //!
-//! Cut here rather than by the parser, so that a `helm template` stream of thousands stays readable document by document,
-//! one that is broken hides none of the others, and every error can name its own.
+//! The parser does not do this, because an invalid document must not affect the others, each error must name its document,
+//! and a `helm template` stream can contain thousands of documents.
 
-/// A piece of a stream with something in it.
+/// A document with content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Document<'a> {
-    /// Counted from 1; empty documents do not count.
+    /// The number of the document, from 1; empty documents are not counted.
     pub(crate) number: usize,
-    /// The line it starts on, counted from 1.
+    /// The line where it starts, from 1.
     pub(crate) line: usize,
     pub(crate) text: &'a str,
 }
 
 /// The documents of a stream, without the empty ones.
 ///
-/// `---` and `...` at the start of a line always separate documents: within a scalar they would have to be indented (YAML
-/// 1.2.2, 9.1.2). Directives (`%YAML 1.1`) belong to the document that begins after them.
+/// `---` and `...` at the start of a line always separate documents: within a scalar they must be indented (YAML 1.2.2,
+/// 9.1.2). Directives (`%YAML 1.1`) belong to the document after them.
 pub(crate) fn documents(text: &str) -> Vec<Document<'_>> {
     let mut pieces = Vec::new();
     let (mut start, mut start_line, mut at) = (0, 1, 0);
@@ -40,11 +40,11 @@ pub(crate) fn documents(text: &str) -> Vec<Document<'_>> {
         }
     }
     pieces.push((start_line, &text[start..]));
-    let written = pieces.into_iter().filter(|(_, text)| !text.lines().all(is_blank));
-    written.enumerate().map(|(at, (line, text))| Document { number: at + 1, line, text }).collect()
+    let with_content = pieces.into_iter().filter(|(_, text)| !text.lines().all(is_blank));
+    with_content.enumerate().map(|(at, (line, text))| Document { number: at + 1, line, text }).collect()
 }
 
-/// What a document holds before the line that is looked at.
+/// The content of a document before the current line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SoFar {
     Nothing,
@@ -66,7 +66,7 @@ mod tests {
     use super::documents;
 
     #[test]
-    fn documents_begin_and_end_where_their_markers_stand_at_the_start_of_a_line() {
+    fn markers_at_the_start_of_a_line_separate_documents() {
         for (text, expected) in [
             ("", vec![]),
             ("# a comment\n---\n# another\n...\n", vec![]),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_of_directives_and_separators_takes_no_longer_than_its_length() {
+    fn many_directives_and_separators_take_linear_time() {
         assert_eq!(documents(&"%\n".repeat(1_000_000)).len(), 1);
         assert_eq!(documents(&format!("%\n{}", "---\n".repeat(1_000_000))).len(), 1);
     }

@@ -1,4 +1,4 @@
-//! Which line of a file a field stands on.
+//! Maps field paths to line numbers.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -7,12 +7,12 @@ use serde_saphyr::granit_parser::{Event, Parser};
 
 use crate::field_path::{FieldPath, Segment};
 
-/// Where an object stands in its file, and where its fields do.
+/// The line of an object and of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
-    /// The line on which it starts, counted from 1; a field starts at its key.
+    /// The line where it starts, from 1. A field starts at its key.
     line: usize,
-    /// What it consists of; nothing where it is a scalar.
+    /// Its fields and items; `None` for a scalar.
     parts: Option<Rc<Parts>>,
 }
 
@@ -20,15 +20,15 @@ pub struct Lines {
 struct Parts {
     fields: Vec<(String, Lines)>,
     items: Vec<Lines>,
-    /// The value of its field `name`, by which the items of a list are known.
+    /// The value of its field `name`, the key of an item in a list.
     name: Option<String>,
 }
 
-/// How many `<<` within `<<` are followed. Nobody writes more, and each may name several others.
+/// The maximum depth of nested `<<`. Real manifests need less, and each `<<` may refer to several objects.
 const MERGES: usize = 4;
 
 impl Lines {
-    /// The lines of a document that starts on this line of its file. What cannot be read has the document's.
+    /// The lines of a document that starts on this line of its file. Unreadable parts have the first line.
     pub(crate) fn of(document: &str, first: usize) -> Self {
         let mut reader = Reader::default();
         for next in Parser::new_from_str(document) {
@@ -40,13 +40,13 @@ impl Lines {
         reader.root.unwrap_or(Self { line: first, parts: None })
     }
 
-    /// The line on which the object starts.
+    /// The line where the object starts.
     #[must_use]
     pub fn first(&self) -> usize {
         self.line
     }
 
-    /// The line of a field: of the deepest part of its path that is there.
+    /// The line of a field, or of its nearest existing parent.
     #[must_use]
     pub fn of_field(&self, path: &FieldPath) -> usize {
         let mut here = self;
@@ -59,7 +59,7 @@ impl Lines {
         here.line
     }
 
-    /// The item of a list among the fields.
+    /// An item of the list in a field.
     pub(crate) fn item(&self, field: &str, at: usize) -> Option<&Self> {
         self.field(field, MERGES)?.parts.as_ref()?.items.get(at)
     }
@@ -89,7 +89,7 @@ impl Lines {
     }
 }
 
-/// Puts the events of a document together.
+/// Builds the lines from the events of the parser.
 #[derive(Default)]
 struct Reader {
     open: Vec<Open>,
@@ -97,18 +97,18 @@ struct Reader {
     root: Option<Lines>,
 }
 
-/// A list or an object that has not ended yet.
+/// A list or an object that is not complete.
 struct Open {
     line: usize,
     parts: Parts,
     anchor: usize,
     is_list: bool,
-    /// The key whose value comes next.
+    /// The key of the next value.
     key: Option<(String, usize)>,
 }
 
 impl Reader {
-    /// Whether the document ended with this event.
+    /// Returns whether the document ended with this event.
     fn take(&mut self, event: Event<'_>, line: usize) -> bool {
         match event {
             Event::MappingStart(_, anchor, _) => self.begin(line, anchor, false),
@@ -137,7 +137,7 @@ impl Reader {
         self.open.push(Open { line, parts: Parts::default(), anchor, is_list, key: None });
     }
 
-    /// A node is complete: a value, an item, or the key of the value that follows. `text` is that of a scalar.
+    /// Adds a complete node: a value, an item, or the key of the next value. `text` is the text of a scalar.
     fn put(&mut self, node: Lines, text: Option<&str>) {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
@@ -178,7 +178,7 @@ spec:
 ";
 
     #[test]
-    fn a_field_stands_on_the_line_of_its_key() {
+    fn a_field_has_the_line_of_its_key() {
         for (path, line) in [
             (FieldPath::annotation("winddown.dev/drain"), 4),
             (FieldPath::container("app", "lifecycle.preStop"), 13),
@@ -191,7 +191,7 @@ spec:
     }
 
     #[test]
-    fn a_field_that_is_not_there_stands_where_it_would_have_to_be_written() {
+    fn a_missing_field_has_the_line_of_its_nearest_parent() {
         for (path, line) in [
             (FieldPath::pod("terminationGracePeriodSeconds"), 7),
             (FieldPath::container("app", "readinessProbe"), 11),
@@ -205,7 +205,7 @@ spec:
     }
 
     #[test]
-    fn json_has_lines_too() {
+    fn fields_of_json_have_lines() {
         let text = "{\n  \"spec\": {\n    \"items\": [\n      {\"name\": \"a\"},\n      {\n        \"name\": \"b\"\n      }\n    ]\n  }\n}\n";
         let lines = Lines::of(text, 1);
         let line = |item: &str, field| lines.of_field(&FieldPath::new("spec.items").key(item).join(field));
@@ -213,7 +213,7 @@ spec:
     }
 
     #[test]
-    fn aliases_and_merge_keys_lead_to_what_they_stand_for() {
+    fn aliases_and_merge_keys_have_the_lines_of_their_anchors() {
         let text = "base: &base\n  image: a\n  deep: {x: 1}\nuse: *base\nmerged:\n  <<: [*base]\n  own: 1\n";
         let lines = Lines::of(text, 1);
         for (path, line) in [("use", 4), ("use.image", 2), ("merged.deep.x", 3), ("merged.own", 7), ("merged.no", 5)] {
@@ -222,7 +222,7 @@ spec:
     }
 
     #[test]
-    fn what_cannot_be_read_stands_where_its_document_does() {
+    fn an_unreadable_document_has_its_first_line() {
         for text in ["", "a: [", "*unknown", &"[".repeat(100_000), "? {a: b}\n: c\n", "- - - a"] {
             assert_eq!(
                 Lines::of(text, 7).of_field(&FieldPath::new("a.b")),

@@ -1,4 +1,4 @@
-use super::{ManifestError, PassedOver, Stream, read};
+use super::{ManifestError, Skipped, Stream, read};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
 
@@ -29,7 +29,7 @@ fn workloads_are_found_among_documents_lists_and_other_kinds() {
 }
 
 #[test]
-fn a_list_of_a_whole_cluster_is_read() {
+fn a_list_of_all_objects_in_a_cluster_is_read() {
     let fields = "1,".repeat(2_600);
     let item = format!("{{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"spec\":[{fields}1]}}");
     let list = format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{}]}}", vec![item; 100].join(","));
@@ -37,38 +37,38 @@ fn a_list_of_a_whole_cluster_is_read() {
 }
 
 #[test]
-fn the_same_kinds_of_another_api_are_passed_over_by_name() {
+fn supported_kinds_of_another_api_group_are_skipped_and_reported() {
     let old = DEPLOYMENT.replace("apps/v1", "extensions/v1beta1");
     let stream = read(&format!("{DEPLOYMENT}---\n{old}---\napiVersion: apps/v1\nkind: ReplicaSet\n"));
     let api_version = "extensions/v1beta1".to_owned();
     assert_eq!(
-        stream.passed_over,
-        [PassedOver { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned(), declares: false }]
+        stream.skipped,
+        [Skipped { line: 5, api_version, kind: "Deployment".to_owned(), name: "a".to_owned(), has_annotations: false }]
     );
     assert_eq!((stream.workloads.len(), stream.errors.len()), (1, 0));
 }
 
 #[test]
-fn whoever_declares_something_where_nobody_looks_is_told() {
+fn skipped_objects_with_annotations_are_reported() {
     let with = |more: &str| format!("metadata: {{name: a, annotations: {{winddown.dev/drain: 5s}}{more}}}\n---\n");
     let rollout = format!("apiVersion: argoproj.io/v1alpha1\nkind: Rollout\n{}", with(""));
     let owned = format!("apiVersion: apps/v1\nkind: ReplicaSet\n{}", with(", ownerReferences: [{name: a}]"));
     let typo = format!("apiVersion: apps/v1\nkind: deployment\n{}", with(""));
     let stream = read(&format!("{DEPLOYMENT}---\n{rollout}{owned}{typo}"));
-    let told: Vec<_> = stream.passed_over.iter().map(|passed| (passed.kind.as_str(), passed.line)).collect();
-    assert_eq!(told, [("Rollout", 4), ("deployment", 12)]);
-    assert!(stream.passed_over.iter().all(|passed| passed.declares));
+    let reported: Vec<_> = stream.skipped.iter().map(|skipped| (skipped.kind.as_str(), skipped.line)).collect();
+    assert_eq!(reported, [("Rollout", 4), ("deployment", 12)]);
+    assert!(stream.skipped.iter().all(|skipped| skipped.has_annotations));
 }
 
 #[test]
-fn what_is_not_for_kubernetes_is_told_apart() {
+fn yaml_without_kind_and_api_version_is_foreign() {
     for values in ["replicas: 2\n", "resources:\n- base.yaml\n"] {
         assert_eq!(read(values).errors, [ManifestError::Foreign { document: 1, line: 1 }]);
     }
 }
 
 #[test]
-fn every_error_names_its_document_and_the_line_of_the_file() {
+fn each_error_contains_its_document_and_its_line_in_the_file() {
     let text = format!("{DEPLOYMENT}---\njust text\n---\n{DEPLOYMENT}spec: {{a: b: c}}\n---\n{DEPLOYMENT}");
     let errors = errors(&text);
     assert_eq!(errors[0], "line 4: document 2 is not a Kubernetes object: it has no apiVersion");
@@ -80,18 +80,18 @@ fn every_error_names_its_document_and_the_line_of_the_file() {
 }
 
 #[test]
-fn a_text_of_comments_says_that_there_is_nothing_and_one_of_nothing_says_nothing() {
+fn only_white_space_is_an_error_and_only_comments_are_not() {
     assert_eq!(read("---\n# Source: shop/templates/hpa.yaml\n"), Stream::default());
-    for nothing in ["", " \n\n"] {
-        assert_eq!(read(nothing).errors, [ManifestError::Empty]);
+    for empty in ["", " \n\n"] {
+        assert_eq!(read(empty).errors, [ManifestError::Empty]);
     }
 }
 
 #[test]
-fn what_people_get_wrong_is_told_in_plain_words() {
+fn parser_errors_are_described_without_parser_terms() {
     for (text, expected) in [
-        ("kind: Deployment\n", "line 4, column 1: document 1 cannot be read: the key kind is there twice"),
-        ("spec: .inf\n", "line 4, column 7: document 1 cannot be read: .inf is no number in JSON; quote it"),
+        ("kind: Deployment\n", "line 4, column 1: document 1 cannot be read: duplicate key kind"),
+        ("spec: .inf\n", "line 4, column 7: document 1 cannot be read: .inf is not a JSON number; quote it"),
         ("~: 5\n", "line 4, column 1: document 1 cannot be read: a key is null"),
     ] {
         assert_eq!(errors(&format!("{DEPLOYMENT}{text}")), [expected]);
@@ -99,21 +99,21 @@ fn what_people_get_wrong_is_told_in_plain_words() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_in_another_kind_is_nobodys_business() {
-    let twice = "apiVersion: v1\nkind: ConfigMap\ndata: {a: b, a: c}\n";
-    assert_eq!(names(&format!("{twice}---\n{DEPLOYMENT}")).len(), 1);
+fn duplicate_keys_in_other_kinds_are_accepted() {
+    let duplicate = "apiVersion: v1\nkind: ConfigMap\ndata: {a: b, a: c}\n";
+    assert_eq!(names(&format!("{duplicate}---\n{DEPLOYMENT}")).len(), 1);
     errors(&format!("apiVersion: v1\nkind: List\nitems:\n- {{a: 1, a: 2}}\n---\n{DEPLOYMENT}"));
 }
 
 #[test]
-fn whole_numbers_are_whole_however_they_are_written() {
+fn floats_without_a_fraction_become_integers() {
     let text = format!("{DEPLOYMENT}spec: {{a: 80.0, b: [1.0007e+09], c: 0.5, d: 1e300, e: \"80.0\", f: -0.0}}\n");
     let spec = &read(&text).workloads[0].object["spec"];
     assert_eq!(spec.to_string(), r#"{"a":80,"b":[1000700000],"c":0.5,"d":1e+300,"e":"80.0","f":0}"#);
 }
 
 #[test]
-fn helm_notes_are_no_manifest() {
+fn helm_notes_are_an_error() {
     let notes =
         format!("NAME: shop\nLAST DEPLOYED: now\nMANIFEST:\n---\n{DEPLOYMENT}\nNOTES:\nGet the URL:\n$ export X=1\n");
     assert!(errors(&notes)[0].contains("document 1 is not a Kubernetes object"), "{:?}", errors(&notes));
@@ -122,8 +122,8 @@ fn helm_notes_are_no_manifest() {
 }
 
 #[test]
-fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
-    let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+fn malformed_text_is_an_error() {
+    let nested_aliases = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     for text in [
         &"[".repeat(100_000),
         &format!("{DEPLOYMENT}spec: {}", "{a: ".repeat(100_000)),
@@ -131,7 +131,7 @@ fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
             "{DEPLOYMENT}spec:{}",
             "\n".to_owned() + &(1..2000).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>()
         ),
-        &format!("{DEPLOYMENT}{laughs}"),
+        &format!("{DEPLOYMENT}{nested_aliases}"),
         "\u{0}",
         &format!("{DEPLOYMENT}\u{0}"),
         "a: b: c",
@@ -154,7 +154,7 @@ fn hostile_text_is_an_error_and_never_a_panic_or_silence() {
 }
 
 #[test]
-fn odd_but_valid_yaml_is_read_as_what_it_says() {
+fn unusual_but_valid_yaml_is_read() {
     for text in [
         &format!("{DEPLOYMENT}spec: {{a: &x {{b: 1}}, c: *x, d: {{<<: *x}}}}\n"),
         &format!("{DEPLOYMENT}spec: {{replicas: 99999999999999999999999999}}\n"),

@@ -1,17 +1,17 @@
 //! The fields of a pod template that Winddown may change, without the rest.
 //!
-//! Of a large template they are a small part. Injecting into this part, and comparing only this part, costs neither a copy
-//! of the template nor a walk through it.
+//! They are a small part of a large template. Injecting into this part and comparing only this part avoids copying and
+//! comparing the complete template.
 
 use serde_json::{Map, Value};
 
-use super::GRACE_PERIOD;
+use super::GRACE_PERIOD_FIELD;
 
-/// Of a container, by name and position.
+/// The fields of a container. Containers keep their position.
 const CONTAINER: [&str; 3] = ["name", "lifecycle", "readinessProbe"];
 
-/// The metadata of a template, its grace period, and hooks and readiness probes of its containers: in the shape of the
-/// template, with the keys in its order. What has another shape is kept as it is.
+/// The metadata of a template, its grace period, and the hooks and readiness probes of its containers, with the structure
+/// and the order of the template. A value of another type is copied.
 pub(crate) fn injectable(template: &Value) -> Value {
     let Some(fields) = template.as_object() else { return template.clone() };
     fields
@@ -29,7 +29,7 @@ fn of_pod_spec(spec: &Value) -> Value {
     fields
         .iter()
         .filter_map(|(key, value)| match key.as_str() {
-            GRACE_PERIOD => Some((key.clone(), value.clone())),
+            GRACE_PERIOD_FIELD => Some((key.clone(), value.clone())),
             "containers" => Some((key.clone(), of_containers(value))),
             _ => None,
         })
@@ -50,13 +50,13 @@ fn of_containers(containers: &Value) -> Value {
         .collect()
 }
 
-/// Writes the fields back into the template that they are of.
+/// Writes the fields back into their template.
 pub(crate) fn set_injectable(template: &mut Value, fields: &Value) {
     let (Some(template), Some(fields)) = (template.as_object_mut(), fields.as_object()) else { return };
     set(template, fields, "metadata");
     let spec = template.get_mut("spec").and_then(Value::as_object_mut);
     let (Some(spec), Some(fields)) = (spec, fields.get("spec").and_then(Value::as_object)) else { return };
-    set(spec, fields, GRACE_PERIOD);
+    set(spec, fields, GRACE_PERIOD_FIELD);
     let containers = spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten();
     let fields = fields.get("containers").and_then(Value::as_array).into_iter().flatten();
     for (container, fields) in containers.zip(fields) {
@@ -82,7 +82,7 @@ mod tests {
     use super::{injectable, set_injectable};
 
     #[test]
-    fn the_injectable_fields_are_taken_out_and_written_back() {
+    fn the_injectable_fields_are_copied_and_written_back() {
         let template = json!({
             "metadata": {"labels": {"app": "shop"}},
             "spec": {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_are_kept() {
+    fn values_of_other_types_are_kept() {
         for template in [
             json!(null),
             json!({"spec": 7}),

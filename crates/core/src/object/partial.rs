@@ -1,7 +1,6 @@
-//! Reading only those parts of an object that are looked at.
+//! Parses only those parts of an object that are needed.
 //!
-//! Nearly half of a Deployment as the API server sends it is `managedFields` and `status`. What is left out here costs no
-//! allocation.
+//! `managedFields` and `status` are nearly half of a Deployment from the API server. Skipped parts cause no allocation.
 
 use std::fmt;
 
@@ -9,11 +8,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Which parts of a value are read.
+/// The parts of a value to read.
 enum Read {
     All,
     None,
-    /// Of an object: these fields in part, and all or none of the others. A list is read item by item.
+    /// These fields of an object in part, and all or none of the others. For a list, applies to each item.
     Fields {
         known: &'static [(&'static str, Read)],
         others: &'static Read,
@@ -35,7 +34,7 @@ const fn only(known: &'static [(&'static str, Read)]) -> Read {
     Read::Fields { known, others: &Read::None }
 }
 
-/// Of the field managers: who owns the fields that Winddown may inject.
+/// The owners of injectable fields in `managedFields`.
 const OWNED_CONTAINER: Read =
     only(&[("f:lifecycle", only(&[("f:preStop", Read::All)])), ("f:readinessProbe", Read::All)]);
 const OWNED_POD: Read = only(&[
@@ -54,19 +53,18 @@ const OBJECT: Read = Read::Fields {
     ],
     others: &Read::All,
 };
-/// Of a manifest: the fields of the pod spec that Winddown may inject.
+/// The injectable fields of the pod spec in a manifest.
 const CONTAINER: Read =
     only(&[("name", Read::All), ("lifecycle", only(&[("preStop", Read::All)])), ("readinessProbe", Read::All)]);
 const POD: Read = only(&[("terminationGracePeriodSeconds", Read::All), ("containers", CONTAINER)]);
 const MANIFEST: Read = only(&[("spec", only(&[("template", only(&[("spec", POD)]))]))]);
 
-/// Parses a workload without its status, and of its `managedFields` only what says who owns the fields that Winddown may
-/// inject.
+/// Parses a workload without its status, and only the part of `managedFields` about injectable fields.
 pub fn parse(text: &str) -> serde_json::Result<Value> {
     read(text, &OBJECT)
 }
 
-/// The fields of the pod spec that Winddown may inject, as a manifest in `last-applied-configuration` has them.
+/// The injectable fields of the pod spec in a manifest from `last-applied-configuration`.
 #[must_use]
 pub fn last_applied_pod_spec(text: &str) -> Option<Value> {
     let mut manifest = read(text, &MANIFEST).ok()?;
@@ -80,7 +78,7 @@ fn read(text: &str, what: &Read) -> serde_json::Result<Value> {
     Ok(value)
 }
 
-/// A workload as [`parse`] reads it, within another text.
+/// A workload inside another document, parsed like in [`parse`].
 #[derive(Debug)]
 pub struct PartialObject(pub Value);
 
@@ -128,7 +126,7 @@ impl<'de> Visitor<'de> for &Read {
         Ok(Value::Array(items))
     }
 
-    // A scalar where an object was expected: kept, so that whoever looks at it can say what is wrong.
+    // A scalar instead of an object is kept, so that later checks can report it.
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
         Ok(value.into())
     }
@@ -161,7 +159,7 @@ mod tests {
     use super::{last_applied_pod_spec, parse};
 
     #[test]
-    fn status_and_unused_field_managers_are_left_out_and_everything_else_is_kept() {
+    fn only_the_status_and_unused_managed_fields_are_left_out() {
         let container =
             json!({"f:image": {}, "f:lifecycle": {".": {}, "f:preStop": {"f:sleep": {}}}, "f:readinessProbe": {}});
         let pod = json!({"f:containers": {"k:{\"name\":\"app\"}": container}, "f:terminationGracePeriodSeconds": {}, "f:volumes": {}});
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_are_kept_as_they_are() {
+    fn values_of_other_types_are_kept() {
         for value in [
             json!(null),
             json!([1, "x"]),
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_last_applied_configuration_only_the_injectable_fields_are_read() {
+    fn only_injectable_fields_of_the_last_applied_configuration_are_read() {
         let text =
             r#"{"spec":{"replicas":3,"template":{"spec":{"containers":[{"name":"app","image":"x"}],"volumes":[]}}}}"#;
         assert_eq!(last_applied_pod_spec(text), Some(json!({"containers": [{"name": "app"}]})));

@@ -1,6 +1,6 @@
-//! The drain, container by container.
+//! The drain of each container.
 //!
-//! The hooks of a pod's main containers run at the same time, so the drain of the pod is the longest of them, never the
+//! The hooks of a pod's main containers run at the same time, so the drain of the pod is the longest of them, not their
 //! sum. Native sidecars get no sleep: the kubelet stops them after the main containers (KEP-753).
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
@@ -9,16 +9,16 @@ use crate::duration::Seconds;
 use crate::pod::hooks::PreStop;
 use crate::policy::Resolved;
 
-/// The hook of a main container once the plan is applied.
+/// The hook of a main container after the plan is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedHook {
     /// The container's name.
     pub(crate) container: String,
     /// The container's own hook.
     pub(crate) own: PreStop,
-    /// How long the container runs before its stop signal; assumed where its own hook does not say.
+    /// How long the container runs before its stop signal; an assumption if its existing hook does not show it.
     pub(crate) duration: Seconds,
-    /// Whether a sleep of that duration is to be injected.
+    /// Whether to inject a sleep of that duration.
     pub(crate) injected: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn plan(pod: &PodSpec, resolved: &Resolved<'_>) -> Vec<PlannedHook> {
     pod.containers.iter().map(planned).collect()
 }
 
-/// The longest hook, and the container it belongs to where that hook is another one than what was declared.
+/// The longest hook, and its container if its duration is not the declared one.
 pub(crate) fn longest(hooks: &[PlannedHook], drain: Seconds) -> (Seconds, Option<&str>) {
     let longest = hooks.iter().map(|hook| hook.duration).max().unwrap_or_default();
     let own = |hook: &&PlannedHook| hook.duration == longest && hook.own != PreStop::None;

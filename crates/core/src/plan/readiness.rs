@@ -1,4 +1,4 @@
-//! The readiness probe: injected only where `winddown.dev/readiness` asks for it and the container has none.
+//! The readiness probe: injected only if `winddown.dev/readiness` is set and the container has none.
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, GRPCAction, HTTPGetAction, PodSpec, Probe, TCPSocketAction,
@@ -8,18 +8,18 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::policy::{Policy, Resolved};
 use crate::probe_spec::{Check, Port, ProbeSpec};
 
-/// What `winddown.dev/readiness` comes to.
+/// The decision about the readiness probe.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PlannedProbe {
-    /// It asks for none, or names a container that is not there.
+    /// No probe is declared, or the named container does not exist.
     None,
-    /// A probe for that container.
+    /// Inject this probe into this container.
     Inject { container: String, probe: Box<Probe> },
-    /// That container has one already.
+    /// This container already has a probe.
     Kept { container: String },
     /// No container declares the port number, and there are several.
     ContainerUnclear { port: u16 },
-    /// No port has that name: of that container, or of any.
+    /// The container, or any container, has no port with that name.
     PortNotFound { port: String, container: Option<String> },
 }
 
@@ -62,8 +62,8 @@ fn declares<'a>(container: &'a Container, port: &Port) -> Option<&'a ContainerPo
     })
 }
 
-/// The probe with every default of the API written out, so that what comes back from the API server is what was sent.
-/// `None` where the port is a name that the container does not give to any of its ports.
+/// The probe with all defaults of the API, so that the API server returns it unchanged. `None` if the container has no port
+/// with the name.
 fn probe(container: &Container, spec: &ProbeSpec, policy: &Policy) -> Option<Probe> {
     let declared = declares(container, &spec.port);
     let port = match &spec.port {

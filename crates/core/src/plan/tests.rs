@@ -32,7 +32,7 @@ fn declaration(annotations: &[(&str, &str)]) -> Declaration {
     }
 }
 
-/// A plan and what the rules report about it.
+/// A plan and the findings of the rules about it.
 struct Planned {
     plan: Plan,
     findings: Vec<Finding>,
@@ -72,7 +72,7 @@ fn mutations(planned: &Planned) -> Vec<String> {
 const FIVE: (&str, &str) = ("drain", "5s");
 
 #[test]
-fn the_grace_period_is_raised_kept_or_too_small_and_never_lowered() {
+fn the_grace_period_is_raised_or_kept_but_not_lowered() {
     let misfit = vec![(Severity::Error, Code::BudgetDoesNotFit)];
     for (annotations, grace_period, mutated, found) in [
         (vec![FIVE], None, vec!["app sleeps 5", "grace 35"], vec![]),
@@ -97,7 +97,7 @@ fn the_grace_period_is_raised_kept_or_too_small_and_never_lowered() {
 }
 
 #[test]
-fn a_budget_that_does_not_fit_names_the_numbers_and_the_remedies() {
+fn the_error_about_a_budget_contains_the_numbers_and_the_solutions() {
     let plan = planned(&json!([{"name": "app"}]), Some(30), &[("drain", "20s"), ("deadline", "25s")]);
     assert_eq!(plan.findings[0].field.to_string(), "spec.template.spec.terminationGracePeriodSeconds");
     assert_eq!(
@@ -108,7 +108,7 @@ fn a_budget_that_does_not_fit_names_the_numbers_and_the_remedies() {
 }
 
 #[test]
-fn own_hooks_are_kept_and_the_longest_hook_is_the_drain() {
+fn existing_hooks_are_kept_and_the_longest_hook_is_the_drain() {
     let with = |hook: Value| json!({"name": "app", "lifecycle": {"preStop": hook}});
     let sleep = |seconds: i64| with(json!({"sleep": {"seconds": seconds}}));
     let exec = |script: &str| with(json!({"exec": {"command": ["sh", "-c", script]}}));
@@ -152,7 +152,7 @@ fn own_hooks_are_kept_and_the_longest_hook_is_the_drain() {
 }
 
 #[test]
-fn a_hook_that_starts_with_a_sleep_runs_at_least_that_long() {
+fn a_hook_that_starts_with_a_sleep_has_a_minimum_duration() {
     let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
     let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
     assert_eq!(plan.findings[0].message(), "exec hook runs for at least 15s, duration unknown; assuming 15s");
@@ -169,7 +169,7 @@ fn only_the_named_containers_get_the_sleep() {
 }
 
 #[test]
-fn native_sidecars_and_init_containers_are_never_changed() {
+fn native_sidecars_and_init_containers_are_not_changed() {
     let init = json!([{"name": "mesh", "restartPolicy": "Always"}, {"name": "init"}]);
     let workload = workload(&json!({"containers": [{"name": "app"}], "initContainers": init}), GracePeriod::Unset);
     let planned = |annotations: &[(&str, &str)]| evaluated(&workload, annotations);
@@ -238,7 +238,7 @@ fn messages_about_hundreds_of_containers_are_short() {
 }
 
 #[test]
-fn a_drain_from_an_own_hook_names_its_container() {
+fn a_drain_from_an_existing_hook_names_its_container() {
     let own = |seconds: u32| json!({"name": "slow", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}});
     let with_app = |own: Value| json!([{"name": "app"}, own]);
     for (containers, sum) in [

@@ -1,4 +1,4 @@
-//! What a command line runs. This is no shell: anything but simple commands stays unknown.
+//! The commands in a command line. This is not a complete shell parser: only simple commands are detected.
 
 /// The name of a program, without its directory.
 pub(crate) fn program(word: &str) -> &str {
@@ -19,11 +19,11 @@ pub(crate) struct Script<'a> {
 pub(crate) struct Command<'a> {
     /// The command as written.
     pub(crate) text: &'a str,
-    /// How it ends.
+    /// The separator after it.
     pub(crate) end: End,
 }
 
-/// What follows a command.
+/// The separator after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The next command runs afterwards: `;`, `&&`, `||`, a new line, or nothing.
@@ -98,7 +98,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// What a separator means, and how many characters it has; `None` in redirections such as `2>&1`, `&>file` and `>|file`.
+/// A separator and its number of characters; `None` for redirections such as `2>&1`, `&>file` and `>|file`.
 fn separator(before: char, char: char, next: char) -> Option<(End, usize)> {
     match (before, char, next) {
         ('<' | '>', '|' | '&', _) | (_, '&', '>') => None,

@@ -1,4 +1,4 @@
-//! How long a hook that runs `sleep` takes, as GNU and `BusyBox` sleep read their arguments.
+//! The duration of a hook that runs `sleep`, with the arguments of GNU and `BusyBox` sleep.
 
 use crate::duration::Seconds;
 use crate::duration::quantity::split_quantity;
@@ -9,7 +9,7 @@ use crate::pod::command::{End, Script, program};
 pub(crate) enum ExecSleep {
     /// It only sleeps.
     Exactly(Seconds),
-    /// It sleeps first; the duration of the rest is unknown.
+    /// It sleeps first; the duration of the other commands is unknown.
     AtLeast(Seconds),
 }
 

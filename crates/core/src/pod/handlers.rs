@@ -13,13 +13,13 @@ pub(crate) struct Request<'a> {
     place: &'static str,
     /// The kind of handler: `httpGet`.
     handler: &'static str,
-    /// Where it is sent; `None` for the pod itself.
+    /// The host to which it is sent; `None` for the pod itself.
     pub(crate) host: Option<&'a str>,
     /// The port at that host.
     pub(crate) port: Port<'a>,
 }
 
-/// A port as written.
+/// A port in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port<'a> {
     Number(i32),
@@ -39,7 +39,7 @@ pub(crate) fn requests(containers: &[Container]) -> impl Iterator<Item = Request
     containers.iter().flat_map(of_container)
 }
 
-/// Those of them that are sent to the pod itself.
+/// Only the requests that are sent to the pod itself.
 pub(crate) fn requests_to_pod(containers: &[Container]) -> impl Iterator<Item = Request<'_>> {
     requests(containers).filter(|request| request.host.is_none())
 }
@@ -88,7 +88,7 @@ fn tcp<'a>(container: &'a Container, place: &'static str, action: &'a TCPSocketA
     Request { container, place, handler: "tcpSocket", host: host(action.host.as_ref()), port: port(&action.port) }
 }
 
-/// An empty host is the same as none.
+/// An empty host equals an absent one.
 fn host(host: Option<&String>) -> Option<&str> {
     host.map(String::as_str).filter(|host| !host.is_empty())
 }

@@ -1,11 +1,11 @@
-//! The preStop hook of a container: how long it runs, as far as the manifest says so.
+//! The preStop hook of a container, and its duration if the manifest shows it.
 
 use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
 
 use super::exec_sleep::{ExecSleep, exec_sleep};
 use crate::duration::Seconds;
 
-/// What a container has for a preStop hook.
+/// The preStop hook of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PreStop {
     None,
@@ -34,17 +34,17 @@ impl PreStop {
             },
             Some(LifecycleHandler { http_get: Some(_), .. }) => Self::Unknown("httpGet"),
             Some(LifecycleHandler { tcp_socket: Some(_), .. }) => Self::Unknown("tcpSocket"),
-            // A handler that this version does not know is still the user's.
+            // A handler that this version does not know is also set by the user.
             Some(_) => Self::Unknown("preStop"),
         }
     }
 
-    /// Whether the hook may run for longer than anything in the manifest says.
+    /// Whether the hook may run for longer than the manifest shows.
     pub(crate) fn is_open_ended(self) -> bool {
         matches!(self, Self::AtLeast(_) | Self::Unknown(_))
     }
 
-    /// How long it runs at least.
+    /// The minimum duration.
     pub(crate) fn at_least(self) -> Seconds {
         match self {
             Self::Sleep(seconds) | Self::AtLeast(seconds) => seconds,

@@ -1,4 +1,4 @@
-//! What the name of an image says about it.
+//! Information from the name of an image.
 
 /// The last part of the name, without tag and digest.
 pub(crate) fn repository(image: &str) -> &str {
@@ -15,7 +15,7 @@ pub(crate) fn short_name(image: &str) -> &str {
 }
 
 /// Whether the image probably has neither a shell nor `sleep`: Distroless, Chainguard, and those with `static` or `scratch`
-/// at the end of the name. Their debug variants do have a shell.
+/// at the end of the name. Their debug variants have a shell.
 pub(crate) fn has_no_shell(image: &str) -> bool {
     let words: Vec<_> = image.split(['/', ':', '@', '-', '_']).collect();
     let contains = |names: &[&str]| words.iter().any(|word| names.contains(word));

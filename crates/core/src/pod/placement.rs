@@ -4,12 +4,12 @@ use k8s_openapi::api::core::v1::{NodeSelectorRequirement, PodSpec, Toleration};
 
 use crate::field_path::FieldPath;
 
-/// That a pod runs on such nodes, with the field that decides it.
+/// Whether a pod runs on nodes with a label, and the field that determines it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// It runs on no other nodes.
+    /// It runs only on these nodes.
     Certain(FieldPath),
-    /// It may run there.
+    /// It may run on these nodes.
     Possible(FieldPath),
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct NodeLabel<'a> {
 }
 
 impl Placement {
-    /// `None` where the pod is not scheduled onto nodes with that label, or nothing in its spec refers to them.
+    /// `None` if the pod is not scheduled onto nodes with that label, or its spec does not refer to them.
     pub(crate) fn of(pod: &PodSpec, label: NodeLabel<'_>) -> Option<Self> {
         match pod.node_selector.as_ref().and_then(|labels| labels.get(label.key)) {
             Some(value) if value == label.value => {
@@ -54,8 +54,8 @@ impl Placement {
     }
 }
 
-/// Which nodes a term or a requirement selects with regard to one label. Of several requirements, the first of these in
-/// this order applies to the term.
+/// The nodes that a term or a requirement selects with regard to one label. For a term with several requirements, the first
+/// variant in this order applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Match {
     /// None with the label.
@@ -64,7 +64,7 @@ enum Match {
     Only,
     /// Nodes with the label and named others.
     Included,
-    /// Any nodes: the label is not mentioned.
+    /// Any nodes: the label is not used.
     Unrelated,
 }
 
@@ -89,7 +89,8 @@ impl NodeLabel<'_> {
         }
     }
 
-    /// Only by its key: a pod that tolerates every taint, such as an agent for all nodes, does not select these nodes.
+    /// Only a toleration with the key counts: a pod that tolerates all taints, such as an agent on all nodes, does not
+    /// select these nodes.
     fn is_tolerated(self, toleration: &Toleration) -> bool {
         toleration.key.as_deref() == Some(self.key)
             && (toleration.operator.as_deref() == Some("Exists") || toleration.value.as_deref() == Some(self.value))
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_required_affinity_is_certain_where_every_allowed_term_selects_only_these_nodes() {
+    fn a_required_affinity_is_certain_if_every_allowed_term_selects_only_these_nodes() {
         let (only, excluded) = (term("In", &json!(["true"])), term("DoesNotExist", &Value::Null));
         let certain = Some(Placement::Certain(FieldPath::pod("affinity.nodeAffinity")));
         let possible = Some(Placement::Possible(FieldPath::pod("affinity.nodeAffinity")));

@@ -1,4 +1,4 @@
-//! What the ports of a container say about it.
+//! Information from the ports of a container.
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
@@ -7,12 +7,12 @@ pub(crate) fn serving(container: &Container) -> Option<&ContainerPort> {
     container.ports.iter().flatten().find(|port| may_serve(port))
 }
 
-/// Whether all ports of a container are for monitoring, as those of an exporter or an agent are.
+/// Whether all ports of a container are for monitoring, as in an exporter or an agent.
 pub(crate) fn is_only_watched(container: &Container) -> bool {
     container.ports.as_ref().is_some_and(|ports| !ports.is_empty()) && serving(container).is_none()
 }
 
-/// Judged by name and protocol.
+/// Determined by name and protocol.
 fn may_serve(port: &ContainerPort) -> bool {
     const INTERNAL: [&str; 17] = [
         "admin",

@@ -1,4 +1,4 @@
-//! Native sidecars: init containers that run beside the app.
+//! Native sidecars: init containers that run at the same time as the app.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
@@ -7,7 +7,7 @@ pub(crate) fn native_sidecars(pod: &PodSpec) -> impl DoubleEndedIterator<Item = 
     init_containers(pod).filter(|container| container.restart_policy.as_deref() == Some("Always"))
 }
 
-/// The init containers of a pod, native sidecars among them.
+/// The init containers of a pod, including native sidecars.
 pub(crate) fn init_containers(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
     pod.init_containers.iter().flatten()
 }

@@ -1,7 +1,7 @@
 //! Whether SIGTERM reaches the app of a container.
 //!
-//! The kubelet sends the stop signal to the first process of a container only. Where that process is a shell or a package
-//! manager, the app behind it may never receive it: it then runs until SIGKILL, or ends with the process in front of it.
+//! The kubelet sends the stop signal only to the first process of a container. If that process is a shell or a package
+//! manager, the app may not receive the signal: it then runs until SIGKILL, or ends together with the first process.
 //!
 //! The cases were measured with dash 0.5.12, bash 5.2, npm 11, yarn 1 and 4 and pnpm 10; the pages of `SignalLost` and
 //! `SignalMayBeLost` show the results.
@@ -10,20 +10,20 @@ use k8s_openapi::api::core::v1::Container;
 
 use super::command::{Command, End, Script, program};
 
-/// Why SIGTERM does not reach the app, or may not.
+/// The reason why SIGTERM does not, or may not, reach the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SignalLoss {
     /// The shell stays the first process and does not forward the signal.
     Shell { shell: String, fix: Fix },
     /// The package manager ends without waiting for the app.
     Manager { manager: String },
-    /// Whether the shell stays the first process depends on that.
+    /// Whether the shell remains the first process depends on this.
     ShellUnclear { shell: String, depends_on: &'static str, fix: Fix },
     /// Whether the package manager forwards the signal depends on its version.
     ManagerUnclear { manager: String },
 }
 
-/// What to change in a script.
+/// The change to make in a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fix {
     /// `exec` before the only command.
@@ -36,7 +36,7 @@ pub(crate) enum Fix {
     WithoutPipe,
 }
 
-/// What to do about a package manager.
+/// The change to make for a package manager.
 pub(crate) const RUN_DIRECTLY: &str = "run the app directly, for example node server.js";
 
 impl Fix {
@@ -52,9 +52,9 @@ impl Fix {
 }
 
 impl SignalLoss {
-    /// What the command of a container does with SIGTERM; `None` where nothing suggests that the app does not receive it.
+    /// The problem of a container's command with SIGTERM; `None` if the app seems to receive it.
     pub(crate) fn of(container: &Container) -> Option<Self> {
-        // Without a command, the image decides what runs.
+        // Without a command, the command of the image runs.
         let command = container.command.as_ref().filter(|command| !command.is_empty())?;
         let line: Vec<_> = command.iter().chain(container.args.iter().flatten()).cloned().collect();
         match without_tini(&line) {
@@ -64,7 +64,7 @@ impl SignalLoss {
     }
 }
 
-/// The command that tini runs: tini forwards SIGTERM to its only child, so what matters is that child.
+/// The command that tini runs: tini forwards SIGTERM to its only child, so that child is checked.
 fn without_tini(line: &[String]) -> &[String] {
     match line.split_first() {
         Some((first, rest)) if program(first) == "tini" => after_options(rest),
@@ -116,7 +116,7 @@ fn in_script(script: Script<'_>) -> Option<SignalLoss> {
     }
 }
 
-/// The command that replaces the shell. `exec` with only redirections replaces nothing.
+/// The command that replaces the shell. `exec` with only redirections does not replace it.
 fn executed<'a>(command: &Command<'a>) -> Option<Vec<&'a str>> {
     let mut words = command.text.split_whitespace().peekable();
     if words.peek() == Some(&"case") {
@@ -129,7 +129,7 @@ fn executed<'a>(command: &Command<'a>) -> Option<Vec<&'a str>> {
     executed.first().is_some_and(|first| !first.contains(['<', '>'])).then_some(executed)
 }
 
-/// Whether a command ends a loop or a branch, or is a builtin or similar: `exec` before it makes no sense.
+/// Whether a command ends a loop or a branch, or is a builtin or similar: `exec` before it has no effect.
 fn is_not_app(command: &Command<'_>) -> bool {
     let first = command.text.split_whitespace().next().unwrap_or_default();
     matches!(first, "done" | "fi" | "esac" | "}" | "exit" | "wait" | "sleep" | "true" | ":" | "echo")
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shell_stays_for_a_pipe_or_a_background_command() {
+    fn every_shell_remains_for_a_pipe_or_a_background_command() {
         for script in [
             "server | tee log",
             "server &",

@@ -1,6 +1,6 @@
-//! The form of a review (`admission.k8s.io/v1`), as far as Winddown reads and writes it.
+//! The fields of a review (`admission.k8s.io/v1`) that Winddown reads and writes.
 //!
-//! The old object stays text until it is looked at: most reviews do not need it.
+//! The old object is parsed on first use: most reviews do not need it.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 /// "Warnings over 120 characters may be truncated" (API reference of `AdmissionResponse`); some clients do so at 256.
 const LONGEST_WARNING: usize = 120;
-/// The API server drops what exceeds 4096 characters in all.
+/// The API server drops warnings beyond 4096 characters in total.
 const MAX_WARNINGS: usize = 16;
 /// More causes would make a denial unreadable.
 const MAX_CAUSES: usize = 16;
@@ -36,7 +36,7 @@ struct Incoming<'a> {
     request: Request<'a>,
 }
 
-/// What the API server asks about.
+/// The request of the API server.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request<'a> {
@@ -50,7 +50,7 @@ pub(super) struct Request<'a> {
     namespace: Cow<'a, str>,
     #[serde(borrow, default)]
     name: Cow<'a, str>,
-    /// Read at once: it is looked at in every review.
+    /// Parsed immediately, because every review needs it.
     #[serde(default)]
     object: Option<PartialObject>,
     #[serde(borrow, default)]
@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    /// The object, if it is a workload that is not being deleted: such a one has no rollout before it.
+    /// The object, if it is a workload that is not being deleted.
     pub(super) fn workload(&self) -> Option<&Value> {
         let PartialObject(object) = self.object.as_ref().filter(|_| self.is_of_a_supported_kind())?;
         (object.is_object() && !Object::new(object).is_deleted()).then_some(object)
@@ -128,7 +128,7 @@ struct Identified<'a> {
     response: &'a Response,
 }
 
-/// What the API server is told.
+/// The response to the API server.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Response {
@@ -151,8 +151,7 @@ impl Response {
         Self { allowed: true, ..Self::default() }
     }
 
-    /// A patch without operations is left out: an answer without one costs the API server less (6.6 ms and 1.7 ms were
-    /// measured on a Deployment of 20 KB).
+    /// A patch without operations is left out: an answer without a patch costs the API server less.
     pub(crate) fn with_patch(mut self, patch: &Patch) -> Self {
         if !patch.0.is_empty()
             && let Ok(bytes) = serde_json::to_vec(patch)
@@ -195,7 +194,7 @@ impl Response {
     }
 }
 
-/// A `Status` as the API server itself writes one for an invalid object: code 422, reason Invalid, a cause for each field.
+/// A `Status` like that of the API server for an invalid object: code 422, reason Invalid, a cause for each field.
 fn denial(denials: &[Finding], kind: &str, name: &str) -> Value {
     let named = &denials[..denials.len().min(MAX_CAUSES)];
     let mut sentences: Vec<_> =

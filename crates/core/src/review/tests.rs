@@ -32,7 +32,7 @@ fn review(object: &Value, old: &Value) -> Value {
             "object": object,
             "oldObject": old,
             "dryRun": false,
-            "fieldOfTomorrow": true,
+            "unknownField": true,
         },
     })
 }
@@ -130,7 +130,7 @@ fn warnings_are_few_and_short() {
 }
 
 #[test]
-fn infos_go_to_the_audit_log() {
+fn infos_are_written_to_the_audit_log() {
     let response = validated_with_300(&json!({"sleep": {"seconds": 0}}));
     assert_eq!(response.get("warnings"), None);
     let notes = response["auditAnnotations"]["findings"].as_str().unwrap();
@@ -156,19 +156,19 @@ fn other_objects_are_allowed_without_a_patch() {
 
 #[test]
 fn an_invalid_deployment_is_allowed_with_a_warning() {
-    let mut odd = declared(30);
-    odd["spec"]["template"]["spec"]["containers"] = json!("many");
-    let response = answer_of(mutate, &review(&odd, &Value::Null));
+    let mut malformed = declared(30);
+    malformed["spec"]["template"]["spec"]["containers"] = json!("many");
+    let response = answer_of(mutate, &review(&malformed, &Value::Null));
     assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
     assert!(response["warnings"][0].as_str().unwrap().starts_with("winddown: skipped, unchanged: spec.template.spec"));
-    assert_eq!(answer_of(validate, &review(&odd, &Value::Null))["allowed"], true);
+    assert_eq!(answer_of(validate, &review(&malformed, &Value::Null))["allowed"], true);
 }
 
 #[test]
 fn an_unreadable_record_is_replaced_with_a_warning() {
-    let mut odd = declared(30);
-    odd["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
-    let response = answer_of(mutate, &review(&odd, &Value::Null));
+    let mut malformed = declared(30);
+    malformed["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "by hand"});
+    let response = answer_of(mutate, &review(&malformed, &Value::Null));
     assert!(response["patch"].is_string());
     let warning = response["warnings"][0].as_str().unwrap();
     assert!(

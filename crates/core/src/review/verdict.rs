@@ -1,13 +1,13 @@
-//! From findings to a decision: what is rejected, what is a warning, what is only logged.
+//! Decides which findings are a denial, a warning or a note for the audit log.
 
 use crate::annotations::Mode;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
 
-/// What admission does about an evaluation.
+/// The decision of the validating webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Reasons to reject the request; empty allows it.
+    /// The reasons to reject the request; if empty, it is allowed.
     pub denials: Vec<Finding>,
     /// Shown to the client that made the request.
     pub warnings: Vec<Finding>,
@@ -15,9 +15,9 @@ pub struct Verdict {
     pub notes: Vec<Finding>,
 }
 
-/// Judges an object by its evaluation, and by that of the object it replaces, which is only computed where it matters.
+/// Decides by the evaluation of an object, and by that of the replaced object, which is computed only if it is needed.
 ///
-/// A ratchet: a pre-existing error, number for number, only warns, so that a hotfix or a rollback during an incident is
+/// A pre-existing error with the same facts only causes a warning, so that a hotfix or a rollback during an incident is
 /// allowed.
 #[must_use]
 pub fn judge(evaluation: Evaluation, before: impl FnOnce() -> Option<Evaluation>) -> Verdict {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_error_is_denied_and_a_pre_existing_one_only_warns() {
+    fn a_new_error_is_denied_and_a_pre_existing_one_is_a_warning() {
         let (small, large) = ([misfit(35)], [misfit(50)]);
         for (mode, before, denied) in [
             (Mode::Enforce, None, true),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn wording_and_hint_of_a_pre_existing_error_do_not_count() {
+    fn text_and_hint_of_a_pre_existing_error_are_not_compared() {
         let unknown = |name: &str, hint: &str| {
             let field = FieldPath::new("metadata.annotations");
             let problem = format!("{name} is not a container of this pod");

@@ -1,4 +1,4 @@
-//! A drain that ends before a load balancer which relies on health checks has stopped sending.
+//! A drain that ends before a load balancer with health checks has stopped sending.
 
 use super::{Check, Rule, Subject};
 use crate::annotations::{DRAIN, TRAFFIC};

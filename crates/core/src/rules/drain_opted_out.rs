@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_drain_there_is_nothing_to_opt_out_of() {
+    fn a_drain_of_zero_is_not_reported() {
         let mut manifest = sleeping(0);
         manifest["metadata"]["annotations"]["winddown.dev/drain"] = json!("0s");
         silent(&manifest, DrainOptedOut);

@@ -1,4 +1,4 @@
-//! A hook that runs a shell or `sleep` in an image that has neither fails at once, so the container has no drain.
+//! A hook that runs a shell or `sleep` in an image without them fails immediately, so the container has no drain.
 
 use k8s_openapi::api::core::v1::Container;
 

@@ -1,5 +1,5 @@
 //! With `hostNetwork` the kubelet cannot resolve the address for an httpGet hook (kubernetes/kubernetes#134285): the hook
-//! fails at once, so the container has no drain.
+//! fails immediately, so the container has no drain.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_http_hook_without_a_host_fails_on_the_network_of_the_node() {
+    fn an_http_hook_without_a_host_fails_with_host_network() {
         for hook in [json!({"httpGet": {"port": 80}}), json!({"httpGet": {"port": 80, "host": ""}})] {
             let (field, message) = fires(&with(&hook, true), HookOnHostNetwork);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.httpGet");

@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    // On the network of the node, loopback is the pod itself, and the only way to make an httpGet hook work.
+    // With hostNetwork, loopback is the pod itself, and an httpGet hook works only with it.
     let on_node = subject.workload.pod.host_network == Some(true);
     let with_host = requests(subject.containers()).filter_map(|request| Some((request.field(), request.host?)));
     let elsewhere = with_host.filter(|(_, host)| !(on_node && LOOPBACK.contains(host)));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_host_the_request_goes_to_the_pod() {
+    fn a_request_without_a_host_is_not_reported() {
         for host in [json!(null), json!("")] {
             let probe = json!({"httpGet": {"port": 80, "host": host}});
             silent(&container(|app| app["readinessProbe"] = probe), HostInHandler);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_the_pod_itself_on_the_network_of_the_node() {
+    fn loopback_with_host_network_is_not_reported() {
         let on_node = |host: &str| {
             let hook = json!({"preStop": {"httpGet": {"port": 80, "host": host}}});
             pod(|pod| {

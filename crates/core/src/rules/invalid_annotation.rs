@@ -1,4 +1,4 @@
-//! An annotation whose value cannot be read. The whole declaration then counts as unreadable.
+//! An annotation with an invalid value. The complete declaration is then unreadable.
 
 use super::{Check, Rule};
 use crate::annotations::{Issue, Reading};
@@ -65,7 +65,7 @@ mod tests {
     use crate::rules::tests::{annotated, fires, found, silent};
 
     #[test]
-    fn the_message_quotes_the_value_and_says_what_is_expected() {
+    fn the_message_contains_the_value_and_the_expected_format() {
         for (name, value, expected) in [
             ("drain", "", "\"\" is empty; write a duration like 5s or 1m30s"),
             ("drain", "5", "\"5\" is not a duration; write one like 5s or 1m30s"),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_is_a_finding_of_its_own() {
+    fn each_value_is_a_separate_finding() {
         let findings = |drain: &str| found(&annotated(&json!({"winddown.dev/drain": drain})), InvalidAnnotation);
         assert!(findings("5")[0].is_same_as(&findings("5")[0]));
         assert!(!findings("5")[0].is_same_as(&findings("6")[0]));

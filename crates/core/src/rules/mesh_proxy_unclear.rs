@@ -1,4 +1,4 @@
-//! The proxy of a mesh that may be a classic or a native sidecar, where a classic one would stop before the app.
+//! The proxy of a mesh that may be a classic or a native sidecar. A classic one would stop before the app.
 
 use super::{Check, Rule, Subject};
 use crate::catalog::meshes::Proxy;

@@ -25,7 +25,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
         1 => "which stops after the app",
         _ => "which stop after the app, one after another",
     };
-    // Without any rest, BudgetDoesNotFit reports the problem.
+    // If no time remains, BudgetDoesNotFit reports the problem.
     if left == Seconds::ZERO {
         return Vec::new();
     }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn one_native_sidecar_has_the_rest_for_itself() {
+    fn one_native_sidecar_has_the_complete_rest() {
         let init = json!([{"name": "logs", "image": "logs:1", "restartPolicy": "Always"}]);
         let (_, message) = fires(&pod(|pod| pod["initContainers"] = init), NativeSidecarsStopLast);
         assert_eq!(message, "5s of the grace period remain for logs, which stops after the app");

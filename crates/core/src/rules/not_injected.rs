@@ -1,4 +1,4 @@
-//! The template lacks what the mutating webhook would have injected.
+//! The template does not have the fields that the mutating webhook injects.
 
 use super::{Check, Rule};
 use crate::field_path::FieldPath;

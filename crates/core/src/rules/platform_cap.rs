@@ -1,4 +1,4 @@
-//! Nodes that end a pod after a limit, whatever its grace period is, because the node itself is removed.
+//! Nodes that stop a pod after a limit that does not depend on its grace period, because the node is removed.
 
 use super::{Check, Rule, Subject};
 use crate::catalog::platforms::Platform;
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// As the page proposes.
+    /// The solution on the page.
     #[test]
     fn a_requirement_overrides_tolerations_and_preferences() {
         let excluded = [

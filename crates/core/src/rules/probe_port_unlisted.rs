@@ -1,5 +1,5 @@
-//! A probe or hook uses a port number that no container lists. That is allowed, but where other ports are listed it may be
-//! a typo.
+//! A probe or hook uses a port number that no container lists. That is allowed, but if other ports are listed, it may be a
+//! typo.
 
 use std::collections::BTreeSet;
 

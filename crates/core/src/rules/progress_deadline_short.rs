@@ -1,5 +1,5 @@
-//! A progress deadline that is shorter than a rollout step which always waits for a stopping pod: rollouts count as failed
-//! although everything works as planned.
+//! A progress deadline that is shorter than a rollout step which always waits for a stopping pod: successful rollouts count
+//! as failed.
 
 use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_waits_only_without_room_is_left_to_progress_deadline_tight() {
+    fn progress_deadline_tight_reports_a_step_that_waits_only_without_room() {
         silent(&with(&json!({"progressDeadlineSeconds": 30})), ProgressDeadlineShort);
         silent(&with(&json!({"progressDeadlineSeconds": 60, "minReadySeconds": 30})), ProgressDeadlineShort);
     }

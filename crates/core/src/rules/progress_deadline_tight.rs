@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_always_waits_is_left_to_progress_deadline_short() {
+    fn progress_deadline_short_reports_a_step_that_always_waits() {
         silent(&recreated(30), ProgressDeadlineTight);
     }
 

@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let grace_period = subject.budget().grace_period;
     let proxy = Proxy::of(subject.workload);
-    // A wait that is not configured is a default of the mesh, and not a contradiction in the manifest.
+    // Without a configured wait, the mesh uses its default, which does not contradict the manifest.
     let proxy = proxy.filter(|proxy| proxy.is_certain && proxy.exit_is_configured && proxy.exits_after > grace_period);
     let finding = proxy.map(|proxy| {
         let Proxy { mesh, exits_after, .. } = proxy;

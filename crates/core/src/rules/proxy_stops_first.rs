@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_of_unknown_kind_is_left_to_mesh_proxy_unclear() {
+    fn mesh_proxy_unclear_reports_a_proxy_of_unknown_kind() {
         for manifest in [linkerd(&[]), istio("{}"), istio("[nonsense"), istio("terminationDrainDuration: soon")] {
             silent(&manifest, ProxyStopsFirst);
         }

@@ -1,4 +1,4 @@
-//! `winddown.dev/readiness` gives a port number that none of several containers declares.
+//! `winddown.dev/readiness` contains a port number that none of several containers declares.
 
 use super::{Check, Rule, Subject};
 use crate::annotations::{CONTAINERS, READINESS};

@@ -1,4 +1,4 @@
-//! `winddown.dev/readiness` asks for a probe, but the container has one already.
+//! `winddown.dev/readiness` is set, but the container already has a probe.
 
 use super::{Check, Rule, Subject};
 use crate::annotations::READINESS;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_of_the_containers_own_is_kept() {
+    fn an_existing_probe_is_kept() {
         let manifest = declared(container(|app| {
             app["ports"] = json!([{"containerPort": 3000}]);
             app["readinessProbe"] = json!({"tcpSocket": {"port": 3000}});
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_of_another_container_is_not_in_the_way() {
+    fn a_probe_of_another_container_is_not_reported() {
         let manifest = declared(pod(|pod| {
             pod["containers"][0]["ports"] = json!([{"containerPort": 3000}]);
             let proxy = json!({"name": "proxy", "readinessProbe": {"tcpSocket": {"port": 80}}});

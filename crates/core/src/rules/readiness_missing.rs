@@ -36,7 +36,7 @@ fn finding(container: &Container, port: &ContainerPort) -> Finding {
     finding.fact(number).hint(format!("add one, or set {READINESS}: {probe}"))
 }
 
-/// Judged by name and number. An HTTP probe of an app with another protocol never succeeds.
+/// Determined by name and number. An HTTP probe of an app with another protocol fails.
 fn is_http(port: &ContainerPort) -> bool {
     match port.name.as_deref() {
         Some(name) => name.split('-').any(|word| matches!(word, "http" | "http1" | "web" | "www")),

@@ -1,4 +1,4 @@
-//! A readiness probe that succeeds whatever the app does.
+//! A readiness probe that always succeeds.
 
 use k8s_openapi::api::core::v1::Container;
 

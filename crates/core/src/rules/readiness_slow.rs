@@ -22,7 +22,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     }
     let containers = subject.containers().iter();
     let probes = containers.filter_map(|container| Some((container, container.readiness_probe.as_ref()?)));
-    // The defaults are slower than most drains, but they were not chosen.
+    // The defaults are slower than most drains, but the user did not set them.
     let chosen = probes.filter(|(_, probe)| period(probe) > PERIOD || failures(probe) > FAILURES);
     let slow = chosen.map(|(container, probe)| (container, detection(probe))).filter(|(_, detected)| *detected > drain);
     let findings = slow.map(|(container, detected)| {
@@ -33,7 +33,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     findings.collect()
 }
 
-/// From the moment the app begins to fail until its probe has failed; the timeout of the last attempt is left out.
+/// The time from the first failure of the app to the failure of its probe, without the timeout of the last attempt.
 fn detection(probe: &Probe) -> Seconds {
     Seconds::from_api(period(probe) * failures(probe))
 }

@@ -1,4 +1,4 @@
-//! The record of what Winddown injected cannot be read, so the injected fields cannot be removed again.
+//! The record of the injected fields cannot be read, so they cannot be removed.
 
 use super::{Check, Rule};
 use crate::annotations::INJECTED;

@@ -14,8 +14,8 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Plan(check),
 };
 
-/// How long a probe takes to fail by default (`periodSeconds` 10 times `failureThreshold` 3). A shorter delay hardly
-/// matters.
+/// How long a probe takes to fail by default (`periodSeconds` 10 times `failureThreshold` 3). A shorter delay has
+/// little effect.
 const NOTICEABLE: Seconds = Seconds::new(30);
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {

@@ -21,7 +21,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 fn finding(subject: &Subject<'_>) -> Option<Finding> {
     let (workload, rollout) = (subject.workload, &subject.workload.rollout);
     let Strategy::RollingUpdate { max_unavailable, max_surge } = rollout.strategy else { return None };
-    // SingleStatefulPod reports the only pod of a StatefulSet: no setting of the rollout could keep it.
+    // SingleStatefulPod reports the only pod of a StatefulSet, which no setting of the rollout can keep.
     if !rollout.is_rolling() || workload.is_single_stateful_pod() {
         return None;
     }
@@ -51,12 +51,12 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
 enum Remaining {
     Some,
     None,
-    /// Where `maxUnavailable` and `maxSurge` are both 0, the Deployment controller stops one pod. There is only one.
+    /// If `maxUnavailable` and `maxSurge` are both 0, the Deployment controller stops one pod, which is the only one.
     NoneWithoutSurge,
 }
 
-/// Of a `DaemonSet` the number of pods is unknown, so only a percentage can mean all of them. A surge does not make up for
-/// the missing pods there.
+/// The number of pods of a `DaemonSet` is unknown, so only a percentage can include all pods. A surge does not replace the
+/// missing pods.
 fn remaining(max_unavailable: Amount, max_surge: Amount, replicas: Option<u32>) -> Remaining {
     let Some(replicas) = replicas else {
         return if matches!(max_unavailable, Amount::Percent(100..)) { Remaining::None } else { Remaining::Some };
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollout_that_may_stop_all_pods_at_once_is_reported() {
+    fn a_rollout_that_may_stop_all_pods_at_the_same_time_is_reported() {
         for (kind, replicas, strategy, problem) in [
             ("Deployment", Some(3), rolling(&json!("100%"), &json!(0)), "100% allows a rollout to stop all 3 pods"),
             ("Deployment", Some(2), rolling(&json!(2), &json!(1)), "2 allows a rollout to stop all 2 pods"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_pod_of_a_stateful_set_is_left_to_single_stateful_pod() {
+    fn single_stateful_pod_reports_the_only_pod_of_a_stateful_set() {
         silent(&of("StatefulSet", Some(1), &rolling(&json!(1), &Value::Null)), RolloutTakesAllCapacity);
     }
 }

@@ -1,4 +1,4 @@
-//! A runtime that by default does not stop in time by itself. The configuration of the app is not visible in the manifest.
+//! A runtime that by default does not enforce the deadline. The configuration of the app is not visible in the manifest.
 
 use super::{Check, Rule, Subject};
 use crate::annotations::RUNTIME;

@@ -1,4 +1,4 @@
-//! A container whose first process keeps SIGTERM from the app.
+//! A container with a first process that does not forward SIGTERM to the app, or does not wait for it.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_or_may_not_reach_the_app_is_left_to_signal_may_be_lost() {
+    fn signal_may_be_lost_reports_a_signal_that_may_reach_the_app() {
         for command in [&["sh", "-c", "server"][..], &["bash", "-c", "migrate && server"], &["yarn", "start"]] {
             silent(&runs(command), SignalLost);
         }

@@ -1,4 +1,4 @@
-//! A container where the image decides whether SIGTERM reaches the app.
+//! A container in which SIGTERM may reach the app or not, depending on programs in the image.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surely_does_not_reach_the_app_is_left_to_signal_lost() {
+    fn signal_lost_reports_a_signal_that_does_not_reach_the_app() {
         for command in [&["sh", "-c", "migrate; server"][..], &["npm", "start"]] {
             silent(&runs(command), SignalMayBeLost);
         }

@@ -1,4 +1,4 @@
-//! Pods that take long to stop run beside their replacements: a rollout needs room for both.
+//! Pods with a long shutdown run at the same time as their replacements: a rollout needs room for both.
 
 use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
@@ -30,7 +30,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     // A stopping pod does not count as a replica (KEP-3973), so all old pods may be stopping beside all new ones. Before
-    // the first old pod stops, the surge is what exists in addition.
+    // the first old pod stops, only the surge exists in addition.
     let surge = max_surge.rounded_up(replicas);
     let most = replicas.max(surge);
     // But in each period of minReadySeconds only a limited number of pods starts to stop.

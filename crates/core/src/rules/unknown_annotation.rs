@@ -1,4 +1,4 @@
-//! A `winddown.dev/` annotation on the workload that Winddown does not know: nearly always a typo.
+//! A `winddown.dev/` annotation on the workload that Winddown does not know, in most cases a typo.
 
 use super::{Check, Rule};
 use crate::annotations::{self, INJECTED, Issue, PREFIX, Reading};

@@ -13,12 +13,12 @@ pub(crate) struct SlowStep {
     pub(crate) budget: Seconds,
     /// `minReadySeconds` of the new pod.
     pub(crate) min_ready: Seconds,
-    /// Whether every step waits for a stopping pod. If not, a step does so only where there is no room for another pod.
+    /// Whether every step waits for a stopping pod. If not, a step does so only if there is no room for another pod.
     pub(crate) always_waits: bool,
 }
 
 impl SlowStep {
-    /// `None` where each step is fast enough, and for workloads without a progress deadline.
+    /// `None` if each step is fast enough, and for workloads without a progress deadline.
     pub(crate) fn of(workload: &Workload, budget: &Budget) -> Option<Self> {
         let step = Self {
             progress_deadline: workload.rollout.progress_deadline?,

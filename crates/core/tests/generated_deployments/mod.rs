@@ -105,7 +105,7 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
 }
 
 /// Malformed, very long or deeply nested text.
-pub(crate) fn hostile_text() -> impl Strategy<Value = String> {
+pub(crate) fn malformed_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         "[0-9hms.\\-+ ]{0,30}",

@@ -13,7 +13,7 @@ use super::serving_certificate::ServingCertificate;
 
 const AUTHORITY_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 const SERVING_CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// `notBefore` is this much in the past, for clients whose clocks are behind.
+/// `notBefore` is this much in the past, for clients with clocks that are behind.
 const BACKDATED: SignedDuration = SignedDuration::from_mins(10);
 
 /// A CA certificate with its private key (ECDSA P-256).

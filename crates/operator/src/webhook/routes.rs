@@ -1,7 +1,7 @@
 //! The routes of both webhooks.
 //!
 //! The handlers only pass bytes to [`winddown_core::review`], which decides. Limits for body size and time, and a panic
-//! handler, protect the other clients from a broken or hostile one.
+//! handler, protect the other clients from one with malformed or malicious requests.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use super::timeouts::Timeouts;
 use crate::certificates::resolver::Resolver;
 
-/// Interval of the pings that detect a dead HTTP/2 connection. API servers keep their connections open.
+/// Interval of the pings that detect a broken HTTP/2 connection. API servers keep their connections open.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Serves the routes over TLS 1.2 or newer until the handle shuts it down.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::leadership;
 use winddown_core::report::Reported;
 
 /// By UID: a workload that is created again under the same name is a different one.
@@ -16,9 +17,9 @@ struct Entry {
     seen_by_follower: Option<(Instant, Option<Reported>)>,
 }
 
-/// The Lease duration, for which a Lease can be without a live holder. A change in this time may not have been reported, so
+/// The Lease duration: how long a Lease can be without a live holder. A change in this time may not have been reported, so
 /// the new leader reports it. Reporting it twice is better than not at all.
-const HANDOVER: Duration = Duration::from_secs(15);
+const HANDOVER: Duration = Duration::from_secs(leadership::DURATION);
 
 impl EventHistory {
     /// The state last reported, by this replica or presumably by another leader; `None` if there is none.

@@ -26,12 +26,12 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         return Ok(Action::await_change());
     };
     let kind = context.kind;
-    let name = Reference { kind, namespace: namespace.clone(), name: name.clone() };
+    let reference = Reference { kind, namespace: namespace.clone(), name: name.clone() };
     let context = &*context.shared;
     let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
     let before = context.history.last_reported(uid, Instant::now());
     let identity = &context.identity;
-    let is_operator = (kind, namespace, &name.name) == (Kind::Deployment, &identity.namespace, &identity.deployment);
+    let is_operator = (kind, namespace, name) == (Kind::Deployment, &identity.namespace, &identity.deployment);
     if is_operator || metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -40,41 +40,41 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         context.history.mark_reported(uid, Reported::default());
         return Ok(Action::await_change());
     }
-    let Some(workload) = context.workloads.read(&name).await? else {
+    let Some(workload) = context.workloads.read(&reference).await? else {
         return Ok(Action::await_change());
     };
     let policy = context.policies.for_namespace(namespace);
     let evaluation = match evaluate(&workload, Existing::Unchanged, policy, Origin::ApiServer) {
         Ok(evaluation) => evaluation,
         Err(error) => {
-            tracing::warn!(workload = %name, error = %ErrorChain(&error), "skipped, unchanged");
+            tracing::warn!(workload = %reference, error = %ErrorChain(&error), "skipped, unchanged");
             return Ok(Action::await_change());
         }
     };
-    let now = Reported::new(&workload, &evaluation);
+    let current = Reported::new(&workload, &evaluation);
     if !*context.leading.borrow() {
-        context.history.mark_seen_by_follower(uid, now, Instant::now());
+        context.history.mark_seen_by_follower(uid, current, Instant::now());
         return Ok(Action::await_change());
     }
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let just_created = created.is_some_and(|created: Timestamp| created >= context.started);
     let mut publish_again = false;
-    for event in report::events(before.as_ref(), &now, just_created) {
+    for event in report::events(before.as_ref(), &current, just_created) {
         // Without quota for Events in a namespace, its workloads are still updated.
         if let Err(error) = publish(context, kind, &watched, event).await {
-            tracing::warn!(workload = %name, error = %ErrorChain(&error), "an Event was not published");
+            tracing::warn!(workload = %reference, error = %ErrorChain(&error), "an Event was not published");
             publish_again |= error.is_transient();
         }
     }
     if !publish_again {
-        context.history.mark_reported(uid, now);
+        context.history.mark_reported(uid, current);
     }
 
     let action = if evaluation.changes.is_empty() {
-        context.workloads.release_fields(&name, &workload).await?;
+        context.workloads.release_fields(&reference, &workload).await?;
         Action::await_change()
     } else {
-        apply(context, &name, &workload, &evaluation).await?
+        apply(context, &reference, &workload, &evaluation).await?
     };
     Ok(if publish_again { Action::requeue(RETRY) } else { action })
 }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::fake_api_server::FakeApiServer;
 
-    /// An API server with the `StatefulSet` `n/set`, of whose three pods some are updated.
+    /// An API server with the `StatefulSet` `n/set`, which has three pods, some of them updated.
     fn server(updated: i64) -> FakeApiServer {
         let server = FakeApiServer::default();
         put(&server, updated);
@@ -144,8 +144,8 @@ mod tests {
         (RolloutGate::new(leading), sender)
     }
 
-    async fn delay(gate: &RolloutGate, name: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
-        match gate.request(name, &WorkloadClient::new(server.client()), now).await.unwrap() {
+    async fn delay(gate: &RolloutGate, workload: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
+        match gate.request(workload, &WorkloadClient::new(server.client()), now).await.unwrap() {
             Decision::Start(_) => None,
             Decision::RetryAfter(delay) => Some(delay),
         }
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL), "not the leader");
         leading.send_replace(true);
         put(&server, 1);
-        // `web`, whose rollout it started, does not exist; `set` is found by the search.
+        // It started a rollout of `web`, which does not exist; the search finds `set`.
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL));
         put(&server, 3);
         assert_eq!(delay(&gate, &web, &server, now + 2 * CHECK_INTERVAL).await, None);

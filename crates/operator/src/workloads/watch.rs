@@ -51,7 +51,7 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
         })
         .reflect(writer)
         .applied_objects();
-    // A new leader reconciles every workload: no watch event reports what the last leader left undone.
+    // A new leader reconciles every workload: no watch event reports workloads that the previous leader did not update.
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
     Controller::for_stream_with(changes, reader, resource)

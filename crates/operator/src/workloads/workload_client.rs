@@ -53,10 +53,10 @@ impl WorkloadClient {
     }
 
     /// `None` if it does not exist.
-    pub(super) async fn read(&self, name: &Reference) -> Result<Option<Value>, Error> {
-        let request = request(name).get(&name.name, &kube::api::GetParams::default());
-        match within(format!("read {name}"), self.send(request)).await {
-            Ok(workload) => Ok(Some(workload)),
+    pub(super) async fn read(&self, workload: &Reference) -> Result<Option<Value>, Error> {
+        let request = request(workload).get(&workload.name, &kube::api::GetParams::default());
+        match within(format!("read {workload}"), self.send(request)).await {
+            Ok(object) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
@@ -80,16 +80,16 @@ impl WorkloadClient {
     }
 
     /// Patches a workload and returns it as stored, after admission.
-    pub(super) async fn patch(&self, name: &Reference, patch: JsonPatch) -> Result<Value, Error> {
+    pub(super) async fn patch(&self, workload: &Reference, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let request = request(name).patch(&name.name, &parameters, &Patch::Json::<()>(patch));
-        within_limit(PATCH_TIMEOUT, format!("patch {name}"), self.send(request)).await
+        let request = request(workload).patch(&workload.name, &parameters, &Patch::Json::<()>(patch));
+        within_limit(PATCH_TIMEOUT, format!("patch {workload}"), self.send(request)).await
     }
 
     /// Removes Winddown from the field managers after a direct patch, so that a later apply of the workload from Git has no
     /// conflict. Sends no request if Winddown manages no fields.
-    pub(super) async fn release_fields(&self, name: &Reference, workload: &Value) -> Result<(), Error> {
-        let managers = workload.pointer("/metadata/managedFields").and_then(Value::as_array);
+    pub(super) async fn release_fields(&self, workload: &Reference, object: &Value) -> Result<(), Error> {
+        let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
         let is_own = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
         let Some(index) = managers.and_then(|managers| managers.iter().position(is_own)) else { return Ok(()) };
         let entry = PointerBuf::from_tokens(["metadata", "managedFields", &index.to_string()]);
@@ -99,7 +99,7 @@ impl WorkloadClient {
         let test = TestOperation { path: manager, value: Value::String(FIELD_MANAGER.to_owned()) };
         let remove = RemoveOperation { path: entry };
         let patch = JsonPatch(vec![PatchOperation::Test(test), PatchOperation::Remove(remove)]);
-        self.patch(name, patch).await.map(drop)
+        self.patch(workload, patch).await.map(drop)
     }
 
     async fn send<T: serde::de::DeserializeOwned>(
@@ -110,6 +110,6 @@ impl WorkloadClient {
     }
 }
 
-fn request(name: &Reference) -> Request {
-    Request::new(DynamicObject::url_path(&api_resource(name.kind), Some(&name.namespace)))
+fn request(workload: &Reference) -> Request {
+    Request::new(DynamicObject::url_path(&api_resource(workload.kind), Some(&workload.namespace)))
 }
