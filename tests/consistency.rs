@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use walkdir::WalkDir;
 use winddown_core::annotations;
 use winddown_core::catalog::runtimes::Runtime;
 use winddown_core::catalog::traffic::Traffic;
@@ -60,6 +61,52 @@ fn the_readme_has_every_annotation() {
         let name = key.strip_prefix(annotations::PREFIX).unwrap();
         assert!(readme.contains(key) || readme.contains(&format!("`{name}`")), "{key}");
     }
+}
+
+#[test]
+fn the_names_in_the_architecture_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
+    for directory in ["bench", "crates", "e2e", "fuzz", "src", "tests"] {
+        let entries = WalkDir::new(root.join(directory)).into_iter();
+        for entry in entries.filter_entry(|entry| entry.file_name() != "target").map(Result::unwrap) {
+            if is_rust(entry.path()) {
+                let path = entry.path().strip_prefix(root).unwrap().display().to_string();
+                sources.push((path, fs::read_to_string(entry.path()).unwrap()));
+            }
+        }
+    }
+    assert_eq!(missing_names(&file("ARCHITECTURE.md"), &sources), Vec::<&str>::new());
+}
+
+fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs")
+}
+
+/// The names between backticks for which there is no file or function: paths of Rust files, and names with at least two
+/// underscores. Names in capital letters are placeholders.
+fn missing_names<'a>(document: &'a str, sources: &[(String, String)]) -> Vec<&'a str> {
+    let is_name = |text: &str| {
+        text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_' | '/' | '.'))
+            && (is_rust(Path::new(text)) || text.matches('_').count() >= 2)
+    };
+    let exists = |name: &str| {
+        let (function, file) = (format!("fn {name}("), format!("{name}.rs"));
+        let file = Path::new(if is_rust(Path::new(name)) { name } else { file.as_str() });
+        sources.iter().any(|(path, source)| Path::new(path).ends_with(file) || source.contains(&function))
+    };
+    document.split('`').skip(1).step_by(2).filter(|text| is_name(text) && !exists(text)).collect()
+}
+
+#[test]
+fn a_name_without_a_file_or_function_is_missing() {
+    let source = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let sources = [source("src/plan/a_b_c.rs", "fn d_e_f() {}\nfn the_longer_name_x() {}"), source("src/main.rs", "")];
+    let found =
+        "```\na_fence_is_skipped\n```\n`a_b_c`, `plan/a_b_c.rs`, `main.rs`, `d_e_f`, `NAME.rs`, `one_underscore`";
+    assert_eq!(missing_names(found, &sources), Vec::<&str>::new());
+    let missing = "```\nfence\n```\n`b_c.rs`, `render/a_b_c.rs`, `the_longer_name`, and `d_e_g`";
+    assert_eq!(missing_names(missing, &sources), ["b_c.rs", "render/a_b_c.rs", "the_longer_name", "d_e_g"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub async fn run(client: &Client, variants: Variants, progress: Progress) -> Res
     let Scale { rollouts, rate } = variants.control;
     progress.report(format_args!(
         "control: {rollouts} rollouts without annotations; {rate} requests/s over new connections and {rate} requests/s \
-         over kept connections"
+         over keep-alive connections"
     ));
     let control = variant::run(client, &app, CONTROL, variants.control, progress).await;
     let control = control.context("control variant")?;

@@ -18,7 +18,7 @@ struct Arguments {
     /// Rollouts per variant
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     rollouts: u32,
-    /// Requests per second over new connections, and the same over kept connections
+    /// Requests per second over new connections, and the same over keep-alive connections
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=400))]
     rate: u32,
     /// File for the result, as JSON
