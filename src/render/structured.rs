@@ -10,7 +10,7 @@ use super::workload::Workload;
 use winddown_core::budget::Budget;
 use winddown_core::finding::Finding;
 use winddown_core::object::Object;
-use winddown_core::timeline::Timeline;
+use winddown_core::plan::timeline::Timeline;
 
 /// The JSON of a workload. Fields may be added, but not renamed or removed.
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use winddown_core::finding::Severity;
-use winddown_core::timeline::Activity;
+use winddown_core::plan::timeline::Activity;
 
 /// The style of each part of the output.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,8 +8,8 @@ use super::timeline::layout::{Scale, visible_lanes};
 use super::workload::Workload;
 use winddown_core::duration::Seconds;
 use winddown_core::finding::Finding;
+use winddown_core::plan::timeline::{Activity, Lane, Timeline};
 use winddown_core::sanitize::truncated;
-use winddown_core::timeline::{Activity, Lane, Timeline};
 
 const WIDTH: usize = 960;
 const MARGIN: usize = 16;

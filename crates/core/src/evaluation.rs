@@ -22,9 +22,9 @@ use crate::injection::{BareTemplate, FieldOwners, Injected, OwnedFields, Record,
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
+use crate::plan::timeline::Timeline;
 use crate::policy::{Policy, Resolved};
 use crate::rules::{self, Subject};
-use crate::timeline::Timeline;
 use crate::workload::{GracePeriod, Rollout, Workload};
 
 /// The result of an evaluation.
@@ -164,7 +164,8 @@ fn unchanged_template<'a>(
     existing: Existing<'a>,
 ) -> Option<Template<'a>> {
     let is_current = |injected: &BareTemplate<'_>| {
-        injected.intact && injected.record.as_ref().is_some_and(|record| record.was_written_for(bare, resolved))
+        injected.intact
+            && injected.record.as_ref().is_some_and(|record| record.was_written_for(bare.fingerprint(), resolved))
     };
     if is_current(bare) {
         return Some(template);
@@ -176,7 +177,7 @@ fn unchanged_template<'a>(
     let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
     // The old record is older than its template if an update did not reach the webhook.
     let old_record_is_current =
-        || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(&old_bare, resolved));
+        || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(old_bare.fingerprint(), resolved));
     (is_current(&old_bare) && old_record_is_current()).then_some(old_template)
 }
 

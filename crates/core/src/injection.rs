@@ -19,13 +19,13 @@ use crate::annotations::{INJECTED, MANAGED};
 use crate::mutation::Mutation;
 use crate::object::{GRACE_PERIOD_FIELD, TemplateMut, injectable};
 use crate::policy::Resolved;
-use record::{Created, GracePeriodChange};
+use record::{Created, GracePeriodChange, pre_stop};
 
 /// The injectable fields of the template with the mutations, the label and the record.
 #[must_use]
 pub(crate) fn inject(bare: &BareTemplate<'_>, mutations: &[Mutation], resolved: &Resolved<'_>) -> Value {
     let mut template = injectable(&bare.template);
-    let mut record = Record::new(bare, resolved);
+    let mut record = Record::new(bare.fingerprint(), resolved);
     for mutation in mutations {
         apply(&mut TemplateMut(&mut template), mutation, &mut record);
     }
@@ -83,11 +83,6 @@ fn stamp(template: &mut TemplateMut<'_>, mut record: Record) {
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.insert(INJECTED.to_owned(), Value::String(record.to_string()));
     }
-}
-
-/// The hook in the form in which the API server returns it.
-fn pre_stop(seconds: i64) -> Value {
-    json!({"sleep": {"seconds": seconds}})
 }
 
 #[cfg(test)]

@@ -46,5 +46,4 @@ pub mod rollout;
 pub mod rules;
 pub mod sanitize;
 pub mod suggestion;
-pub mod timeline;
 pub mod workload;

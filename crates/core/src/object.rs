@@ -18,7 +18,7 @@ use crate::field_path::FieldPath;
 use crate::kind::Kind;
 use crate::sanitize::truncated;
 
-pub(crate) use injectable::{injectable, set_injectable};
+pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
 pub use partial::{PartialObject, last_applied_pod_spec, parse};
 
 /// A workload as received.
@@ -176,9 +176,6 @@ impl<'a> Template<'a> {
         self.0.get("metadata")?.get(field)
     }
 }
-
-/// The name of the field with the grace period.
-pub(crate) const GRACE_PERIOD_FIELD: &str = "terminationGracePeriodSeconds";
 
 /// The fields of a template that Winddown may change.
 pub(crate) struct TemplateMut<'a>(pub(crate) &'a mut Value);

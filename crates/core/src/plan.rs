@@ -5,14 +5,15 @@
 
 pub(crate) mod hooks;
 pub(crate) mod readiness;
+pub mod timeline;
 
 use crate::budget::{Budget, Source};
 use crate::mutation::Mutation;
 use crate::policy::Resolved;
-use crate::timeline::Timeline;
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod, Workload};
 use hooks::PlannedHook;
 use readiness::PlannedProbe;
+use timeline::Timeline;
 
 /// The plan for one workload.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@
 mod envelope;
 mod verdict;
 
+pub use envelope::{Answer, ReviewError};
 pub use verdict::{Verdict, judge};
 
 use crate::evaluation::{Evaluation, Existing, Origin, evaluate};
@@ -11,36 +12,6 @@ use crate::object::Object;
 use crate::policy::Policies;
 use crate::rules;
 use envelope::{Request, Response};
-
-/// The response to the API server, and the values that are logged about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The `AdmissionReview` with a response, as JSON.
-    pub body: Vec<u8>,
-    /// `namespace/name` of the object; the name is empty if the API server generates it.
-    pub object: String,
-    /// Whether the request is allowed.
-    pub allowed: bool,
-    /// Whether the answer has a patch.
-    pub patched: bool,
-}
-
-/// The reason for an HTTP error.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewError {
-    /// There is no body.
-    #[error("the body is empty; an AdmissionReview was expected")]
-    Empty,
-    /// Not JSON, or not an `admission.k8s.io/v1` `AdmissionReview` with a request.
-    #[error("the body is not an admission.k8s.io/v1 AdmissionReview with a request")]
-    NotAReview(#[source] serde_json::Error),
-    /// A review of another version.
-    #[error("the body is {0}; only admission.k8s.io/v1 AdmissionReview is supported")]
-    Version(String),
-    /// The answer cannot be converted to JSON.
-    #[error("the answer cannot be written")]
-    Unwritable(#[source] serde_json::Error),
-}
 
 /// Answers the mutating webhook with the patch to the desired state. It does not reject a budget that does not fit; the
 /// validating webhook does, after all mutating webhooks.

@@ -7,8 +7,8 @@ use super::layout::{Scale, visible_lanes};
 use crate::render::sanitize::sanitize;
 use crate::render::styles::Styles;
 use winddown_core::duration::Seconds;
+use winddown_core::plan::timeline::{Activity, Lane, Timeline};
 use winddown_core::sanitize::truncated;
-use winddown_core::timeline::{Activity, Lane, Timeline};
 
 const WIDTH: usize = 56;
 const MAX_NAME: usize = 24;

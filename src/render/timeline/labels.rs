@@ -1,7 +1,7 @@
 //! The labels of a timeline, shared by text and SVG.
 
 use winddown_core::duration::Seconds;
-use winddown_core::timeline::{Activity, Lane, Timeline};
+use winddown_core::plan::timeline::{Activity, Lane, Timeline};
 
 /// What a container does in a phase, for the legend.
 pub(crate) const fn activity(activity: Activity) -> &'static str {

@@ -1,7 +1,7 @@
 //! Maps times to positions on a line of fixed width. Text and SVG share it.
 
 use winddown_core::duration::Seconds;
-use winddown_core::timeline::{Lane, Timeline};
+use winddown_core::plan::timeline::{Lane, Timeline};
 
 /// A pod with more containers is drawn in part.
 const MAX_LANES: usize = 12;
@@ -73,7 +73,7 @@ fn as_u64(number: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Scale, Seconds};
-    use winddown_core::timeline::{Activity, Lane, Phase, Timeline};
+    use winddown_core::plan::timeline::{Activity, Lane, Phase, Timeline};
 
     fn timeline(ends: &[u32], kill_at: u32) -> Timeline {
         let phases =

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::BareTemplate;
 use crate::annotations::INJECTED;
 use crate::object::Template;
 use crate::policy::Resolved;
@@ -82,10 +81,10 @@ pub enum UnreadableRecord {
 }
 
 impl Record {
-    pub(crate) fn new(bare: &BareTemplate<'_>, resolved: &Resolved<'_>) -> Self {
+    pub(crate) fn new(fingerprint: &str, resolved: &Resolved<'_>) -> Self {
         Self {
             v: VERSION,
-            template: bare.fingerprint().to_owned(),
+            template: fingerprint.to_owned(),
             declared: resolved.declaration.to_string(),
             resolved: resolved.canonical(),
             grace_period: None,
@@ -114,10 +113,10 @@ impl Record {
     /// Whether it was written for this template and this declaration, or for another declaration with the same numbers. A
     /// later change of the policy has no effect, because the declaration is the same.
     #[must_use]
-    pub fn was_written_for(&self, bare: &BareTemplate<'_>, resolved: &Resolved<'_>) -> bool {
+    pub fn was_written_for(&self, fingerprint: &str, resolved: &Resolved<'_>) -> bool {
         let declared = self.declared == resolved.declaration.to_string();
         let same_numbers = || self.resolved == resolved.canonical();
-        (declared || same_numbers()) && self.template == bare.fingerprint()
+        (declared || same_numbers()) && self.template == fingerprint
     }
 }
 
@@ -125,4 +124,9 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
+}
+
+/// The hook of a recorded sleep, in the form in which the API server returns it.
+pub(crate) fn pre_stop(seconds: i64) -> Value {
+    json!({"sleep": {"seconds": seconds}})
 }

@@ -6,8 +6,7 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value, json};
 
 use super::ownership::OwnedFields;
-use super::pre_stop;
-use super::record::{Created, GracePeriodChange, Record};
+use super::record::{Created, GracePeriodChange, Record, pre_stop};
 use crate::annotations::{INJECTED, MANAGED};
 use crate::fingerprint;
 use crate::object::{GRACE_PERIOD_FIELD, Template, TemplateMut};

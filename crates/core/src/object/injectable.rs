@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::GRACE_PERIOD_FIELD;
+/// The name of the field with the grace period.
+pub(crate) const GRACE_PERIOD_FIELD: &str = "terminationGracePeriodSeconds";
 
 /// The fields of a container. Containers keep their position.
 const CONTAINER: [&str; 3] = ["name", "lifecycle", "readinessProbe"];

@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::verdict::Verdict;
-use super::{Answer, ReviewError};
 use crate::finding::Finding;
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, PartialObject};
@@ -24,6 +23,36 @@ const LONGEST_WARNING: usize = 120;
 const MAX_WARNINGS: usize = 16;
 /// More causes would make a denial unreadable.
 const MAX_CAUSES: usize = 16;
+
+/// The response to the API server, and the values that are logged about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The `AdmissionReview` with a response, as JSON.
+    pub body: Vec<u8>,
+    /// `namespace/name` of the object; the name is empty if the API server generates it.
+    pub object: String,
+    /// Whether the request is allowed.
+    pub allowed: bool,
+    /// Whether the answer has a patch.
+    pub patched: bool,
+}
+
+/// The reason for an HTTP error.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// There is no body.
+    #[error("the body is empty; an AdmissionReview was expected")]
+    Empty,
+    /// Not JSON, or not an `admission.k8s.io/v1` `AdmissionReview` with a request.
+    #[error("the body is not an admission.k8s.io/v1 AdmissionReview with a request")]
+    NotAReview(#[source] serde_json::Error),
+    /// A review of another version.
+    #[error("the body is {0}; only admission.k8s.io/v1 AdmissionReview is supported")]
+    Version(String),
+    /// The answer cannot be converted to JSON.
+    #[error("the answer cannot be written")]
+    Unwritable(#[source] serde_json::Error),
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -68,7 +68,7 @@ A budget that already did not fit before the update only causes a warning, so th
 - [Container lifecycle hooks](https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-execution):
   the time of the hook counts against the grace period
 - [Termination of pods](https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)
-- [How it works](how-it-works.md#who-wrote-the-grace-period)
+- [How it works](how-it-works.md#which-grace-period-counts-as-yours)
 ";
 
 #[cfg(test)]

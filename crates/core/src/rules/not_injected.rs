@@ -50,7 +50,7 @@ of them.
 
 ## Source
 
-- [How it works](how-it-works.md#when-winddown-is-away)
+- [How it works](how-it-works.md#when-winddown-is-unavailable)
 - [Failure policy of webhooks](https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#failure-policy)
 ";
 
