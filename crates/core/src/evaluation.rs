@@ -83,7 +83,7 @@ pub fn evaluate(
     let bare = match Record::of(template) {
         Ok(record) => {
             evaluation.injected = record.as_ref().map(Injected::from);
-            bare_of(template, record, &owners)
+            bare_of(template, record, &owners)?
         }
         Err(unreadable) => {
             evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
@@ -151,9 +151,15 @@ fn with_fields(bare: &BareTemplate<'_>, fields: &Value) -> Value {
     template
 }
 
-fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOwners<'_>) -> BareTemplate<'a> {
-    let owned = if record.is_some() { owners.owned_fields(template) } else { OwnedFields::default() };
-    undo(template, record, &owned)
+fn bare_of<'a>(
+    template: Template<'a>,
+    record: Option<Record>,
+    owners: &FieldOwners<'_>,
+) -> Result<BareTemplate<'a>, InvalidField> {
+    let Some(record) = record else { return Ok(undo(template, None, &OwnedFields::default())) };
+    check_container_count(template.container_count())?;
+    let owned = owners.owned_fields(template, &record);
+    Ok(undo(template, Some(record), &owned))
 }
 
 /// The template as received, or from the replaced object, if neither it nor the declaration changed since the injection.
@@ -174,7 +180,7 @@ fn unchanged_template<'a>(
     let Existing::Replaced(old) = existing else { return None };
     let old = Object::new(old.get()?);
     let old_template = old.template().ok()?;
-    let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
+    let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old)).ok()?;
     // The old record is older than its template if an update did not reach the webhook.
     let old_record_is_current =
         || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(old_bare.fingerprint(), resolved));
@@ -200,17 +206,22 @@ fn bare_workload(
 
 fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {
     let pod: PodSpec = decode(template.pod_spec()?, FieldPath::new("spec.template.spec"))?;
-    let invalid = |problem: String| InvalidField::new(FieldPath::pod("containers"), problem);
-    if pod.containers.len() > MAX_CONTAINERS {
-        return Err(invalid(format!("has more than {MAX_CONTAINERS} entries")));
-    }
+    check_container_count(pod.containers.len())?;
     // The API types read a missing name as an empty one. If two containers have the same name, the wrong one could be
     // changed.
     let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
     if names.is_empty() || names.contains("") || names.len() < pod.containers.len() {
-        return Err(invalid("must have at least one container, each with a unique name".to_owned()));
+        let problem = "must have at least one container, each with a unique name";
+        return Err(InvalidField::new(FieldPath::pod("containers"), problem));
     }
     Ok(pod)
+}
+
+fn check_container_count(count: usize) -> Result<(), InvalidField> {
+    if count <= MAX_CONTAINERS {
+        return Ok(());
+    }
+    Err(InvalidField::new(FieldPath::pod("containers"), format!("has more than {MAX_CONTAINERS} entries")))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod partial;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::annotations::{BUDGET, INJECTED, MANAGED};
@@ -151,10 +150,18 @@ impl<'a> Template<'a> {
         self.0.get("spec")?.get(GRACE_PERIOD_FIELD)
     }
 
-    /// The main containers that have a name, by name.
-    pub(crate) fn containers(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
-        let containers = self.0.get("spec").and_then(|spec| spec.get("containers")).and_then(Value::as_array);
-        containers.into_iter().flatten().filter_map(|container| Some((container.get("name")?.as_str()?, container)))
+    /// The main containers by name, with their positions; of several with the same name, the first.
+    pub(crate) fn containers(self) -> BTreeMap<&'a str, (usize, &'a Value)> {
+        containers_by_name(self.container_list())
+    }
+
+    /// The number of main containers.
+    pub(crate) fn container_count(self) -> usize {
+        self.container_list().len()
+    }
+
+    fn container_list(self) -> &'a [Value] {
+        self.0.get("spec").map_or(&[], container_list)
     }
 
     /// Whether the templates are equal apart from Winddown's label and record.
@@ -177,6 +184,22 @@ impl<'a> Template<'a> {
     }
 }
 
+/// The main containers of a pod spec by name, with their positions; of several with the same name, the first.
+pub(crate) fn containers_by_name(containers: &[Value]) -> BTreeMap<&str, (usize, &Value)> {
+    let mut by_name = BTreeMap::new();
+    for (position, container) in containers.iter().enumerate() {
+        if let Some(name) = container.get("name").and_then(Value::as_str) {
+            by_name.entry(name).or_insert((position, container));
+        }
+    }
+    by_name
+}
+
+/// The main containers of a pod spec.
+pub(crate) fn container_list(pod: &Value) -> &[Value] {
+    pod.get("containers").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
 /// The fields of a template that Winddown may change.
 pub(crate) struct TemplateMut<'a>(pub(crate) &'a mut Value);
 
@@ -196,6 +219,11 @@ impl TemplateMut<'_> {
         self.0.get_mut("spec")?.as_object_mut()
     }
 
+    /// The main container at that position.
+    pub(crate) fn container_at(&mut self, position: usize) -> Option<&mut Map<String, Value>> {
+        self.pod_spec()?.get_mut("containers")?.get_mut(position)?.as_object_mut()
+    }
+
     /// The main container of that name.
     pub(crate) fn container(&mut self, name: &str) -> Option<&mut Map<String, Value>> {
         let containers = self.pod_spec()?.get_mut("containers")?.as_array_mut()?;
@@ -208,32 +236,37 @@ impl TemplateMut<'_> {
 #[derive(Debug)]
 pub struct LazyObject<'a> {
     source: Source<'a>,
-    parsed: OnceCell<Option<Value>>,
+    parsed: OnceCell<serde_json::Result<Value>>,
 }
 
 #[derive(Debug)]
 enum Source<'a> {
-    Text(&'a RawValue),
+    Text { text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<Value> },
     Value(&'a Value),
 }
 
 impl<'a> LazyObject<'a> {
-    /// An object that is not parsed yet.
+    /// An object that is not parsed yet: `read` finds it in the text.
     #[must_use]
-    pub fn text(text: &'a RawValue) -> Self {
-        Self { source: Source::Text(text), parsed: OnceCell::new() }
+    pub fn within(text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<Value>) -> Self {
+        Self { source: Source::Text { text, read }, parsed: OnceCell::new() }
     }
 
-    /// The object; `None` if the text is not a JSON object.
+    /// The object; `None` if it is not a JSON object or cannot be parsed.
     #[must_use]
     pub fn get(&self) -> Option<&Value> {
         match self.source {
             Source::Value(value) => Some(value),
-            Source::Text(text) => {
-                let parsed = || parse(text.get()).ok().filter(Value::is_object);
-                self.parsed.get_or_init(parsed).as_ref()
+            Source::Text { text, read } => {
+                self.parsed.get_or_init(|| read(text)).as_ref().ok().filter(|value| value.is_object())
             }
         }
+    }
+
+    /// The error, if it was used and could not be parsed.
+    #[must_use]
+    pub fn into_error(self) -> Option<serde_json::Error> {
+        self.parsed.into_inner()?.err()
     }
 }
 

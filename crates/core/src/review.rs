@@ -8,7 +8,7 @@ pub use verdict::{Verdict, judge};
 
 use crate::evaluation::{Evaluation, Existing, Origin, evaluate};
 use crate::finding::Code;
-use crate::object::Object;
+use crate::object::{LazyObject, Object};
 use crate::policy::Policies;
 use crate::rules;
 use envelope::{Request, Response};
@@ -22,7 +22,9 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
     let policy = policies.for_namespace(request.namespace());
-    let response = match evaluate(workload, existing, policy, Origin::ApiServer) {
+    let evaluated = evaluate(workload, existing, policy, Origin::ApiServer);
+    check_old_object(old)?;
+    let response = match evaluated {
         Ok(Evaluation { changes, findings, .. }) => {
             let response = Response::allowed().with_patch(&changes.patch(object));
             match findings.iter().find(|finding| finding.code == Code::RecordUnreadable) {
@@ -55,7 +57,14 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
         let old = old.as_ref()?.get()?;
         evaluate(old, Existing::Unchanged, policy, Origin::ApiServer).ok()
     };
-    request.answer(&Response::judged(&judge(evaluation, before), &request))
+    let verdict = judge(evaluation, before);
+    check_old_object(old)?;
+    request.answer(&Response::judged(&verdict, &request))
+}
+
+/// An old object that was needed and cannot be parsed is an error: without it, a pre-existing problem would look new.
+fn check_old_object(old: Option<LazyObject<'_>>) -> Result<(), ReviewError> {
+    old.and_then(LazyObject::into_error).map_or(Ok(()), |error| Err(ReviewError::NotAReview(error)))
 }
 
 #[cfg(test)]

@@ -337,6 +337,30 @@ fn a_template_with_too_many_containers_is_not_evaluated() {
     assert!(error.to_string().contains("more than 1000 entries"), "{error}");
 }
 
+/// Before the record is undone: the time for that depends on the number of containers.
+#[test]
+fn a_record_in_a_template_with_too_many_containers_is_not_undone() {
+    let mut large = desired(&declared());
+    large["metadata"]["annotations"] = json!({});
+    let containers = large["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+    containers.extend((0..1000).map(|number| json!({"name": format!("c{number}")})));
+    let error = evaluate(&large, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err();
+    assert!(error.to_string().contains("more than 1000 entries"), "{error}");
+    large["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().pop();
+    assert!(evaluate(&large, Existing::None, &Policy::default(), Origin::ApiServer).is_ok());
+}
+
+#[test]
+fn of_two_containers_with_the_same_name_the_record_means_the_first() {
+    let mut twice = desired(&declared());
+    twice["metadata"]["annotations"] = json!({});
+    let pod = &mut twice["spec"]["template"]["spec"];
+    let container = pod["containers"][0].clone();
+    pod["containers"].as_array_mut().unwrap().push(container.clone());
+    let desired = desired(&twice);
+    assert_eq!(desired["spec"]["template"]["spec"]["containers"], json!([{"name": "app", "image": "shop:1"}, container]));
+}
+
 #[test]
 fn a_budget_that_does_not_fit_changes_nothing() {
     let mut misfit = declared();

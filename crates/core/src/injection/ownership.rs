@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::record::Record;
 use crate::duration::Seconds;
-use crate::object::{GRACE_PERIOD_FIELD, Object, Template, last_applied_pod_spec};
+use crate::object::{GRACE_PERIOD_FIELD, Object, Template, container_list, containers_by_name, last_applied_pod_spec};
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -31,10 +32,15 @@ pub struct FieldOwners<'a> {
     sources: OnceCell<Sources<'a>>,
 }
 
-#[derive(Debug)]
+/// What the metadata says about injectable fields.
+#[derive(Debug, Default)]
 struct Sources<'a> {
-    /// The fields of each server-side apply, below the pod spec.
-    applied: Vec<&'a Value>,
+    /// Whether a server-side apply owns the grace period.
+    grace_period: bool,
+    /// The keys of the containers with a preStop hook that a server-side apply owns.
+    pre_stops: BTreeSet<&'a str>,
+    /// The keys of the containers with a readiness probe that a server-side apply owns.
+    probes: BTreeSet<&'a str>,
     /// The pod spec of kubectl's last-applied configuration.
     last_applied: Option<Value>,
 }
@@ -57,26 +63,25 @@ impl<'a> FieldOwners<'a> {
         Self { object, sources: OnceCell::new() }
     }
 
-    /// The fields of a template that the owner set.
+    /// The fields in a record that the owner set.
     #[must_use]
-    pub fn owned_fields<'t>(&self, template: Template<'t>) -> OwnedFields<'t> {
-        let last_applied = self.sources().last_applied.as_ref();
-        let mut fields = OwnedFields { grace_period: self.owns_grace_period(template), ..OwnedFields::default() };
-        for (name, container) in template.containers() {
-            // `managedFields` names a container by its key.
-            let key = format!("k:{}", serde_json::json!({ "name": name }));
-            let written = last_applied.and_then(|pod| written_container(pod, name));
-            let owned = |applied: &[&str], path: &[&str]| {
-                self.owns(applied, written.and_then(|written| at(written, path)), at(container, path))
-            };
-            if owned(&["f:containers", &key, "f:lifecycle", "f:preStop"], &["lifecycle", "preStop"]) {
-                fields.pre_stops.insert(name);
-            }
-            if owned(&["f:containers", &key, "f:readinessProbe"], &["readinessProbe"]) {
-                fields.probes.insert(name);
-            }
+    pub(crate) fn owned_fields<'t>(&self, template: Template<'t>, record: &Record) -> OwnedFields<'t> {
+        let sources = self.sources();
+        let written = containers_by_name(sources.last_applied.as_ref().map_or(&[], container_list));
+        let current = template.containers();
+        let owns = |name: &str, applied: &BTreeSet<&str>, path: &[&str]| {
+            let written = written.get(name).and_then(|(_, container)| at(container, path));
+            let current = current.get(name).and_then(|(_, container)| at(container, path));
+            applied.contains(container_key(name).as_str()) || is_written(written, current)
+        };
+        let names = current.keys().copied();
+        let pre_stops = names.clone().filter(|name| record.pre_stop.contains_key(*name));
+        let probes = names.filter(|name| record.readiness.contains_key(*name));
+        OwnedFields {
+            grace_period: self.owns_grace_period(template),
+            pre_stops: pre_stops.filter(|name| owns(name, &sources.pre_stops, &["lifecycle", "preStop"])).collect(),
+            probes: probes.filter(|name| owns(name, &sources.probes, &["readinessProbe"])).collect(),
         }
-        fields
     }
 
     /// The grace period of a bare template, and whether the user set it.
@@ -89,20 +94,29 @@ impl<'a> FieldOwners<'a> {
     }
 
     fn owns_grace_period(&self, template: Template<'_>) -> bool {
-        let written = self.sources().last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD));
-        self.owns(&["f:terminationGracePeriodSeconds"], written, template.grace_period())
+        let sources = self.sources();
+        let written = sources.last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD));
+        sources.grace_period || is_written(written, template.grace_period())
     }
 
-    /// Whether a server-side apply owns the field, or the current value was applied client-side.
-    fn owns(&self, applied: &[&str], written: Option<&Value>, current: Option<&Value>) -> bool {
-        self.sources().applied.iter().any(|fields| at(fields, applied).is_some())
-            || written.zip(current).is_some_and(|(written, current)| is_part_of(written, current))
-    }
-
+    /// Every entry and every container is visited once: both numbers come from the network.
     fn sources(&self) -> &Sources<'a> {
-        self.sources.get_or_init(|| Sources {
-            applied: self.object.managed_fields().iter().filter_map(applied_pod_spec).collect(),
-            last_applied: self.object.annotation(LAST_APPLIED).and_then(last_applied_pod_spec),
+        self.sources.get_or_init(|| {
+            let last_applied = self.object.annotation(LAST_APPLIED).and_then(last_applied_pod_spec);
+            let mut sources = Sources { last_applied, ..Sources::default() };
+            for pod in self.object.managed_fields().iter().filter_map(applied_pod_spec) {
+                sources.grace_period |= pod.get("f:terminationGracePeriodSeconds").is_some();
+                let containers = pod.get("f:containers").and_then(Value::as_object);
+                for (key, fields) in containers.into_iter().flatten() {
+                    if at(fields, &["f:lifecycle", "f:preStop"]).is_some() {
+                        sources.pre_stops.insert(key);
+                    }
+                    if fields.get("f:readinessProbe").is_some() {
+                        sources.probes.insert(key);
+                    }
+                }
+            }
+            sources
         })
     }
 }
@@ -113,13 +127,18 @@ fn applied_pod_spec(entry: &Value) -> Option<&Value> {
     if applied { at(entry, &["fieldsV1", "f:spec", "f:template", "f:spec"]) } else { None }
 }
 
-fn written_container<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
-    let containers = pod.get("containers")?.as_array()?;
-    containers.iter().find(|container| container.get("name").and_then(Value::as_str) == Some(name))
+/// The name of a container in `managedFields`.
+fn container_key(name: &str) -> String {
+    format!("k:{}", serde_json::json!({ "name": name }))
 }
 
 fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, field| value.get(field))
+}
+
+/// Whether the current value was applied client-side.
+fn is_written(written: Option<&Value>, current: Option<&Value>) -> bool {
+    written.zip(current).is_some_and(|(written, current)| is_part_of(written, current))
 }
 
 /// Whether the current value contains the written one; the API server may have added defaults.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::annotations::INJECTED;
+use crate::annotations::{INJECTED, MAX_CONTAINERS};
 use crate::object::Template;
 use crate::policy::Resolved;
 use crate::workload::DEFAULT_GRACE_PERIOD;
@@ -103,6 +103,9 @@ impl Record {
             return Err(UnreadableRecord::Version(versioned.v));
         }
         let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
+        if record.pre_stop.len().max(record.readiness.len()).max(record.lifecycle.len()) > MAX_CONTAINERS {
+            return Err(UnreadableRecord::Malformed);
+        }
         // Winddown only raises the default. Any other change is not from Winddown, and undoing it could lower a value that
         // the user set.
         let default = DEFAULT_GRACE_PERIOD.as_i64();

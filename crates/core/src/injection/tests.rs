@@ -139,6 +139,7 @@ fn a_text_that_is_not_a_record_is_rejected() {
         &good.replace("\"was\":30", "\"was\":-5"),
         &good.replace("\"set\":35", "\"set\":30"),
         &"[".repeat(200_000),
+        &good.replace("\"lifecycle\":[", &format!("\"lifecycle\":[{}", "\"x\",".repeat(1001))),
         "\u{1f4a3}",
     ] {
         let mut template = injected();

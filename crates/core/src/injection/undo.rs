@@ -53,6 +53,8 @@ pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owned: &OwnedFie
     let Some(record) = record else { return BareTemplate::new(Cow::Borrowed(template.value()), None, true) };
     let mut bare = template.value().clone();
     let fields = &mut TemplateMut(&mut bare);
+    let containers = template.containers();
+    let position = |container: &str| containers.get(container).map(|(position, _)| *position);
     let mut intact = true;
     if let Some(change) = record.grace_period {
         intact &= !owned.grace_period && undo_grace_period(fields, change);
@@ -60,10 +62,10 @@ pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owned: &OwnedFie
     for (container, seconds) in &record.pre_stop {
         let created_lifecycle = record.lifecycle.contains(container);
         intact &= !owned.pre_stops.contains(container.as_str())
-            && undo_pre_stop(fields, container, *seconds, created_lifecycle);
+            && undo_pre_stop(fields, position(container), *seconds, created_lifecycle);
     }
     for (container, probe) in &record.readiness {
-        intact &= !owned.probes.contains(container.as_str()) && undo_readiness(fields, container, probe);
+        intact &= !owned.probes.contains(container.as_str()) && undo_readiness(fields, position(container), probe);
     }
     intact &= undo_stamp(fields, &record);
     BareTemplate::new(Cow::Owned(bare), Some(record), intact)
@@ -81,8 +83,13 @@ fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, se
     true
 }
 
-fn undo_pre_stop(template: &mut TemplateMut<'_>, container: &str, seconds: i64, created_lifecycle: bool) -> bool {
-    let Some(fields) = template.container(container) else { return false };
+fn undo_pre_stop(
+    template: &mut TemplateMut<'_>,
+    container: Option<usize>,
+    seconds: i64,
+    created_lifecycle: bool,
+) -> bool {
+    let Some(fields) = container.and_then(|position| template.container_at(position)) else { return false };
     let Some(lifecycle) = fields.get_mut("lifecycle").and_then(Value::as_object_mut) else { return false };
     if !remove_if(lifecycle, "preStop", |hook| *hook == pre_stop(seconds)) {
         return false;
@@ -93,8 +100,9 @@ fn undo_pre_stop(template: &mut TemplateMut<'_>, container: &str, seconds: i64, 
     true
 }
 
-fn undo_readiness(template: &mut TemplateMut<'_>, container: &str, probe: &Value) -> bool {
-    template.container(container).is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
+fn undo_readiness(template: &mut TemplateMut<'_>, container: Option<usize>, probe: &Value) -> bool {
+    let fields = container.and_then(|position| template.container_at(position));
+    fields.is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
 }
 
 fn undo_stamp(template: &mut TemplateMut<'_>, record: &Record) -> bool {

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use json_patch::Patch;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::verdict::Verdict;
@@ -82,8 +82,30 @@ pub(super) struct Request<'a> {
     /// Parsed immediately, because every review needs it.
     #[serde(default)]
     object: Option<PartialObject>,
-    #[serde(borrow, default)]
-    old_object: Option<&'a RawValue>,
+    /// Whether there is one; [`old_object`] reads it.
+    #[serde(default)]
+    old_object: Option<IgnoredAny>,
+    /// The whole review.
+    #[serde(skip)]
+    body: &'a [u8],
+}
+
+/// The part of a review that most reviews do not need.
+#[derive(Deserialize)]
+struct IncomingOld {
+    request: RequestOld,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestOld {
+    #[serde(default)]
+    old_object: Option<PartialObject>,
+}
+
+fn old_object(body: &[u8]) -> serde_json::Result<Value> {
+    let IncomingOld { request } = serde_json::from_slice(body)?;
+    Ok(request.old_object.map_or(Value::Null, |PartialObject(object)| object))
 }
 
 #[derive(Default, Deserialize)]
@@ -102,11 +124,13 @@ impl<'a> Request<'a> {
         if body.is_empty() {
             return Err(ReviewError::Empty);
         }
-        let Incoming { api_version, kind, request } = serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
+        let Incoming { api_version, kind, mut request } =
+            serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
         if api_version != API_VERSION || kind != KIND {
             let version = format!("{api_version} {kind}");
             return Err(ReviewError::Version(truncated(&version, LONGEST_WARNING).into_owned()));
         }
+        request.body = body;
         Ok(request)
     }
 
@@ -123,7 +147,7 @@ impl<'a> Request<'a> {
 
     /// The object that is being replaced; `None` on CREATE.
     pub(super) fn old_object(&self) -> Option<LazyObject<'a>> {
-        self.old_object.filter(|text| text.get().starts_with('{')).map(LazyObject::text)
+        self.old_object.map(|IgnoredAny| LazyObject::within(self.body, old_object))
     }
 
     pub(super) fn namespace(&self) -> &str {

@@ -208,3 +208,43 @@ fn other_bodies_are_errors() {
     assert!(mutate(&[0xff, 0xfe, 0x00], &Policies::default()).is_err());
     assert!(mutate("[".repeat(1_000_000).as_bytes(), &Policies::default()).is_err());
 }
+
+/// With its features `raw_value` or `arbitrary_precision`, `serde_json` reads an object whose first key is one of these as
+/// something else. Both features are off in the whole workspace, and have to stay off: keys are user input.
+#[test]
+fn keys_that_serde_json_reserves_are_ordinary_keys() {
+    for key in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+        let with_key = |mut deployment: Value| {
+            let attributes = json!({key: "not json"});
+            deployment["spec"]["template"]["spec"]["volumes"] =
+                json!([{"name": "data", "csi": {"driver": "example.com", "volumeAttributes": attributes}}]);
+            deployment
+        };
+        let created = with_key(declared(30));
+        let response = answer_of(mutate, &review(&created, &Value::Null));
+        let mutated = patched(&created, &response);
+        assert_eq!(mutated["spec"]["template"]["spec"]["volumes"], created["spec"]["template"]["spec"]["volumes"]);
+        assert_eq!(answer_of(validate, &review(&mutated, &Value::Null))["allowed"], true);
+        assert_eq!(answer_of(mutate, &review(&created, &mutated))["allowed"], true);
+        let misfit = with_key(declared(20));
+        let response = answer_of(validate, &review(&misfit, &misfit));
+        assert_eq!(response["allowed"], true, "the old object is read and has the same error");
+    }
+}
+
+#[test]
+fn an_old_object_that_is_needed_and_cannot_be_parsed_is_an_error() {
+    let misfit = declared(20);
+    let with_old = |replicas: &str| {
+        let mut old = misfit.clone();
+        old["spec"]["replicas"] = json!("REPLICAS");
+        review(&misfit, &old).to_string().replace("\"REPLICAS\"", replicas)
+    };
+    let validate = |body: String| validate(body.as_bytes(), &Policies::default());
+    assert!(validate(with_old("3")).is_ok_and(|answer| answer.allowed), "control: a pre-existing error only warns");
+    assert!(matches!(validate(with_old("1e400")), Err(ReviewError::NotAReview(_))));
+    let mutate = |body: String| mutate(body.as_bytes(), &Policies::default());
+    let update = review(&declared(30), &json!("OLD")).to_string();
+    assert!(mutate(update.replace("\"OLD\"", "{\"spec\": {\"replicas\": 1e400}}")).is_err());
+    assert!(mutate(update.replace("\"OLD\"", "{}")).is_ok());
+}

@@ -21,17 +21,20 @@ fn finding(subject: &Subject<'_>, proxy: &Proxy) -> Option<Finding> {
     if !proxy.is_certain {
         return None;
     }
-    let (problem, after, needed) = match proxy.early_stop(subject.budget())? {
+    let (problem, effect, after, needed) = match proxy.early_stop(subject.budget())? {
         EarlyStop::Refuses { after, drain } => {
-            (format!("{} proxy refuses new requests after {after}, but the drain is {drain}", proxy.mesh), after, drain)
+            let problem = format!("{} proxy refuses new requests after {after}, but the drain is {drain}", proxy.mesh);
+            (problem, "refuses", after, drain)
         }
         EarlyStop::Exits { after, app } => {
-            (format!("{} proxy exits after {after}, but the app may need it until {app}", proxy.mesh), after, app)
+            let problem = format!("{} proxy exits after {after}, but the app may need it until {app}", proxy.mesh);
+            (problem, "exits", after, app)
         }
     };
     let wait = proxy.needed_wait(subject.budget());
     let hint = format!("set {}, or make it a native sidecar", (proxy.wait_setting)(wait));
-    Some(RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem).fact(after).fact(needed).hint(hint))
+    let finding = RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem);
+    Some(finding.fact(effect).fact(after).fact(needed).hint(hint))
 }
 
 const PAGE: &str = r#"## Why
@@ -78,7 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::{ProxyOutlivesGracePeriod, ProxyStopsFirst};
-    use crate::rules::tests::{deployment, fires, silent};
+    use crate::rules::tests::{deployment, fires, found, silent};
 
     const WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
     const GRACE: &str = "config.linkerd.io/shutdown-grace-period";
@@ -114,6 +117,21 @@ mod tests {
         }
         silent(&linkerd(&[(WAIT, "10")]), ProxyStopsFirst);
         silent(&linkerd(&[(WAIT, "12"), (GRACE, "20s")]), ProxyStopsFirst);
+    }
+
+    #[test]
+    fn refusing_and_exiting_are_different_findings_with_the_same_numbers() {
+        let with = |drain: &str, deadline: &str, settings: &[(&str, &str)]| {
+            let mut manifest = linkerd(settings);
+            manifest["metadata"]["annotations"] =
+                json!({"winddown.dev/drain": drain, "winddown.dev/deadline": deadline});
+            found(&manifest, ProxyStopsFirst).remove(0)
+        };
+        let refuses = with("20s", "5s", &[(WAIT, "10")]);
+        let exits = with("5s", "15s", &[(WAIT, "5"), (GRACE, "5s")]);
+        assert!(refuses.message().contains("refuses new requests after 10s, but the drain is 20s"));
+        assert!(exits.message().contains("exits after 10s, but the app may need it until 20s"));
+        assert!(!refuses.is_same_as(&exits));
     }
 
     #[test]

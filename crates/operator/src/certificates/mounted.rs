@@ -60,7 +60,7 @@ impl Mounted {
         readiness: Readiness,
     ) -> Self {
         let configurations = Configurations::new(client, configurations);
-        let failures = FailureLog::new("cannot load the mounted certificate");
+        let failures = FailureLog::new("cannot set up the mounted certificate");
         Self { directory, configurations, certificates, readiness, loaded: None, failures }
     }
 

@@ -25,8 +25,9 @@ use winddown_core::review::{self, Answer, ReviewError};
 /// object twice.
 const BODY_LIMIT: usize = 7 * 1024 * 1024;
 
-/// Up to this size in bytes a review takes about a millisecond or two, and is answered without a change of thread.
-const INLINE_LIMIT: usize = 128 * 1024;
+/// Up to this size in bytes a review is answered without a change of thread. A larger one may take many milliseconds, whatever
+/// it contains, and health checks use the same threads.
+const INLINE_LIMIT: usize = 64 * 1024;
 
 /// Maximum length of an error in bytes: a JSON error can quote a string of the body.
 const ERROR_LIMIT: usize = 1000;
