@@ -1,7 +1,7 @@
-//! What one review costs: the two webhooks on a Deployment of 20 KB whose review has 16 KB of `managedFields`, and the parts
+//! What one review costs: the two webhooks on a Deployment of 32 KB, 16 KB of them `managedFields`, and the parts
 //! of which that consists.
 //!
-//! `cargo bench --package winddown-bench`
+//! `cargo bench --package winddown-bench --bench review`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
 
