@@ -116,7 +116,10 @@ fn invalid_input_exits_2_and_names_the_line() {
             "line 19: Deployment without a name in document 2",
         ),
         (&FITS.replace("drain: 5s", "drain: 5"), "metadata.annotations[winddown.dev/drain] is not a string"),
-        (&FITS.replace("- name: app", "- {}\n      - name: app"), "spec.template.spec.containers cannot be read"),
+        (
+            &FITS.replace("- name: app", "- {}\n      - name: app"),
+            "spec.template.spec.containers must have at least one container",
+        ),
         (
             &FITS.replace("- name: app", "- name: app\n        tty: yes please"),
             "line 14: Deployment web/shop in document 1: spec.template.spec.containers[0].tty cannot be read: invalid type",
