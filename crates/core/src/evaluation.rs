@@ -24,7 +24,8 @@ use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
 use crate::plan::timeline::Timeline;
 use crate::policy::{Policy, Resolved};
-use crate::rules::{self, Subject};
+use crate::rule::Subject;
+use crate::rules;
 use crate::workload::{GracePeriod, Rollout, Workload};
 
 /// The result of an evaluation.

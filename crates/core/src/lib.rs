@@ -43,6 +43,7 @@ pub mod probe_spec;
 pub mod report;
 pub mod review;
 pub mod rollout;
+mod rule;
 pub mod rules;
 pub mod sanitize;
 pub mod suggestion;

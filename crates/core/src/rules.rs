@@ -3,70 +3,9 @@
 //! Each file contains the code's severity, title, page and check, and a table of manifests with and without findings. A
 //! check is a pure function from the evaluated workload to findings.
 
-use k8s_openapi::api::core::v1::Container;
-
 use crate::annotations::Reading;
-use crate::budget::Budget;
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity, for_each_code};
-use crate::plan::Plan;
-use crate::plan::hooks::PlannedHook;
-use crate::policy::Resolved;
-use crate::workload::Workload;
-
-/// One kind of finding.
-pub(crate) struct Rule {
-    pub(crate) code: Code,
-    pub(crate) severity: Severity,
-    /// The problem in one sentence.
-    pub(crate) title: &'static str,
-    /// Markdown with the sections `Why`, `What to do` and `Source`.
-    pub(crate) page: &'static str,
-    pub(crate) check: Check,
-}
-
-/// The input of a rule.
-pub(crate) enum Check {
-    /// The parsed annotations.
-    Annotations(fn(&Reading) -> Vec<Finding>),
-    /// The workload and its plan.
-    Plan(fn(&Subject<'_>) -> Vec<Finding>),
-    /// None: evaluation or review call the function in the rule's file.
-    Reported,
-}
-
-/// The input of a rule about the plan.
-pub(crate) struct Subject<'a> {
-    /// The workload without injected fields.
-    pub(crate) workload: &'a Workload,
-    /// The declaration and the resolved numbers.
-    pub(crate) resolved: &'a Resolved<'a>,
-    /// The plan, including injected fields.
-    pub(crate) plan: &'a Plan,
-}
-
-impl<'a> Subject<'a> {
-    pub(crate) fn budget(&self) -> &'a Budget {
-        &self.plan.budget
-    }
-
-    /// The main containers.
-    pub(crate) fn containers(&self) -> &'a [Container] {
-        &self.workload.pod.containers
-    }
-
-    /// The main containers with their hooks, including injected ones.
-    pub(crate) fn hooks(&self) -> impl Iterator<Item = (&'a Container, &'a PlannedHook)> {
-        self.workload.pod.containers.iter().zip(&self.plan.hooks)
-    }
-}
-
-impl Rule {
-    /// A finding of this rule.
-    pub(crate) fn finding(&self, field: FieldPath, problem: impl Into<String>) -> Finding {
-        Finding::new(self.code, self.severity, field, problem)
-    }
-}
+use crate::rule::{Check, Rule, Subject};
 
 macro_rules! rules {
     ($($file:ident $code:ident,)+) => {

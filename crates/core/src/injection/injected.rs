@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Record;
+use super::record::Record;
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// The injected fields of a template.

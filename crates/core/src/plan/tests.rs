@@ -9,7 +9,8 @@ use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
 use crate::mutation::Mutation;
 use crate::policy::{Policy, Resolved};
-use crate::rules::{self, Subject};
+use crate::rule::Subject;
+use crate::rules;
 use crate::workload::{GracePeriod, Rollout, Workload};
 
 fn workload(pod: &Value, grace_period: GracePeriod) -> Workload {

@@ -1,9 +1,9 @@
 //! A budget that is longer than the Cluster Autoscaler waits for a pod when it removes a node.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::platforms::Platform;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::AutoscalerCap,

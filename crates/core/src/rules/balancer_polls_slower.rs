@@ -1,10 +1,10 @@
 //! A drain that ends before a load balancer with health checks has stopped sending.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::{DRAIN, TRAFFIC};
 use crate::budget::Source;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::BalancerPollsSlower,

@@ -1,10 +1,10 @@
 //! drain + deadline + margin is more than an explicit grace period.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::{DEADLINE, DRAIN, MARGIN};
 use crate::budget::{Budget, Source};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::BudgetDoesNotFit,

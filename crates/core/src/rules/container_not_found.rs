@@ -2,11 +2,11 @@
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Check, Rule, Subject};
 use crate::annotations::CONTAINERS;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::sidecars::init_containers;
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::{listed, quoted};
 
 pub(crate) const RULE: Rule = Rule {

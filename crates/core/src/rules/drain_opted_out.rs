@@ -1,10 +1,10 @@
 //! A container that opts out of the drain with a preStop sleep of 0.
 
-use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::DrainOptedOut,

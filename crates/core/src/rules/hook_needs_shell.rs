@@ -2,11 +2,11 @@
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{is_shell, program};
 use crate::pod::image::{has_no_shell, short_name};
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {

@@ -3,9 +3,9 @@
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::HookOnHostNetwork,

@@ -1,10 +1,10 @@
 //! A probe or hook with a host: the kubelet sends the request there, and the answer does not depend on this pod. Pod
 //! Security rejects the field in the baseline profile (KEP-4940).
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::handlers::requests;
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {

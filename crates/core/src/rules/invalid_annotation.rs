@@ -1,10 +1,10 @@
 //! An annotation with an invalid value. The complete declaration is then unreadable.
 
-use super::{Check, Rule};
 use crate::annotations::{Issue, Reading};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::fingerprint;
+use crate::rule::{Check, Rule};
 use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {

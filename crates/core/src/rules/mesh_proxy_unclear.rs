@@ -1,9 +1,9 @@
 //! The proxy of a mesh that may be a classic or a native sidecar. A classic one would stop before the app.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::meshes::Proxy;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::MeshProxyUnclear,

@@ -1,9 +1,9 @@
 //! New pods that count as available before the load balancer sends to them: the rollout then stops old pods too early.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::MinReadyShort,

@@ -1,9 +1,9 @@
 //! A declaration on the pod template. Winddown reads declarations from the workload itself.
 
-use super::{Check, Rule};
 use crate::annotations::{Issue, Reading};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::MisplacedAnnotation,

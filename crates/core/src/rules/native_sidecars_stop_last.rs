@@ -1,10 +1,10 @@
 //! Native sidecars stop after the main containers, one after another, in the rest of the grace period (KEP-753).
 
-use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::sidecars::native_sidecars;
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::listed;
 
 pub(crate) const RULE: Rule = Rule {

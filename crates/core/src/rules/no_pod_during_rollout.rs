@@ -1,8 +1,8 @@
 //! The strategy `Recreate`: all old pods stop before the first new one starts.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 use crate::workload::Strategy;
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,8 +1,8 @@
 //! The template does not have the fields that the mutating webhook injects.
 
-use super::{Check, Rule};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::NotInjected,

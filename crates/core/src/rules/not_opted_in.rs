@@ -1,9 +1,9 @@
 //! Annotations that adjust a budget on a workload that declares none.
 
-use super::{Check, Rule};
 use crate::annotations::{DEADLINE, DRAIN, Issue, RUNTIME, Reading, TRAFFIC};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::NotOptedIn,

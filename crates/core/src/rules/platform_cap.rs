@@ -1,9 +1,9 @@
 //! Nodes that stop a pod after a limit that does not depend on its grace period, because the node is removed.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::platforms::Platform;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::placement::Placement;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::PlatformCap,

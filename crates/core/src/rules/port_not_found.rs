@@ -1,10 +1,10 @@
 //! `winddown.dev/readiness` names a port that the container to probe does not declare.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::READINESS;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::readiness::PlannedProbe;
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::{listed, quoted};
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,9 +1,9 @@
 //! A container's own preStop sleep is shorter than the drain.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::PreStopShort,

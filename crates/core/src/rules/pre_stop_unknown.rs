@@ -1,9 +1,9 @@
 //! A preStop hook of unknown duration: a command or a request. The plan assumes that it runs for the drain.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::PreStopUnknown,

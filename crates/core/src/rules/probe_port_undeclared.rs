@@ -1,8 +1,8 @@
 //! A probe or hook names a port that its container does not declare: the kubelet cannot send the request.
 
-use super::{Check, Rule, Subject};
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::handlers::{Port, Request, requests_to_pod};
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::{listed, quoted};
 
 pub(crate) const RULE: Rule = Rule {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PodSpec;
 
-use super::{Check, Rule, Subject};
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::handlers::{Port, Request, requests_to_pod};
 use crate::pod::sidecars::init_containers;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ProbePortUnlisted,

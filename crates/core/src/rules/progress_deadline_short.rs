@@ -1,9 +1,9 @@
 //! A progress deadline that is shorter than a rollout step which always waits for a stopping pod: successful rollouts count
 //! as failed.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 use crate::workload::slow_step::SlowStep;
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,9 +1,9 @@
 //! A progress deadline that is shorter than a rollout step which has to wait for a stopping pod because there is no room
 //! for another one.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 use crate::workload::slow_step::SlowStep;
 
 pub(crate) const RULE: Rule = Rule {

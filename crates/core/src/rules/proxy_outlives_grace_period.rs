@@ -1,9 +1,9 @@
 //! The classic proxy of a mesh that is configured to wait for longer than the grace period.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::meshes::Proxy;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ProxyOutlivesGracePeriod,

@@ -1,9 +1,9 @@
 //! The classic proxy of a mesh that stops before the app.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::meshes::{EarlyStop, Proxy};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ProxyStopsFirst,

@@ -1,10 +1,10 @@
 //! `winddown.dev/readiness` contains a port number that none of several containers declares.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::{CONTAINERS, READINESS};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::readiness::PlannedProbe;
+use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::listed;
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,10 +1,10 @@
 //! `winddown.dev/readiness` is set, but the container already has a probe.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::READINESS;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::readiness::PlannedProbe;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ReadinessKept,

@@ -3,11 +3,11 @@
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
-use super::{Check, Rule, Subject};
 use crate::annotations::READINESS;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::ports;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ReadinessMissing,

@@ -1,10 +1,10 @@
 //! The record of the injected fields cannot be read, so they cannot be removed.
 
-use super::{Check, Rule};
 use crate::annotations::INJECTED;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::injection::UnreadableRecord;
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::RecordUnreadable,

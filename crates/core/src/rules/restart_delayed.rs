@@ -1,10 +1,10 @@
 //! A preStop hook also runs when a liveness or startup probe fails and the container restarts. A long drain delays that
 //! restart.
 
-use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::RestartDelayed,

@@ -1,9 +1,9 @@
 //! A rolling update that may stop all pods at the same time, before there is a new one.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::rule::{Check, Rule, Subject};
 use crate::workload::{Amount, Strategy};
 
 pub(crate) const RULE: Rule = Rule {

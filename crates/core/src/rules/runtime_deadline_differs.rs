@@ -1,10 +1,10 @@
 //! A declared deadline that differs from the default of the runtime. The configuration of the app is not visible in the
 //! manifest.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::DEADLINE;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::RuntimeDeadlineDiffers,

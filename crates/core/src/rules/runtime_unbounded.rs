@@ -1,9 +1,9 @@
 //! A runtime that by default does not enforce the deadline. The configuration of the app is not visible in the manifest.
 
-use super::{Check, Rule, Subject};
 use crate::annotations::RUNTIME;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::RuntimeUnbounded,

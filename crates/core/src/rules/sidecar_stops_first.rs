@@ -1,12 +1,12 @@
 //! A proxy in a main container that stops while the app may still need it: main containers stop independently of each
 //! other, each when its own preStop hook ends.
 
-use super::{Check, Rule, Subject};
 use crate::catalog::sidecars::{Sidecar, Wait};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::ports;
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::SidecarStopsFirst,

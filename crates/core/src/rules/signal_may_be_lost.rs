@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::signals::{RUN_DIRECTLY, SignalLoss};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::SignalMayBeLost,

@@ -1,8 +1,8 @@
 //! The only pod of a `StatefulSet`, which stops before its replacement starts.
 
-use super::{Check, Rule, Subject};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::SingleStatefulPod,

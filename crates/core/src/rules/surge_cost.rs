@@ -1,10 +1,10 @@
 //! Pods with a long shutdown run at the same time as their replacements: a rollout needs room for both.
 
-use super::{Check, Rule, Subject};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::rule::{Check, Rule, Subject};
 use crate::workload::Strategy;
 
 pub(crate) const RULE: Rule = Rule {

@@ -1,9 +1,9 @@
 //! A `winddown.dev/` annotation on the workload that Winddown does not know, in most cases a typo.
 
-use super::{Check, Rule};
 use crate::annotations::{self, INJECTED, Issue, PREFIX, Reading};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::rule::{Check, Rule};
 use crate::suggestion::nearest;
 
 pub(crate) const RULE: Rule = Rule {
