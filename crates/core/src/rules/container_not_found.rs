@@ -39,7 +39,7 @@ fn finding(name: &str, is_init: bool, containers: &[Container]) -> Finding {
 const PAGE: &str = r"## Why
 
 `winddown.dev/containers` names the containers that get the preStop sleep; the first of them gets the readiness probe. If
-a name is wrong, the container that you meant has no drain: it gets SIGTERM at once, while traffic still arrives. Init
+a name is wrong, the container that you meant has no drain: it gets SIGTERM immediately, while traffic still arrives. Init
 containers cannot be named, not even native sidecars: the kubelet stops those after the app.
 
 ## What to do

@@ -37,7 +37,7 @@ fn finding(container: &Container) -> Option<Finding> {
 const PAGE: &str = r"## Why
 
 An exec hook runs a program of the container's image. Images such as Distroless, Chainguard's and those built from
-`scratch` have neither a shell nor `sleep`. The hook then fails at once: the pod gets a `FailedPreStopHook` Event, the
+`scratch` have neither a shell nor `sleep`. The hook then fails immediately: the pod gets a `FailedPreStopHook` Event, the
 kubelet sends SIGTERM without a drain, and the connections of clients that still have the pod on their list are refused.
 
 Winddown looks only at the name of the image, so it may be wrong about yours. If the image has a shell, there is nothing

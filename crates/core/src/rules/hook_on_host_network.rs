@@ -22,7 +22,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let failing = subject.containers().iter().filter(|container| has_hook_without_host(container));
     let findings = failing.map(|container| {
         let field = FieldPath::container(&container.name, "lifecycle.preStop.httpGet");
-        let problem = "fails at once with hostNetwork, so SIGTERM is sent without a drain";
+        let problem = "fails immediately with hostNetwork, so SIGTERM is sent without a drain";
         RULE.finding(field, problem).hint("use preStop.sleep")
     });
     findings.collect()
@@ -37,7 +37,7 @@ fn has_hook_without_host(container: &Container) -> bool {
 const PAGE: &str = r#"## Why
 
 A pod with `hostNetwork: true` has no address of its own that the container runtime could report to the kubelet. The
-kubelet then has no address for an httpGet hook without `host`. The hook fails at once with "failed to find networking
+kubelet then has no address for an httpGet hook without `host`. The hook fails immediately with "failed to find networking
 container", the pod gets a `FailedPreStopHook` Event, and SIGTERM follows without a drain. Probes are not affected: the
 kubelet finds their address in another way.
 
@@ -87,7 +87,7 @@ mod tests {
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.httpGet");
             assert_eq!(
                 message,
-                "fails at once with hostNetwork, so SIGTERM is sent without a drain; use preStop.sleep"
+                "fails immediately with hostNetwork, so SIGTERM is sent without a drain; use preStop.sleep"
             );
             silent(&with(&hook, false), HookOnHostNetwork);
         }

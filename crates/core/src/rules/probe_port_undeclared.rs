@@ -38,7 +38,7 @@ another container, and not in the Service. If the name is not there, no request 
 
 - a readiness or startup probe never succeeds, so the pod never gets traffic;
 - a liveness probe has no result, so a container that hangs is never restarted;
-- a preStop hook fails at once, and SIGTERM follows without a drain.
+- a preStop hook fails immediately, and SIGTERM follows without a drain.
 
 The API server accepts such a name without a warning.
 

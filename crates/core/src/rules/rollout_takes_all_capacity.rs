@@ -35,7 +35,7 @@ fn finding(subject: &Subject<'_>) -> Option<Finding> {
     match remaining(max_unavailable, max_surge, rollout.replicas) {
         Remaining::Some => None,
         Remaining::None => {
-            let problem = format!("{max_unavailable} allows a rollout to stop {} at once", rollout.all_pods());
+            let problem = format!("{max_unavailable} allows a rollout to stop {} at the same time", rollout.all_pods());
             let finding = RULE.finding(field("maxUnavailable"), problem).fact(max_unavailable.to_string());
             let finding = rollout.replicas.into_iter().fold(finding, Finding::fact);
             Some(finding.hint("lower it"))
@@ -141,7 +141,7 @@ mod tests {
         ] {
             let (field, message) = fires(&of(kind, replicas, &strategy), RolloutTakesAllCapacity);
             assert!(field.ends_with("trategy.rollingUpdate.maxUnavailable"), "{field}");
-            assert_eq!(message, format!("{problem} at once; lower it"));
+            assert_eq!(message, format!("{problem} at the same time; lower it"));
         }
     }
 

@@ -24,7 +24,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let killed = subject.containers().iter().filter(|container| is_killed(container));
     let findings = killed.map(|container| {
         let field = FieldPath::container(&container.name, "lifecycle.stopSignal");
-        let problem = format!("SIGKILL stops the app at once, without the deadline of {deadline}");
+        let problem = format!("SIGKILL stops the app immediately, without the deadline of {deadline}");
         RULE.finding(field, problem).fact(deadline).hint("use a signal that the app can handle")
     });
     findings.collect()
@@ -38,8 +38,8 @@ fn is_killed(container: &Container) -> bool {
 const PAGE: &str = r"## Why
 
 `lifecycle.stopSignal` sets the signal that the container gets instead of SIGTERM. SIGKILL cannot be handled: the process
-ends at once. The preStop sleep still runs first, so no new requests arrive. But requests that are open at the end of the
-sleep are cut off, however long the declared deadline is.
+ends immediately. The preStop sleep still runs first, so no new requests arrive. But requests that are open at the end of
+the sleep are cut off, however long the declared deadline is.
 
 In Kubernetes 1.37 the field is alpha: without the feature gate `ContainerStopSignals` the API server drops it, and the
 container gets the stop signal of its image.
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(field, "spec.template.spec.containers[app].lifecycle.stopSignal");
         assert_eq!(
             message,
-            "SIGKILL stops the app at once, without the deadline of 20s; use a signal that the app can handle"
+            "SIGKILL stops the app immediately, without the deadline of 20s; use a signal that the app can handle"
         );
     }
 
