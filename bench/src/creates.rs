@@ -27,7 +27,7 @@ struct Extent {
 
 const FULL: Extent = Extent { rounds: 6, creates: 100 };
 const QUICK: Extent = Extent { rounds: 3, creates: 20 };
-/// A round of one arm ends after this time, whatever was asked for.
+/// The maximum duration of a round of one kind of admission.
 const BLOCK_LIMIT: Duration = Duration::from_secs(10);
 /// How long the API server may take until it knows all configurations.
 const CONFIGURATION_LIMIT: Duration = Duration::from_mins(1);

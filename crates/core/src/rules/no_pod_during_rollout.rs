@@ -55,29 +55,22 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::NoPodDuringRollout;
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn of(replicas: Option<u32>, strategy: &Value) -> Value {
-        deployment(|workload| {
-            workload["spec"]["replicas"] = json!(replicas);
-            workload["spec"]["strategy"] = strategy.clone();
-        })
-    }
+    use crate::rules::tests::{fires, silent, with_strategy};
 
     #[test]
     fn recreate_is_reported() {
         let recreate = json!({"type": "Recreate"});
-        let (field, message) = fires(&of(Some(3), &recreate), NoPodDuringRollout);
+        let (field, message) = fires(&with_strategy("Deployment", Some(3), &recreate), NoPodDuringRollout);
         assert_eq!(field, "spec.strategy.type");
         let expected = "Recreate stops all 3 pods, for up to 35s, before the first new pod starts; use RollingUpdate";
         assert_eq!(message, expected);
-        let (_, message) = fires(&of(None, &recreate), NoPodDuringRollout);
+        let (_, message) = fires(&with_strategy("Deployment", None, &recreate), NoPodDuringRollout);
         assert!(message.starts_with("Recreate stops the only pod, "), "{message}");
     }
 
     #[test]
     fn a_rolling_update_or_no_pods_are_not_reported() {
-        silent(&of(Some(0), &json!({"type": "Recreate"})), NoPodDuringRollout);
-        silent(&of(Some(3), &Value::Null), NoPodDuringRollout);
+        silent(&with_strategy("Deployment", Some(0), &json!({"type": "Recreate"})), NoPodDuringRollout);
+        silent(&with_strategy("Deployment", Some(3), &Value::Null), NoPodDuringRollout);
     }
 }

@@ -62,23 +62,15 @@ A container that gets no traffic needs no drain: opt out with `sleep: {seconds: 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use crate::finding::Code::PreStopShort;
-    use crate::rules::tests::{container, fires, silent};
-
-    fn hook(hook: &Value) -> Value {
-        container(|app| app["lifecycle"] = json!({"preStop": hook}))
-    }
-
-    fn script(script: &str) -> Value {
-        hook(&json!({"exec": {"command": ["sh", "-c", script]}}))
-    }
+    use crate::rules::tests::{container, fires, pre_stop, script, silent};
 
     #[test]
     fn a_short_sleep_is_reported() {
         for (manifest, seconds) in
-            [(hook(&json!({"sleep": {"seconds": 3}})), 3), (script("sleep 3"), 3), (script("sleep 0"), 0)]
+            [(pre_stop(&json!({"sleep": {"seconds": 3}})), 3), (script("sleep 3"), 3), (script("sleep 0"), 0)]
         {
             let (field, message) = fires(&manifest, PreStopShort);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
@@ -93,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_sleep_that_covers_the_drain_is_not_reported() {
-        silent(&hook(&json!({"sleep": {"seconds": 10}})), PreStopShort);
+        silent(&pre_stop(&json!({"sleep": {"seconds": 10}})), PreStopShort);
         silent(&script("sleep 11"), PreStopShort);
         silent(&container(|_| {}), PreStopShort);
     }
@@ -103,7 +95,7 @@ mod tests {
         for own in
             [json!({"sleep": {"seconds": 0}}), json!({"sleep": {"seconds": -7}}), json!({"httpGet": {"port": 80}})]
         {
-            silent(&hook(&own), PreStopShort);
+            silent(&pre_stop(&own), PreStopShort);
         }
         silent(&script("sleep 3; nginx -s quit"), PreStopShort);
     }

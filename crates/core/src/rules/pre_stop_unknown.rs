@@ -63,27 +63,19 @@ deadline + margin should be right for the longest time that it can take.
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use crate::finding::Code::PreStopUnknown;
-    use crate::rules::tests::{container, fires, found, silent};
-
-    fn hook(hook: &Value) -> Value {
-        container(|app| app["lifecycle"] = json!({"preStop": hook}))
-    }
-
-    fn script(script: &str) -> Value {
-        hook(&json!({"exec": {"command": ["sh", "-c", script]}}))
-    }
+    use crate::rules::tests::{container, fires, found, pre_stop, script, silent};
 
     #[test]
     fn a_hook_of_unknown_duration_is_assumed_to_run_for_the_drain() {
         for (manifest, kind) in [
             (script("nginx -s quit"), "exec"),
             (script("sleep 0; nginx -s quit"), "exec"),
-            (hook(&json!({"httpGet": {"port": 80}})), "httpGet"),
-            (hook(&json!({"tcpSocket": {"port": 80}})), "tcpSocket"),
-            (hook(&json!({"futureAction": {}})), "preStop"),
+            (pre_stop(&json!({"httpGet": {"port": 80}})), "httpGet"),
+            (pre_stop(&json!({"tcpSocket": {"port": 80}})), "tcpSocket"),
+            (pre_stop(&json!({"futureAction": {}})), "preStop"),
         ] {
             let (field, message) = fires(&manifest, PreStopUnknown);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
@@ -110,8 +102,8 @@ mod tests {
 
     #[test]
     fn sleeps_are_known() {
-        silent(&hook(&json!({"sleep": {"seconds": 9}})), PreStopUnknown);
-        silent(&hook(&json!({"sleep": {"seconds": 0}})), PreStopUnknown);
+        silent(&pre_stop(&json!({"sleep": {"seconds": 9}})), PreStopUnknown);
+        silent(&pre_stop(&json!({"sleep": {"seconds": 0}})), PreStopUnknown);
         silent(&script("sleep 9"), PreStopUnknown);
         silent(&container(|_| {}), PreStopUnknown);
     }

@@ -16,19 +16,20 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let step = SlowStep::of(subject.workload, subject.budget()).filter(|step| step.always_waits);
-    let finding = step.map(|step| {
-        let SlowStep { progress_deadline, budget, min_ready, .. } = step;
-        let total = step.total();
-        let problem = format!(
-            "{progress_deadline} is shorter than a rollout step: budget {budget} + minReadySeconds {min_ready} = {total}"
-        );
-        RULE.finding(FieldPath::new("spec.progressDeadlineSeconds"), problem)
-            .fact(progress_deadline)
-            .fact(budget)
-            .fact(min_ready)
-            .hint(format!("set it to at least {}", total.as_i64()))
-    });
-    finding.into_iter().collect()
+    step.map(|step| finding(&RULE, "a rollout step", step)).into_iter().collect()
+}
+
+/// Also for `ProgressDeadlineTight`, which is about other steps.
+pub(super) fn finding(rule: &Rule, what: &str, step: SlowStep) -> Finding {
+    let SlowStep { progress_deadline, budget, min_ready, .. } = step;
+    let total = step.total();
+    let problem =
+        format!("{progress_deadline} is shorter than {what}: budget {budget} + minReadySeconds {min_ready} = {total}");
+    rule.finding(FieldPath::new("spec.progressDeadlineSeconds"), problem)
+        .fact(progress_deadline)
+        .fact(budget)
+        .fact(min_ready)
+        .hint(format!("set it to at least {}", total.as_i64()))
 }
 
 const PAGE: &str = r"## Why
@@ -57,14 +58,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::{ProgressDeadlineShort, ProgressDeadlineTight};
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn with(fields: &Value) -> Value {
-        deployment(|workload| workload["spec"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone()))
-    }
+    use crate::rules::tests::{deployment, fires, silent, with_spec};
 
     fn recreated(progress_deadline: u32) -> Value {
-        with(&json!({"progressDeadlineSeconds": progress_deadline, "strategy": {"type": "Recreate"}}))
+        with_spec(&json!({"progressDeadlineSeconds": progress_deadline, "strategy": {"type": "Recreate"}}))
     }
 
     #[test]
@@ -86,15 +83,17 @@ mod tests {
 
     #[test]
     fn progress_deadline_tight_reports_a_step_that_waits_only_without_room() {
-        silent(&with(&json!({"progressDeadlineSeconds": 30})), ProgressDeadlineShort);
-        silent(&with(&json!({"progressDeadlineSeconds": 60, "minReadySeconds": 30})), ProgressDeadlineShort);
+        silent(&with_spec(&json!({"progressDeadlineSeconds": 30})), ProgressDeadlineShort);
+        silent(&with_spec(&json!({"progressDeadlineSeconds": 60, "minReadySeconds": 30})), ProgressDeadlineShort);
     }
 
     #[test]
     fn a_long_enough_progress_deadline_is_not_reported() {
-        let mut stateful = with(&json!({"progressDeadlineSeconds": 1}));
+        let mut stateful = with_spec(&json!({"progressDeadlineSeconds": 1}));
         stateful["kind"] = json!("StatefulSet");
-        for manifest in [with(&json!({})), with(&json!({"progressDeadlineSeconds": 35})), recreated(35), stateful] {
+        for manifest in
+            [with_spec(&json!({})), with_spec(&json!({"progressDeadlineSeconds": 35})), recreated(35), stateful]
+        {
             silent(&manifest, ProgressDeadlineShort);
         }
     }

@@ -1,7 +1,7 @@
 //! A progress deadline that is shorter than a rollout step which has to wait for a stopping pod because there is no room
 //! for another one.
 
-use crate::field_path::FieldPath;
+use super::progress_deadline_short::finding;
 use crate::finding::{Code, Finding, Severity};
 use crate::rule::{Check, Rule, Subject};
 use crate::workload::slow_step::SlowStep;
@@ -16,20 +16,7 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let step = SlowStep::of(subject.workload, subject.budget()).filter(|step| !step.always_waits);
-    let finding = step.map(|step| {
-        let SlowStep { progress_deadline, budget, min_ready, .. } = step;
-        let total = step.total();
-        let problem = format!(
-            "{progress_deadline} is shorter than a rollout step on full nodes: budget {budget} + minReadySeconds \
-             {min_ready} = {total}"
-        );
-        RULE.finding(FieldPath::new("spec.progressDeadlineSeconds"), problem)
-            .fact(progress_deadline)
-            .fact(budget)
-            .fact(min_ready)
-            .hint(format!("set it to at least {}", total.as_i64()))
-    });
-    finding.into_iter().collect()
+    step.map(|step| finding(&RULE, "a rollout step on full nodes", step)).into_iter().collect()
 }
 
 const PAGE: &str = r"## Why
@@ -58,14 +45,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::{ProgressDeadlineShort, ProgressDeadlineTight};
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn with(fields: &Value) -> Value {
-        deployment(|workload| workload["spec"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone()))
-    }
+    use crate::rules::tests::{fires, silent, with_spec};
 
     fn recreated(progress_deadline: u32) -> Value {
-        with(&json!({"progressDeadlineSeconds": progress_deadline, "strategy": {"type": "Recreate"}}))
+        with_spec(&json!({"progressDeadlineSeconds": progress_deadline, "strategy": {"type": "Recreate"}}))
     }
 
     #[test]
@@ -80,12 +63,12 @@ mod tests {
                 "60s is shorter than a rollout step on full nodes: budget 35s + minReadySeconds 30s = 65s; ",
             ),
         ] {
-            let (field, message) = fires(&with(&fields), ProgressDeadlineTight);
+            let (field, message) = fires(&with_spec(&fields), ProgressDeadlineTight);
             assert_eq!(field, "spec.progressDeadlineSeconds");
             assert!(message.starts_with(problem), "{message}");
-            silent(&with(&fields), ProgressDeadlineShort);
+            silent(&with_spec(&fields), ProgressDeadlineShort);
         }
-        let mut long = with(&json!({}));
+        let mut long = with_spec(&json!({}));
         long["metadata"]["annotations"]["winddown.dev/deadline"] = json!("10m");
         fires(&long, ProgressDeadlineTight);
     }
@@ -97,9 +80,11 @@ mod tests {
 
     #[test]
     fn a_long_enough_progress_deadline_is_not_reported() {
-        let mut stateful = with(&json!({"progressDeadlineSeconds": 1}));
+        let mut stateful = with_spec(&json!({"progressDeadlineSeconds": 1}));
         stateful["kind"] = json!("StatefulSet");
-        for manifest in [with(&json!({})), with(&json!({"progressDeadlineSeconds": 35})), recreated(35), stateful] {
+        for manifest in
+            [with_spec(&json!({})), with_spec(&json!({"progressDeadlineSeconds": 35})), recreated(35), stateful]
+        {
             silent(&manifest, ProgressDeadlineTight);
         }
     }

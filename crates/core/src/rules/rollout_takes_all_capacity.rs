@@ -115,16 +115,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::RolloutTakesAllCapacity;
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn of(kind: &str, replicas: Option<u32>, strategy: &Value) -> Value {
-        deployment(|workload| {
-            workload["kind"] = json!(kind);
-            workload["spec"]["replicas"] = json!(replicas);
-            let field = if kind == "Deployment" { "strategy" } else { "updateStrategy" };
-            workload["spec"][field] = strategy.clone();
-        })
-    }
+    use crate::rules::tests::{fires, silent, with_strategy};
 
     fn rolling(max_unavailable: &Value, max_surge: &Value) -> Value {
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": max_unavailable, "maxSurge": max_surge}})
@@ -139,7 +130,7 @@ mod tests {
             ("StatefulSet", Some(2), rolling(&json!(2), &Value::Null), "2 allows a rollout to stop all 2 pods"),
             ("DaemonSet", None, rolling(&json!("100%"), &json!(0)), "100% allows a rollout to stop all pods"),
         ] {
-            let (field, message) = fires(&of(kind, replicas, &strategy), RolloutTakesAllCapacity);
+            let (field, message) = fires(&with_strategy(kind, replicas, &strategy), RolloutTakesAllCapacity);
             assert!(field.ends_with("trategy.rollingUpdate.maxUnavailable"), "{field}");
             assert_eq!(message, format!("{problem} at the same time; lower it"));
         }
@@ -147,8 +138,10 @@ mod tests {
 
     #[test]
     fn one_pod_without_a_surge_is_reported() {
-        let (field, message) =
-            fires(&of("Deployment", Some(1), &rolling(&json!("25%"), &json!("0%"))), RolloutTakesAllCapacity);
+        let (field, message) = fires(
+            &with_strategy("Deployment", Some(1), &rolling(&json!("25%"), &json!("0%"))),
+            RolloutTakesAllCapacity,
+        );
         assert_eq!(field, "spec.strategy.rollingUpdate.maxSurge");
         assert_eq!(message, "without a surge, a rollout stops the only pod before the new pod starts; set it to 1");
     }
@@ -168,12 +161,12 @@ mod tests {
             ("DaemonSet", None, Value::Null),
             ("DaemonSet", None, rolling(&json!(10), &json!(0))),
         ] {
-            silent(&of(kind, replicas, &strategy), RolloutTakesAllCapacity);
+            silent(&with_strategy(kind, replicas, &strategy), RolloutTakesAllCapacity);
         }
     }
 
     #[test]
     fn single_stateful_pod_reports_the_only_pod_of_a_stateful_set() {
-        silent(&of("StatefulSet", Some(1), &rolling(&json!(1), &Value::Null)), RolloutTakesAllCapacity);
+        silent(&with_strategy("StatefulSet", Some(1), &rolling(&json!(1), &Value::Null)), RolloutTakesAllCapacity);
     }
 }

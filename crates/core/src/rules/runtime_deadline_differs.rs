@@ -60,25 +60,13 @@ Or remove `winddown.dev/deadline`, so that the default of the runtime is the dea
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use crate::finding::Code::RuntimeDeadlineDiffers;
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn app(runtime: &str, deadline: Option<&str>) -> Value {
-        deployment(|deployment| {
-            let mut annotations = json!({"winddown.dev/runtime": runtime});
-            if let Some(deadline) = deadline {
-                annotations["winddown.dev/deadline"] = json!(deadline);
-            }
-            deployment["metadata"]["annotations"] = annotations;
-        })
-    }
+    use crate::rules::tests::{deployment, fires, silent, with_runtime};
 
     #[test]
     fn a_deadline_that_differs_from_the_default_is_reported() {
         for (deadline, seconds) in [("45s", "45"), ("10s", "10")] {
-            let (field, message) = fires(&app("gunicorn", Some(deadline)), RuntimeDeadlineDiffers);
+            let (field, message) = fires(&with_runtime("gunicorn", Some(deadline)), RuntimeDeadlineDiffers);
             assert_eq!(field, "metadata.annotations[winddown.dev/deadline]");
             let expected = format!(
                 "by default gunicorn stops after 30s, but the deadline is {deadline}; set --graceful-timeout {seconds}"
@@ -89,9 +77,12 @@ mod tests {
 
     #[test]
     fn the_default_and_runtimes_without_a_limit_are_not_reported() {
-        for manifest in
-            [app("gunicorn", Some("30s")), app("gunicorn", None), app("node", Some("20s")), deployment(|_| ())]
-        {
+        for manifest in [
+            with_runtime("gunicorn", Some("30s")),
+            with_runtime("gunicorn", None),
+            with_runtime("node", Some("20s")),
+            deployment(|_| ()),
+        ] {
             silent(&manifest, RuntimeDeadlineDiffers);
         }
     }

@@ -63,25 +63,13 @@ If the deadline is set explicitly, that annotation has no other effect, and you 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use crate::finding::Code::RuntimeUnbounded;
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn app(runtime: &str, deadline: Option<&str>) -> Value {
-        deployment(|deployment| {
-            let mut annotations = json!({"winddown.dev/runtime": runtime});
-            if let Some(deadline) = deadline {
-                annotations["winddown.dev/deadline"] = json!(deadline);
-            }
-            deployment["metadata"]["annotations"] = annotations;
-        })
-    }
+    use crate::rules::tests::{deployment, fires, silent, with_runtime};
 
     #[test]
     fn a_runtime_that_waits_without_limit_is_reported() {
         for (deadline, seconds) in [(Some("45s"), "45"), (None, "25")] {
-            let (field, message) = fires(&app("uvicorn", deadline), RuntimeUnbounded);
+            let (field, message) = fires(&with_runtime("uvicorn", deadline), RuntimeUnbounded);
             assert_eq!(field, "metadata.annotations[winddown.dev/runtime]");
             let expected = format!(
                 "uvicorn waits for open requests without limit, so the deadline of {seconds}s is not enforced; \
@@ -94,13 +82,13 @@ mod tests {
     #[test]
     fn a_runtime_that_does_not_wait_is_reported() {
         for runtime in ["node", "go", "axum", "quarkus"] {
-            fires(&app(runtime, Some("20s")), RuntimeUnbounded);
+            fires(&with_runtime(runtime, Some("20s")), RuntimeUnbounded);
         }
     }
 
     #[test]
     fn a_runtime_with_a_limit_is_not_reported() {
-        for manifest in [app("gunicorn", Some("30s")), app("gunicorn", None), deployment(|_| ())] {
+        for manifest in [with_runtime("gunicorn", Some("30s")), with_runtime("gunicorn", None), deployment(|_| ())] {
             silent(&manifest, RuntimeUnbounded);
         }
     }

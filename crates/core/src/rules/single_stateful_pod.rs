@@ -49,21 +49,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::SingleStatefulPod;
-    use crate::rules::tests::{deployment, fires, silent};
-
-    fn of(kind: &str, replicas: Option<u32>, strategy: &Value) -> Value {
-        deployment(|workload| {
-            workload["kind"] = json!(kind);
-            workload["spec"]["replicas"] = json!(replicas);
-            let field = if kind == "Deployment" { "strategy" } else { "updateStrategy" };
-            workload["spec"][field] = strategy.clone();
-        })
-    }
+    use crate::rules::tests::{fires, silent, with_strategy};
 
     #[test]
     fn the_only_pod_of_a_stateful_set_is_reported() {
         for replicas in [Some(1), None] {
-            let (field, message) = fires(&of("StatefulSet", replicas, &Value::Null), SingleStatefulPod);
+            let (field, message) = fires(&with_strategy("StatefulSet", replicas, &Value::Null), SingleStatefulPod);
             assert_eq!(field, "spec.replicas");
             let problem = "a rollout stops the only pod, for up to 35s, before its replacement starts; ";
             assert!(message.starts_with(problem), "{message}");
@@ -72,9 +63,9 @@ mod tests {
 
     #[test]
     fn other_workloads_are_not_reported() {
-        silent(&of("StatefulSet", Some(2), &Value::Null), SingleStatefulPod);
-        silent(&of("StatefulSet", Some(1), &json!({"type": "OnDelete"})), SingleStatefulPod);
-        silent(&of("StatefulSet", Some(1), &json!({"rollingUpdate": {"partition": 1}})), SingleStatefulPod);
-        silent(&of("Deployment", Some(1), &Value::Null), SingleStatefulPod);
+        silent(&with_strategy("StatefulSet", Some(2), &Value::Null), SingleStatefulPod);
+        silent(&with_strategy("StatefulSet", Some(1), &json!({"type": "OnDelete"})), SingleStatefulPod);
+        silent(&with_strategy("StatefulSet", Some(1), &json!({"rollingUpdate": {"partition": 1}})), SingleStatefulPod);
+        silent(&with_strategy("Deployment", Some(1), &Value::Null), SingleStatefulPod);
     }
 }

@@ -29,6 +29,40 @@ pub(crate) fn container(change: impl FnOnce(&mut Value)) -> Value {
     pod(|pod| change(&mut pod["containers"][0]))
 }
 
+/// The same with these fields in `spec`.
+pub(crate) fn with_spec(fields: &Value) -> Value {
+    deployment(|deployment| deployment["spec"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone()))
+}
+
+/// The same with another kind, number of replicas and strategy.
+pub(crate) fn with_strategy(kind: &str, replicas: Option<u32>, strategy: &Value) -> Value {
+    deployment(|workload| {
+        workload["kind"] = json!(kind);
+        workload["spec"]["replicas"] = json!(replicas);
+        let field = if kind == "Deployment" { "strategy" } else { "updateStrategy" };
+        workload["spec"][field] = strategy.clone();
+    })
+}
+
+/// The same with this preStop hook in the container `app`.
+pub(crate) fn pre_stop(hook: &Value) -> Value {
+    container(|app| app["lifecycle"] = json!({"preStop": hook}))
+}
+
+/// The same with a preStop hook that runs this script.
+pub(crate) fn script(script: &str) -> Value {
+    pre_stop(&json!({"exec": {"command": ["sh", "-c", script]}}))
+}
+
+/// The same with this runtime preset, and with no other annotation than the deadline.
+pub(crate) fn with_runtime(runtime: &str, deadline: Option<&str>) -> Value {
+    let mut annotations = json!({"winddown.dev/runtime": runtime});
+    if let Some(deadline) = deadline {
+        annotations["winddown.dev/deadline"] = json!(deadline);
+    }
+    annotated(&annotations)
+}
+
 /// The same with other annotations on the workload.
 pub(crate) fn annotated(annotations: &Value) -> Value {
     deployment(|deployment| deployment["metadata"]["annotations"] = annotations.clone())
