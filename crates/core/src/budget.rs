@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_longest_durations_still_add_up() {
-        let day = 86_400;
-        assert_eq!(budget([day, day, day, 30]).needed().as_i64(), 3 * 86_400);
+        let days = 30 * 86_400;
+        assert_eq!(budget([days, days, days, 30]).needed().as_i64(), 90 * 86_400);
     }
 }

@@ -22,6 +22,9 @@ pub enum ParseSecondsError {
     /// The text is empty.
     #[error("is empty; write a duration like 5s or 1m30s")]
     Empty,
+    /// A number with more digits than GEP-2257 allows.
+    #[error("has more than 5 digits for one unit; write a larger unit, like 168h")]
+    TooManyDigits,
     /// Not in the format of GEP-2257.
     #[error("is not a duration; write one like 5s or 1m30s")]
     Malformed,
@@ -29,15 +32,16 @@ pub enum ParseSecondsError {
     #[error("is not a whole number of seconds")]
     Fraction,
     /// Longer than [`Seconds::MAX`].
-    #[error("exceeds the 24h maximum")]
+    #[error("exceeds the maximum of 720h (30 days)")]
     TooLong,
 }
 
 impl Seconds {
     /// Zero.
     pub const ZERO: Self = Self(0);
-    /// One day. Sums of a few of these fit every integer type used here.
-    pub const MAX: Self = Self(24 * 60 * 60);
+    /// 30 days. Sums of a few of these fit every integer type used here, and as seconds the API accepts them: its limit is
+    /// that a preStop sleep is not longer than the grace period.
+    pub const MAX: Self = Self(30 * 24 * 60 * 60);
 
     /// A number of seconds.
     #[must_use]
@@ -92,7 +96,7 @@ impl FromStr for Seconds {
         let mut rest = text;
         let mut milliseconds = 0_u64;
         for _ in 0..4 {
-            let (part, tail) = component(rest).ok_or(ParseSecondsError::Malformed)?;
+            let (part, tail) = component(rest)?;
             // At most 4 × 99,999 h, far below u64::MAX milliseconds.
             milliseconds += part;
             rest = tail;
@@ -114,17 +118,23 @@ impl FromStr for Seconds {
 }
 
 /// The first `[0-9]{1,5}(h|m|s|ms)` of a text in milliseconds, and the rest.
-fn component(text: &str) -> Option<(u64, &str)> {
+fn component(text: &str) -> Result<(u64, &str), ParseSecondsError> {
     let (number, unit, rest) = split_quantity(text);
     let scale = match unit {
         "h" => 3_600_000,
         "m" => 60_000,
         "s" => 1000,
         "ms" => 1,
-        _ => return None,
+        _ => return Err(ParseSecondsError::Malformed),
     };
-    let number: u64 = if number.len() <= 5 { number.parse().ok()? } else { return None };
-    Some((number * scale, rest))
+    if number.contains('.') {
+        return Err(ParseSecondsError::Malformed);
+    }
+    if number.len() > 5 {
+        return Err(ParseSecondsError::TooManyDigits);
+    }
+    let number: u64 = number.parse().map_err(|_| ParseSecondsError::Malformed)?;
+    Ok((number * scale, rest))
 }
 
 #[cfg(test)]
@@ -142,6 +152,10 @@ mod tests {
             ("30s1m", 90),
             ("1h1m1s1000ms", 3662),
             ("24h", 86_400),
+            ("168h", 604_800),
+            ("720h", 2_592_000),
+            ("43200m", 2_592_000),
+            ("719h59m59s1000ms", 2_592_000),
             ("99999ms1ms", 100),
         ] {
             assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
@@ -150,7 +164,7 @@ mod tests {
 
     #[test]
     fn other_text_is_rejected_with_a_reason() {
-        use ParseSecondsError::{Empty, Fraction, Malformed, TooLong};
+        use ParseSecondsError::{Empty, Fraction, Malformed, TooLong, TooManyDigits};
         for (text, error) in [
             ("", Empty),
             ("5", Malformed),
@@ -165,12 +179,15 @@ mod tests {
             ("5d", Malformed),
             ("５s", Malformed),
             ("5 s", Malformed),
-            ("100000s", Malformed),
+            ("100000s", TooManyDigits),
             ("1s1s1s1s1s", Malformed),
-            ("99999999999999999999h", Malformed),
+            ("99999999999999999999h", TooManyDigits),
             ("1ms", Fraction),
             ("1500ms", Fraction),
-            ("25h", TooLong),
+            ("720h1s", TooLong),
+            ("43201m", TooLong),
+            ("721h", TooLong),
+            ("604800s", TooManyDigits),
             ("99999h99999h99999h99999h", TooLong),
         ] {
             assert_eq!(text.parse::<Seconds>(), Err(error), "{text}");

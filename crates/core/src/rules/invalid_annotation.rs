@@ -39,7 +39,7 @@ The message quotes the value and says what is expected. These are the forms:
 ```yaml
 metadata:
   annotations:
-    winddown.dev/drain: 15s                     # whole seconds, at most 24h: 15s, 1m30s
+    winddown.dev/drain: 15s                     # whole seconds, at most 720h: 15s, 1m30s
     winddown.dev/deadline: 45s
     winddown.dev/margin: 5s
     winddown.dev/traffic: alb-ip                # a preset; the message lists them
@@ -71,7 +71,7 @@ mod tests {
             ("drain", "5", "\"5\" is not a duration; write one like 5s or 1m30s"),
             ("drain", "5s\u{0}", "\"5s\\0\" is not a duration; write one like 5s or 1m30s"),
             ("margin", "1500ms", "\"1500ms\" is not a whole number of seconds"),
-            ("deadline", "25h", "\"25h\" exceeds the 24h maximum"),
+            ("deadline", "721h", "\"721h\" exceeds the maximum of 720h (30 days)"),
             ("traffic", "servce", "\"servce\" is not a preset; did you mean service?"),
             ("readiness", "exec:true", "\"exec:true\" must start with http:, https:, tcp: or grpc:; "),
             ("containers", "app,app", "\"app,app\" "),
