@@ -9,6 +9,8 @@ mod credentials;
 pub mod demo;
 mod load;
 pub mod operator_process;
+pub mod pid_namespace;
+pub mod processes;
 pub mod progress;
 pub mod release;
 mod report;
