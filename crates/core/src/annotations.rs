@@ -29,6 +29,9 @@ pub const CONTAINERS: &str = "winddown.dev/containers";
 pub const MODE: &str = "winddown.dev/mode";
 /// Written by Winddown on the workload: the budget as text.
 pub const BUDGET: &str = "winddown.dev/budget";
+/// Written by Winddown on the workload: that a template without a current record is as it should be. Outside the prefix, so
+/// that versions that do not know it do not take it for a typo.
+pub const SETTLED: &str = "state.winddown.dev/settled";
 /// Written by Winddown on the pod template: what it changed there, and the previous values.
 pub const INJECTED: &str = "winddown.dev/injected";
 /// The label that Winddown puts on the pod template, so that managed pods can be selected.

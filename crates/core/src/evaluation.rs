@@ -3,6 +3,8 @@
 //! Webhooks, controller and command line all call [`evaluate`], so their results are the same.
 
 mod changes;
+mod kept;
+mod settled;
 
 use std::collections::BTreeSet;
 
@@ -11,9 +13,11 @@ use serde_json::Value;
 
 pub use changes::Changes;
 
+use kept::Kept;
+
 pub use crate::injection::Origin;
 
-use crate::annotations::{self, BUDGET, Declared, MAX_CONTAINERS, Mode};
+use crate::annotations::{self, Declared, MAX_CONTAINERS, Mode};
 use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::field_path::FieldPath;
@@ -43,6 +47,14 @@ pub struct Evaluation {
     pub injected: Option<Injected>,
     /// The changes that lead to the desired state.
     pub changes: Changes,
+}
+
+impl Evaluation {
+    /// Whether the budget text of the evaluated workload is the one that Winddown writes.
+    #[must_use]
+    pub fn confirms_budget_text(&self) -> bool {
+        self.budget.is_some() && !self.findings.iter().any(Finding::is_error) && self.changes.keeps_budget()
+    }
 }
 
 /// The state that the evaluated object replaces.
@@ -117,25 +129,30 @@ pub fn evaluate(
         return Ok(evaluation);
     }
 
-    let budget = evaluation.budget.as_ref().map(Budget::to_string);
-    evaluation.changes = if let Some(unchanged) = unchanged_template(template, &bare, &resolved, existing) {
-        // Another version may have injected these fields. Its budget text stays.
-        let budget = budget.filter(|_| object.annotation(BUDGET).is_none());
-        Changes::to_template(template, unchanged, budget.as_deref())
-    } else {
-        let fields = inject(&bare, &plan.mutations, &resolved);
-        let running = match existing {
-            Existing::None => None,
-            Existing::Replaced(old) => old.get().and_then(|old| Object::new(old).template().ok()),
-            Existing::Unchanged => Some(template),
-        };
-        // Pods are not replaced only for a new record.
-        match running.filter(|running| running.runs_like(Template::new(&with_fields(&bare, &fields)))) {
-            Some(running) => Changes::to_template(template, running, budget.as_deref()),
-            None => Changes::to_fields(template, fields, budget.as_deref()),
-        }
+    let running = match existing {
+        Existing::None => None,
+        Existing::Replaced(old) => old.get().and_then(|old| Object::new(old).template().ok()),
+        Existing::Unchanged => Some(template),
     };
-    evaluation.changes.skip_budget_if_current(object);
+    let mut fields = Value::Null;
+    let kept = Kept::unchanged(object, template, &bare, &resolved, existing).or_else(|| {
+        fields = inject(&bare, &plan.mutations, &resolved);
+        // Pods are not replaced only for a new record.
+        Kept::running(running, &bare, &fields, &resolved)
+            .or_else(|| Kept::of_earlier_version(object, template, running, (&bare, &fields), &resolved, existing))
+    });
+    evaluation.changes = if let Some(kept) = kept {
+        // Another version may have injected these fields, with other numbers.
+        let budget = match kept.numbers.map(|numbers| resolved.with_numbers(numbers)) {
+            Some(earlier) if earlier != resolved => Some(plan::plan(&planned, &earlier).budget),
+            _ => evaluation.budget.clone(),
+        };
+        let budget = budget.map(|budget| settled::text_for(budget, kept.template));
+        Changes::to_template(template, kept.template).annotated(object, budget, kept.settled(&resolved))
+    } else {
+        let budget = evaluation.budget.as_ref().map(Budget::to_string);
+        Changes::to_fields(template, fields).annotated(object, budget, None)
+    };
     Ok(evaluation)
 }
 
@@ -161,31 +178,6 @@ fn bare_of<'a>(
     check_container_count(template.container_count())?;
     let owned = owners.owned_fields(template, &record);
     Ok(undo(template, Some(record), &owned))
-}
-
-/// The template as received, or from the replaced object, if neither it nor the declaration changed since the injection.
-fn unchanged_template<'a>(
-    template: Template<'a>,
-    bare: &BareTemplate<'_>,
-    resolved: &Resolved<'_>,
-    existing: Existing<'a>,
-) -> Option<Template<'a>> {
-    let is_current = |injected: &BareTemplate<'_>| {
-        injected.intact
-            && injected.record.as_ref().is_some_and(|record| record.was_written_for(bare.fingerprint(), resolved))
-    };
-    if is_current(bare) {
-        return Some(template);
-    }
-    // `kubectl replace` with the original manifest sends the same template without the record.
-    let Existing::Replaced(old) = existing else { return None };
-    let old = Object::new(old.get()?);
-    let old_template = old.template().ok()?;
-    let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old)).ok()?;
-    // The old record is older than its template if an update did not reach the webhook.
-    let old_record_is_current =
-        || old_bare.record.as_ref().is_some_and(|record| record.was_written_for(old_bare.fingerprint(), resolved));
-    (is_current(&old_bare) && old_record_is_current()).then_some(old_template)
 }
 
 fn bare_workload(

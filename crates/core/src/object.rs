@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::annotations::{BUDGET, INJECTED, MANAGED};
+use crate::annotations::{INJECTED, MANAGED};
 use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 use crate::kind::Kind;
@@ -276,19 +276,19 @@ impl<'a> From<&'a Value> for LazyObject<'a> {
     }
 }
 
-/// Sets `winddown.dev/budget` on a workload, or removes it, and the map of annotations if it is then empty.
-pub(crate) fn set_budget(object: &mut Value, budget: Option<&str>) {
+/// Sets an annotation of a workload, or removes it, and the map of annotations if it is then empty.
+pub(crate) fn set_annotation(object: &mut Value, key: &str, text: Option<&str>) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    match budget {
-        Some(budget) => {
+    match text {
+        Some(text) => {
             let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
             if let Some(annotations) = annotations.as_object_mut() {
-                annotations.insert(BUDGET.to_owned(), Value::String(budget.to_owned()));
+                annotations.insert(key.to_owned(), Value::String(text.to_owned()));
             }
         }
         None => {
             if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
-                && annotations.shift_remove(BUDGET).is_some()
+                && annotations.shift_remove(key).is_some()
                 && annotations.is_empty()
             {
                 metadata.shift_remove("annotations");

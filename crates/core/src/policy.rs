@@ -48,6 +48,17 @@ impl Policies {
     }
 }
 
+/// The numbers of a budget, from wherever each of them came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// How long traffic keeps arriving.
+    pub drain: Seconds,
+    /// How long the app needs after SIGTERM.
+    pub deadline: Seconds,
+    /// The time between the deadline and SIGKILL.
+    pub margin: Seconds,
+}
+
 /// A declaration with the defaults of a policy. Plan and record use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved<'a> {
@@ -79,6 +90,23 @@ impl<'a> Resolved<'a> {
         let (deadline, deadline_from) = choose(declaration.deadline, runtime, policy.deadline);
         let margin = declaration.margin.unwrap_or(policy.margin);
         Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin }
+    }
+
+    /// The numbers of the budget.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        Numbers { drain: self.drain, deadline: self.deadline, margin: self.margin }
+    }
+
+    /// The same with other numbers for what the declaration leaves open, such as those of an earlier version.
+    #[must_use]
+    pub fn with_numbers(&self, numbers: Numbers) -> Self {
+        Self {
+            drain: self.declaration.drain.unwrap_or(numbers.drain),
+            deadline: self.declaration.deadline.unwrap_or(numbers.deadline),
+            margin: self.declaration.margin.unwrap_or(numbers.margin),
+            ..self.clone()
+        }
     }
 
     /// The numbers as a declaration in canonical form, to compare declarations that result in the same budget.

@@ -8,6 +8,7 @@ use crate::annotations::BUDGET;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
 use crate::object::Object;
+use crate::sanitize::escaped;
 
 /// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub enum EventKind {
 pub struct Reported {
     /// The budget and the injected fields; `None` without a declaration or if injection was not possible.
     budget: Option<Applied>,
+    /// Whether there is a budget text that is not known to be Winddown's, because anybody can write that annotation. Winddown
+    /// restores it if it can.
+    unverified: bool,
     /// The errors, then the warnings.
     actionable: Vec<Finding>,
 }
@@ -55,12 +59,23 @@ impl Reported {
     pub fn new(workload: &Value, evaluation: &Evaluation) -> Self {
         let changes = evaluation.injected.as_ref().map(ToString::to_string).unwrap_or_default();
         let sum = Object::new(workload).annotation(BUDGET);
+        let unverified = sum.is_some() && !evaluation.confirms_budget_text();
+        let sum = sum.filter(|_| !unverified);
         let budget = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
         let findings = evaluation.findings.iter();
         let mut actionable: Vec<_> =
             findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
-        Self { budget, actionable }
+        Self { budget, unverified, actionable }
+    }
+
+    /// With the budget that was reported last, as long as the text that stands there is not known to be Winddown's.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        if std::mem::take(&mut self.unverified) {
+            self.budget = before.and_then(|before| before.budget.clone());
+        }
+        self
     }
 }
 
@@ -86,7 +101,7 @@ pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> 
             Some(Applied { sum, changes }) => Event {
                 kind: EventKind::Normal,
                 reason: "BudgetApplied",
-                note: shortened(if changes.is_empty() { sum.clone() } else { format!("{sum}: {changes}") }),
+                note: shortened(&if changes.is_empty() { sum.clone() } else { format!("{sum}: {changes}") }),
             },
             None => Event {
                 kind: EventKind::Normal,
@@ -100,12 +115,14 @@ pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> 
 
 impl Event {
     fn of(finding: &Finding) -> Self {
-        let note = shortened(format!("{}: {}", finding.field, finding.message()));
+        let note = shortened(&format!("{}: {}", finding.field, finding.message()));
         Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
     }
 }
 
-fn shortened(mut note: String) -> String {
+/// One line without control characters, because names in a record are from the workload.
+fn shortened(note: &str) -> String {
+    let mut note = escaped(note).into_owned();
     if note.len() > LONGEST_NOTE {
         note.truncate(note.floor_char_boundary(LONGEST_NOTE));
         note.push('…');
@@ -126,7 +143,7 @@ mod tests {
 
     fn applied(sum: &str) -> Reported {
         let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
-        Reported { budget: Some(budget), actionable: vec![] }
+        Reported { budget: Some(budget), ..Reported::default() }
     }
 
     fn finding(code: Code, problem: &str, seconds: u32) -> Finding {
@@ -134,7 +151,7 @@ mod tests {
     }
 
     fn misfit(needed: u32) -> Reported {
-        Reported { budget: None, actionable: vec![finding(Code::BudgetDoesNotFit, "does not fit", needed)] }
+        Reported { actionable: vec![finding(Code::BudgetDoesNotFit, "does not fit", needed)], ..Reported::default() }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
@@ -166,8 +183,8 @@ mod tests {
     #[test]
     fn a_warning_with_another_text_is_not_reported_again() {
         let short = |problem: &str, seconds| Reported {
-            budget: None,
             actionable: vec![finding(Code::PreStopShort, problem, seconds)],
+            ..Reported::default()
         };
         let none = Reported::default();
         let (three, reworded, four) =
@@ -201,14 +218,40 @@ mod tests {
     #[test]
     fn at_most_sixteen_findings_are_reported_at_the_same_time() {
         let many = (0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)).collect();
-        let reported = events(Some(&Reported::default()), &Reported { budget: None, actionable: many }, false);
+        let reported = events(Some(&Reported::default()), &Reported { actionable: many, ..Reported::default() }, false);
         assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
+    }
+
+    #[test]
+    fn a_forged_budget_text_is_not_reported() {
+        let evaluated = |workload: &serde_json::Value| {
+            let evaluation = evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
+            (Reported::new(workload, &evaluation), evaluation.changes.apply(workload))
+        };
+        let declared = json!({
+            "kind": "Deployment",
+            "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
+        });
+        let (_, current) = evaluated(&declared);
+        let (known, _) = evaluated(&current);
+        for (drain, restored) in [("5s", true), ("5 seconds", false)] {
+            let mut forged = current.clone();
+            forged["metadata"]["annotations"]["winddown.dev/drain"] = json!(drain);
+            forged["metadata"]["annotations"]["winddown.dev/budget"] = json!("reviewed by security\n\u{1b}[2Jok");
+            let (reported, desired) = evaluated(&forged);
+            assert_eq!(desired == current, restored);
+            let now = reported.after(Some(&known));
+            assert!(events(Some(&known), &now, false).iter().all(|event| event.kind == EventKind::Warning), "{drain}");
+            assert_eq!(now.budget, known.budget, "{drain}");
+        }
     }
 
     #[test]
     fn a_note_has_the_numbers_and_fits_the_api() {
         let event = &events(Some(&Reported::default()), &applied("5s = 5s of 30s"), false)[0];
         assert_eq!(event.note, "5s = 5s of 30s: preStop sleep 5s into app");
-        assert!(shortened("ä".repeat(5000)).len() <= 1024);
+        assert!(shortened(&"ä".repeat(5000)).len() <= 1024);
+        assert_eq!(shortened("preStop sleep 5s into a\nb\u{1b}[2J"), "preStop sleep 5s into a\\nb\\u{1b}[2J");
     }
 }

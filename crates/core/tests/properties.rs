@@ -160,6 +160,41 @@ proptest! {
     }
 
     #[test]
+    fn a_forged_settled_state_only_keeps_the_template(bare in deployment(), declared in annotations(), other in annotations(), text in malformed_text(), margin in 0_u32..100) {
+        let key = "state.winddown.dev/settled";
+        // Of another declaration, of another version, of this very template, or not from Winddown.
+        let settled = |annotations: &Annotations, policy: &Policy| {
+            let workload = declaring(&bare, annotations);
+            evaluated_as(&workload, Existing::Unchanged, policy).desired["metadata"]["annotations"][key].clone()
+        };
+        let later = Policy { margin: Seconds::new(margin), ..Policy::default() };
+        let honest = declaring(&bare, &declared);
+        let unforged = evaluated_as(&honest, Existing::Unchanged, &Policy::default());
+        for forged in [settled(&other, &Policy::default()), settled(&declared, &later), json!(text)] {
+            if forged.is_null() {
+                continue;
+            }
+            let mut workload = honest.clone();
+            workload["metadata"]["annotations"][key] = forged;
+            let Evaluated { evaluation, desired } = evaluated_as(&workload, Existing::Unchanged, &Policy::default());
+            prop_assert_eq!(&evaluation.findings, &unforged.evaluation.findings, "no denial is suppressed or added");
+            let spec = &desired["spec"];
+            prop_assert!(spec == &honest["spec"] || spec == &unforged.desired["spec"], "no other rollout");
+        }
+    }
+
+    #[test]
+    fn a_template_that_was_found_sufficient_is_never_rolled_out_by_a_later_version(bare in deployment(), declared in annotations(), margin in 0_u32..100) {
+        let later = Policy { margin: Seconds::new(margin), drain: Seconds::new(7), deadline: Seconds::new(40), ..Policy::default() };
+        let first = evaluated_as(&declaring(&bare, &declared), Existing::Unchanged, &Policy::default());
+        prop_assume!(!first.evaluation.findings.iter().any(Finding::is_error));
+        let current = first.desired;
+        prop_assert_eq!(&evaluated_as(&current, Existing::Unchanged, &later).desired, &current);
+        prop_assert_eq!(&replacing(&current, &current, &later).desired, &current);
+        prop_assert_eq!(&evaluated(&undeclaring(&current)).desired["spec"], &bare["spec"]);
+    }
+
+    #[test]
     fn the_partial_parse_of_the_webhook_evaluates_like_the_whole_object(bare in deployment(), declared in annotations(), managers in any_json()) {
         let mut whole = declaring(&bare, &declared);
         whole["metadata"]["managedFields"] = managers;

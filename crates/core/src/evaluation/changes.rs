@@ -3,15 +3,17 @@
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
-use crate::annotations::{BUDGET, INJECTED};
+use crate::annotations::{BUDGET, INJECTED, SETTLED};
 use crate::injection::{BareTemplate, Injected, Record};
-use crate::object::{Object, Template, injectable, set_budget, set_injectable};
+use crate::object::{Object, Template, injectable, set_annotation, set_injectable};
 
-/// The difference between a workload and its desired state. Only the pod template and `winddown.dev/budget` change.
+/// The difference between a workload and its desired state. Only the pod template and the two annotations change that
+/// Winddown writes on the workload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     template: TemplateChange,
-    budget: BudgetChange,
+    budget: AnnotationChange,
+    settled: AnnotationChange,
 }
 
 /// The change of the pod template.
@@ -25,9 +27,9 @@ enum TemplateChange {
     Whole(Value),
 }
 
-/// The change of `winddown.dev/budget`.
+/// The change of an annotation of the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum BudgetChange {
+enum AnnotationChange {
     #[default]
     Keep,
     Set(String),
@@ -35,43 +37,47 @@ enum BudgetChange {
 }
 
 impl Changes {
-    /// Sets the injectable fields of the template to `fields`, and the budget if there is one.
-    pub(super) fn to_fields(current: Template<'_>, fields: Value, budget: Option<&str>) -> Self {
+    /// Sets the injectable fields of the template to `fields`.
+    pub(super) fn to_fields(current: Template<'_>, fields: Value) -> Self {
         let differs = injectable(current.value()) != fields;
-        let template = if differs { TemplateChange::Fields(fields) } else { TemplateChange::Keep };
-        Self { template, budget: BudgetChange::to(budget) }
+        Self {
+            template: if differs { TemplateChange::Fields(fields) } else { TemplateChange::Keep },
+            ..Self::default()
+        }
     }
 
-    /// Replaces the template, and sets the budget if there is one.
-    pub(super) fn to_template(current: Template<'_>, desired: Template<'_>, budget: Option<&str>) -> Self {
+    /// Replaces the template.
+    pub(super) fn to_template(current: Template<'_>, desired: Template<'_>) -> Self {
         let (current, desired) = (current.value(), desired.value());
         let same = std::ptr::eq(current, desired) || current == desired;
         let template = if same { TemplateChange::Keep } else { TemplateChange::Whole(desired.clone()) };
-        Self { template, budget: BudgetChange::to(budget) }
+        Self { template, ..Self::default() }
     }
 
-    /// Removes all injected fields and the budget.
+    /// Removes everything that Winddown wrote.
     pub(super) fn remove(object: Object<'_>, bare: &BareTemplate<'_>) -> Self {
         let injected = bare.record.is_some();
-        Self {
-            template: if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep },
-            budget: if object.has_annotation(BUDGET) { BudgetChange::Remove } else { BudgetChange::Keep },
-        }
+        let template = if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep };
+        Self { template, ..Self::default() }.annotated(object, None, None)
     }
 
-    /// Keeps the budget if it already has the same text.
-    pub(super) fn skip_budget_if_current(&mut self, object: Object<'_>) {
-        if let BudgetChange::Set(budget) = &self.budget
-            && object.annotation(BUDGET) == Some(budget)
-        {
-            self.budget = BudgetChange::Keep;
-        }
+    /// Sets or removes both annotations of the workload.
+    pub(super) fn annotated(mut self, object: Object<'_>, budget: Option<String>, settled: Option<String>) -> Self {
+        self.budget = AnnotationChange::to(object, BUDGET, budget);
+        self.settled = AnnotationChange::to(object, SETTLED, settled);
+        self
     }
 
     /// Whether the workload is in its desired state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.rolls_out() && self.budget == BudgetChange::Keep
+        !self.rolls_out() && self.annotations().iter().all(|(_, change)| **change == AnnotationChange::Keep)
+    }
+
+    /// Whether `winddown.dev/budget` stands as it should.
+    #[must_use]
+    pub fn keeps_budget(&self) -> bool {
+        self.budget == AnnotationChange::Keep
     }
 
     /// Whether the pod template changes, so that the workload's controller rolls it out.
@@ -118,10 +124,12 @@ impl Changes {
                 TemplateChange::Whole(desired) => template.clone_from(desired),
             }
         }
-        match &self.budget {
-            BudgetChange::Keep => {}
-            BudgetChange::Set(budget) => set_budget(&mut desired, Some(budget)),
-            BudgetChange::Remove => set_budget(&mut desired, None),
+        for (key, change) in self.annotations() {
+            match change {
+                AnnotationChange::Keep => {}
+                AnnotationChange::Set(text) => set_annotation(&mut desired, key, Some(text)),
+                AnnotationChange::Remove => set_annotation(&mut desired, key, None),
+            }
         }
         desired
     }
@@ -131,8 +139,7 @@ impl Changes {
     /// It contains single fields, so fields that the API types do not know are not lost.
     #[must_use]
     pub fn patch(&self, object: Object<'_>) -> Patch {
-        let mut operations = Vec::new();
-        operations.extend(self.budget.operation(object));
+        let mut operations = self.annotation_operations(object);
         if let Ok(current) = object.template() {
             let below = match &self.template {
                 TemplateChange::Keep => Patch::default(),
@@ -142,6 +149,21 @@ impl Changes {
             operations.extend(below.0.into_iter().map(below_template));
         }
         Patch(operations)
+    }
+
+    fn annotations(&self) -> [(&'static str, &AnnotationChange); 2] {
+        [(BUDGET, &self.budget), (SETTLED, &self.settled)]
+    }
+
+    /// Removes the map together with its last annotation.
+    fn annotation_operations(&self, object: Object<'_>) -> Vec<PatchOperation> {
+        let changes = self.annotations();
+        let removed = changes.iter().filter(|(_, change)| **change == AnnotationChange::Remove).count();
+        if removed > 0 && object.annotations().is_ok_and(|annotations| annotations.len() == removed) {
+            let path = PointerBuf::from_tokens(["metadata", "annotations"]);
+            return vec![PatchOperation::Remove(RemoveOperation { path })];
+        }
+        changes.into_iter().filter_map(|(key, change)| change.operation(object, key)).collect()
     }
 }
 
@@ -155,26 +177,27 @@ impl TemplateChange {
     }
 }
 
-impl BudgetChange {
-    fn to(budget: Option<&str>) -> Self {
-        budget.map_or(Self::Keep, |budget| Self::Set(budget.to_owned()))
+impl AnnotationChange {
+    fn to(object: Object<'_>, key: &str, text: Option<String>) -> Self {
+        match text {
+            Some(text) if object.annotation(key) == Some(&text) => Self::Keep,
+            Some(text) => Self::Set(text),
+            None if object.has_annotation(key) => Self::Remove,
+            None => Self::Keep,
+        }
     }
 
-    fn operation(&self, object: Object<'_>) -> Option<PatchOperation> {
-        let path = PointerBuf::from_tokens(["metadata", "annotations", BUDGET]);
+    fn operation(&self, object: Object<'_>, key: &str) -> Option<PatchOperation> {
+        let path = PointerBuf::from_tokens(["metadata", "annotations", key]);
         match self {
             Self::Keep => None,
-            Self::Set(budget) => {
-                let value = Value::String(budget.clone());
-                Some(if object.has_annotation(BUDGET) {
+            Self::Set(text) => {
+                let value = Value::String(text.clone());
+                Some(if object.has_annotation(key) {
                     PatchOperation::Replace(ReplaceOperation { path, value })
                 } else {
                     PatchOperation::Add(AddOperation { path, value })
                 })
-            }
-            Self::Remove if object.annotations().is_ok_and(|annotations| annotations.len() == 1) => {
-                let path = PointerBuf::from_tokens(["metadata", "annotations"]);
-                Some(PatchOperation::Remove(RemoveOperation { path }))
             }
             Self::Remove => Some(PatchOperation::Remove(RemoveOperation { path })),
         }

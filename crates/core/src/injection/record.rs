@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::annotations::{INJECTED, MAX_CONTAINERS};
+use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS};
 use crate::object::Template;
-use crate::policy::Resolved;
+use crate::policy::{Numbers, Resolved};
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// The version of the format that is written and read.
@@ -120,6 +120,17 @@ impl Record {
         let declared = self.declared == resolved.declaration.to_string();
         let same_numbers = || self.resolved == resolved.canonical();
         (declared || same_numbers()) && self.template == fingerprint
+    }
+
+    /// Whether it was written for this declaration, not just for the same numbers.
+    pub(crate) fn declares(&self, declaration: &Declaration) -> bool {
+        self.declared == declaration.to_string()
+    }
+
+    /// The numbers that it was written for.
+    pub(crate) fn numbers(&self) -> Option<Numbers> {
+        let term = |key: &str| self.resolved.split(' ').find_map(|term| term.strip_prefix(key)?.parse().ok());
+        Some(Numbers { drain: term("drain=")?, deadline: term("deadline=")?, margin: term("margin=")? })
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
             return Ok(Action::await_change());
         }
     };
-    let current = Reported::new(&workload, &evaluation);
+    let current = Reported::new(&workload, &evaluation).after(before.as_ref());
     if !*context.leading.borrow() {
         context.history.mark_seen_by_follower(uid, current, Instant::now());
         return Ok(Action::await_change());
