@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 use winddown_core::annotations::{INJECTED, MANAGED, Mode, PREFIX};
 use winddown_core::decode::InvalidField;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
-use winddown_core::finding::Finding;
+use winddown_core::finding::{Code, Finding};
 use winddown_core::object::{self, Object};
+use winddown_core::plan::lanes::Role;
 use winddown_core::policy::Policy;
 use winddown_core::report::{self, Reported};
 
@@ -24,6 +25,7 @@ pub fn hold_for(workload: &Value) -> bool {
         a_second_evaluation_changes_nothing(&desired, origin, has_ownership_metadata(workload));
         the_patch_results_in_the_desired_object(workload, &evaluation);
         messages_are_short(workload, &evaluation);
+        the_pod_needs_its_longest_lane(&evaluation);
         if !has_injected_metadata(workload) {
             user_fields_are_kept(workload, &desired);
             an_enforced_budget_fits(&evaluation, &desired);
@@ -110,6 +112,18 @@ fn an_enforced_budget_fits(evaluation: &Evaluation, desired: &Value) {
         let grace_period = grace_period.as_i64().unwrap_or(30).clamp(0, u32::MAX.into());
         assert_eq!(grace_period, budget.grace_period.as_i64(), "{budget}: the template has another grace period");
     }
+}
+
+/// An app that does not fit is an error, a helper that does not fit a warning.
+fn the_pod_needs_its_longest_lane(evaluation: &Evaluation) {
+    let (Some(budget), Some(timeline)) = (&evaluation.budget, &evaluation.timeline) else { return };
+    let has = |code| evaluation.findings.iter().any(|finding| finding.code == code);
+    let too_long = |role| timeline.lanes.iter().any(|lane| lane.role == role && lane.needs > budget.grace_period);
+    assert_eq!(Some(budget.needed()), timeline.lanes.iter().map(|lane| lane.needs).max(), "{timeline:?}");
+    assert_eq!(too_long(Role::App), has(Code::BudgetDoesNotFit), "{timeline:?}");
+    assert!(!too_long(Role::Helper) || has(Code::HelperDoesNotFit), "{timeline:?}");
+    let reported = has(Code::BudgetDoesNotFit) || has(Code::HelperDoesNotFit);
+    assert!(timeline.killed_early().is_none() || reported, "{timeline:?}");
 }
 
 fn undo_restores_the_original(workload: &Value, desired: &Value, origin: Origin) {

@@ -60,7 +60,7 @@ impl Styles {
     pub(crate) fn activity(&self, activity: Activity) -> Style {
         match activity {
             Activity::PreStop | Activity::UnknownPreStop => self.hook,
-            Activity::Stopping => self.stopping,
+            Activity::Stopping | Activity::UnknownStop => self.stopping,
             Activity::Serving | Activity::Slack => self.dim,
         }
     }

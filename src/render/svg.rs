@@ -31,11 +31,14 @@ const STYLE: &str = "\
 .winddown .name { font-weight: bold } .winddown .dim { fill: #59636e } .winddown .error { fill: #b3131b }
 .winddown .warning { fill: #8a5a00 } .winddown .info { fill: #0b5a9d } .winddown .pre-stop { fill: #6ea8dc }
 .winddown .unknown { fill: url(#winddown-unknown) } .winddown .serving { fill: #b8c0c8 } .winddown .stopping { fill: #3f9d5a }
+.winddown .unknown-stop { fill: url(#winddown-unknown-stop) } \
 .winddown .slack { fill: #e4e8ec } .winddown .late { fill: url(#winddown-late) } .winddown .kill { fill: #b3131b }";
 
 const PATTERNS: &str = "\
 <pattern id=\"winddown-unknown\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect width=\"8\" height=\"8\" fill=\"#d6e6f5\"/><rect width=\"4\" height=\"8\" fill=\"#6ea8dc\"/></pattern>
+<pattern id=\"winddown-unknown-stop\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+<rect width=\"8\" height=\"8\" fill=\"#e4e8ec\"/><rect width=\"2\" height=\"8\" fill=\"#3f9d5a\"/></pattern>
 <pattern id=\"winddown-late\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\">\
 <rect width=\"6\" height=\"6\" fill=\"#fbd5d5\"/><rect width=\"2\" height=\"6\" fill=\"#b3131b\"/></pattern>";
 
@@ -103,15 +106,14 @@ impl Image {
         for lane in lanes {
             self.text(MARGIN, "lane", &truncated(&lane.container, MAX_NAME))?;
             self.bar(lane, &scale, timeline.kill_at)?;
-            let end = scale.position(timeline.kill_at.max(timeline.done));
-            self.line(left + end + CHARACTER, "dim", &truncated(&labels::signal(lane, timeline), MAX_NAME))?;
+            self.line(left + scale.end() + CHARACTER, "dim", &truncated(&labels::signal(lane, timeline), MAX_NAME))?;
         }
         let kill = left + scale.position(timeline.kill_at) - KILL / 2;
         self.block("kill", (kill, top), (KILL, self.y - top), &labels::kill(timeline))?;
         if more > 0 {
             self.line(MARGIN, "dim", &format!("and {more} more"))?;
         }
-        if timeline.killed_early() > Seconds::ZERO {
+        if timeline.killed_early().is_some() {
             self.line(left, "error", &labels::kill(timeline))?;
         }
         Ok(())
@@ -155,10 +157,15 @@ impl Image {
         let entries = Activity::ALL.map(|activity| (class(activity), labels::activity(activity)));
         let mut x = MARGIN;
         for (class, label) in entries.into_iter().chain([("late", "after SIGKILL"), ("kill", "SIGKILL")]) {
+            let entry = BAR + (label.len() + 3) * CHARACTER;
+            if x + entry > WIDTH {
+                x = MARGIN;
+                self.y += LINE;
+            }
             let width = if class == "kill" { KILL } else { BAR };
             self.block(class, (x, self.bar_top()), (width, BAR), label)?;
             self.text(x + BAR + CHARACTER, "dim", label)?;
-            x += BAR + (label.len() + 3) * CHARACTER;
+            x += entry;
         }
         self.y += LINE;
         Ok(())
@@ -183,6 +190,7 @@ fn class(activity: Activity) -> &'static str {
         Activity::UnknownPreStop => "unknown",
         Activity::Serving => "serving",
         Activity::Stopping => "stopping",
+        Activity::UnknownStop => "unknown-stop",
         Activity::Slack => "slack",
     }
 }

@@ -1,4 +1,4 @@
-//! The budget: drain + deadline + margin <= grace period.
+//! The budget: drain + deadline + margin <= grace period, and the longest other lane.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::duration::Seconds;
 
-/// The four durations of a pod's shutdown, and the source of drain and deadline.
+/// The four durations of an app's shutdown, the source of drain and deadline, and a container that needs longer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
-    /// From the deletion request until no new traffic arrives: the longest preStop sleep of the pod.
+    /// From the deletion request until no new traffic arrives: the longest preStop hook of an app.
     pub drain: Seconds,
     /// From SIGTERM to the app's own exit.
     pub deadline: Seconds,
@@ -22,6 +22,21 @@ pub struct Budget {
     pub drain_from: Source,
     /// The source of the deadline.
     pub deadline_from: Source,
+    /// The helper or native sidecar that needs the longest, if it needs longer than the sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_helper: Option<LongestHelper>,
+}
+
+/// A helper or native sidecar that needs longer than the app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LongestHelper {
+    /// The container's name.
+    pub container: String,
+    /// The grace period that it needs.
+    pub needs: Seconds,
+    /// Whether a part of that is unknown and counts as zero.
+    pub at_least: bool,
 }
 
 /// The source of a duration.
@@ -40,30 +55,43 @@ pub enum Source {
 }
 
 impl Budget {
-    /// The shortest grace period that fits.
+    /// What the app needs: drain + deadline + margin.
     #[must_use]
-    pub fn needed(&self) -> Seconds {
+    pub fn sum(&self) -> Seconds {
         self.drain.plus(self.deadline).plus(self.margin)
     }
 
-    /// Whether the sum is at most the grace period.
+    /// What the pod needs: its longest lane.
+    #[must_use]
+    pub fn needed(&self) -> Seconds {
+        self.longest_helper.as_ref().map_or_else(|| self.sum(), |helper| helper.needs)
+    }
+
+    /// Whether the app has enough time: the sum is at most the grace period.
     #[must_use]
     pub fn fits(&self) -> bool {
-        self.needed() <= self.grace_period
+        self.sum() <= self.grace_period
     }
 
     /// How much longer than the grace period the sum is; zero if it fits.
     #[must_use]
     pub fn missing(&self) -> Seconds {
-        self.needed().minus(self.grace_period)
+        self.sum().minus(self.grace_period)
     }
 }
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from } = self;
+        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from, longest_helper } = self;
         write!(f, "drain {drain}{drain_from} + deadline {deadline}{deadline_from} + margin {margin}")?;
-        write!(f, " = {} of {grace_period}", self.needed())
+        write!(f, " = {} of {grace_period}", self.sum())?;
+        match longest_helper {
+            Some(LongestHelper { container, needs, at_least: false }) => write!(f, "; {container} needs {needs}"),
+            Some(LongestHelper { container, needs, at_least: true }) => {
+                write!(f, "; {container} needs at least {needs}")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -81,12 +109,12 @@ impl fmt::Display for Source {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Seconds, Source};
+    use super::{Budget, LongestHelper, Seconds, Source};
 
     fn budget(numbers: [u32; 4]) -> Budget {
         let [drain, deadline, margin, grace_period] = numbers.map(Seconds::new);
         let (drain_from, deadline_from) = (Source::Declared, Source::Declared);
-        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from }
+        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, longest_helper: None }
     }
 
     #[test]
@@ -100,6 +128,17 @@ mod tests {
     #[test]
     fn a_budget_reads_like_a_sum() {
         assert_eq!(budget([5, 25, 5, 40]).to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 40s");
+    }
+
+    #[test]
+    fn a_helper_that_needs_longer_is_named() {
+        let mut budget = budget([5, 25, 5, 60]);
+        let (container, needs) = ("cloud-sql-proxy".to_owned(), Seconds::new(60));
+        budget.longest_helper = Some(LongestHelper { container, needs, at_least: false });
+        let text = "drain 5s + deadline 25s + margin 5s = 35s of 60s; cloud-sql-proxy needs 60s";
+        assert_eq!((budget.to_string().as_str(), budget.needed(), budget.fits()), (text, needs, true));
+        budget.longest_helper.as_mut().unwrap().at_least = true;
+        assert!(budget.to_string().ends_with("; cloud-sql-proxy needs at least 60s"));
     }
 
     #[test]

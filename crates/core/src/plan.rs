@@ -4,14 +4,18 @@
 //! later steps only apply them.
 
 pub(crate) mod hooks;
+pub mod lanes;
 pub(crate) mod readiness;
 pub mod timeline;
 
-use crate::budget::{Budget, Source};
+use crate::budget::{Budget, LongestHelper, Source};
+use crate::duration::Seconds;
 use crate::mutation::Mutation;
+use crate::pod::hooks::PreStop;
 use crate::policy::Resolved;
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod, Workload};
 use hooks::PlannedHook;
+use lanes::{PlannedLane, Role};
 use readiness::PlannedProbe;
 use timeline::Timeline;
 
@@ -26,6 +30,8 @@ pub struct Plan {
     pub timeline: Timeline,
     /// The hook of each main container, in the template's order.
     pub(crate) hooks: Vec<PlannedHook>,
+    /// The lane of each main container, then of each native sidecar, in the template's order.
+    pub(crate) lanes: Vec<PlannedLane>,
     /// The readiness probe to inject.
     pub(crate) probe: PlannedProbe,
 }
@@ -40,15 +46,23 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
         .map(|hook| Mutation::SetPreStopSleep { container: hook.container.clone(), sleep: hook.duration })
         .collect();
 
-    let (drain, owner) = hooks::longest(&hooks, resolved.drain);
+    let lanes = lanes::plan(workload, resolved, &hooks);
+    let (drain, drain_from) = drain(&lanes, &hooks, resolved);
     let mut budget = Budget {
         drain,
         deadline: resolved.deadline,
         margin: resolved.margin,
         grace_period: DEFAULT_GRACE_PERIOD,
-        drain_from: owner.map_or_else(|| resolved.drain_from.clone(), |owner| Source::Hook(owner.to_owned())),
+        drain_from,
         deadline_from: resolved.deadline_from.clone(),
+        longest_helper: None,
     };
+    let longest = lanes.iter().rev().filter(|lane| lane.role != Role::App).max_by_key(|lane| lane.needs);
+    budget.longest_helper = longest.filter(|lane| lane.needs > budget.sum()).map(|lane| LongestHelper {
+        container: lane.container.clone(),
+        needs: lane.needs,
+        at_least: lane.stop.is_none() || lane.assumed,
+    });
     match workload.grace_period {
         GracePeriod::Explicit(grace_period) => budget.grace_period = grace_period,
         GracePeriod::Unset if budget.needed() > DEFAULT_GRACE_PERIOD => {
@@ -62,7 +76,19 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
     if let PlannedProbe::Inject { container, probe } = &probe {
         mutations.push(Mutation::SetReadinessProbe { container: container.clone(), probe: probe.clone() });
     }
-    Plan { timeline: Timeline::new(pod, &budget, &hooks), budget, mutations, hooks, probe }
+    let timeline = Timeline::new(pod, &lanes, budget.grace_period);
+    Plan { budget, mutations, timeline, hooks, lanes, probe }
+}
+
+/// The longest hook of an app, and its source.
+fn drain(lanes: &[PlannedLane], hooks: &[PlannedHook], resolved: &Resolved<'_>) -> (Seconds, Source) {
+    let apps = || lanes.iter().zip(hooks).filter(|(lane, _)| lane.role == Role::App).map(|(_, hook)| hook);
+    let drain = apps().map(|hook| hook.duration).max().unwrap_or_default();
+    let own = apps().find(|hook| hook.duration == drain && hook.own != PreStop::None);
+    match own.filter(|_| drain != resolved.drain) {
+        Some(own) => (drain, Source::Hook(own.container.clone())),
+        None => (drain, resolved.drain_from.clone()),
+    }
 }
 
 #[cfg(test)]

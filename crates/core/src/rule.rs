@@ -4,10 +4,13 @@ use k8s_openapi::api::core::v1::Container;
 
 use crate::annotations::Reading;
 use crate::budget::Budget;
+use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::Plan;
 use crate::plan::hooks::PlannedHook;
+use crate::plan::lanes::{PlannedLane, Role, last_exit};
+use crate::pod::sidecars::native_sidecars;
 use crate::policy::Resolved;
 use crate::workload::Workload;
 
@@ -55,6 +58,18 @@ impl<'a> Subject<'a> {
     /// The main containers with their hooks, including injected ones.
     pub(crate) fn hooks(&self) -> impl Iterator<Item = (&'a Container, &'a PlannedHook)> {
         self.workload.pod.containers.iter().zip(&self.plan.hooks)
+    }
+
+    /// The time at which all main containers have exited, so that native sidecars get their stop signal.
+    pub(crate) fn main_exit(&self) -> Seconds {
+        last_exit(self.plan.lanes.iter().filter(|lane| lane.role != Role::NativeSidecar))
+    }
+
+    /// The containers with that role, and their lanes.
+    pub(crate) fn lanes(&self, role: Role) -> impl Iterator<Item = (&'a Container, &'a PlannedLane)> {
+        let pod = &self.workload.pod;
+        let containers = pod.containers.iter().chain(native_sidecars(pod));
+        containers.zip(&self.plan.lanes).filter(move |(_, lane)| lane.role == role)
     }
 }
 

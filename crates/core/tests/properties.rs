@@ -13,8 +13,9 @@ use winddown_core::annotations::Mode;
 use winddown_core::budget::Budget;
 use winddown_core::duration::Seconds;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
-use winddown_core::finding::Finding;
+use winddown_core::finding::{Code, Finding};
 use winddown_core::object::{LazyObject, Object};
+use winddown_core::plan::lanes::Role;
 use winddown_core::policy::{Policies, Policy};
 use winddown_core::review::{self, judge};
 
@@ -144,6 +145,23 @@ proptest! {
             let grace_period = &desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"];
             prop_assert_eq!(grace_period, &json!(budget.grace_period.as_i64()));
         }
+    }
+
+    #[test]
+    fn the_pod_needs_its_longest_lane_and_only_an_app_that_does_not_fit_is_an_error(bare in deployment(), declared in annotations()) {
+        let Evaluation { budget, timeline, findings, .. } = evaluated(&declaring(&bare, &declared)).evaluation;
+        prop_assume!(budget.is_some());
+        let (budget, timeline) = (budget.unwrap(), timeline.unwrap());
+        let has = |code| findings.iter().any(|finding| finding.code == code);
+        let too_long = |role| timeline.lanes.iter().any(|lane| lane.role == role && lane.needs > budget.grace_period);
+        prop_assert_eq!(Some(budget.needed()), timeline.lanes.iter().map(|lane| lane.needs).max());
+        prop_assert!(timeline.lanes.iter().any(|lane| lane.role == Role::App));
+        prop_assert_eq!(too_long(Role::App), has(Code::BudgetDoesNotFit));
+        if too_long(Role::Helper) {
+            prop_assert!(has(Code::HelperDoesNotFit));
+        }
+        // A known stop that SIGKILL cuts off is reported.
+        prop_assert!(timeline.killed_early().is_none() || has(Code::BudgetDoesNotFit) || has(Code::HelperDoesNotFit));
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn symbol(activity: Activity) -> char {
         Activity::UnknownPreStop => '?',
         Activity::Serving => '─',
         Activity::Stopping => '█',
+        Activity::UnknownStop => '·',
         Activity::Slack => '░',
     }
 }
@@ -88,7 +89,7 @@ fn legend(timeline: &Timeline, lanes: &[Lane], indent: usize, styles: &Styles, o
         }
     }
     let kill = styles.kill();
-    if timeline.killed_early() > Seconds::ZERO {
+    if timeline.killed_early().is_some() {
         write!(out, "{kill}{TOO_LATE}{kill:#} after SIGKILL  ")?;
     }
     writeln!(out, "{kill}{KILL}{kill:#} {}", labels::kill(timeline))

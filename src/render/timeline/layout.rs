@@ -43,6 +43,11 @@ impl Scale {
         later.checked_sub(1).map_or(0, |at| self.marks[at].1)
     }
 
+    /// The position of the last mark.
+    pub(crate) fn end(&self) -> usize {
+        self.marks.last().map_or(0, |(_, position)| *position)
+    }
+
     /// The intervals between marks: start time, start position, end position.
     pub(crate) fn intervals(&self) -> impl Iterator<Item = (Seconds, usize, usize)> {
         self.marks.windows(2).map(|ends| (ends[0].0, ends[0].1, ends[1].1))
@@ -73,13 +78,16 @@ fn as_u64(number: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Scale, Seconds};
+    use winddown_core::plan::lanes::Role;
     use winddown_core::plan::timeline::{Activity, Lane, Phase, Timeline};
 
     fn timeline(ends: &[u32], kill_at: u32) -> Timeline {
         let phases =
             ends.iter().map(|end| Phase { activity: Activity::Slack, start: Seconds::ZERO, end: Seconds::new(*end) });
         let (container, signal) = ("app".to_owned(), "SIGTERM".to_owned());
-        let lane = Lane { container, sidecar: false, signal, phases: phases.collect() };
+        let (role, signal_at, needs) = (Role::App, Seconds::ZERO, Seconds::ZERO);
+        let phases = phases.collect();
+        let lane = Lane { container, sidecar: false, role, needs, signal, signal_at, phases };
         Timeline { lanes: vec![lane], done: Seconds::ZERO, kill_at: Seconds::new(kill_at) }
     }
 

@@ -1,5 +1,6 @@
 //! Proxies for the connections of an app: `data/sidecars.yaml`.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::Container;
@@ -8,7 +9,6 @@ use serde::Deserialize;
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
 use crate::pod::image;
-use crate::workload::Workload;
 
 /// A proxy for the connections of an app.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -23,6 +23,11 @@ pub struct Sidecar {
     /// Words in its arguments and environment, or in the pod's annotations, that configure how long it waits.
     #[serde(default)]
     pub wait_settings: Vec<String>,
+    /// Those of them that limit a wait: it ends earlier, when the last connection is closed.
+    #[serde(default)]
+    pub wait_limits: Vec<String>,
+    /// How long it runs after SIGTERM without these settings; absent where that depends on its connections.
+    pub stops_after: Option<Seconds>,
     /// The names, as in `known_by`, of containers that support the proxy and do not use it.
     #[serde(default)]
     pub helpers: Vec<String>,
@@ -43,7 +48,12 @@ impl Sidecar {
 
     /// The proxy that a container runs, if any.
     pub(crate) fn of(container: &Container) -> Option<&'static Self> {
-        Self::all().iter().find(|sidecar| is_one_of(container, &sidecar.known_by))
+        Self::all().iter().find(|sidecar| sidecar.is_run_by(container))
+    }
+
+    /// Whether a container runs this proxy.
+    pub(crate) fn is_run_by(&self, container: &Container) -> bool {
+        is_one_of(container, &self.known_by)
     }
 
     /// Whether a container supports this proxy and does not use it.
@@ -51,17 +61,30 @@ impl Sidecar {
         is_one_of(container, &self.helpers)
     }
 
-    /// How long this proxy is configured to wait for the app in this container.
-    pub(crate) fn wait(&self, container: &Container, workload: &Workload) -> Option<Wait> {
+    /// How long this proxy is configured to wait for the app in this container. An idle one has no connections: it does
+    /// not wait for a limit.
+    pub(crate) fn wait(&self, container: &Container, is_idle: bool) -> Option<Wait> {
         let environment = container.env.iter().flatten().map(|variable| {
             let value = variable.value.as_deref().unwrap_or_default();
             format!("{}={value}", variable.name)
         });
         let arguments: Vec<_> = container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
-        let annotations = workload.annotations.iter().map(|(key, value)| format!("{key}: {value}"));
-        let texts = environment.chain([arguments.join(" ")]).chain(annotations);
-        let waits = texts.flat_map(|text| self.wait_settings.iter().filter_map(move |word| Wait::after(word, &text)));
-        waits.max()
+        self.wait_in(environment.chain([arguments.join(" ")]), is_idle)
+    }
+
+    /// How long this proxy is configured to wait for the app in the annotations of its pod.
+    pub(crate) fn wait_in_annotations(&self, annotations: &BTreeMap<String, String>) -> Option<Wait> {
+        self.wait_in(annotations.iter().map(|(key, value)| format!("{key}: {value}")), false)
+    }
+
+    fn wait_in(&self, texts: impl Iterator<Item = String>, is_idle: bool) -> Option<Wait> {
+        let applies = |word: &&String| !(is_idle && self.wait_limits.contains(word));
+        texts
+            .flat_map(|text| {
+                let words = self.wait_settings.iter().filter(applies);
+                words.filter_map(move |word| Wait::after(word, &text))
+            })
+            .max()
     }
 }
 

@@ -21,6 +21,7 @@ macro_rules! for_each_code {
             pre_stop_short PreStopShort,
             drain_opted_out DrainOptedOut,
             budget_does_not_fit BudgetDoesNotFit,
+            helper_does_not_fit HelperDoesNotFit,
             // The readiness probe to inject.
             port_not_found PortNotFound,
             readiness_container_unclear ReadinessContainerUnclear,

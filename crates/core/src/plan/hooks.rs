@@ -1,7 +1,8 @@
-//! The drain of each container.
+//! The preStop hook of each main container.
 //!
-//! The hooks of a pod's main containers run at the same time, so the drain of the pod is the longest of them, not their
-//! sum. Native sidecars get no sleep: the kubelet stops them after the main containers (KEP-753).
+//! Every main container without a hook gets the sleep, helpers as well: a proxy that stops while traffic still arrives
+//! takes the app's connections with it. Native sidecars get none: the kubelet stops them after the main containers
+//! (KEP-753).
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
@@ -36,14 +37,6 @@ pub(crate) fn plan(pod: &PodSpec, resolved: &Resolved<'_>) -> Vec<PlannedHook> {
         PlannedHook { container: container.name.clone(), own, duration, injected }
     };
     pod.containers.iter().map(planned).collect()
-}
-
-/// The longest hook, and its container if its duration is not the declared one.
-pub(crate) fn longest(hooks: &[PlannedHook], drain: Seconds) -> (Seconds, Option<&str>) {
-    let longest = hooks.iter().map(|hook| hook.duration).max().unwrap_or_default();
-    let own = |hook: &&PlannedHook| hook.duration == longest && hook.own != PreStop::None;
-    let owner = if longest == drain { None } else { hooks.iter().find(own).map(|hook| hook.container.as_str()) };
-    (longest, owner)
 }
 
 fn takes_the_sleep(container: &Container, resolved: &Resolved<'_>) -> bool {

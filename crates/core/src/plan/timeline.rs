@@ -3,10 +3,8 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
 
-use crate::budget::Budget;
 use crate::duration::Seconds;
-use crate::plan::hooks::PlannedHook;
-use crate::pod::hooks::PreStop;
+use crate::plan::lanes::{PlannedLane, Role, last_exit};
 use crate::pod::sidecars::native_sidecars;
 
 /// The phases of each container of a pod after the deletion request.
@@ -15,7 +13,7 @@ use crate::pod::sidecars::native_sidecars;
 pub struct Timeline {
     /// The main containers in the template's order, then the native sidecars.
     pub lanes: Vec<Lane>,
-    /// The time at which the last main container has exited, if each one keeps its deadline.
+    /// The time at which the last app has exited, if each one keeps its deadline.
     pub done: Seconds,
     /// The time at which the kubelet kills the containers that still run.
     pub kill_at: Seconds,
@@ -29,8 +27,14 @@ pub struct Lane {
     pub container: String,
     /// Whether it is a native sidecar: an init container that restarts always.
     pub sidecar: bool,
+    /// Which sum applies to it.
+    pub role: Role,
+    /// The grace period that it needs; an unknown stop counts as zero.
+    pub needs: Seconds,
     /// Its stop signal: `lifecycle.stopSignal`, by default `SIGTERM`.
     pub signal: String,
+    /// The time of that signal. If the grace period ends before, it is sent then, and the kubelet waits two seconds.
+    pub signal_at: Seconds,
     /// The phases in order, without gaps; no phase is empty.
     pub phases: Vec<Phase>,
 }
@@ -59,50 +63,42 @@ pub enum Activity {
     Serving,
     /// It received its stop signal, finishes open work and exits.
     Stopping,
+    /// It received its stop signal and exits at an unknown time.
+    UnknownStop,
     /// The rest of the grace period.
     Slack,
 }
 
 impl Activity {
     /// All activities in order.
-    pub const ALL: [Self; 5] = [Self::PreStop, Self::UnknownPreStop, Self::Serving, Self::Stopping, Self::Slack];
+    pub const ALL: [Self; 6] =
+        [Self::PreStop, Self::UnknownPreStop, Self::Serving, Self::Stopping, Self::UnknownStop, Self::Slack];
 }
 
 impl Timeline {
-    /// The timeline of a budget, for the planned hooks of the main containers.
-    pub(crate) fn new(pod: &PodSpec, budget: &Budget, hooks: &[PlannedHook]) -> Self {
-        let (done, kill_at) = (budget.drain.plus(budget.deadline), budget.grace_period);
-        let main = pod.containers.iter().zip(hooks).map(|(container, hook)| {
-            let exit = hook.duration.plus(budget.deadline);
-            let ends = [(activity(hook.own), hook.duration), (Activity::Stopping, exit), (Activity::Slack, kill_at)];
-            lane(container, false, &ends)
-        });
-        let sidecars = native_sidecars(pod).map(|container| {
-            // Its hook runs at the same time as the others; its stop signal is sent after the main containers have exited.
-            let own = PreStop::of(container);
-            let assumed = if own.is_open_ended() { budget.drain } else { Seconds::ZERO };
-            let ends = [
-                (activity(own), own.at_least().max(assumed)),
-                (Activity::Serving, done),
-                (Activity::Stopping, kill_at),
-            ];
-            lane(container, true, &ends)
-        });
-        Self { lanes: main.chain(sidecars).collect(), done, kill_at }
+    /// The timeline of planned lanes under a grace period.
+    pub(crate) fn new(pod: &PodSpec, planned: &[PlannedLane], kill_at: Seconds) -> Self {
+        let containers = pod.containers.iter().chain(native_sidecars(pod));
+        let lanes = containers.zip(planned).map(|(container, planned)| lane(container, planned, kill_at)).collect();
+        let done = last_exit(planned.iter().filter(|lane| lane.role == Role::App));
+        Self { lanes, done, kill_at }
     }
 
-    /// The time between SIGKILL and the later exit of the last main container; zero if the budget fits.
+    /// The lane that SIGKILL cuts off the most, and by how much; `None` if every known stop ends in time.
     #[must_use]
-    pub fn killed_early(&self) -> Seconds {
-        self.done.minus(self.kill_at)
+    pub fn killed_early(&self) -> Option<(&Lane, Seconds)> {
+        // Of several, the first one: apps come before native sidecars.
+        let longest = self.lanes.iter().rev().max_by_key(|lane| lane.exit())?;
+        let early = longest.exit().minus(self.kill_at);
+        (early > Seconds::ZERO).then_some((longest, early))
     }
 }
 
 impl Lane {
-    /// The time of its stop signal; `None` if it is killed before that.
-    #[must_use]
-    pub fn signal_at(&self) -> Option<Seconds> {
-        self.phases.iter().find(|phase| phase.activity == Activity::Stopping).map(|phase| phase.start)
+    /// The end of its last phase before the slack.
+    fn exit(&self) -> Seconds {
+        let busy = self.phases.iter().rev().find(|phase| phase.activity != Activity::Slack);
+        busy.map(|phase| phase.end).unwrap_or_default()
     }
 
     /// What the container does in the second that starts at that time.
@@ -112,12 +108,27 @@ impl Lane {
     }
 }
 
-fn activity(hook: PreStop) -> Activity {
-    if hook.is_open_ended() { Activity::UnknownPreStop } else { Activity::PreStop }
+fn lane(container: &Container, planned: &PlannedLane, kill_at: Seconds) -> Lane {
+    let hook = if planned.assumed { Activity::UnknownPreStop } else { Activity::PreStop };
+    let (stop, exit) = match planned.stop {
+        Some(_) => (Activity::Stopping, planned.exit()),
+        None => (Activity::UnknownStop, kill_at),
+    };
+    let ends = [(hook, planned.hook), (Activity::Serving, planned.signal_at), (stop, exit), (Activity::Slack, kill_at)];
+    let signal = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.clone());
+    Lane {
+        container: container.name.clone(),
+        sidecar: planned.role == Role::NativeSidecar,
+        role: planned.role,
+        signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
+        signal_at: planned.signal_at,
+        needs: planned.needs,
+        phases: phases(&ends),
+    }
 }
 
-/// A lane of activities, each with the earliest time at which it ends.
-fn lane(container: &Container, sidecar: bool, ends: &[(Activity, Seconds)]) -> Lane {
+/// Phases, each with the earliest time at which it ends.
+fn phases(ends: &[(Activity, Seconds)]) -> Vec<Phase> {
     let mut phases = Vec::new();
     let mut start = Seconds::ZERO;
     for &(activity, end) in ends {
@@ -126,16 +137,15 @@ fn lane(container: &Container, sidecar: bool, ends: &[(Activity, Seconds)]) -> L
             start = end;
         }
     }
-    let signal = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.clone());
-    Lane { container: container.name.clone(), sidecar, signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()), phases }
+    phases
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Activity::{PreStop, Serving, Slack, Stopping, UnknownPreStop};
-    use super::{Activity, Lane, Timeline};
+    use super::Activity::{PreStop, Serving, Slack, Stopping, UnknownPreStop, UnknownStop};
+    use super::{Activity, Lane, Role, Timeline};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::policy::Policy;
@@ -149,6 +159,10 @@ mod tests {
         lane.phases.iter().map(|phase| (phase.activity, phase.start.as_i64(), phase.end.as_i64())).collect()
     }
 
+    fn early(timeline: &Timeline) -> Option<(&str, i64)> {
+        timeline.killed_early().map(|(lane, early)| (lane.container.as_str(), early.as_i64()))
+    }
+
     #[test]
     fn every_main_container_has_a_lane() {
         let timeline = timeline(&pod(|pod| {
@@ -160,10 +174,10 @@ mod tests {
         }));
         let [app, batch, legacy] = timeline.lanes.as_slice() else { panic!("{timeline:?}") };
         assert_eq!(phases(app), [(PreStop, 0, 10), (Stopping, 10, 30), (Slack, 30, 35)]);
-        assert_eq!((app.signal.as_str(), app.signal_at()), ("SIGQUIT", Some(Seconds::new(10))));
+        assert_eq!((app.signal.as_str(), app.signal_at), ("SIGQUIT", Seconds::new(10)));
         assert_eq!(phases(batch), [(Stopping, 0, 20), (Slack, 20, 35)]);
         assert_eq!(phases(legacy), [(UnknownPreStop, 0, 10), (Stopping, 10, 30), (Slack, 30, 35)]);
-        assert_eq!((timeline.done, timeline.killed_early()), (Seconds::new(30), Seconds::ZERO));
+        assert_eq!((timeline.done, timeline.killed_early()), (Seconds::new(30), None));
     }
 
     #[test]
@@ -176,8 +190,8 @@ mod tests {
             ]);
         }));
         assert_eq!(timeline.lanes.iter().map(|lane| lane.sidecar).collect::<Vec<_>>(), [false, true, true]);
-        assert_eq!(phases(&timeline.lanes[1]), [(Serving, 0, 30), (Stopping, 30, 35)]);
-        assert_eq!(phases(&timeline.lanes[2]), [(PreStop, 0, 4), (Serving, 4, 30), (Stopping, 30, 35)]);
+        assert_eq!(phases(&timeline.lanes[1]), [(Serving, 0, 30), (UnknownStop, 30, 35)]);
+        assert_eq!(phases(&timeline.lanes[2]), [(PreStop, 0, 4), (Serving, 4, 30), (UnknownStop, 30, 35)]);
     }
 
     #[test]
@@ -186,8 +200,59 @@ mod tests {
             pod["terminationGracePeriodSeconds"] = json!(20);
             pod["initContainers"] = json!([{"name": "logs", "restartPolicy": "Always"}]);
         }));
-        assert_eq!((timeline.kill_at, timeline.killed_early()), (Seconds::new(20), Seconds::new(10)));
+        assert_eq!((timeline.kill_at, early(&timeline)), (Seconds::new(20), Some(("app", 10))));
         assert_eq!(phases(&timeline.lanes[0]), [(PreStop, 0, 10), (Stopping, 10, 30)]);
-        assert_eq!((phases(&timeline.lanes[1]), timeline.lanes[1].signal_at()), (vec![(Serving, 0, 30)], None));
+        assert_eq!(
+            (phases(&timeline.lanes[1]), timeline.lanes[1].signal_at),
+            (vec![(Serving, 0, 30)], Seconds::new(30))
+        );
+    }
+
+    #[test]
+    fn a_helper_has_its_own_hook_and_its_own_stop() {
+        let timeline = timeline(&pod(|pod| {
+            let ports = json!([{"containerPort": 80}]);
+            let sleep = |seconds: u32| json!({"preStop": {"sleep": {"seconds": seconds}}});
+            pod["containers"] = json!([
+                {"name": "app", "ports": ports},
+                {"name": "agent", "lifecycle": sleep(15)},
+                {"name": "db", "image": "cloud-sql-proxy:2", "lifecycle": sleep(32)},
+                {"name": "istio-proxy"},
+            ]);
+        }));
+        let [app, agent, db, mesh] = timeline.lanes.as_slice() else { panic!("{timeline:?}") };
+        assert_eq!(phases(app), [(PreStop, 0, 10), (Stopping, 10, 30), (Slack, 30, 35)]);
+        assert_eq!(phases(agent), [(PreStop, 0, 15), (UnknownStop, 15, 35)]);
+        assert_eq!(phases(db), [(PreStop, 0, 32), (Slack, 32, 35)]);
+        assert_eq!(phases(mesh), [(PreStop, 0, 10), (Stopping, 10, 15), (Slack, 15, 35)]);
+        let needs: Vec<_> = timeline.lanes.iter().map(|lane| (lane.role, lane.needs.as_i64())).collect();
+        assert_eq!(needs, [(Role::App, 35), (Role::Helper, 15), (Role::Helper, 32), (Role::Helper, 15)]);
+        assert_eq!((timeline.done, db.signal_at), (Seconds::new(30), Seconds::new(32)));
+    }
+
+    #[test]
+    fn native_sidecars_stop_one_after_another_each_after_its_own_wait() {
+        let timeline = timeline(&pod(|pod| {
+            pod["initContainers"] = json!([
+                {"name": "db", "restartPolicy": "Always", "image": "cloud-sql-proxy:2", "args": ["--min-sigterm-delay=7s"]},
+                {"name": "istio-proxy", "restartPolicy": "Always"},
+            ]);
+        }));
+        let [_, db, mesh] = timeline.lanes.as_slice() else { panic!("{timeline:?}") };
+        assert_eq!(phases(mesh), [(Serving, 0, 30), (Stopping, 30, 35), (Slack, 35, 42)]);
+        assert_eq!(phases(db), [(Serving, 0, 35), (Stopping, 35, 42)]);
+        assert_eq!((timeline.kill_at, db.needs, mesh.needs), (Seconds::new(42), Seconds::new(42), Seconds::new(35)));
+    }
+
+    #[test]
+    fn the_lane_that_is_cut_off_the_most_is_named() {
+        let timeline = timeline(&pod(|pod| {
+            pod["terminationGracePeriodSeconds"] = json!(40);
+            let slow = json!({"preStop": {"sleep": {"seconds": 60}}});
+            pod["containers"] =
+                json!([{"name": "app", "ports": [{"containerPort": 80}]}, {"name": "agent", "lifecycle": slow}]);
+        }));
+        assert_eq!(early(&timeline), Some(("agent", 20)));
+        assert_eq!(phases(&timeline.lanes[1]), [(PreStop, 0, 60)]);
     }
 }

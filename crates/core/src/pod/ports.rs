@@ -9,11 +9,26 @@ pub(crate) fn serving(container: &Container) -> Option<&ContainerPort> {
 
 /// Whether all ports of a container are for monitoring, as in an exporter or an agent.
 pub(crate) fn is_only_watched(container: &Container) -> bool {
-    container.ports.as_ref().is_some_and(|ports| !ports.is_empty()) && serving(container).is_none()
+    any(container) && serving(container).is_none()
 }
 
-/// Determined by name and protocol.
+/// Whether a container declares a port.
+pub(crate) fn any(container: &Container) -> bool {
+    container.ports.as_ref().is_some_and(|ports| !ports.is_empty())
+}
+
+/// Whether a container declares a port of any protocol that is not for monitoring.
+pub(crate) fn for_users(container: &Container) -> bool {
+    container.ports.iter().flatten().any(|port| !is_internal(port))
+}
+
 fn may_serve(port: &ContainerPort) -> bool {
+    // The API server treats an empty protocol as absent.
+    !is_internal(port) && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
+}
+
+/// Whether a port is for monitoring, determined by its name.
+fn is_internal(port: &ContainerPort) -> bool {
     const INTERNAL: [&str; 17] = [
         "admin",
         "debug",
@@ -33,7 +48,5 @@ fn may_serve(port: &ContainerPort) -> bool {
         "prometheus",
         "telemetry",
     ];
-    let is_internal = port.name.iter().flat_map(|name| name.split('-')).any(|word| INTERNAL.contains(&word));
-    // The API server treats an empty protocol as absent.
-    !is_internal && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
+    port.name.iter().flat_map(|name| name.split('-')).any(|word| INTERNAL.contains(&word))
 }

@@ -1,4 +1,4 @@
-//! drain + deadline + margin is more than an explicit grace period.
+//! drain + deadline + margin of an app is more than an explicit grace period.
 
 use crate::annotations::{DEADLINE, DRAIN, MARGIN};
 use crate::budget::{Budget, Source};
@@ -21,9 +21,9 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 
 fn finding(budget: &Budget) -> Finding {
     let Budget { drain, deadline, margin, grace_period, drain_from, .. } = budget;
-    let (needed, missing) = (budget.needed(), budget.missing());
+    let (sum, needed, missing) = (budget.sum(), budget.needed(), budget.missing());
     let problem = format!(
-        "drain {drain} + deadline {deadline} + margin {margin} = {needed}, {missing} more than the grace period of \
+        "drain {drain} + deadline {deadline} + margin {margin} = {sum}, {missing} more than the grace period of \
          {grace_period}"
     );
     let finding = RULE.finding(FieldPath::pod("terminationGracePeriodSeconds"), problem);
@@ -45,7 +45,8 @@ Kubernetes only checks that the sleep alone is not longer than the grace period.
 
 ## What to do
 
-Drain, deadline and margin have to fit. In order of preference:
+Drain, deadline and margin have to fit. Only the hooks of [apps](how-it-works.md#lanes) count: a proxy or an agent with a
+longer hook is not rejected (HelperDoesNotFit). In order of preference:
 
 1. Remove `terminationGracePeriodSeconds`. Winddown sets what is needed.
 2. Raise it to the sum in the message:

@@ -18,14 +18,13 @@ pub(crate) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     // They stop in the reverse order in which they started.
     let names: Vec<_> = native_sidecars(&subject.workload.pod).rev().map(|sidecar| sidecar.name.as_str()).collect();
-    let budget = subject.budget();
-    let left = budget.grace_period.minus(budget.drain.plus(budget.deadline));
+    let left = subject.budget().grace_period.minus(subject.main_exit());
     let how = match names.len() {
         0 => return Vec::new(),
         1 => "which stops after the app",
         _ => "which stop after the app, one after another",
     };
-    // If no time remains, BudgetDoesNotFit reports the problem.
+    // If no time remains, BudgetDoesNotFit or HelperDoesNotFit reports the problem.
     if left == Seconds::ZERO {
         return Vec::new();
     }

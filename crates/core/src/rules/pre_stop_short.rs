@@ -2,6 +2,7 @@
 
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::plan::lanes::{PlannedLane, Role};
 use crate::pod::hooks::PreStop;
 use crate::rule::{Check, Rule, Subject};
 
@@ -15,7 +16,10 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let drain = subject.resolved.drain;
-    let findings = subject.hooks().filter_map(|(container, hook)| match hook.own {
+    // An agent receives no traffic.
+    let receives_traffic = |lane: &PlannedLane| lane.role == Role::App || lane.proxy.is_some();
+    let hooks = subject.hooks().zip(&subject.plan.lanes).filter(|(_, lane)| receives_traffic(lane));
+    let findings = hooks.filter_map(|((container, hook), _)| match hook.own {
         PreStop::Sleep(own) if own < drain => {
             let field = FieldPath::container(&container.name, "lifecycle.preStop");
             let finding = RULE.finding(field, format!("preStop sleep of {own} is shorter than the drain of {drain}"));
@@ -65,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     use crate::finding::Code::PreStopShort;
-    use crate::rules::tests::{container, fires, pre_stop, script, silent};
+    use crate::rules::tests::{container, fires, pod, pre_stop, script, silent};
 
     #[test]
     fn a_short_sleep_is_reported() {
@@ -88,6 +92,19 @@ mod tests {
         silent(&pre_stop(&json!({"sleep": {"seconds": 10}})), PreStopShort);
         silent(&script("sleep 11"), PreStopShort);
         silent(&container(|_| {}), PreStopShort);
+    }
+
+    #[test]
+    fn a_helper_drains_only_if_it_carries_traffic() {
+        let beside = |helper: &str| {
+            pod(|pod| {
+                pod["containers"][0]["ports"] = json!([{"containerPort": 80}]);
+                let helper = json!({"name": helper, "lifecycle": {"preStop": {"sleep": {"seconds": 3}}}});
+                pod["containers"].as_array_mut().unwrap().push(helper);
+            })
+        };
+        silent(&beside("log-shipper"), PreStopShort);
+        fires(&beside("istio-proxy"), PreStopShort);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! A proxy in a main container that stops while the app may still need it: main containers stop independently of each
 //! other, each when its own preStop hook ends.
 
-use crate::catalog::sidecars::{Sidecar, Wait};
-use crate::duration::Seconds;
+use crate::catalog::sidecars::Wait;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::ports;
+use crate::plan::lanes::Role;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -17,33 +16,24 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let containers = subject.hooks().map(|(container, hook)| (container, hook, Sidecar::of(container)));
-    let (proxies, others): (Vec<_>, Vec<_>) = containers.partition(|(.., proxy)| proxy.is_some());
-    let needed_until = |proxy: &Sidecar| {
-        let users = others
-            .iter()
-            .filter(|(container, ..)| !proxy.is_helped_by(container) && !ports::is_only_watched(container));
-        Some(users.map(|(_, hook, _)| hook.duration).max()?.plus(subject.budget().deadline))
-    };
-    let findings = proxies.into_iter().filter_map(|(container, hook, proxy)| {
-        let proxy = proxy?;
-        let until = needed_until(proxy)?;
-        let wait = match proxy.wait(container, subject.workload) {
-            _ if hook.own.is_open_ended() => return None,
+    let app = subject.plan.timeline.done;
+    let findings = subject.lanes(Role::Helper).filter_map(|(container, lane)| {
+        let proxy = lane.proxy.filter(|_| !lane.assumed)?;
+        let wait = match lane.wait {
             Some(Wait::Unknown) => return None,
             Some(Wait::For(wait)) => Some(wait),
             None => None,
         };
-        let (stops, waits) = (hook.duration, wait.unwrap_or(Seconds::ZERO));
-        (stops.plus(waits) < until).then(|| {
+        let (stops, waits) = (lane.signal_at, wait.unwrap_or_default());
+        (stops.plus(waits) < app).then(|| {
             let waiting = wait.map_or_else(String::new, |wait| format!(" and waits {wait}"));
-            let problem = format!("gets SIGTERM at {stops}{waiting}, but the app may need it until {until}");
+            let problem = format!("gets SIGTERM at {stops}{waiting}, but the app may need it until {app}");
             let hint = format!(
                 "make it a native sidecar (an init container with restartPolicy: Always); on SIGTERM, {} {}",
                 proxy.name, proxy.on_sigterm
             );
             let field = FieldPath::container(&container.name, "lifecycle.preStop");
-            RULE.finding(field, problem).fact(stops).fact(waits).fact(until).hint(hint)
+            RULE.finding(field, problem).fact(stops).fact(waits).fact(app).hint(hint)
         })
     });
     findings.collect()
@@ -70,8 +60,7 @@ initContainers:
 
 Linkerd and Istio can inject their proxies as native sidecars, newer versions do so by default. If a native sidecar is not
 possible, configure the proxy to wait as long as the app may need: `--min-sigterm-delay` for Cloud SQL and AlloyDB,
-`terminationDrainDuration` for Istio. A longer preStop sleep of the proxy works too, but the longest sleep of a pod counts
-as its drain.
+`terminationDrainDuration` for Istio. A longer preStop sleep of the proxy works too; it counts only for the proxy.
 
 ## Source
 

@@ -14,7 +14,7 @@ pub(crate) type Annotations = BTreeMap<String, String>;
 pub(crate) fn deployment() -> impl Strategy<Value = Value> {
     let grace_period = prop_oneof![3 => Just(30_i64), 2 => 0_i64..200];
     let containers = prop::collection::vec(container(), 1..4);
-    let init_containers = prop::collection::vec(fields(), 0..2);
+    let init_containers = prop::collection::vec(init_container(), 0..3);
     (containers, init_containers, grace_period, fields(), fields()).prop_map(
         |(containers, init, grace_period, in_pod, in_template)| {
             let name = |prefix: &'static str| {
@@ -52,8 +52,9 @@ fn container() -> impl Strategy<Value = Value> {
     ];
     let probe = prop_oneof![3 => Just(None), 1 => Just(Some(json!({"tcpSocket": {"port": 1}, "probeOfTomorrow": 2})))];
     let ports = prop_oneof![Just(json!([])), Just(json!([{"containerPort": 3000, "name": "web"}]))];
-    (fields(), hook, probe, ports).prop_map(|(mut container, hook, probe, ports)| {
+    (fields(), hook, probe, ports, proxy()).prop_map(|(mut container, hook, probe, ports, proxy)| {
         container["ports"] = ports;
+        extend(&mut container, proxy);
         if let Some(hook) = hook {
             container["lifecycle"] = hook;
         }
@@ -62,6 +63,36 @@ fn container() -> impl Strategy<Value = Value> {
         }
         container
     })
+}
+
+/// An init container or a native sidecar.
+fn init_container() -> impl Strategy<Value = Value> {
+    let sidecar = prop_oneof![
+        Just(json!({})),
+        Just(json!({"restartPolicy": "Always"})),
+        (0_i64..60).prop_map(
+            |seconds| json!({"restartPolicy": "Always", "lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}})
+        ),
+    ];
+    (fields(), sidecar, proxy()).prop_map(|(mut container, sidecar, proxy)| {
+        extend(&mut container, sidecar);
+        extend(&mut container, proxy);
+        container
+    })
+}
+
+/// The image and arguments of a known proxy, or none.
+fn proxy() -> impl Strategy<Value = Value> {
+    let waiting = (select(vec!["min", "max"]), 0_u32..60).prop_map(
+        |(limit, seconds)| json!({"image": "cloud-sql-proxy:2", "args": [format!("--{limit}-sigterm-delay={seconds}s")]}),
+    );
+    prop_oneof![4 => Just(json!({})), 1 => waiting, 1 => select(vec!["envoy:1", "linkerd-proxy:1"]).prop_map(|image| json!({"image": image}))]
+}
+
+fn extend(container: &mut Value, fields: Value) {
+    if let (Some(container), Value::Object(fields)) = (container.as_object_mut(), fields) {
+        container.extend(fields);
+    }
 }
 
 /// Fields of a newer version of the API.
