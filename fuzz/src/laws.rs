@@ -5,10 +5,10 @@ use winddown_core::annotations::{INJECTED, MANAGED, Mode, PREFIX};
 use winddown_core::decode::InvalidField;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::{Code, Finding};
-use winddown_core::object::{self, Object};
+use winddown_core::object::{self, Object, PartialObject};
 use winddown_core::plan::lanes::Role;
 use winddown_core::policy::Policy;
-use winddown_core::report::{self, Reported};
+use winddown_core::report::{self, Current};
 
 use crate::defaults;
 
@@ -49,7 +49,7 @@ pub fn evaluated(workload: &Value, origin: Origin) -> Result<Evaluation, Invalid
 pub fn a_partial_parse_does_not_change_the_evaluation(text: &str) {
     // Both are parsed from the same text: parsing may round a number, and the last of two equal keys counts.
     let Ok(whole) = serde_json::from_str::<Value>(text) else { return };
-    let partial = object::parse(text).expect("the whole object is readable");
+    let PartialObject::Read(partial) = object::parse(text).expect("the whole object is readable") else { return };
     let (from_partial, from_whole) = (evaluated(&partial, Origin::ApiServer), evaluated(&whole, Origin::ApiServer));
     assert_eq!(from_partial, from_whole, "the partial parse changes the evaluation of {text}");
     if let Ok(Evaluation { changes, .. }) = from_whole {
@@ -151,7 +151,7 @@ fn defaults_do_not_change_findings(workload: &Value) {
 /// Every finding is one line and fits into an Event.
 fn messages_are_short(workload: &Value, evaluation: &Evaluation) {
     findings_are_one_line(&evaluation.findings);
-    for event in report::events(None, &Reported::new(workload, evaluation), true) {
+    for event in report::events(None, &Current::new(workload, evaluation), true) {
         assert!(event.note.len() <= LONGEST_NOTE, "an Event of {} bytes", event.note.len());
     }
 }

@@ -1,6 +1,6 @@
 //! The annotations that a user sets on a workload, and their only parser.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
@@ -112,6 +112,11 @@ pub enum Issue {
         /// The annotation.
         key: String,
     },
+    /// More unknown keys than are named.
+    MoreUnknownKeys {
+        /// How many.
+        number: usize,
+    },
     /// A declaration on the pod template.
     Misplaced {
         /// The annotation.
@@ -127,7 +132,7 @@ pub enum Issue {
 impl Issue {
     /// Whether it makes the declaration unusable.
     fn is_error(&self) -> bool {
-        matches!(self, Self::InvalidValue { .. } | Self::UnknownKey { .. })
+        matches!(self, Self::InvalidValue { .. } | Self::UnknownKey { .. } | Self::MoreUnknownKeys { .. })
     }
 }
 
@@ -184,10 +189,19 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     DECLARING.iter().filter_map(|known| known.strip_prefix(PREFIX))
 }
 
+/// The maximum number of unknown keys that are named: a workload can have thousands of annotations.
+const MAX_UNKNOWN_KEYS: usize = 16;
+
 fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Issue> {
-    let unknown =
+    let mut unknown =
         annotations.keys().filter(|key| key.starts_with(PREFIX) && **key != BUDGET && !DECLARING.contains(*key));
-    unknown.map(|key| Issue::UnknownKey { key: (*key).to_owned() }).collect()
+    let named = unknown.by_ref().take(MAX_UNKNOWN_KEYS).map(|key| Issue::UnknownKey { key: (*key).to_owned() });
+    let mut issues: Vec<_> = named.collect();
+    let number = unknown.count();
+    if number > 0 {
+        issues.push(Issue::MoreUnknownKeys { number });
+    }
+    issues
 }
 
 fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Issue> {
@@ -195,7 +209,7 @@ fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Issue> {
     template.keys().filter_map(known).map(|key| Issue::Misplaced { key }).collect()
 }
 
-/// The maximum number of containers. A workload with more is not evaluated, because checks take quadratic time.
+/// The maximum number of containers. A workload with more is not evaluated, because some checks take quadratic time.
 pub(crate) const MAX_CONTAINERS: usize = 1000;
 
 /// Container names, separated by commas.
@@ -205,14 +219,14 @@ impl FromStr for ContainerNames {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
-        if names.len() > MAX_CONTAINERS {
+        if text.split(',').nth(MAX_CONTAINERS).is_some() {
             return Err("names more than 1000 containers");
         }
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         if names.iter().any(String::is_empty) {
             return Err("is not a list of container names; write one like app,proxy");
         }
-        if names.iter().enumerate().any(|(at, name)| names[..at].contains(name)) {
+        if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
             return Err("names a container twice");
         }
         Ok(Self(names))

@@ -4,6 +4,7 @@
 
 mod changes;
 mod kept;
+mod limits;
 mod settled;
 
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use kept::Kept;
 
 pub use crate::injection::Origin;
 
-use crate::annotations::{self, Declared, MAX_CONTAINERS, Mode};
+use crate::annotations::{self, Declared, Mode};
 use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::field_path::FieldPath;
@@ -82,6 +83,7 @@ pub fn evaluate(
     let object = Object::new(workload);
     let kind = object.kind().ok_or_else(|| InvalidField::new(FieldPath::new("kind"), "is not a supported kind"))?;
     let template = object.template()?;
+    limits::check(workload, template)?;
     let reading = annotations::read(&object.annotations()?, &template.annotations()?);
     let mut evaluation = Evaluation {
         mode: reading.mode,
@@ -96,7 +98,7 @@ pub fn evaluate(
     let bare = match Record::of(template) {
         Ok(record) => {
             evaluation.injected = record.as_ref().map(Injected::from);
-            bare_of(template, record, &owners)?
+            bare_of(template, record, &owners)
         }
         Err(unreadable) => {
             evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
@@ -151,6 +153,7 @@ pub fn evaluate(
         Changes::to_template(template, kept.template).annotated(object, budget, kept.settled(&resolved))
     } else {
         let budget = evaluation.budget.as_ref().map(Budget::to_string);
+        limits::check_record(Template::new(&fields))?;
         Changes::to_fields(template, fields).annotated(object, budget, None)
     };
     Ok(evaluation)
@@ -169,15 +172,10 @@ fn with_fields(bare: &BareTemplate<'_>, fields: &Value) -> Value {
     template
 }
 
-fn bare_of<'a>(
-    template: Template<'a>,
-    record: Option<Record>,
-    owners: &FieldOwners<'_>,
-) -> Result<BareTemplate<'a>, InvalidField> {
-    let Some(record) = record else { return Ok(undo(template, None, &OwnedFields::default())) };
-    check_container_count(template.container_count())?;
+fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOwners<'_>) -> BareTemplate<'a> {
+    let Some(record) = record else { return undo(template, None, &OwnedFields::default()) };
     let owned = owners.owned_fields(template, &record);
-    Ok(undo(template, Some(record), &owned))
+    undo(template, Some(record), &owned)
 }
 
 fn bare_workload(
@@ -199,7 +197,6 @@ fn bare_workload(
 
 fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {
     let pod: PodSpec = decode(template.pod_spec()?, FieldPath::new("spec.template.spec"))?;
-    check_container_count(pod.containers.len())?;
     // The API types read a missing name as an empty one. If two containers have the same name, the wrong one could be
     // changed.
     let names: BTreeSet<_> = pod.containers.iter().map(|container| container.name.as_str()).collect();
@@ -208,13 +205,6 @@ fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {
         return Err(InvalidField::new(FieldPath::pod("containers"), problem));
     }
     Ok(pod)
-}
-
-fn check_container_count(count: usize) -> Result<(), InvalidField> {
-    if count <= MAX_CONTAINERS {
-        return Ok(());
-    }
-    Err(InvalidField::new(FieldPath::pod("containers"), format!("has more than {MAX_CONTAINERS} entries")))
 }
 
 #[cfg(test)]

@@ -34,12 +34,15 @@ pub struct Finding {
 }
 
 /// A value that distinguishes a finding from others with the same code and field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fact {
     Seconds(Seconds),
     Number(i64),
     Text(String),
 }
+
+/// See [`Finding::identity`].
+pub(crate) type Identity<'a> = (Code, &'a FieldPath, &'a [Fact]);
 
 /// The severity of a finding, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,7 +92,12 @@ impl Finding {
     /// Whether both report the same problem with the same numbers. Text and hint are not compared.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.code == other.code && self.field == other.field && self.facts == other.facts
+        self.identity() == other.identity()
+    }
+
+    /// What [`Self::is_same_as`] compares, to find equal findings among many.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        (self.code, &self.field, &self.facts)
     }
 
     /// Whether this is rejected in mode Enforce.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 pub use injected::Injected;
 pub use ownership::{FieldOwners, Origin, OwnedFields};
+pub(crate) use record::MAX_SIZE as MAX_RECORD_SIZE;
 pub use record::{Record, UnreadableRecord};
 pub use undo::{BareTemplate, undo};
 

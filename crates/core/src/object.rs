@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::sanitize::truncated;
 
 pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
-pub use partial::{PartialObject, last_applied_pod_spec, parse};
+pub use partial::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec, parse};
 
 /// A workload as received.
 #[derive(Clone, Copy, Debug)]
@@ -155,11 +155,6 @@ impl<'a> Template<'a> {
         containers_by_name(self.container_list())
     }
 
-    /// The number of main containers.
-    pub(crate) fn container_count(self) -> usize {
-        self.container_list().len()
-    }
-
     fn container_list(self) -> &'a [Value] {
         self.0.get("spec").map_or(&[], container_list)
     }
@@ -236,30 +231,31 @@ impl TemplateMut<'_> {
 #[derive(Debug)]
 pub struct LazyObject<'a> {
     source: Source<'a>,
-    parsed: OnceCell<serde_json::Result<Value>>,
+    parsed: OnceCell<serde_json::Result<PartialObject>>,
 }
 
 #[derive(Debug)]
 enum Source<'a> {
-    Text { text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<Value> },
+    Text { text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<PartialObject> },
     Value(&'a Value),
 }
 
 impl<'a> LazyObject<'a> {
     /// An object that is not parsed yet: `read` finds it in the text.
     #[must_use]
-    pub fn within(text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<Value>) -> Self {
+    pub fn within(text: &'a [u8], read: fn(&[u8]) -> serde_json::Result<PartialObject>) -> Self {
         Self { source: Source::Text { text, read }, parsed: OnceCell::new() }
     }
 
-    /// The object; `None` if it is not a JSON object or cannot be parsed.
+    /// The object; `None` if it is not a JSON object, has too many values or cannot be parsed.
     #[must_use]
     pub fn get(&self) -> Option<&Value> {
         match self.source {
             Source::Value(value) => Some(value),
-            Source::Text { text, read } => {
-                self.parsed.get_or_init(|| read(text)).as_ref().ok().filter(|value| value.is_object())
-            }
+            Source::Text { text, read } => match self.parsed.get_or_init(|| read(text)) {
+                Ok(PartialObject::Read(value)) => Some(value).filter(|value| value.is_object()),
+                Ok(PartialObject::TooLarge(_)) | Err(_) => None,
+            },
         }
     }
 

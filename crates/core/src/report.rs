@@ -1,6 +1,7 @@
 //! The Events of a workload. The controller publishes them only after a change.
 
 use std::cmp::Reverse;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use serde_json::Value;
 
@@ -30,11 +31,13 @@ pub enum EventKind {
     Warning,
 }
 
-/// The last reported state of a workload.
+/// The state of a workload that Events report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reported {
+pub struct Current {
+    /// The hash of `applied`, or of what was reported last.
+    budget: Option<u64>,
     /// The budget and the injected fields; `None` without a declaration or if injection was not possible.
-    budget: Option<Applied>,
+    applied: Option<Applied>,
     /// Whether there is a budget text that is not known to be Winddown's, because anybody can write that annotation. Winddown
     /// restores it if it can.
     unverified: bool,
@@ -42,7 +45,15 @@ pub struct Reported {
     actionable: Vec<Finding>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The last reported state of a workload. It is kept in memory for every workload, so it contains only hashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    budget: Option<u64>,
+    /// Of the errors and warnings, sorted.
+    actionable: Box<[u64]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Applied {
     sum: String,
     changes: String,
@@ -53,7 +64,7 @@ const LONGEST_NOTE: usize = 1000;
 /// The maximum number of findings at the same time, to keep the list of Events readable.
 const MAX_EVENTS: usize = 16;
 
-impl Reported {
+impl Current {
     /// The current state of a workload.
     #[must_use]
     pub fn new(workload: &Value, evaluation: &Evaluation) -> Self {
@@ -61,22 +72,37 @@ impl Reported {
         let sum = Object::new(workload).annotation(BUDGET);
         let unverified = sum.is_some() && !evaluation.confirms_budget_text();
         let sum = sum.filter(|_| !unverified);
-        let budget = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
+        let applied = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
         let findings = evaluation.findings.iter();
         let mut actionable: Vec<_> =
             findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
-        Self { budget, unverified, actionable }
+        Self { budget: applied.as_ref().map(hash), applied, unverified, actionable }
     }
 
     /// With the budget that was reported last, as long as the text that stands there is not known to be Winddown's.
     #[must_use]
-    pub fn after(mut self, before: Option<&Self>) -> Self {
+    pub fn after(mut self, before: Option<&Reported>) -> Self {
         if std::mem::take(&mut self.unverified) {
-            self.budget = before.and_then(|before| before.budget.clone());
+            self.budget = before.and_then(|before| before.budget);
         }
         self
     }
+
+    /// The state to remember once its Events were published.
+    #[must_use]
+    pub fn reported(&self) -> Reported {
+        let mut actionable: Box<[u64]> = self.actionable.iter().map(|finding| hash(&finding.identity())).collect();
+        actionable.sort_unstable();
+        Reported { budget: self.budget, actionable }
+    }
+}
+
+/// The same in this process only.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The Events for the changes between the last reported state and the current one.
@@ -84,11 +110,11 @@ impl Reported {
 /// A workload without a reported state (`before` is `None`) was either created just now or existed when the controller
 /// started. For one that existed, only errors are reported.
 #[must_use]
-pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> Vec<Event> {
+pub fn events(before: Option<&Reported>, now: &Current, just_created: bool) -> Vec<Event> {
     let unknown = Reported::default();
     let known = before.is_some() || just_created;
     let before = before.unwrap_or(&unknown);
-    let existed = |finding: &Finding| before.actionable.iter().any(|old| old.is_same_as(finding));
+    let existed = |finding: &Finding| before.actionable.binary_search(&hash(&finding.identity())).is_ok();
     let new = now.actionable.iter().filter(|finding| (known || finding.is_error()) && !existed(finding));
     let new: Vec<_> = new.collect();
     let mut events: Vec<_> = new.iter().take(MAX_EVENTS).map(|finding| Event::of(finding)).collect();
@@ -97,7 +123,7 @@ pub fn events(before: Option<&Reported>, now: &Reported, just_created: bool) -> 
         events.push(Event { kind: EventKind::Warning, reason: first_omitted.code.as_str(), note });
     }
     if known && before.budget != now.budget {
-        events.push(match &now.budget {
+        events.push(match &now.applied {
             Some(Applied { sum, changes }) => Event {
                 kind: EventKind::Normal,
                 reason: "BudgetApplied",
@@ -134,24 +160,24 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Event, EventKind, Reported, events, shortened};
+    use super::{Applied, Current, Event, EventKind, Reported, events, hash, shortened};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
     use crate::finding::{Code, Finding};
     use crate::policy::Policy;
 
-    fn applied(sum: &str) -> Reported {
+    fn applied(sum: &str) -> Current {
         let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
-        Reported { budget: Some(budget), ..Reported::default() }
+        Current { budget: Some(hash(&budget)), applied: Some(budget), ..Current::default() }
     }
 
     fn finding(code: Code, problem: &str, seconds: u32) -> Finding {
         Finding::new(code, code.severity(), FieldPath::new("spec"), problem).fact(Seconds::new(seconds))
     }
 
-    fn misfit(needed: u32) -> Reported {
-        Reported { actionable: vec![finding(Code::BudgetDoesNotFit, "does not fit", needed)], ..Reported::default() }
+    fn misfit(needed: u32) -> Current {
+        Current { actionable: vec![finding(Code::BudgetDoesNotFit, "does not fit", needed)], ..Current::default() }
     }
 
     fn reasons(events: &[Event]) -> Vec<(EventKind, &str)> {
@@ -160,7 +186,7 @@ mod tests {
 
     #[test]
     fn only_changes_are_reported() {
-        let none = Reported::default();
+        let none = Current::default();
         let normal = |reason| vec![(EventKind::Normal, reason)];
         let warning = vec![(EventKind::Warning, "BudgetDoesNotFit")];
         for (case, before, now, just_created, expected) in [
@@ -176,17 +202,18 @@ mod tests {
             ("does not fit by another number", Some(misfit(50)), misfit(60), false, warning),
             ("fits again", Some(misfit(50)), applied("35s"), false, normal("BudgetApplied")),
         ] {
+            let before = before.as_ref().map(Current::reported);
             assert_eq!(reasons(&events(before.as_ref(), &now, just_created)), expected, "{case}");
         }
     }
 
     #[test]
     fn a_warning_with_another_text_is_not_reported_again() {
-        let short = |problem: &str, seconds| Reported {
+        let short = |problem: &str, seconds| Current {
             actionable: vec![finding(Code::PreStopShort, problem, seconds)],
-            ..Reported::default()
+            ..Current::default()
         };
-        let none = Reported::default();
+        let none = Current::default();
         let (three, reworded, four) =
             (short("sleep of 3s is kept", 3), short("it sleeps for 3s", 3), short("sleep of 4s is kept", 4));
         for (case, before, now, just_created, expected) in [
@@ -197,7 +224,8 @@ mod tests {
             ("another number", Some(&three), &four, false, 1),
             ("solved", Some(&three), &none, false, 0),
         ] {
-            assert_eq!(events(before, now, just_created).len(), expected, "{case}");
+            let before = before.map(Current::reported);
+            assert_eq!(events(before.as_ref(), now, just_created).len(), expected, "{case}");
         }
     }
 
@@ -211,14 +239,14 @@ mod tests {
         let mut evaluation = evaluate(&workload, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
         let codes = [Code::PreStopShort, Code::DrainOptedOut, Code::BudgetDoesNotFit];
         evaluation.findings = codes.map(|code| finding(code, "problem", 1)).into();
-        let reported = events(None, &Reported::new(&workload, &evaluation), true);
+        let reported = events(None, &Current::new(&workload, &evaluation), true);
         assert_eq!(reported.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
     }
 
     #[test]
     fn at_most_sixteen_findings_are_reported_at_the_same_time() {
         let many = (0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)).collect();
-        let reported = events(Some(&Reported::default()), &Reported { actionable: many, ..Reported::default() }, false);
+        let reported = events(Some(&Reported::default()), &Current { actionable: many, ..Current::default() }, false);
         assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
     }
 
@@ -226,7 +254,7 @@ mod tests {
     fn a_forged_budget_text_is_not_reported() {
         let evaluated = |workload: &serde_json::Value| {
             let evaluation = evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
-            (Reported::new(workload, &evaluation), evaluation.changes.apply(workload))
+            (Current::new(workload, &evaluation), evaluation.changes.apply(workload))
         };
         let declared = json!({
             "kind": "Deployment",
@@ -234,7 +262,7 @@ mod tests {
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
         let (_, current) = evaluated(&declared);
-        let (known, _) = evaluated(&current);
+        let known = evaluated(&current).0.reported();
         for (drain, restored) in [("5s", true), ("5 seconds", false)] {
             let mut forged = current.clone();
             forged["metadata"]["annotations"]["winddown.dev/drain"] = json!(drain);
@@ -245,6 +273,13 @@ mod tests {
             assert!(events(Some(&known), &now, false).iter().all(|event| event.kind == EventKind::Warning), "{drain}");
             assert_eq!(now.budget, known.budget, "{drain}");
         }
+    }
+
+    #[test]
+    fn of_a_long_text_only_a_hash_is_remembered() {
+        let long = "x".repeat(200_000);
+        let now = Current { actionable: vec![finding(Code::PreStopShort, &long, 1); 2], ..applied(&long) };
+        assert!(format!("{:?}", now.reported()).len() < 200);
     }
 
     #[test]

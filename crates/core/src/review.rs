@@ -13,11 +13,22 @@ use crate::policy::Policies;
 use crate::rules;
 use envelope::{Request, Response};
 
+/// An upper bound of the number of values in a body, to tell what its review may cost: each value but the first follows a
+/// comma or an opening bracket. Those in strings are counted, too.
+#[must_use]
+pub fn values_at_most(body: &[u8]) -> usize {
+    1 + body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
 /// Answers the mutating webhook with the patch to the desired state. It does not reject a budget that does not fit; the
 /// validating webhook does, after all mutating webhooks.
 pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
+    let workload = match request.workload() {
+        None => return request.answer(&Response::allowed()),
+        Some(Err(too_large)) => return request.answer(&Response::not_evaluated(&too_large)),
+        Some(Ok(workload)) => workload,
+    };
     let object = Object::new(workload);
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
@@ -33,7 +44,7 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
                 _ => response,
             }
         }
-        Err(invalid) => Response::allowed().with_warning(&format!("skipped, unchanged: {invalid}")),
+        Err(invalid) => Response::not_evaluated(&invalid),
     };
     request.answer(&response)
 }
@@ -41,13 +52,18 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
 /// Answers the validating webhook: rejects budgets that do not fit, and warns about other findings.
 pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let request = Request::read(body)?;
-    let Some(workload) = request.workload() else { return request.answer(&Response::allowed()) };
+    let workload = match request.workload() {
+        None => return request.answer(&Response::allowed()),
+        Some(Err(too_large)) => return request.answer(&Response::not_evaluated(&too_large)),
+        Some(Ok(workload)) => workload,
+    };
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
     let policy = policies.for_namespace(request.namespace());
-    let Ok(mut evaluation) = evaluate(workload, existing, policy, Origin::ApiServer) else {
-        // The mutating webhook has warned about it.
-        return request.answer(&Response::allowed());
+    let mut evaluation = match evaluate(workload, existing, policy, Origin::ApiServer) {
+        Ok(evaluation) => evaluation,
+        // The same warning as that of the mutating webhook; the API server sends only one of the two to the client.
+        Err(invalid) => return request.answer(&Response::not_evaluated(&invalid)),
     };
     // After the mutating webhook, which is called first, there is nothing to change.
     if evaluation.changes.replaces_pods(Object::new(workload)) {

@@ -5,17 +5,25 @@ use std::borrow::Cow;
 /// The maximum number of names in a message.
 pub(crate) const MAX_LISTED: usize = 5;
 
-/// The text with its control characters escaped, so that it stays on one line of a header, a log or a terminal.
+/// The text with its control characters escaped, so that it stays on one line of a header, a log or a terminal, and reads
+/// in the order in which it was written.
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for char in text.chars() {
-        if char.is_control() { escaped.extend(char.escape_default()) } else { escaped.push(char) }
+        if is_control(char) { escaped.extend(char.escape_default()) } else { escaped.push(char) }
     }
     Cow::Owned(escaped)
+}
+
+/// Whether a character controls the output instead of being shown: also the separators of lines and paragraphs, and those
+/// that change the direction of the text.
+#[must_use]
+pub fn is_control(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 /// A value in quotes: escaped, and cut at 40 characters.
@@ -54,6 +62,7 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         assert_eq!(escaped("a\u{1b}[31m\r\nü\u{85}"), "a\\u{1b}[31m\\r\\nü\\u{85}");
+        assert_eq!(escaped("a\u{2028}b\u{202e}c"), "a\\u{2028}b\\u{202e}c");
         assert_eq!(escaped("größe"), "größe");
     }
 

@@ -1,10 +1,17 @@
 //! Logging to standard error.
 
+mod log_limit;
+mod one_line;
+
 use std::error::Error as StdError;
+use std::io;
+use std::panic;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+pub(crate) use self::log_limit::LogLimit;
+use self::one_line::OneLine;
 use crate::error_chain::ErrorChain;
 
 /// Log format.
@@ -44,12 +51,20 @@ pub fn install(arguments: &Arguments) -> Result<(), Error> {
     // kube's client logs each failed call; the callers here log it with more context.
     let level = format!("kube_client::client::builder=off,{}", arguments.log_level);
     let filter = EnvFilter::try_new(level).map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let writer = OneLine::new(io::stderr, arguments.log_format);
+    // Without colours: an escape sequence of the formatter cannot be told from one in a text.
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     match arguments.log_format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     }
-    .map_err(Error::Install)
+    .map_err(Error::Install)?;
+    // The default hook writes several lines, with the text of the panic as it is.
+    panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(panic = message, location = panic.location().map(tracing::field::display), "panicked");
+    }));
+    Ok(())
 }
 
 /// Logs a persistent failure when it starts, when its error changes, and when it is over.

@@ -1,5 +1,8 @@
 //! The admission webhooks: `POST /mutate` and `POST /validate`.
 
+pub(crate) mod body;
+mod connections;
+mod permits;
 pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod timeouts;

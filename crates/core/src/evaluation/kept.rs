@@ -36,7 +36,7 @@ impl<'a> Kept<'a> {
         let Existing::Replaced(old) = existing else { return None };
         let old = Object::new(old.get()?);
         let old_template = old.template().ok()?;
-        let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old)).ok()?;
+        let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
         if old_bare.record.is_none() && !old.has_annotation(SETTLED) || old_bare.fingerprint() != bare.fingerprint() {
             return None;
         }

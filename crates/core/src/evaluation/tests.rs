@@ -336,7 +336,7 @@ fn a_template_with_too_many_containers_is_not_evaluated() {
         let containers = large["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
         containers.extend((0..1000).map(|number| json!({"name": format!("c{number}")})));
         let error = evaluate(&large, Existing::None, &Policy::default(), Origin::ApiServer).unwrap_err();
-        assert!(error.to_string().contains("more than 1000 entries"), "{error}");
+        assert!(error.to_string().contains("has 1001 entries, more than the limit of 1000"), "{error}");
         large["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().pop();
         assert!(evaluate(&large, Existing::None, &Policy::default(), Origin::ApiServer).is_ok());
     }

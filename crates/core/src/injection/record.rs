@@ -11,6 +11,9 @@ use crate::object::Template;
 use crate::policy::{Numbers, Resolved};
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
+/// The maximum size of a record in bytes: it is user input, and every review reads it.
+pub(crate) const MAX_SIZE: usize = 64 * 1024;
+
 /// The version of the format that is written and read.
 const VERSION: u8 = 1;
 
@@ -75,6 +78,9 @@ pub enum UnreadableRecord {
     /// Not a string, not JSON, or with other fields.
     #[error("is not a record written by Winddown; treating current values as user-defined")]
     Malformed,
+    /// Longer than any record that Winddown writes.
+    #[error("has {0} bytes, more than the limit of {MAX_SIZE} for a record; treating current values as user-defined")]
+    TooLarge(usize),
     /// Written by another version of Winddown, which can undo it.
     #[error("is a record of version {0}, but this Winddown supports version {VERSION}; template left unchanged")]
     Version(u64),
@@ -98,6 +104,9 @@ impl Record {
     /// The record of a template, if it has one.
     pub fn of(template: Template<'_>) -> Result<Option<Self>, UnreadableRecord> {
         let Some(text) = template.annotation(INJECTED) else { return Ok(None) };
+        if text.len() > MAX_SIZE {
+            return Err(UnreadableRecord::TooLarge(text.len()));
+        }
         let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
         if versioned.v != u64::from(VERSION) {
             return Err(UnreadableRecord::Version(versioned.v));

@@ -2,11 +2,15 @@
 //!
 //! `managedFields` and `status` are nearly half of a Deployment from the API server. Skipped parts cause no allocation.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::decode::InvalidField;
+use crate::field_path::FieldPath;
 
 /// The parts of a value to read.
 enum Read {
@@ -59,48 +63,102 @@ const CONTAINER: Read =
 const POD: Read = only(&[("terminationGracePeriodSeconds", Read::All), ("containers", CONTAINER)]);
 const MANIFEST: Read = only(&[("spec", only(&[("template", only(&[("spec", POD)]))]))]);
 
+/// The maximum number of values of an object that is read: fields and list items, at any depth, without those that are
+/// skipped. A value of one byte in JSON takes more than a hundred bytes of memory, and each copy of it as many.
+pub const MAX_VALUES: usize = 50_000;
+
+/// An object with too many values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", InvalidField::from(*self))]
+pub struct TooManyValues(usize);
+
+impl TooManyValues {
+    /// This many.
+    #[must_use]
+    pub fn new(values: usize) -> Self {
+        Self(values)
+    }
+}
+
+impl From<TooManyValues> for InvalidField {
+    fn from(error: TooManyValues) -> Self {
+        let TooManyValues(number) = error;
+        let problem = format!("has {number} values (fields and list items), more than the limit of {MAX_VALUES}");
+        Self::new(FieldPath::new("workload"), problem)
+    }
+}
+
 /// Parses a workload without its status, and only the part of `managedFields` about injectable fields.
-pub fn parse(text: &str) -> serde_json::Result<Value> {
+pub fn parse(text: &str) -> serde_json::Result<PartialObject> {
     read(text, &OBJECT)
 }
 
 /// The injectable fields of the pod spec in a manifest from `last-applied-configuration`.
 #[must_use]
 pub fn last_applied_pod_spec(text: &str) -> Option<Value> {
-    let mut manifest = read(text, &MANIFEST).ok()?;
+    let PartialObject::Read(mut manifest) = read(text, &MANIFEST).ok()? else { return None };
     Some(manifest.get_mut("spec")?.get_mut("template")?.get_mut("spec")?.take())
 }
 
-fn read(text: &str, what: &Read) -> serde_json::Result<Value> {
+fn read(text: &str, what: &'static Read) -> serde_json::Result<PartialObject> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = what.deserialize(&mut deserializer)?;
+    let object = PartialObject::within(&mut deserializer, what)?;
     deserializer.end()?;
-    Ok(value)
+    Ok(object)
 }
 
-/// A workload inside another document, parsed like in [`parse`].
+/// A workload, possibly inside another document, parsed like in [`parse`].
 #[derive(Debug)]
-pub struct PartialObject(pub Value);
+pub enum PartialObject {
+    /// The values that are needed.
+    Read(Value),
+    /// It has too many, and none is kept.
+    TooLarge(TooManyValues),
+}
+
+impl PartialObject {
+    fn within<'de, D: Deserializer<'de>>(deserializer: D, what: &'static Read) -> Result<Self, D::Error> {
+        let values = Cell::new(0);
+        let value = Reader { what, values: &values }.deserialize(deserializer)?;
+        let values = values.get();
+        Ok(if values > MAX_VALUES { Self::TooLarge(TooManyValues(values)) } else { Self::Read(value) })
+    }
+}
 
 impl<'de> Deserialize<'de> for PartialObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        (&OBJECT).deserialize(deserializer).map(Self)
+        Self::within(deserializer, &OBJECT)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &Read {
+/// Reads a part of a value. Beyond the limit it only counts, so that the rest of the document can still be read.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    what: &'static Read,
+    /// How many values were read.
+    values: &'a Cell<usize>,
+}
+
+impl Reader<'_> {
+    fn fits(self) -> bool {
+        self.values.get() <= MAX_VALUES
+    }
+
+    fn scalar(self, value: impl Into<Value>) -> Value {
+        if self.fits() { value.into() } else { Value::Null }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self {
-            Read::All => Value::deserialize(deserializer),
-            Read::None => deserializer.deserialize_ignored_any(IgnoredAny).map(|IgnoredAny| Value::Null),
-            Read::Fields { .. } => deserializer.deserialize_any(self),
-        }
+        self.values.set(self.values.get() + 1);
+        deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for &Read {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,9 +168,14 @@ impl<'de> Visitor<'de> for &Read {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            match self.field(&key) {
+            match self.what.field(&key) {
                 Read::None => drop(map.next_value::<IgnoredAny>()?),
-                read => drop(fields.insert(key, map.next_value_seed(read)?)),
+                what => {
+                    let value = map.next_value_seed(Self { what, ..self })?;
+                    if self.fits() {
+                        fields.insert(key, value);
+                    }
+                }
             }
         }
         Ok(Value::Object(fields))
@@ -121,7 +184,9 @@ impl<'de> Visitor<'de> for &Read {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element_seed(self)? {
-            items.push(item);
+            if self.fits() {
+                items.push(item);
+            }
         }
         Ok(Value::Array(items))
     }
@@ -144,7 +209,11 @@ impl<'de> Visitor<'de> for &Read {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(self.scalar(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(self.scalar(value))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -156,7 +225,14 @@ impl<'de> Visitor<'de> for &Read {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{last_applied_pod_spec, parse};
+    use super::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec};
+
+    fn parse(text: &str) -> serde_json::Result<Value> {
+        super::parse(text).map(|object| match object {
+            PartialObject::Read(value) => value,
+            PartialObject::TooLarge(error) => panic!("{error}"),
+        })
+    }
 
     #[test]
     fn only_the_status_and_unused_managed_fields_are_left_out() {
@@ -210,5 +286,50 @@ mod tests {
         for text in ["", "{", "{}", "[]", r#"{"spec":{"template":7}}"#] {
             assert_eq!(last_applied_pod_spec(text).filter(Value::is_object), None, "{text}");
         }
+    }
+
+    /// An object with this number of values: the object, its spec, the list and the items.
+    fn with_values(number: usize, item: &str) -> String {
+        format!("{{\"spec\":{{\"x\":[{}]}}}}", vec![item; number - 3].join(","))
+    }
+
+    #[test]
+    fn an_object_with_too_many_values_is_counted_and_not_kept() {
+        let too_many = |text: &str| match super::parse(text).unwrap() {
+            PartialObject::Read(value) => panic!("{} bytes were read", value.to_string().len()),
+            PartialObject::TooLarge(TooManyValues(number)) => number,
+        };
+        for item in ["\"\"", "{}", "[]", "0", "null", "true"] {
+            assert!(parse(&with_values(MAX_VALUES, item)).unwrap()["spec"]["x"].is_array(), "{item}");
+            assert_eq!(too_many(&with_values(MAX_VALUES + 1, item)), MAX_VALUES + 1, "{item}");
+        }
+        assert_eq!(too_many(&with_values(1_000_000, "\"\"")), 1_000_000);
+        let keys = (0..100_000).map(|key| format!("\"{key}\":1")).collect::<Vec<_>>().join(",");
+        assert_eq!(too_many(&format!("{{\"metadata\":{{{keys}}}}}")), 100_002);
+        assert!(
+            super::parse(&with_values(MAX_VALUES + 1, "0").replace("]}}", "]}")).is_err(),
+            "invalid after the limit"
+        );
+    }
+
+    #[test]
+    fn skipped_values_do_not_count() {
+        let many = vec!["{}"; 2 * MAX_VALUES].join(",");
+        for object in [
+            format!("{{\"status\":[{many}]}}"),
+            format!("{{\"metadata\":{{\"managedFields\":[{{\"fieldsV1\":{{\"f:status\":[{many}]}}}}]}}}}"),
+        ] {
+            assert!(parse(&object).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_last_applied_configuration_with_too_many_values_is_not_read() {
+        let text = |items: usize| {
+            let items = vec!["[]"; items].join(",");
+            format!("{{\"spec\":{{\"template\":{{\"spec\":{{\"terminationGracePeriodSeconds\":[{items}]}}}}}}}}")
+        };
+        assert!(last_applied_pod_spec(&text(1000)).is_some());
+        assert_eq!(last_applied_pod_spec(&text(MAX_VALUES)), None);
     }
 }

@@ -3,6 +3,7 @@
 //! The old object is parsed on first use: most reviews do not need it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use json_patch::Patch;
 use serde::de::IgnoredAny;
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 use super::verdict::Verdict;
 use crate::finding::Finding;
 use crate::kind::Kind;
-use crate::object::{LazyObject, Object, PartialObject};
-use crate::sanitize::truncated;
+use crate::object::{LazyObject, Object, PartialObject, TooManyValues};
+use crate::sanitize::{escaped, truncated};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
@@ -21,6 +22,10 @@ const KIND: &str = "AdmissionReview";
 const LONGEST_WARNING: usize = 120;
 /// The API server drops warnings beyond 4096 characters in total.
 const MAX_WARNINGS: usize = 16;
+/// A namespace has at most 63 characters, a name 253.
+const LONGEST_NAME: usize = 320;
+/// The audit annotation of a workload that was not evaluated.
+const NOT_EVALUATED: &str = "not-evaluated";
 /// More causes would make a denial unreadable.
 const MAX_CAUSES: usize = 16;
 
@@ -103,9 +108,9 @@ struct RequestOld {
     old_object: Option<PartialObject>,
 }
 
-fn old_object(body: &[u8]) -> serde_json::Result<Value> {
+fn old_object(body: &[u8]) -> serde_json::Result<PartialObject> {
     let IncomingOld { request } = serde_json::from_slice(body)?;
-    Ok(request.old_object.map_or(Value::Null, |PartialObject(object)| object))
+    Ok(request.old_object.unwrap_or(PartialObject::Read(Value::Null)))
 }
 
 #[derive(Default, Deserialize)]
@@ -128,16 +133,20 @@ impl<'a> Request<'a> {
             serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
         if api_version != API_VERSION || kind != KIND {
             let version = format!("{api_version} {kind}");
-            return Err(ReviewError::Version(truncated(&version, LONGEST_WARNING).into_owned()));
+            return Err(ReviewError::Version(truncated(&escaped(&version), LONGEST_WARNING).into_owned()));
         }
         request.body = body;
         Ok(request)
     }
 
     /// The object, if it is a workload that is not being deleted.
-    pub(super) fn workload(&self) -> Option<&Value> {
-        let PartialObject(object) = self.object.as_ref().filter(|_| self.is_of_a_supported_kind())?;
-        (object.is_object() && !Object::new(object).is_deleted()).then_some(object)
+    pub(super) fn workload(&self) -> Option<Result<&Value, TooManyValues>> {
+        match self.object.as_ref().filter(|_| self.is_of_a_supported_kind())? {
+            PartialObject::Read(object) => {
+                (object.is_object() && !Object::new(object).is_deleted()).then_some(Ok(object))
+            }
+            PartialObject::TooLarge(error) => Some(Err(*error)),
+        }
     }
 
     fn is_of_a_supported_kind(&self) -> bool {
@@ -159,7 +168,7 @@ impl<'a> Request<'a> {
             Outgoing { api_version: API_VERSION, kind: KIND, response: Identified { uid: &self.uid, response } };
         Ok(Answer {
             body: serde_json::to_vec(&outgoing).map_err(ReviewError::Unwritable)?,
-            object: format!("{}/{}", self.namespace, self.name),
+            object: truncated(&escaped(&format!("{}/{}", self.namespace, self.name)), LONGEST_NAME).into_owned(),
             allowed: response.allowed,
             patched: response.patch.is_some(),
         })
@@ -218,6 +227,14 @@ impl Response {
     pub(crate) fn with_warning(mut self, message: &str) -> Self {
         self.warnings.push(truncated(&format!("winddown: {message}"), LONGEST_WARNING).into_owned());
         self
+    }
+
+    /// A workload that was not evaluated: the client sees why, and so does the audit log.
+    pub(crate) fn not_evaluated(problem: &impl fmt::Display) -> Self {
+        let message = format!("skipped, unchanged: {problem}");
+        let mut response = Self::allowed().with_warning(&message);
+        response.audit_annotations.insert(NOT_EVALUATED.to_owned(), Value::String(message));
+        response
     }
 
     pub(crate) fn with_finding(self, finding: &Finding) -> Self {

@@ -161,7 +161,38 @@ fn an_invalid_deployment_is_allowed_with_a_warning() {
     let response = answer_of(mutate, &review(&malformed, &Value::Null));
     assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
     assert!(response["warnings"][0].as_str().unwrap().starts_with("winddown: skipped, unchanged: spec.template.spec"));
-    assert_eq!(answer_of(validate, &review(&malformed, &Value::Null))["allowed"], true);
+    let validated = answer_of(validate, &review(&malformed, &Value::Null));
+    assert_eq!(validated, response, "the API server shows equal warnings once");
+}
+
+#[test]
+fn a_workload_that_is_too_large_is_allowed_and_not_silently() {
+    let mut containers = declared(30);
+    let container = |number| json!({"name": format!("c{number}")});
+    containers["spec"]["template"]["spec"]["containers"] = (0..1001).map(container).collect();
+    let mut values = declared(30);
+    values["spec"]["template"]["spec"]["tolerations"] = json!(vec![json!({}); 1_000_000]);
+    for (object, problem) in [
+        (containers, "spec.template.spec.containers has 1001 entries, more than the limit of 1000"),
+        (values, "workload has 1000018 values (fields and list items), more than the limit of 50000"),
+    ] {
+        for webhook in [mutate, validate] {
+            let response = answer_of(webhook, &review(&object, &Value::Null));
+            let message = format!("skipped, unchanged: {problem}");
+            assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
+            assert_eq!(response["warnings"], json!([format!("winddown: {message}")]));
+            assert_eq!(response["auditAnnotations"], json!({"not-evaluated": message}));
+        }
+    }
+}
+
+#[test]
+fn an_old_object_that_is_too_large_does_not_count() {
+    let mut old = declared(20);
+    old["spec"]["template"]["spec"]["tolerations"] = json!(vec![json!({}); 100_000]);
+    let response = answer_of(validate, &review(&declared(20), &old));
+    assert_eq!(response["allowed"], false, "its errors are unknown, so that of the new object is new: {response}");
+    assert!(answer_of(mutate, &review(&declared(30), &old))["patch"].is_string());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Decides which findings are a denial, a warning or a note for the audit log.
 
+use std::collections::HashSet;
+
 use crate::annotations::Mode;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
@@ -24,9 +26,8 @@ pub fn judge(evaluation: Evaluation, before: impl FnOnce() -> Option<Evaluation>
     let Evaluation { mode, findings, .. } = evaluation;
     let may_deny = mode == Mode::Enforce && findings.iter().any(Finding::is_error);
     let before = if may_deny { before() } else { None };
-    let existed = |finding: &Finding| {
-        before.as_ref().is_some_and(|before| before.findings.iter().any(|old| old.is_same_as(finding)))
-    };
+    let before: HashSet<_> = before.iter().flat_map(|before| &before.findings).map(Finding::identity).collect();
+    let existed = |finding: &Finding| before.contains(&finding.identity());
     let mut verdict = Verdict::default();
     for finding in findings {
         let place = match finding.severity {

@@ -17,7 +17,7 @@ pub(crate) const RULE: Rule = Rule {
 pub(crate) fn finding(error: &UnreadableRecord) -> Finding {
     let finding = RULE.finding(FieldPath::template_annotation(INJECTED), error.to_string());
     match error {
-        UnreadableRecord::Malformed => finding,
+        UnreadableRecord::Malformed | UnreadableRecord::TooLarge(_) => finding,
         UnreadableRecord::Version(version) => finding.fact(version.to_string()),
     }
 }
@@ -27,7 +27,7 @@ const PAGE: &str = r#"## Why
 Winddown records in `winddown.dev/injected`, on the pod template, what it changed and what the values were before. From
 this record it removes exactly its own changes when the declaration changes or is removed. Here the record cannot be read.
 
-- If it is **not a record that Winddown wrote**, it was edited or copied with a template. Then everything in the template
+- If it is **not a record that Winddown wrote**, or longer than 64 KiB, it was edited or copied with a template. Then everything in the template
   counts as written by you: hooks and a grace period that Winddown injected are kept.
 - If it is **of another version**, a newer Winddown wrote it. The template is not changed, and no new budget is
   computed, until that version runs again.
@@ -81,6 +81,8 @@ mod tests {
             let (field, _) = fires(&with_record(record), RecordUnreadable);
             assert_eq!(field, "spec.template.metadata.annotations[winddown.dev/injected]");
         }
+        let (_, problem) = fires(&with_record(&"x".repeat(70_000)), RecordUnreadable);
+        assert!(problem.starts_with("has 70000 bytes, more than the limit of 65536 for a record"), "{problem}");
         silent(&deployment(|_| {}), RecordUnreadable);
     }
 

@@ -15,9 +15,15 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(reading: &Reading) -> Vec<Finding> {
-    let findings = reading.issues.iter().filter_map(|issue| {
-        let Issue::UnknownKey { key } = issue else { return None };
-        Some(RULE.finding(FieldPath::annotation(key), "unknown annotation").hint(hint(key)))
+    let findings = reading.issues.iter().filter_map(|issue| match issue {
+        Issue::UnknownKey { key } => {
+            Some(RULE.finding(FieldPath::annotation(key), "unknown annotation").hint(hint(key)))
+        }
+        Issue::MoreUnknownKeys { number } => {
+            let field = FieldPath::new("metadata.annotations");
+            Some(RULE.finding(field, format!("{number} more unknown annotations")).fact(number.to_string()))
+        }
+        _ => None,
     });
     findings.collect()
 }
@@ -55,7 +61,7 @@ Winddown reads these keys from the metadata of the workload: `drain`, `deadline`
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::finding::Code::UnknownAnnotation;
     use crate::rules::tests::{annotated, fires, found, silent};
@@ -89,6 +95,16 @@ mod tests {
         let fields: Vec<_> = findings.iter().map(|finding| finding.field.to_string()).collect();
         let expected = ["metadata.annotations[winddown.dev/dealine]", "metadata.annotations[winddown.dev/drian]"];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn of_many_unknown_keys_sixteen_are_named() {
+        let many = (0..15_000).map(|key| (format!("winddown.dev/{key:05}"), json!(""))).collect();
+        let findings = found(&annotated(&Value::Object(many)), UnknownAnnotation);
+        assert_eq!(findings.len(), 17);
+        assert_eq!(findings[15].field.to_string(), "metadata.annotations[winddown.dev/00015]");
+        let last = (findings[16].field.to_string(), findings[16].message());
+        assert_eq!(last, ("metadata.annotations".to_owned(), "14984 more unknown annotations".to_owned()));
     }
 
     #[test]

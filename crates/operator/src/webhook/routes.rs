@@ -1,29 +1,27 @@
 //! The routes of both webhooks.
 //!
-//! The handlers only pass bytes to [`winddown_core::review`], which decides. Limits for body size and time, and a panic
+//! The handlers only pass bytes to [`winddown_core::review`], which decides. Limits of size, time and memory, and a panic
 //! handler, protect the other clients from one with malformed or malicious requests.
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use super::body::{self, Received, Refusal};
+use super::permits::Permits;
 use super::timeouts::Timeouts;
 use crate::error_chain::ErrorChain;
+use crate::telemetry::LogLimit;
 use winddown_core::policy::Policies;
 use winddown_core::review::{self, Answer, ReviewError};
-
-/// Maximum size of a body in bytes. The API server limits a request to 3 MiB, and the review of an update contains the
-/// object twice.
-const BODY_LIMIT: usize = 7 * 1024 * 1024;
+use winddown_core::sanitize::escaped;
 
 /// Up to this size in bytes a review is answered without a change of thread. A larger one may take many milliseconds, whatever
 /// it contains, and health checks use the same threads.
@@ -35,32 +33,73 @@ const ERROR_LIMIT: usize = 1000;
 /// [`review::mutate`] or [`review::validate`].
 type Review = fn(&[u8], &Policies) -> Result<Answer, ReviewError>;
 
+/// What the handlers share.
+struct Shared {
+    policies: Arc<Policies>,
+    permits: Permits,
+    timeouts: Timeouts,
+    /// Anyone who reaches the port can cause these lines.
+    invalid: LogLimit,
+    refused: LogLimit,
+}
+
 pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts) -> Router {
+    let shared = Arc::new(Shared::new(policies, Permits::default(), timeouts));
     let routes = Router::new()
-        .route("/mutate", handler("mutate", review::mutate, policies.clone()))
-        .route("/validate", handler("validate", review::validate, policies));
+        .route("/mutate", handler("mutate", review::mutate, &shared))
+        .route("/validate", handler("validate", review::validate, &shared));
     with_limits(routes, timeouts)
 }
 
-fn handler(webhook: &'static str, review: Review, policies: Arc<Policies>) -> MethodRouter {
-    post(async move |body: Bytes| {
-        if body.len() <= INLINE_LIMIT {
-            return answer(webhook, review, &body, &policies);
-        }
-        // A large review must not delay other requests and health checks.
-        match tokio::task::spawn_blocking(move || answer(webhook, review, &body, &policies)).await {
-            Ok(response) => response,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => on_panic(panic),
-                // The runtime is shutting down.
-                Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-            },
+impl Shared {
+    fn new(policies: Arc<Policies>, permits: Permits, timeouts: Timeouts) -> Self {
+        Self { policies, permits, timeouts, invalid: LogLimit::default(), refused: LogLimit::default() }
+    }
+}
+
+fn handler(webhook: &'static str, review: Review, shared: &Arc<Shared>) -> MethodRouter {
+    let shared = shared.clone();
+    post(async move |request: Request| match handle(webhook, review, &shared, request).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            if let Some(unlogged) = shared.refused.next() {
+                tracing::warn!(webhook, ?refusal, unlogged, "refused");
+            }
+            refusal.into_response()
         }
     })
 }
 
-fn answer(webhook: &'static str, review: Review, body: &[u8], policies: &Policies) -> Response {
-    match review(body, policies) {
+async fn handle(
+    webhook: &'static str,
+    review: Review,
+    shared: &Arc<Shared>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let received = body::read(request, &shared.permits, shared.timeouts.pace).await?;
+    let permit = shared.permits.review(&received.bytes).await?;
+    if received.bytes.len() <= INLINE_LIMIT {
+        return Ok(answer(webhook, review, &received, shared));
+    }
+    let shared = shared.clone();
+    // A large review must not delay other requests and health checks. It keeps its permits even if the client has gone.
+    let answered = tokio::task::spawn_blocking(move || {
+        let response = answer(webhook, review, &received, &shared);
+        drop((received, permit));
+        response
+    });
+    Ok(match answered.await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => on_panic(panic),
+            // The runtime is shutting down.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+    })
+}
+
+fn answer(webhook: &'static str, review: Review, received: &Received, shared: &Shared) -> Response {
+    match review(&received.bytes, &shared.policies) {
         Ok(Answer { body, object, allowed, patched }) => {
             if allowed {
                 tracing::debug!(webhook, object, patched, "allowed");
@@ -70,9 +109,11 @@ fn answer(webhook: &'static str, review: Review, body: &[u8], policies: &Policie
             ([(header::CONTENT_TYPE, "application/json")], body).into_response()
         }
         Err(error) => {
-            let mut error = ErrorChain(&error).to_string();
+            let mut error = escaped(&ErrorChain(&error).to_string()).into_owned();
             error.truncate(error.floor_char_boundary(ERROR_LIMIT));
-            tracing::warn!(webhook, error, "invalid request");
+            if let Some(unlogged) = shared.invalid.next() {
+                tracing::warn!(webhook, error, unlogged, "invalid request");
+            }
             (StatusCode::BAD_REQUEST, error).into_response()
         }
     }
@@ -81,9 +122,6 @@ fn answer(webhook: &'static str, review: Review, body: &[u8], policies: &Policie
 /// Adds the limits; the layer that is added last is the outermost.
 fn with_limits(routes: Router, timeouts: Timeouts) -> Router {
     routes
-        // RequestBodyLimitLayer replaces axum's limit of 2 MB.
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeouts.request))
         .layer(CatchPanicLayer::custom(on_panic))
 }

@@ -11,11 +11,17 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use rustls::ServerConfig;
 
+use super::connections::{Limited, MAX_CONNECTIONS};
 use super::timeouts::Timeouts;
 use crate::certificates::resolver::Resolver;
 
 /// Interval of the pings that detect a broken HTTP/2 connection. API servers keep their connections open.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The maximum number of bytes that are read before their request has a permit.
+const BUFFER: u32 = 64 * 1024;
+/// The same for a whole HTTP/2 connection. Requests that wait must not use it up: others on the connection would wait, too.
+const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
 
 /// Serves the routes over TLS 1.2 or newer until the handle shuts it down.
 pub(crate) async fn serve(
@@ -26,15 +32,20 @@ pub(crate) async fn serve(
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     let mut server = axum_server::from_tcp(listener)?
-        .acceptor(acceptor(resolver)?)
+        .acceptor(Limited::new(acceptor(resolver)?, MAX_CONNECTIONS))
         .handle(handle)
         .first_request_timeout(timeouts.first_request)
         .accept_error_handler(|client, error| {
             // For example a client that does not trust the certificate.
             tracing::debug!(client = client.map(tracing::field::display), %error, "TLS handshake failed");
         });
-    server.http_builder().http1().header_read_timeout(timeouts.headers);
-    server.http_builder().http2().keep_alive_interval(Some(PING_INTERVAL));
+    server.http_builder().http1().header_read_timeout(timeouts.headers).max_buf_size(BUFFER as usize);
+    server
+        .http_builder()
+        .http2()
+        .keep_alive_interval(Some(PING_INTERVAL))
+        .initial_stream_window_size(BUFFER)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     server.serve(routes.into_make_service()).await
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::body::Pace;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// From the TLS handshake to the end of the first request's headers.
@@ -10,6 +12,8 @@ pub(crate) struct Timeouts {
     pub headers: Duration,
     /// From a request's headers to its answer, the body included. API servers themselves wait ten seconds.
     pub request: Duration,
+    /// For the body of a request.
+    pub pace: Pace,
 }
 
 impl Default for Timeouts {
@@ -18,6 +22,7 @@ impl Default for Timeouts {
             first_request: Duration::from_secs(10),
             headers: Duration::from_secs(30),
             request: Duration::from_secs(10),
+            pace: Pace::default(),
         }
     }
 }

@@ -63,6 +63,7 @@ mod tests {
     use super::*;
     use winddown_core::evaluation::{Existing, Origin, evaluate};
     use winddown_core::policy::Policy;
+    use winddown_core::report::Current;
 
     fn annotated() -> Reported {
         let deployment = json!({
@@ -73,7 +74,7 @@ mod tests {
         let evaluated =
             |workload| evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
         let desired = evaluated(&deployment).changes.apply(&deployment);
-        Reported::new(&desired, &evaluated(&desired))
+        Current::new(&desired, &evaluated(&desired)).reported()
     }
 
     #[test]

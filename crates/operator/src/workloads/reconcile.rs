@@ -15,7 +15,7 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::{self, api_resource, within};
 use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::kind::Kind;
-use winddown_core::report::{self, EventKind, Reported};
+use winddown_core::report::{self, Current, EventKind, Reported};
 
 /// Delay before the next attempt after a failed call to the API server.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -51,9 +51,9 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
             return Ok(Action::await_change());
         }
     };
-    let current = Reported::new(&workload, &evaluation).after(before.as_ref());
+    let current = Current::new(&workload, &evaluation).after(before.as_ref());
     if !*context.leading.borrow() {
-        context.history.mark_seen_by_follower(uid, current, Instant::now());
+        context.history.mark_seen_by_follower(uid, current.reported(), Instant::now());
         return Ok(Action::await_change());
     }
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
@@ -67,7 +67,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         }
     }
     if !publish_again {
-        context.history.mark_reported(uid, current);
+        context.history.mark_reported(uid, current.reported());
     }
 
     let action = if evaluation.changes.is_empty() {

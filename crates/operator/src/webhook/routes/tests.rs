@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::webhook::body::Pace;
+use crate::webhook::permits::{BODY_LIMIT, SMALL_BODY};
 
 /// Answers with the length of the body.
 fn length(body: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
@@ -25,13 +27,29 @@ fn failing(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
     Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
 }
 
+/// Blocks until the test ends.
+fn blocking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+    std::thread::sleep(Duration::from_secs(2));
+    Err(ReviewError::Empty)
+}
+
 fn routes() -> Router {
-    let policies = Arc::new(Policies::default());
+    let pace = Pace { grace: Duration::from_millis(500), per_mebibyte: Duration::from_secs(1) };
+    let timeouts = Timeouts { request: Duration::from_secs(5), pace, ..Timeouts::default() };
+    let permits = Permits::new(Duration::from_millis(50));
+    let shared = Arc::new(Shared::new(Arc::new(Policies::default()), permits, timeouts));
     let routes = Router::new()
-        .route("/length", handler("length", length, policies.clone()))
-        .route("/panicking", handler("panicking", panicking, policies.clone()))
-        .route("/failing", handler("failing", failing, policies));
-    with_limits(routes, Timeouts { request: Duration::from_secs(3), ..Timeouts::default() })
+        .route("/length", handler("length", length, &shared))
+        .route("/panicking", handler("panicking", panicking, &shared))
+        .route("/failing", handler("failing", failing, &shared))
+        .route("/blocking", handler("blocking", blocking, &shared));
+    with_limits(routes, timeouts)
+}
+
+/// A body that never ends, and its declared length.
+fn endless(path: &str, length: usize) -> Request<Body> {
+    let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
+    Request::post(path).header("content-length", length.to_string()).body(body).unwrap()
 }
 
 async fn send(router: &Router, request: Request<Body>) -> (u16, String) {
@@ -58,15 +76,12 @@ async fn the_body_limit_is_seven_mebibytes() {
     assert_eq!(post_to("/length", vec![b'x'; BODY_LIMIT + 1]).await.0, 413);
     assert_eq!(post_to("/length", chunked(BODY_LIMIT)).await, (200, "7340032".to_owned()));
     assert_eq!(post_to("/length", chunked(BODY_LIMIT + 1)).await.0, 413);
+    assert_eq!(post_to("/length", chunked(SMALL_BODY + 1)).await, (200, "131073".to_owned()));
 }
 
 #[tokio::test]
 async fn a_content_length_above_the_limit_is_rejected_without_reading_the_body() {
-    let request = Request::post("/length")
-        .header("content-length", (BODY_LIMIT + 1).to_string())
-        .body(Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>()))
-        .unwrap();
-    assert_eq!(send(&routes(), request).await.0, 413);
+    assert_eq!(send(&routes(), endless("/length", BODY_LIMIT + 1)).await.0, 413);
 }
 
 #[tokio::test]
@@ -110,6 +125,54 @@ async fn a_panic_is_an_internal_error_and_does_not_affect_the_next_review() {
 async fn an_endless_body_times_out() {
     let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
     assert_eq!(post_to("/length", body).await.0, 408);
+}
+
+#[tokio::test]
+async fn a_body_may_take_longer_the_more_was_received() {
+    let slow = |chunk: usize| {
+        let chunks = stream::repeat(vec![b'x'; chunk]).take(8).then(async |chunk| {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            std::io::Result::Ok(chunk)
+        });
+        Body::from_stream(chunks)
+    };
+    assert_eq!(post_to("/length", slow(256 * 1024)).await, (200, "2097152".to_owned()));
+    assert_eq!(post_to("/length", slow(1024)).await.0, 408);
+}
+
+/// Each holds seven of the 21 MiB for large bodies, until it is too slow.
+#[tokio::test]
+async fn slow_large_bodies_do_not_delay_small_ones() {
+    let router = routes();
+    let slow: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn({
+                let router = router.clone();
+                async move { send(&router, endless("/length", BODY_LIMIT)).await.0 }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (status, body) =
+        send(&router, Request::post("/length").body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap()).await;
+    assert_eq!((status, body.as_str()), (429, "too many requests at the same time"));
+    assert_eq!(send(&router, Request::post("/length").body(Body::from("{}")).unwrap()).await.0, 200);
+    for slow in slow {
+        assert_eq!(slow.await.unwrap(), 408);
+    }
+    assert_eq!(send(&router, Request::post("/length").body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap()).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_review_keeps_its_permits_when_the_client_has_gone() {
+    let router = routes();
+    let heavy = || Request::post("/blocking").body(Body::from(vec![b','; 100_000])).unwrap();
+    let gone = tokio::time::timeout(Duration::from_millis(200), send(&router, heavy())).await;
+    assert!(gone.is_err(), "the review still runs");
+    let response = router.clone().oneshot(heavy()).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "1"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(send(&router, Request::post("/length").body(Body::from(vec![b','; 100_000])).unwrap()).await.0, 200);
 }
 
 #[tokio::test]

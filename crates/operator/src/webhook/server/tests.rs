@@ -86,7 +86,7 @@ async fn slow_clients_are_disconnected() {
     let authority = Authority::generate(Timestamp::now()).unwrap();
     let short = Duration::from_millis(100);
     let (certificates, address, _handle) =
-        start(Timeouts { first_request: short, headers: short * 2, request: short * 3 }).await;
+        start(Timeouts { first_request: short, headers: short * 2, request: short * 3, ..Timeouts::default() }).await;
     certificates.send_replace(Some(signed_by(&authority).certified_key()));
 
     for (slow_at, text, status) in [
@@ -100,6 +100,25 @@ async fn slow_clients_are_disconnected() {
         let answer = exchange(&mut stream, text).await;
         assert!(start.elapsed() < Duration::from_secs(2), "slow at {slow_at}: closed after {:?}", start.elapsed());
         assert!(answer.starts_with(status), "slow at {slow_at}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_the_limit_are_closed() {
+    let authority = Authority::generate(Timestamp::now()).unwrap();
+    let (certificates, address, _handle) = start(Timeouts::default()).await;
+    certificates.send_replace(Some(signed_by(&authority).certified_key()));
+    let mut open = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        open.push(connect(address, &authority).await.unwrap());
+    }
+    connect(address, &authority).await.expect_err("one too many");
+    assert!(exchange(&mut open[0], EMPTY_REVIEW).await.starts_with("HTTP/1.1 400 "));
+    drop(open);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while connect(address, &authority).await.is_err() {
+        assert!(Instant::now() < deadline, "closed connections still count");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
