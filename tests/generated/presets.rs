@@ -1,9 +1,10 @@
-//! `docs/presets.md`: the presets for traffic and runtimes, and the platforms.
+//! `docs/presets.md`: the presets for traffic and runtimes, the settings that are read, and the platforms.
 
 use std::fmt::Write as _;
 
 use winddown_core::catalog::platforms::{Label, Platform};
 use winddown_core::catalog::runtimes::Runtime;
+use winddown_core::catalog::settings::Settings;
 use winddown_core::catalog::traffic::Traffic;
 use winddown_core::policy::Policy;
 
@@ -13,7 +14,8 @@ pub(crate) fn page() -> String {
 # Presets
 
 Use a preset if you have no measurements yet. `winddown.dev/traffic` provides the drain and `winddown.dev/runtime` the
-deadline. Explicit values in `winddown.dev/drain` and `winddown.dev/deadline` take precedence.
+deadline. Explicit values in `winddown.dev/drain` and `winddown.dev/deadline` take precedence, and so do
+[settings](#settings) of the runtime in the manifest.
 
 ## Traffic
 
@@ -49,7 +51,30 @@ is \"none\", the runtime does not enforce one: the app itself must exit in time.
         let setting = runtime.setting(example);
         writeln!(text, "| `{name}` | {deadline} | {by_default} | {setting} | {} |", links(sources)).unwrap();
     }
-    text + &platforms()
+    text + &settings() + &platforms()
+}
+
+fn settings() -> String {
+    let mut text = "
+## Settings
+
+The settings that Winddown reads in `command`, `args` and `env` of a container. If no deadline is declared, they are the
+deadline; if one is declared and differs, the finding `RuntimeTimeoutDiffers` says so. Settings in several lines of a
+runtime are added. Flags count if the command or the image shows the runtime, or if `winddown.dev/runtime` names it;
+variables and properties always count. Values that are not in the manifest, such as `valueFrom`, are unknown and change
+nothing.
+
+| Runtime | Flags, variables, properties | Sources |
+| --- | --- | --- |
+"
+    .to_owned();
+    for settings in Settings::all() {
+        let parts =
+            settings.names().map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+        let parts: Vec<_> = parts.collect();
+        writeln!(text, "| `{}` | {} | {} |", settings.runtime, parts.join("<br>+ "), links(&settings.sources)).unwrap();
+    }
+    text
 }
 
 fn platforms() -> String {

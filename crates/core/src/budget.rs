@@ -46,6 +46,8 @@ pub enum Source {
     /// An annotation.
     #[default]
     Declared,
+    /// The runtime's own setting with that name, in the container's command, args or env.
+    Setting(String),
     /// The preset with that name.
     Preset(String),
     /// The policy's default.
@@ -100,7 +102,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declared => Ok(()),
-            Self::Preset(name) => write!(f, " ({name})"),
+            Self::Preset(name) | Self::Setting(name) => write!(f, " ({name})"),
             Self::Default => f.write_str(" (default)"),
             Self::Hook(container) => write!(f, " (preStop of {container})"),
         }
@@ -145,6 +147,8 @@ mod tests {
     fn a_number_that_is_not_declared_shows_its_source() {
         let mut budget = budget([60, 25, 5, 90]);
         budget.drain_from = Source::Preset("alb-ip".to_owned());
+        budget.deadline_from = Source::Setting("gunicorn --graceful-timeout".to_owned());
+        assert!(budget.to_string().contains("+ deadline 25s (gunicorn --graceful-timeout) + "));
         budget.deadline_from = Source::Default;
         assert_eq!(budget.to_string(), "drain 60s (alb-ip) + deadline 25s (default) + margin 5s = 90s of 90s");
         budget.drain_from = Source::Hook("app".to_owned());

@@ -3,6 +3,7 @@
 pub(crate) mod meshes;
 pub mod platforms;
 pub mod runtimes;
+pub mod settings;
 pub mod sidecars;
 pub mod traffic;
 

@@ -1,6 +1,7 @@
 //! Durations in whole seconds, as Kubernetes uses them for the shutdown of a pod.
 
 pub(crate) mod go;
+pub(crate) mod notation;
 pub(crate) mod quantity;
 
 use std::fmt;
@@ -47,6 +48,11 @@ impl Seconds {
     #[must_use]
     pub const fn new(seconds: u32) -> Self {
         Self(seconds)
+    }
+
+    /// The inverse of `Display`, which has no limit of digits.
+    pub(crate) fn from_printed(text: &str) -> Option<Self> {
+        text.strip_suffix('s')?.parse().ok().map(Self)
     }
 
     /// Seconds from an integer of the API, limited to the range of this type (136 years).
@@ -159,6 +165,7 @@ mod tests {
             ("99999ms1ms", 100),
         ] {
             assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
+            assert_eq!(Seconds::from_printed(&Seconds::new(seconds).to_string()), Some(Seconds::new(seconds)));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::injection::{BareTemplate, FieldOwners, Injected, OwnedFields, Record,
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
+use crate::plan::lanes;
 use crate::plan::timeline::Timeline;
 use crate::policy::{Policy, Resolved};
 use crate::rule::Subject;
@@ -114,9 +115,9 @@ pub fn evaluate(
         Declared::Budget(declaration) => declaration,
     };
 
-    let resolved = Resolved::new(&declaration, reading.mode, policy);
     let bare_template = Template::new(&bare.template);
     let planned = bare_workload(kind, object, bare_template, owners.grace_period(bare_template, origin))?;
+    let resolved = Resolved::new(&declaration, reading.mode, policy, &lanes::apps(&planned.pod, &declaration));
     let plan = plan::plan(&planned, &resolved);
     let findings = rules::check_plan(&Subject { workload: &planned, resolved: &resolved, plan: &plan });
     let fits = !findings.iter().any(Finding::is_error);

@@ -47,14 +47,14 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
         .collect();
 
     let lanes = lanes::plan(workload, resolved, &hooks);
-    let (drain, drain_from) = drain(&lanes, &hooks, resolved);
+    let ((drain, drain_from), (deadline, deadline_from)) = longest_app(&lanes, &hooks, resolved);
     let mut budget = Budget {
         drain,
-        deadline: resolved.deadline,
+        deadline,
         margin: resolved.margin,
         grace_period: DEFAULT_GRACE_PERIOD,
         drain_from,
-        deadline_from: resolved.deadline_from.clone(),
+        deadline_from,
         longest_helper: None,
     };
     let longest = lanes.iter().rev().filter(|lane| lane.role != Role::App).max_by_key(|lane| lane.needs);
@@ -80,15 +80,23 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
     Plan { budget, mutations, timeline, hooks, lanes, probe }
 }
 
-/// The longest hook of an app, and its source.
-fn drain(lanes: &[PlannedLane], hooks: &[PlannedHook], resolved: &Resolved<'_>) -> (Seconds, Source) {
-    let apps = || lanes.iter().zip(hooks).filter(|(lane, _)| lane.role == Role::App).map(|(_, hook)| hook);
-    let drain = apps().map(|hook| hook.duration).max().unwrap_or_default();
-    let own = apps().find(|hook| hook.duration == drain && hook.own != PreStop::None);
-    match own.filter(|_| drain != resolved.drain) {
-        Some(own) => (drain, Source::Hook(own.container.clone())),
-        None => (drain, resolved.drain_from.clone()),
-    }
+/// A duration and its source.
+type Term = (Seconds, Source);
+
+/// Drain and deadline of the app that exits last.
+fn longest_app(lanes: &[PlannedLane], hooks: &[PlannedHook], resolved: &Resolved<'_>) -> (Term, Term) {
+    let apps = || lanes.iter().zip(hooks).filter(|(lane, _)| lane.role == Role::App);
+    let exit = lanes::last_exit(apps().map(|(lane, _)| lane));
+    let longest = || apps().filter(|(lane, _)| lane.exit() == exit).map(|(_, hook)| hook);
+    let own = longest().find(|hook| hook.own != PreStop::None);
+    let Some(hook) = own.or_else(|| longest().next()) else {
+        return ((Seconds::ZERO, resolved.drain_from.clone()), (resolved.deadline, resolved.deadline_from.clone()));
+    };
+    let drain_from = match own.filter(|own| own.duration != resolved.drain) {
+        Some(own) => Source::Hook(own.container.clone()),
+        None => resolved.drain_from.clone(),
+    };
+    ((hook.duration, drain_from), resolved.deadline_of(&hook.container))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The defaults for values that a workload's annotations do not set.
 
+use k8s_openapi::api::core::v1::Container;
+
 use crate::annotations::{Declaration, Mode};
 use crate::budget::Source;
 use crate::duration::Seconds;
+use crate::pod::settings::Setting;
 
 /// Defaults for the values that a declaration does not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub struct Numbers {
     pub margin: Seconds,
 }
 
-/// A declaration with the defaults of a policy. Plan and record use it.
+/// A declaration with what the pod itself sets, and the defaults of a policy. Plan and record use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved<'a> {
     /// The declaration.
@@ -72,24 +75,51 @@ pub struct Resolved<'a> {
     pub drain: Seconds,
     /// The source of the drain.
     pub drain_from: Source,
-    /// How long the app needs after SIGTERM.
+    /// How long the app needs after SIGTERM: the longest of its containers.
     pub deadline: Seconds,
     /// The source of the deadline.
     pub deadline_from: Source,
     /// The time between the deadline and SIGKILL.
     pub margin: Seconds,
+    /// The shutdown timeouts of the runtimes in the pod, with the names of their containers.
+    pub(crate) settings: Vec<(String, Setting)>,
+    /// The deadline of a container without such a timeout.
+    general: (Seconds, Source),
 }
 
 impl<'a> Resolved<'a> {
-    /// Fills in absent values from the presets of the declaration, then from the policy.
+    /// Fills in absent values: the deadline from the runtimes' own timeouts in the containers of the app, then both from the
+    /// presets of the declaration, then from the policy.
     #[must_use]
-    pub fn new(declaration: &'a Declaration, mode: Mode, policy: &'a Policy) -> Self {
+    pub fn new(declaration: &'a Declaration, mode: Mode, policy: &'a Policy, apps: &[&Container]) -> Self {
         let traffic = declaration.traffic.map(|traffic| (traffic.drain, traffic.name.as_str()));
         let runtime = declaration.runtime.and_then(|runtime| Some((runtime.deadline?, runtime.name.as_str())));
         let (drain, drain_from) = choose(declaration.drain, traffic, policy.drain);
-        let (deadline, deadline_from) = choose(declaration.deadline, runtime, policy.deadline);
+        let general = choose(declaration.deadline, runtime, policy.deadline);
         let margin = declaration.margin.unwrap_or(policy.margin);
-        Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin }
+        let setting = |app: &&Container| Some((app.name.clone(), Setting::of(app, declaration.runtime)?));
+        let settings = apps.iter().filter_map(setting).collect();
+        let (deadline, deadline_from) = general.clone();
+        let mut resolved =
+            Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin, settings, general };
+        let deadlines = apps.iter().map(|app| resolved.deadline_of(&app.name));
+        if let Some(longest) = deadlines.max_by_key(|(deadline, _)| *deadline) {
+            (resolved.deadline, resolved.deadline_from) = longest;
+        }
+        resolved
+    }
+
+    /// How long the app in a container needs after SIGTERM, and the source.
+    #[must_use]
+    pub fn deadline_of(&self, container: &str) -> (Seconds, Source) {
+        let setting = self.settings.iter().find(|(name, _)| name == container).map(|(_, setting)| setting);
+        match setting.and_then(|setting| Some((setting.time?, setting))) {
+            // A deadline is at most as long as one that can be declared.
+            Some((time, setting)) if self.declaration.deadline.is_none() && time <= Seconds::MAX => {
+                (time, Source::Setting(format!("{} {}", setting.runtime, setting.label)))
+            }
+            _ => self.general.clone(),
+        }
     }
 
     /// The numbers of the budget.
@@ -98,29 +128,38 @@ impl<'a> Resolved<'a> {
         Numbers { drain: self.drain, deadline: self.deadline, margin: self.margin }
     }
 
-    /// The same with other numbers for what the declaration leaves open, such as those of an earlier version.
+    /// The same with other numbers for what the declaration leaves open, such as those of an earlier version. That version
+    /// may not have known the timeouts in the containers.
     #[must_use]
     pub fn with_numbers(&self, numbers: Numbers) -> Self {
-        Self {
+        let mut earlier = Self {
             drain: self.declaration.drain.unwrap_or(numbers.drain),
-            deadline: self.declaration.deadline.unwrap_or(numbers.deadline),
             margin: self.declaration.margin.unwrap_or(numbers.margin),
             ..self.clone()
+        };
+        let deadline = self.declaration.deadline.unwrap_or(numbers.deadline);
+        if deadline != self.deadline {
+            earlier.general.0 = deadline;
+            (earlier.deadline, earlier.deadline_from) = earlier.general.clone();
+            earlier.settings.clear();
         }
+        earlier
     }
 
     /// The numbers as a declaration in canonical form, to compare declarations that result in the same budget.
     #[must_use]
     pub fn canonical(&self) -> String {
-        Declaration {
+        let declaration = Declaration {
             drain: Some(self.drain),
             deadline: Some(self.deadline),
             traffic: None,
             runtime: None,
             margin: Some(self.margin),
             ..self.declaration.clone()
-        }
-        .to_string()
+        };
+        let deadlines = self.settings.iter().map(|(app, _)| (app, self.deadline_of(app).0));
+        let shorter = deadlines.filter(|(_, deadline)| *deadline != self.deadline);
+        shorter.fold(declaration.to_string(), |text, (app, deadline)| format!("{text} {app}={deadline}"))
     }
 }
 

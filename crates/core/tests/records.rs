@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 use winddown_core::annotations::INJECTED;
+use winddown_core::budget::Source;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::Code;
 use winddown_core::manifest;
@@ -15,8 +16,11 @@ use winddown_core::policy::Policy;
 /// period of 30, as the API server has it.
 const RECORDED: &str = include_str!("records/28e03f1.yaml");
 
+/// The output of a version that did not read the shutdown timeouts of runtimes, for pods that contain one.
+const WITHOUT_SETTINGS: &str = include_str!("records/without-settings.yaml");
+
 fn recorded() -> Vec<Value> {
-    let stream = manifest::read(RECORDED);
+    let stream = manifest::read(&format!("{RECORDED}\n---\n{WITHOUT_SETTINGS}"));
     assert_eq!(stream.errors, []);
     let has_record = |object: &Value| object["spec"]["template"]["metadata"]["annotations"][INJECTED].is_string();
     let recorded: Vec<_> = stream.workloads.into_iter().map(|found| found.object).filter(has_record).collect();
@@ -62,6 +66,22 @@ fn old_records_can_be_undone() {
         let bare = evaluated(&bare, Existing::Unchanged).changes.apply(&bare);
         let template = bare["spec"]["template"].to_string();
         assert!(!template.contains("winddown.dev/"), "{template}");
+    }
+}
+
+/// The deadline of a new workload comes from the setting, so this version would inject something else.
+#[test]
+fn a_setting_that_a_later_version_reads_causes_no_rollout() {
+    let workloads = manifest::read(WITHOUT_SETTINGS).workloads;
+    assert_eq!(workloads.len(), 4);
+    for workload in workloads.into_iter().map(|found| found.object) {
+        let evaluation = evaluated(&workload, Existing::Unchanged);
+        let changed = evaluation.changes.apply(&workload);
+        assert_eq!(changed["spec"], workload["spec"]);
+        let budget = evaluation.budget.unwrap();
+        let reads_setting = matches!(budget.deadline_from, Source::Setting(_));
+        let differs = evaluation.findings.iter().any(|finding| finding.code == Code::RuntimeTimeoutDiffers);
+        assert!(reads_setting || differs, "{budget}");
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) fn numbers_in_text(text: &str, template: Template<'_>, resolved: &Res
 
 /// A number of seconds, up to the name of its source.
 fn seconds(term: &str) -> Option<Seconds> {
-    term.split(' ').next()?.parse().ok()
+    Seconds::from_printed(term.split(' ').next()?)
 }
 
 /// The text of a budget as the given template keeps it.

@@ -60,6 +60,7 @@ macro_rules! for_each_code {
             min_ready_short MinReadyShort,
             runtime_unbounded RuntimeUnbounded,
             runtime_deadline_differs RuntimeDeadlineDiffers,
+            runtime_timeout_differs RuntimeTimeoutDiffers,
             // Platforms.
             platform_cap PlatformCap,
             autoscaler_cap AutoscalerCap,

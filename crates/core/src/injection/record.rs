@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS};
+use crate::duration::Seconds;
 use crate::object::Template;
 use crate::policy::{Numbers, Resolved};
 use crate::workload::DEFAULT_GRACE_PERIOD;
@@ -138,7 +139,7 @@ impl Record {
 
     /// The numbers that it was written for.
     pub(crate) fn numbers(&self) -> Option<Numbers> {
-        let term = |key: &str| self.resolved.split(' ').find_map(|term| term.strip_prefix(key)?.parse().ok());
+        let term = |key: &str| self.resolved.split(' ').find_map(|term| Seconds::from_printed(term.strip_prefix(key)?));
         Some(Numbers { drain: term("drain=")?, deadline: term("deadline=")?, margin: term("margin=")? })
     }
 }

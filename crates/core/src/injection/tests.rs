@@ -34,7 +34,8 @@ fn mutations() -> Vec<Mutation> {
 fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
     let (declaration, policy) = (Declaration::default(), Policy::default());
     let undone = super::undo(Template::new(bare), None, &OwnedFields::default());
-    let fields = super::inject(&undone, mutations, &Resolved::new(&declaration, Mode::Enforce, &policy));
+    let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, &[]);
+    let fields = super::inject(&undone, mutations, &resolved);
     let mut injected = bare.clone();
     set_injectable(&mut injected, &fields);
     injected

@@ -9,6 +9,7 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
 
+use crate::annotations::Declaration;
 use crate::catalog::sidecars::{Sidecar, Wait};
 use crate::duration::Seconds;
 use crate::plan::hooks::PlannedHook;
@@ -70,7 +71,7 @@ pub(crate) fn plan(workload: &Workload, resolved: &Resolved<'_>, hooks: &[Planne
             let (hook, assumed) = (hook.duration, hook.own.is_open_ended());
             let mut lane = lane(container, role, (hook, assumed), &waits);
             if role == Role::App {
-                lane.stop = Some(resolved.deadline);
+                lane.stop = Some(resolved.deadline_of(&container.name).0);
             }
             let margin = if role == Role::App { resolved.margin } else { Seconds::ZERO };
             lane.needs = lane.exit().plus(margin);
@@ -94,6 +95,13 @@ pub(crate) fn plan(workload: &Workload, resolved: &Resolved<'_>, hooks: &[Planne
     }
     lanes[first_sidecar..].reverse();
     lanes
+}
+
+/// The containers of the app.
+pub(crate) fn apps<'a>(pod: &'a PodSpec, declaration: &Declaration) -> Vec<&'a Container> {
+    let roles = roles(pod, declaration.containers.as_deref());
+    let apps = pod.containers.iter().zip(roles).filter(|(_, role)| *role == Role::App);
+    apps.map(|(container, _)| container).collect()
 }
 
 /// The time at which the last of these containers has exited.

@@ -8,6 +8,7 @@ use crate::duration::Seconds;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
 use crate::mutation::Mutation;
+use crate::plan::lanes;
 use crate::policy::{Policy, Resolved};
 use crate::rule::Subject;
 use crate::rules;
@@ -41,7 +42,7 @@ struct Planned {
 
 fn evaluated(workload: &Workload, annotations: &[(&str, &str)]) -> Planned {
     let (declaration, policy) = (declaration(annotations), Policy::default());
-    let resolved = Resolved::new(&declaration, Mode::Enforce, &policy);
+    let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, &lanes::apps(&workload.pod, &declaration));
     let plan = plan(workload, &resolved);
     let findings = rules::check_plan(&Subject { workload, resolved: &resolved, plan: &plan });
     Planned { plan, findings }
@@ -251,5 +252,50 @@ fn a_drain_from_an_existing_hook_names_its_container() {
     ] {
         let plan = planned(&containers, None, &[FIVE]);
         assert!(plan.plan.budget.to_string().starts_with(sum), "{}", plan.plan.budget);
+    }
+}
+
+#[test]
+fn a_timeout_in_the_manifest_is_the_deadline_of_its_container() {
+    let app = |name: &str, timeout: &str| {
+        json!({
+            "name": name,
+            "ports": [{"containerPort": 80}],
+            "args": ["gunicorn", format!("--graceful-timeout={timeout}")],
+        })
+    };
+    let mut slow = app("slow", "50");
+    slow["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 30}}});
+    let agent = json!({"name": "agent", "args": ["gunicorn", "--graceful-timeout=500"]});
+    for (containers, deadline, expected) in [
+        (
+            json!([app("a", "120"), agent]),
+            None,
+            "drain 5s + deadline 120s (gunicorn --graceful-timeout) + margin 5s = 130s",
+        ),
+        (json!([app("a", "10")]), None, "drain 5s + deadline 10s (gunicorn --graceful-timeout) + margin 5s = 20s"),
+        (json!([app("a", "soon")]), None, "drain 5s + deadline 25s (default) + margin 5s = 35s"),
+        // The longest sum counts, not the longest of each term.
+        (
+            json!([app("a", "60"), slow]),
+            None,
+            "drain 30s (preStop of slow) + deadline 50s (gunicorn --graceful-timeout)",
+        ),
+        (
+            json!([app("a", "90"), slow]),
+            None,
+            "drain 5s + deadline 90s (gunicorn --graceful-timeout) + margin 5s = 100s",
+        ),
+        (
+            json!([app("a", "10"), {"name": "b", "ports": [{"containerPort": 81}]}]),
+            None,
+            "drain 5s + deadline 25s (default)",
+        ),
+        (json!([app("a", "120"), slow]), Some("40s"), "drain 30s (preStop of slow) + deadline 40s + margin 5s = 75s"),
+    ] {
+        let mut annotations = vec![("drain", "5s")];
+        annotations.extend(deadline.map(|deadline| ("deadline", deadline)));
+        let budget = planned(&containers, None, &annotations).plan.budget.to_string();
+        assert!(budget.starts_with(expected), "{budget}");
     }
 }

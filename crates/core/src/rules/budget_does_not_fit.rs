@@ -20,7 +20,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn finding(budget: &Budget) -> Finding {
-    let Budget { drain, deadline, margin, grace_period, drain_from, .. } = budget;
+    let Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, .. } = budget;
     let (sum, needed, missing) = (budget.sum(), budget.needed(), budget.missing());
     let problem = format!(
         "drain {drain} + deadline {deadline} + margin {margin} = {sum}, {missing} more than the grace period of \
@@ -30,9 +30,13 @@ fn finding(budget: &Budget) -> Finding {
     let finding = finding.fact(*drain).fact(*deadline).fact(*margin).fact(*grace_period);
     let (finding, lowered) = match drain_from {
         Source::Hook(container) => (finding.fact(container.as_str()), format!("the preStop of {container}")),
-        Source::Declared | Source::Preset(_) | Source::Default => (finding, DRAIN.to_owned()),
+        Source::Declared | Source::Setting(_) | Source::Preset(_) | Source::Default => (finding, DRAIN.to_owned()),
     };
-    finding.hint(format!("set it to {}, remove it, or lower {lowered}, {DEADLINE} or {MARGIN}", needed.as_i64()))
+    let deadline = match deadline_from {
+        Source::Setting(setting) => setting.as_str(),
+        _ => DEADLINE,
+    };
+    finding.hint(format!("set it to {}, remove it, or lower {lowered}, {deadline} or {MARGIN}", needed.as_i64()))
 }
 
 const PAGE: &str = r"## Why

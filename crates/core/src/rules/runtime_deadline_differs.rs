@@ -1,5 +1,4 @@
-//! A declared deadline that differs from the default of the runtime. The configuration of the app is not visible in the
-//! manifest.
+//! A declared deadline that differs from the default of the runtime, whose timeout is not in the manifest.
 
 use crate::annotations::DEADLINE;
 use crate::field_path::FieldPath;
@@ -17,6 +16,10 @@ pub(crate) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let declaration = subject.resolved.declaration;
     let (Some(runtime), Some(declared)) = (declaration.runtime, declaration.deadline) else { return Vec::new() };
+    // The manifest contains the timeout: `RuntimeTimeoutDiffers` compares it.
+    if !subject.resolved.settings.is_empty() {
+        return Vec::new();
+    }
     let own = runtime.deadline.filter(|own| *own != declared);
     let finding = own.map(|own| {
         let name = runtime.name.as_str();
@@ -38,7 +41,8 @@ The default of the runtime differs from the declared deadline.
 - If the runtime stops **earlier**, requests are cut off that the declared deadline allows for, although there is time left.
 - If it stops **later**, SIGKILL comes first: the process is killed during its cleanup.
 
-Winddown cannot see how the app is configured. If its timeout is already set to the deadline, nothing is wrong.
+Winddown cannot see the code and the files of the app. If the timeout is already set to the deadline there, nothing is
+wrong.
 
 ## What to do
 
@@ -50,6 +54,8 @@ env:
   value: 45s
 ```
 
+Winddown reads the settings in `command`, `args` and `env` that [Presets](presets.md#settings) lists, and this finding ends.
+
 Or remove `winddown.dev/deadline`, so that the default of the runtime is the deadline. If both have the same value,
 `winddown.dev/runtime` has no other effect than the explicit deadline, and you can remove it.
 
@@ -60,6 +66,8 @@ Or remove `winddown.dev/deadline`, so that the default of the runtime is the dea
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::finding::Code::RuntimeDeadlineDiffers;
     use crate::rules::tests::{deployment, fires, silent, with_runtime};
 
@@ -77,7 +85,10 @@ mod tests {
 
     #[test]
     fn the_default_and_runtimes_without_a_limit_are_not_reported() {
+        let mut configured = with_runtime("gunicorn", Some("60s"));
+        configured["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--graceful-timeout=60", "shop:app"]);
         for manifest in [
+            configured,
             with_runtime("gunicorn", Some("30s")),
             with_runtime("gunicorn", None),
             with_runtime("node", Some("20s")),

@@ -1,4 +1,4 @@
-//! A runtime that by default does not enforce the deadline. The configuration of the app is not visible in the manifest.
+//! A runtime that by default does not enforce the deadline, and whose timeout is not in the manifest.
 
 use crate::annotations::RUNTIME;
 use crate::field_path::FieldPath;
@@ -15,6 +15,10 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let deadline = subject.budget().deadline;
+    // A timeout in the manifest enforces one, even if its value is not visible.
+    if !subject.resolved.settings.is_empty() {
+        return Vec::new();
+    }
     let runtime = subject.resolved.declaration.runtime.filter(|runtime| runtime.deadline.is_none());
     let finding = runtime.map(|runtime| {
         let (name, by_default) = (runtime.name.as_str(), &runtime.by_default);
@@ -52,8 +56,9 @@ spec:
         args: [uvicorn, app:api, --host=0.0.0.0, --timeout-graceful-shutdown=25]
 ```
 
-Winddown does not see the code of the app. This finding stays as a reminder while `winddown.dev/runtime` names the runtime.
-If the deadline is set explicitly, that annotation has no other effect, and you can remove it once the app is configured.
+Winddown reads the settings in `command`, `args` and `env` that [Presets](presets.md#settings) lists, and this finding ends. It
+does not see the code and the files of the app: if the timeout is set there, this finding stays as a reminder while
+`winddown.dev/runtime` names the runtime. If the deadline is set explicitly, you can remove that annotation.
 
 ## Source
 
@@ -63,6 +68,8 @@ If the deadline is set explicitly, that annotation has no other effect, and you 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::finding::Code::RuntimeUnbounded;
     use crate::rules::tests::{deployment, fires, silent, with_runtime};
 
@@ -88,6 +95,15 @@ mod tests {
 
     #[test]
     fn a_runtime_with_a_limit_is_not_reported() {
+        let mut configured = with_runtime("uvicorn", Some("25s"));
+        configured["spec"]["template"]["spec"]["containers"][0]["args"] =
+            json!(["uvicorn", "shop:api", "--timeout-graceful-shutdown=25"]);
+        let mut elsewhere = with_runtime("quarkus", None);
+        let from = json!({"configMapKeyRef": {"name": "shop", "key": "timeout"}});
+        elsewhere["spec"]["template"]["spec"]["containers"][0]["env"] =
+            json!([{"name": "QUARKUS_SHUTDOWN_TIMEOUT", "valueFrom": from}]);
+        silent(&configured, RuntimeUnbounded);
+        silent(&elsewhere, RuntimeUnbounded);
         for manifest in [with_runtime("gunicorn", Some("30s")), with_runtime("gunicorn", None), deployment(|_| ())] {
             silent(&manifest, RuntimeUnbounded);
         }

@@ -52,17 +52,20 @@ fn container() -> impl Strategy<Value = Value> {
     ];
     let probe = prop_oneof![3 => Just(None), 1 => Just(Some(json!({"tcpSocket": {"port": 1}, "probeOfTomorrow": 2})))];
     let ports = prop_oneof![Just(json!([])), Just(json!([{"containerPort": 3000, "name": "web"}]))];
-    (fields(), hook, probe, ports, proxy()).prop_map(|(mut container, hook, probe, ports, proxy)| {
-        container["ports"] = ports;
-        extend(&mut container, proxy);
-        if let Some(hook) = hook {
-            container["lifecycle"] = hook;
-        }
-        if let Some(probe) = probe {
-            container["readinessProbe"] = probe;
-        }
-        container
-    })
+    (fields(), hook, probe, ports, proxy(), settings()).prop_map(
+        |(mut container, hook, probe, ports, proxy, settings)| {
+            container["ports"] = ports;
+            extend(&mut container, settings);
+            extend(&mut container, proxy);
+            if let Some(hook) = hook {
+                container["lifecycle"] = hook;
+            }
+            if let Some(probe) = probe {
+                container["readinessProbe"] = probe;
+            }
+            container
+        },
+    )
 }
 
 /// An init container or a native sidecar.
@@ -93,6 +96,20 @@ fn extend(container: &mut Value, fields: Value) {
     if let (Some(container), Value::Object(fields)) = (container.as_object_mut(), fields) {
         container.extend(fields);
     }
+}
+
+/// A command or a variable with the shutdown timeout of a runtime.
+fn settings() -> impl Strategy<Value = Value> {
+    let time = "[0-9]{1,3}(s|m|)";
+    prop_oneof![
+        4 => Just(json!({})),
+        1 => time.prop_map(|time| json!({"args": ["gunicorn", format!("--graceful-timeout={time}")]})),
+        1 => time.prop_map(|time| json!({"env": [{"name": "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "value": time}]})),
+        1 => time.prop_map(|time| json!({
+            "command": ["sh", "-c", "exec uwsgi --worker-reload-mercy $(TIME)"],
+            "env": [{"name": "TIME", "value": time}],
+        })),
+    ]
 }
 
 /// Fields of a newer version of the API.
