@@ -145,7 +145,7 @@ pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) ->
         return Reading { mode, declared: Declared::Nothing, issues };
     }
     issues.extend(unknown_keys(workload));
-    issues.extend(misplaced_keys(template));
+    issues.extend(misplaced_keys(workload, template));
     let declaration = Declaration {
         drain: value(workload, DRAIN, &mut issues),
         deadline: value(workload, DEADLINE, &mut issues),
@@ -204,9 +204,12 @@ fn unknown_keys(annotations: &BTreeMap<&str, &str>) -> Vec<Issue> {
     issues
 }
 
-fn misplaced_keys(template: &BTreeMap<&str, &str>) -> Vec<Issue> {
-    let known = |key: &&str| DECLARING.into_iter().find(|known| known == key);
-    template.keys().filter_map(known).map(|key| Issue::Misplaced { key }).collect()
+/// The declarations on the template, except those that stand on the workload with the same value as well: Kustomize's
+/// `commonAnnotations` writes to both.
+fn misplaced_keys(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Vec<Issue> {
+    let only_here = template.iter().filter(|(key, value)| workload.get(*key) != Some(value));
+    let known = |(key, _): (&&str, &&str)| DECLARING.into_iter().find(|known| known == key);
+    only_here.filter_map(known).map(|key| Issue::Misplaced { key }).collect()
 }
 
 /// The maximum number of containers. A workload with more is not evaluated, because some checks take quadratic time.

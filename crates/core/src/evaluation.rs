@@ -32,6 +32,7 @@ use crate::plan::timeline::Timeline;
 use crate::policy::{Policy, Resolved};
 use crate::rule::Subject;
 use crate::rules;
+use crate::workload::misplaced::misplaced;
 use crate::workload::{GracePeriod, Rollout, Workload};
 
 /// The result of an evaluation.
@@ -193,6 +194,7 @@ fn bare_workload(
         labels: template.labels()?.into_iter().map(owned).collect(),
         pod: pod_spec(template)?,
         grace_period,
+        misplaced: misplaced(object.value()),
     })
 }
 

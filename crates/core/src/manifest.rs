@@ -3,6 +3,8 @@
 mod documents;
 mod lines;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use serde_saphyr::DuplicateKeyPolicy;
 
@@ -21,7 +23,12 @@ pub struct Stream {
     pub skipped: Vec<Skipped>,
     /// The errors. An invalid document does not affect the other documents.
     pub errors: Vec<ManifestError>,
+    /// The annotations of skipped objects that have no pods, with their index in `skipped`.
+    without_pods: Vec<(usize, Annotations)>,
 }
+
+/// Annotations of Winddown.
+type Annotations = Vec<(String, Value)>;
 
 /// A workload from a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +117,7 @@ pub fn read(text: &str) -> Stream {
             Err(error) => stream.errors.push(syntax(&error, document)),
         }
     }
+    stream.forget_copies();
     stream
 }
 
@@ -201,11 +209,42 @@ impl Stream {
                 let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, &value) };
                 // The annotations of an owned object are copied from its owner.
                 if skipped.has_annotations && value.pointer("/metadata/ownerReferences").is_none() {
+                    if !HAVE_PODS.iter().any(|pods| value.pointer(pods).is_some()) {
+                        self.without_pods.push((self.skipped.len(), annotations_of(&value)));
+                    }
                     self.skipped.push(skipped);
                 }
             }
         }
     }
+}
+
+/// Where other kinds have their pods: `Rollout`, `CronJob`, `Pod`.
+const HAVE_PODS: [&str; 3] = ["/spec/template", "/spec/jobTemplate", "/spec/containers"];
+
+impl Stream {
+    /// Does not report an object without pods, for example a Service, whose annotations are all on workloads as well:
+    /// Kustomize's `commonAnnotations` writes them to every object.
+    fn forget_copies(&mut self) {
+        let on_workloads: Vec<_> =
+            self.workloads.iter().flat_map(|workload| annotations_of(&workload.object)).collect();
+        let on_workloads: BTreeSet<_> =
+            on_workloads.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let is_copy = |annotations: &Annotations| {
+            annotations.iter().all(|(key, value)| on_workloads.contains(&(key.as_str(), value.as_str())))
+        };
+        let without_pods = std::mem::take(&mut self.without_pods);
+        let copies = without_pods.iter().filter(|(_, annotations)| is_copy(annotations));
+        let copies: BTreeSet<_> = copies.map(|(index, _)| *index).collect();
+        let mut index = 0..;
+        self.skipped.retain(|_| index.next().is_none_or(|index| !copies.contains(&index)));
+    }
+}
+
+fn annotations_of(object: &Value) -> Annotations {
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    let ours = annotations.into_iter().flatten().filter(|(key, _)| key.starts_with(annotations::PREFIX));
+    ours.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 impl Skipped {

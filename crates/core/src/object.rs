@@ -31,6 +31,12 @@ impl<'a> Object<'a> {
         Self(value)
     }
 
+    /// The JSON.
+    #[must_use]
+    pub fn value(self) -> &'a Value {
+        self.0
+    }
+
     /// Its kind, if it is one that Winddown supports.
     #[must_use]
     pub fn kind(self) -> Option<Kind> {

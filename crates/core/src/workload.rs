@@ -1,5 +1,6 @@
 //! The input of a plan: the pod template without injected fields, and how the workload replaces its pods.
 
+pub(crate) mod misplaced;
 pub(crate) mod slow_step;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::decode::{InvalidField, decode};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::kind::Kind;
+use misplaced::Misplaced;
 
 /// A workload without injected fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Workload {
     pub pod: PodSpec,
     /// The template's grace period, and whether the user set it.
     pub grace_period: GracePeriod,
+    /// Fields about the shutdown that the API does not have where they stand.
+    pub(crate) misplaced: Vec<Misplaced>,
 }
 
 /// The default of `terminationGracePeriodSeconds` (API reference of `PodSpec`).

@@ -13,6 +13,7 @@ macro_rules! for_each_code {
             misplaced_annotation MisplacedAnnotation,
             invalid_annotation InvalidAnnotation,
             not_opted_in NotOptedIn,
+            misplaced_field MisplacedField,
             // The record of the injected fields.
             record_unreadable RecordUnreadable,
             // Hooks and the budget.
@@ -52,6 +53,7 @@ macro_rules! for_each_code {
             rollout_takes_all_capacity RolloutTakesAllCapacity,
             no_pod_during_rollout NoPodDuringRollout,
             single_stateful_pod SingleStatefulPod,
+            node_without_pod NodeWithoutPod,
             progress_deadline_short ProgressDeadlineShort,
             progress_deadline_tight ProgressDeadlineTight,
             surge_cost SurgeCost,

@@ -61,6 +61,27 @@ fn skipped_objects_with_annotations_are_reported() {
 }
 
 #[test]
+fn a_copy_of_the_annotations_on_an_object_without_pods_is_not_reported() {
+    let object = |kind: &str, drain: &str, spec: &str| {
+        let metadata = format!("{{name: a, annotations: {{winddown.dev/drain: {drain}}}}}");
+        format!("apiVersion: x/v1\nkind: {kind}\nmetadata: {metadata}\nspec: {spec}\n---\n")
+    };
+    let workload = object("Deployment", "5s", "{}").replace("x/v1", "apps/v1");
+    let reported = |text: &str| read(text).skipped.into_iter().map(|skipped| skipped.kind).collect::<Vec<_>>();
+    let others = [
+        object("Service", "5s", "{}"),
+        object("Ingress", "6s", "{}"),
+        object("ConfigMap", "5s", "{}"),
+        object("Rollout", "5s", "{template: {}}"),
+        object("CronJob", "5s", "{jobTemplate: {}}"),
+    ]
+    .concat();
+    assert_eq!(reported(&format!("{others}{workload}")), ["Ingress", "Rollout", "CronJob"]);
+    assert_eq!(reported(&format!("{workload}{others}")), ["Ingress", "Rollout", "CronJob"]);
+    assert_eq!(reported(&others).len(), 5);
+}
+
+#[test]
 fn yaml_without_kind_and_api_version_is_foreign() {
     for values in ["replicas: 2\n", "resources:\n- base.yaml\n"] {
         assert_eq!(read(values).errors, [ManifestError::Foreign { document: 1, line: 1 }]);

@@ -22,6 +22,7 @@ fn workload(pod: &Value, grace_period: GracePeriod) -> Workload {
         labels: BTreeMap::new(),
         pod: serde_json::from_value(pod.clone()).unwrap(),
         grace_period,
+        misplaced: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Information from the ports of a container.
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec};
 
 /// The first port that may serve requests of users.
 pub(crate) fn serving(container: &Container) -> Option<&ContainerPort> {
@@ -10,6 +10,14 @@ pub(crate) fn serving(container: &Container) -> Option<&ContainerPort> {
 /// Whether all ports of a container are for monitoring, as in an exporter or an agent.
 pub(crate) fn is_only_watched(container: &Container) -> bool {
     any(container) && serving(container).is_none()
+}
+
+/// Whether the containers use ports of the node, so that two pods with them do not fit on a node. In the network of the
+/// node, every port is one of the node: the API server sets `hostPort` to it in each pod.
+pub(crate) fn binds_node_ports(pod: &PodSpec) -> bool {
+    let mut ports = pod.containers.iter().flat_map(|container| container.ports.iter().flatten());
+    let host_network = pod.host_network == Some(true);
+    ports.any(|port| port.host_port.is_some_and(|port| port > 0) || (host_network && port.container_port > 0))
 }
 
 /// Whether a container declares a port.

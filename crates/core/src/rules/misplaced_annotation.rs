@@ -46,6 +46,8 @@ spec:
       annotations: {}           # not here
 ```
 
+The same value in both places is not reported: Kustomize's `commonAnnotations` writes to both.
+
 Many charts call the former `annotations` or `deploymentAnnotations` and the latter `podAnnotations`.
 
 ## Source
@@ -86,5 +88,17 @@ mod tests {
         silent(&on_the_template(&json!({"winddown.dev/injected": "{}"})), MisplacedAnnotation);
         silent(&on_the_template(&json!({"example.com/drain": "5s"})), MisplacedAnnotation);
         silent(&deployment(|_| {}), MisplacedAnnotation);
+    }
+
+    #[test]
+    fn the_same_declaration_in_both_places_is_not_reported() {
+        let both = |on_the_template: &str| {
+            deployment(|deployment| {
+                let annotations = json!({"winddown.dev/drain": on_the_template});
+                deployment["spec"]["template"]["metadata"]["annotations"] = annotations;
+            })
+        };
+        silent(&both("10s"), MisplacedAnnotation);
+        fires(&both("11s"), MisplacedAnnotation);
     }
 }

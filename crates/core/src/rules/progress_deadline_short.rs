@@ -36,7 +36,8 @@ const PAGE: &str = r"## Why
 
 A Deployment that makes no progress for `progressDeadlineSeconds` (600 by default) counts as failed: the condition
 `Progressing` becomes False, `kubectl rollout status` exits with an error, and a pipeline may roll back. With `Recreate` no
-new pod starts before the old ones have exited. With a `hostPort` none starts on the same node. The old pod may take its
+new pod starts before the old ones have exited. With a `hostPort`, or a port in the network of the node (`hostNetwork`), none starts on
+the same node. The old pod may take its
 whole budget to stop, and the new one then has to be ready for `minReadySeconds`.
 
 ## What to do
@@ -71,7 +72,13 @@ mod tests {
             workload["spec"]["template"]["spec"]["containers"][0]["ports"] =
                 json!([{"containerPort": 80, "hostPort": 80}]);
         });
-        for manifest in [recreated(30), with_host_port] {
+        let in_the_host_network = deployment(|workload| {
+            workload["spec"]["progressDeadlineSeconds"] = json!(30);
+            let pod = &mut workload["spec"]["template"]["spec"];
+            pod["hostNetwork"] = json!(true);
+            pod["containers"][0]["ports"] = json!([{"containerPort": 80}]);
+        });
+        for manifest in [recreated(30), with_host_port, in_the_host_network] {
             let (field, message) = fires(&manifest, ProgressDeadlineShort);
             assert_eq!(field, "spec.progressDeadlineSeconds");
             let expected =

@@ -4,8 +4,10 @@
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
 use crate::annotations::READINESS;
+use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::plan::lanes::Role;
 use crate::pod::ports;
 use crate::rule::{Check, Rule, Subject};
 
@@ -18,13 +20,17 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
+    // A drain of 0s says that the pod gets no traffic of a Service.
+    if subject.resolved.drain == Seconds::ZERO {
+        return Vec::new();
+    }
     let containers = subject.containers();
     // A startup probe also keeps traffic away from a new pod.
     let is_probed = |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
     if subject.resolved.declaration.readiness.is_some() || containers.iter().any(is_probed) {
         return Vec::new();
     }
-    let serving = containers.iter().find_map(|container| Some((container, ports::serving(container)?)));
+    let serving = subject.lanes(Role::App).find_map(|(container, _)| Some((container, ports::serving(container)?)));
     serving.into_iter().map(|(container, port)| finding(container, port)).collect()
 }
 
@@ -51,7 +57,7 @@ new pod is in the list of endpoints before it listens, so its first requests are
 anything can replace it. The drain protects only the old pod, not the new one.
 
 Winddown looks at the ports that the containers list, except UDP ports and those named metrics, health, admin and the like.
-It does not report a pod that has a startup probe, because that keeps traffic away from a new pod as well.
+It does not report a pod with a drain of 0s, which gets no traffic, and not one that has a startup probe, because that keeps traffic away from a new pod as well.
 
 ## What to do
 
@@ -142,5 +148,13 @@ mod tests {
             silent(&container(|app| app["ports"] = json!([port])), ReadinessMissing);
         }
         silent(&deployment(|_| {}), ReadinessMissing);
+        let mut without_traffic = serving(&json!({}));
+        without_traffic["metadata"]["annotations"]["winddown.dev/drain"] = json!("0s");
+        silent(&without_traffic, ReadinessMissing);
+        let only_the_proxy = pod(|pod| {
+            let proxy = json!({"name": "cloud-sql-proxy", "ports": [{"containerPort": 5432}]});
+            pod["containers"].as_array_mut().unwrap().push(proxy);
+        });
+        silent(&only_the_proxy, ReadinessMissing);
     }
 }

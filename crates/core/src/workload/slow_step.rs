@@ -3,6 +3,7 @@
 use super::{Strategy, Workload};
 use crate::budget::Budget;
 use crate::duration::Seconds;
+use crate::pod::ports;
 
 /// A rollout step that waits for a stopping pod for longer than `progressDeadlineSeconds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,5 @@ impl SlowStep {
 /// Whether no new pod can start before an old one has exited: because of the strategy, or because both use the same port
 /// of a node.
 fn always_waits(workload: &Workload) -> bool {
-    let mut ports = workload.pod.containers.iter().flat_map(|container| container.ports.iter().flatten());
-    workload.rollout.strategy == Strategy::Recreate || ports.any(|port| port.host_port.is_some_and(|port| port > 0))
+    workload.rollout.strategy == Strategy::Recreate || ports::binds_node_ports(&workload.pod)
 }
