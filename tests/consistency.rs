@@ -64,7 +64,15 @@ fn the_readme_has_every_annotation() {
 }
 
 #[test]
-fn the_names_in_the_architecture_exist() {
+fn the_admission_policy_allows_the_keys_that_winddown_writes() {
+    let policy = file("charts/winddown/templates/validatingadmissionpolicy.yaml");
+    for key in [annotations::BUDGET, annotations::SETTLED, annotations::INJECTED, annotations::MANAGED] {
+        assert!(policy.contains(&format!("'{key}'")), "{key}");
+    }
+}
+
+#[test]
+fn the_names_in_the_documents_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
     for directory in ["bench", "crates", "e2e", "fuzz", "src", "tests"] {
@@ -76,7 +84,9 @@ fn the_names_in_the_architecture_exist() {
             }
         }
     }
-    assert_eq!(missing_names(&file("ARCHITECTURE.md"), &sources), Vec::<&str>::new());
+    for document in ["ARCHITECTURE.md", "docs/security.md"] {
+        assert_eq!(missing_names(&file(document), &sources), Vec::<&str>::new(), "{document}");
+    }
 }
 
 fn is_rust(path: &Path) -> bool {

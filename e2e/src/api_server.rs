@@ -101,6 +101,11 @@ impl ApiServer {
         self.authority.write_kubeconfig(&self.url, &user, "system:serviceaccounts")
     }
 
+    /// A client with the rights of a service account.
+    pub async fn service_account_client(&self, namespace: &str, name: &str) -> Result<Client> {
+        client(&self.service_account_kubeconfig(namespace, name)?).await
+    }
+
     /// A temporary folder that is deleted together with the API server.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -28,9 +28,19 @@ impl Manifests {
         Ok(Self(documents.into_iter().filter(Value::is_object).collect()))
     }
 
-    /// The objects that an operator outside the cluster needs: its `ServiceAccount`, RBAC objects and Secret.
+    /// The objects that an operator outside the cluster needs: its `ServiceAccount`, RBAC objects and Secret, and the
+    /// policies that limit it.
     pub fn prerequisites(&self) -> impl Iterator<Item = &Value> {
-        let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"];
+        let kinds = [
+            "ServiceAccount",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "Role",
+            "RoleBinding",
+            "Secret",
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+        ];
         self.0.iter().filter(move |object| kinds.iter().any(|kind| object["kind"] == *kind))
     }
 

@@ -38,6 +38,16 @@ app.kubernetes.io/component: operator
 {{- default (ternary (include "winddown.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
+{{- define "winddown.username" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "winddown.serviceAccountName" . }}
+{{- end }}
+
+{{/* CEL: two objects have the same fields with the same values, apart from the named ones. Takes a, b and fields. */}}
+{{- define "winddown.sameExcept" -}}
+{{ .a }}.all(field, field in {{ .fields }} || field in {{ .b }}) &&
+{{ .b }}.all(field, field in {{ .fields }} || field in {{ .a }} && {{ .a }}[field] == {{ .b }}[field])
+{{- end }}
+
 {{- define "winddown.image" -}}
 {{- with .Values.image }}
 {{- with .registry }}{{ . }}/{{ end }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}

@@ -28,6 +28,8 @@ pub(crate) struct Environment {
     operator: Mutex<Option<Operator>>,
     manifests: Manifests,
     ports: Ports,
+    /// The client of the operator's `ServiceAccount`.
+    pub(crate) operator_client: Client,
     pub(crate) server: ApiServer,
 }
 
@@ -42,7 +44,8 @@ impl Environment {
         for object in manifests.prerequisites() {
             send(&client, &create(object)).await?.into_object()?;
         }
-        let environment = Self { operator: Mutex::default(), manifests, ports, server };
+        let operator_client = server.service_account_client(RELEASE, RELEASE).await?;
+        let environment = Self { operator: Mutex::default(), manifests, ports, operator_client, server };
         environment.install_webhooks().await?;
         environment.start_operator().await?;
         environment.wait_for_webhooks().await?;

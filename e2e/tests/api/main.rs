@@ -20,6 +20,7 @@ mod modes;
 mod namespace;
 mod reapply;
 mod request;
+mod rights;
 mod suite;
 mod undo;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             controller::tests(),
             leadership::tests(),
             certificates::tests(),
+            rights::tests(),
         ]
         .concat(),
     )

@@ -50,6 +50,11 @@ pub(crate) fn merge(path: &str, fields: Value) -> Request {
     Request::new(http::Method::PATCH, path.to_owned(), "application/merge-patch+json", fields)
 }
 
+/// A JSON Patch request.
+pub(crate) fn json_patch(path: &str, operations: Value) -> Request {
+    Request::new(http::Method::PATCH, path.to_owned(), "application/json-patch+json", operations)
+}
+
 pub(crate) fn get(path: &str) -> Request {
     Request::new(http::Method::GET, path.to_owned(), JSON, Value::Null)
 }
@@ -130,8 +135,12 @@ fn collection(object: &Value) -> String {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
     let kind = object["kind"].as_str().unwrap_or_default();
-    let plural = format!("{}s", kind.to_lowercase());
-    if ["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind) || kind.ends_with("WebhookConfiguration") {
+    let plural = kind.to_lowercase();
+    let plural = plural.strip_suffix('y').map_or_else(|| format!("{plural}s"), |stem| format!("{stem}ies"));
+    let is_cluster_scoped = ["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind)
+        || kind.ends_with("WebhookConfiguration")
+        || kind.starts_with("ValidatingAdmissionPolicy");
+    if is_cluster_scoped {
         return format!("{root}/{plural}");
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("{namespace}");
