@@ -10,7 +10,7 @@ use crate::duration::Seconds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
-    /// From the deletion request until no new traffic arrives: the longest preStop hook of an app.
+    /// From the deletion request until no new traffic arrives: the preStop hook of the app that exits last.
     pub drain: Seconds,
     /// From SIGTERM to the app's own exit.
     pub deadline: Seconds,
