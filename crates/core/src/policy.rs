@@ -98,7 +98,7 @@ impl<'a> Resolved<'a> {
         let general = choose(declaration.deadline, runtime, policy.deadline);
         let margin = declaration.margin.unwrap_or(policy.margin);
         let setting = |app: &&Container| Some((app.name.clone(), Setting::of(app, declaration.runtime)?));
-        let settings = apps.iter().filter_map(setting).collect();
+        let settings = apps.iter().take(MOST_READ).filter_map(setting).collect();
         let (deadline, deadline_from) = general.clone();
         let mut resolved =
             Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin, settings, general };
@@ -162,6 +162,9 @@ impl<'a> Resolved<'a> {
         shorter.fold(declaration.to_string(), |text, (app, deadline)| format!("{text} {app}={deadline}"))
     }
 }
+
+/// In how many containers of the app timeouts are searched, to limit the time for a review.
+const MOST_READ: usize = 100;
 
 fn choose(declared: Option<Seconds>, preset: Option<(Seconds, &str)>, default: Seconds) -> (Seconds, Source) {
     match (declared, preset) {

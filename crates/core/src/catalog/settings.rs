@@ -70,12 +70,6 @@ impl Settings {
         &SETTINGS
     }
 
-    /// The settings of a runtime, if it has some.
-    #[must_use]
-    pub fn of(runtime: &str) -> Option<&'static Self> {
-        Self::all().iter().find(|settings| settings.runtime == runtime)
-    }
-
     /// The names of all settings, with `+` between those that are added.
     pub fn names(&self) -> impl Iterator<Item = Vec<&str>> {
         self.parts.iter().map(|part| {
@@ -138,7 +132,6 @@ mod tests {
             assert!(settings.sources.iter().all(|source| source.starts_with("https://")), "{name}");
             assert!(!settings.sources.is_empty() && !settings.parts.is_empty(), "{name}");
             assert!(settings.names().all(|names| !names.is_empty()), "{name}");
-            assert!(Settings::all().iter().filter(|other| other.runtime == name).count() == 1, "{name} twice");
         }
     }
 

@@ -16,9 +16,7 @@ pub(crate) enum Notation {
     Seconds,
     /// `90000`.
     Milliseconds,
-    /// Go: `1m30s`.
-    Go,
-    /// Traefik: as Go, or seconds without a unit.
+    /// Traefik: `1m30s` as in Go, or seconds without a unit.
     GoOrSeconds,
     /// Spring Boot: `90s` with one unit, `PT1M30S`, or milliseconds without a unit.
     Spring,
@@ -51,7 +49,6 @@ impl Notation {
         let duration = match self {
             Self::Seconds => number(text, 1.0),
             Self::Milliseconds => number(text, 1e-3),
-            Self::Go => return go_duration(text),
             Self::GoOrSeconds => return go_duration(text).or_else(|| number(text, 1.0).and_then(rounded_up)),
             Self::Spring => iso(text).or_else(|| {
                 one(text, &[("us", 1e-6), ("ns", 1e-9), MILLIS, SECONDS, MINUTES, HOURS, DAYS], Some(1e-3))
@@ -174,8 +171,10 @@ mod tests {
 
     #[test]
     fn go_durations() {
-        table(Notation::Go, &[("1m30s", Some(90)), ("500ms", Some(1)), ("90", None)]);
-        table(Notation::GoOrSeconds, &[("1m30s", Some(90)), ("90", Some(90)), ("90x", None), ("", None)]);
+        table(
+            Notation::GoOrSeconds,
+            &[("1m30s", Some(90)), ("500ms", Some(1)), ("90", Some(90)), ("90x", None), ("", None)],
+        );
     }
 
     #[test]
@@ -222,19 +221,9 @@ mod tests {
 
     #[test]
     fn no_text_causes_a_panic() {
-        use Notation::{Go, GoOrSeconds, HumanOrSeconds, Micronaut, Milliseconds, Nginx, Quarkus, Spring, TimeSpan};
-        let all = [
-            Go,
-            GoOrSeconds,
-            HumanOrSeconds,
-            Micronaut,
-            Milliseconds,
-            Nginx,
-            Quarkus,
-            Spring,
-            TimeSpan,
-            Notation::Seconds,
-        ];
+        use Notation::{GoOrSeconds, HumanOrSeconds, Micronaut, Milliseconds, Nginx, Quarkus, Spring, TimeSpan};
+        let all =
+            [GoOrSeconds, HumanOrSeconds, Micronaut, Milliseconds, Nginx, Quarkus, Spring, TimeSpan, Notation::Seconds];
         let nines = "9".repeat(60);
         for text in [
             nines.as_str(),

@@ -12,6 +12,9 @@ pub(crate) const UNKNOWN: char = '\u{fffd}';
 /// How many bytes expanded references may add for each container. References to references could add any number.
 const MOST_EXPANDED: usize = 16 * 1024;
 
+/// The longest name of a variable in a reference, in bytes.
+const LONGEST_NAME: usize = 128;
+
 /// The variables of a container.
 pub(crate) struct Environment<'a> {
     values: HashMap<&'a str, Cow<'a, str>>,
@@ -47,7 +50,7 @@ impl<'a> Environment<'a> {
         while let Some(at) = rest.find('$') {
             expanded.push_str(&rest[..at]);
             rest = &rest[at + 1..];
-            let reference = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+            let reference = rest.strip_prefix('(').and_then(reference);
             if let Some(after) = rest.strip_prefix('$') {
                 expanded.push('$');
                 rest = after;
@@ -76,6 +79,13 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// The name at the start of a text, and what follows its `)`. Names have no `(`, and their length is limited, so no text is
+/// searched again and again.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let end = text.bytes().take(LONGEST_NAME).position(|byte| matches!(byte, b'(' | b')'))?;
+    Some((text.get(..end)?, text.get(end..)?.strip_prefix(')')?))
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource};
@@ -93,9 +103,9 @@ mod tests {
 
     #[test]
     fn references_are_replaced_as_by_the_kubelet() {
-        let container = container(&[("A", "1"), ("B", "$(A)2$(C)"), ("C", "3"), ("D", "$$(A)"), ("E", "$A $(A $(A)$")]);
+        let container = container(&[("A", "1"), ("B", "$(A)2$(C)"), ("C", "3"), ("D", "$$(A)"), ("E", "$A $(A")]);
         let environment = Environment::of(&container);
-        for (name, value) in [("A", "1"), ("B", "12$(C)"), ("D", "$(A)"), ("E", "$A $(A 1$")] {
+        for (name, value) in [("A", "1"), ("B", "12$(C)"), ("D", "$(A)"), ("E", "$A $(A")] {
             assert_eq!(environment.get(name), Some(value), "{name}");
         }
         assert_eq!(environment.get("F"), None);

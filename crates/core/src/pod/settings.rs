@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::command::program;
 use super::environment::Environment;
 use super::image;
-use super::words::{Words, split};
+use super::words::{LONGEST, Words, split};
 use crate::catalog::runtimes::Runtime;
 use crate::catalog::settings::{Name, Part, Settings, comparable};
 use crate::duration::Seconds;
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         self.in_jvm_options(settings, &mut found);
         self.in_json(settings, &mut found);
         for name in &settings.arguments {
-            if let Some(value) = self.environment.get(name) {
+            if let Some(value) = self.short(name) {
                 let words = split(value, &self.environment);
                 in_flags(settings, &words, true, &|_| self.variable(name), &mut found);
             }
@@ -159,8 +159,7 @@ impl<'a> Reader<'a> {
         if settings.parts.iter().all(|part| part.properties.is_empty()) {
             return;
         }
-        let in_variable =
-            |name: &&str| Some((split(self.environment.get(name)?, &self.environment), self.variable(name)));
+        let in_variable = |name: &&str| Some((split(self.short(name)?, &self.environment), self.variable(name)));
         let in_variables: Vec<_> = JVM_OPTIONS.iter().filter_map(in_variable).collect();
         for (words, field) in &in_variables {
             in_properties(settings, words, &|_| field.clone(), found);
@@ -176,7 +175,7 @@ impl<'a> Reader<'a> {
         for name in &settings.json {
             let variable = self.variables.iter().find(|(comparable, _)| name.matches(comparable).is_some());
             let Some((_, variable)) = variable else { continue };
-            let Some(value) = self.environment.get(variable) else { continue };
+            let Some(value) = self.short(variable) else { continue };
             let Ok(json) = serde_json::from_str::<Json>(value) else { continue };
             for (part, name) in names(settings, |part| &part.properties) {
                 if let Some(value) = property(&json, name) {
@@ -185,6 +184,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    /// The value of a variable that contains several settings. Longer ones are not read.
+    fn short(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).filter(|value| value.len() <= LONGEST)
     }
 
     fn field(&self, field: &'static str) -> FieldPath {
@@ -270,7 +274,10 @@ fn in_properties(
 /// The value of a directive in a configuration such as `daemon off; worker_shutdown_timeout 10s;`.
 fn directive_in<'a>(configuration: &'a str, directive: &str) -> Option<&'a str> {
     let directives = configuration.split(';').map(str::trim);
-    let value = |text: &'a str| text.strip_prefix(directive).filter(|value| value.starts_with(char::is_whitespace));
+    let value = |text: &'a str| {
+        let (name, value) = text.split_once(char::is_whitespace)?;
+        name.eq_ignore_ascii_case(directive).then_some(value)
+    };
     directives.filter_map(value).next_back().map(str::trim)
 }
 

@@ -5,8 +5,11 @@ use k8s_openapi::api::core::v1::Container;
 use super::command::{Script, is_shell, program};
 use super::environment::{Environment, UNKNOWN};
 
-/// The longest command line that is read, in bytes.
-const LONGEST: usize = 64 * 1024;
+/// The longest text that is read for settings, in bytes.
+pub(crate) const LONGEST: usize = 64 * 1024;
+
+/// How many words of a container are read.
+const MOST_WORDS: usize = 2000;
 
 /// A command: its words in order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,7 +26,7 @@ impl Words {
         let fields = [("command", &container.command), ("args", &container.args)];
         let words = fields.into_iter().flat_map(|(field, words)| words.iter().flatten().map(move |word| (field, word)));
         let mut left = LONGEST;
-        let words = words.map_while(|(field, word)| {
+        let words = words.take(MOST_WORDS).map_while(|(field, word)| {
             left = left.checked_sub(word.len())?;
             Some((field, environment.expand(word).into_owned()))
         });
@@ -35,8 +38,15 @@ impl Words {
         {
             let is_in_args = line.iter().position(|word| word == script.text).is_some_and(|at| at >= args_at);
             let args_at = if is_in_args { 0 } else { usize::MAX };
-            let commands = script.commands();
-            return commands.iter().map(|command| Self { words: split(command.text, environment), args_at }).collect();
+            let mut left = MOST_WORDS;
+            let words = |text: &str| {
+                let mut words = split(text, environment);
+                words.truncate(left);
+                left -= words.len();
+                words
+            };
+            let commands = script.commands().into_iter().map(|command| command.text);
+            return commands.map(words).map(|words| Self { words, args_at }).collect();
         }
         vec![Self { words: line, args_at }]
     }

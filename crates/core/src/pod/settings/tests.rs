@@ -54,6 +54,10 @@ fn flags_of_servers() {
         (&["sidekiq", "--timeout", "50"], Some("sidekiq --timeout 50s")),
         (&["dotnet", "Shop.dll", "--shutdownTimeoutSeconds=45"], Some("dotnet --shutdownTimeoutSeconds 45s")),
         (&["kc.sh", "start", "--shutdown-timeout=45s"], Some("keycloak --shutdown-timeout 46s")),
+        (
+            &["java", "-jar", "app.jar", "-P:ktor.deployment.shutdownTimeout=12000"],
+            Some("ktor -P:ktor.deployment.shutdownTimeout 12s"),
+        ),
         (&["gunicorn", "app:app"], None),
         (&["gunicorn", "--timeout", "120"], None),
     ]);
@@ -68,12 +72,14 @@ fn the_last_of_several_flags_counts() {
 }
 
 #[test]
-fn directives_of_nginx() {
+fn directives_of_nginx_and_httpd() {
     commands(&[
         (&["nginx", "-g", "daemon off; worker_shutdown_timeout 30s;"], Some("nginx worker_shutdown_timeout 30s")),
         (&["nginx", "-gworker_shutdown_timeout 1m;daemon off;"], Some("nginx worker_shutdown_timeout 60s")),
         (&["nginx", "-g", "daemon off; worker_shutdown_timeout 0;"], None),
         (&["nginx", "-g", "daemon off;"], None),
+        (&["httpd-foreground", "-c", "GracefulShutDownTimeout 20"], Some("httpd GracefulShutdownTimeout 20s")),
+        (&["apache2ctl", "-D", "FOREGROUND", "-C", "GracefulShutdownTimeout 0"], None),
         (
             &["sh", "-c", "exec nginx -g 'daemon off; worker_shutdown_timeout 45s;'"],
             Some("nginx worker_shutdown_timeout 45s"),
@@ -124,6 +130,8 @@ fn variables_of_servers() {
         ("KC_SHUTDOWN_DELAY", "30s", Some("keycloak KC_SHUTDOWN_DELAY 40s")),
         ("DOTNET_SHUTDOWNTIMEOUTSECONDS", "45", Some("dotnet DOTNET_SHUTDOWNTIMEOUTSECONDS 45s")),
         ("ASPNETCORE_shutdownTimeoutSeconds", "45", Some("dotnet ASPNETCORE_SHUTDOWNTIMEOUTSECONDS 45s")),
+        ("HostOptions__ShutdownTimeout", "00:00:45", Some("dotnet HostOptions__ShutdownTimeout 45s")),
+        ("HOSTOPTIONS__SHUTDOWNTIMEOUT", "00:01:30", Some("dotnet HostOptions__ShutdownTimeout 90s")),
         ("UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "soon", Some("uvicorn UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN ?")),
         ("GRACEFUL_TIMEOUT", "25", None),
     ]);
@@ -265,6 +273,12 @@ fn no_text_causes_a_panic_and_work_is_bounded() {
         vec!["-", "--", "=", "-D", "-D="],
     ] {
         let _ = read(&json!({"command": command, "env": [{"name": "", "value": "$("}]}), Some("gunicorn"));
+    }
+    let repeated = |text: &str| text.repeat(300_000);
+    for value in [repeated("$("), repeated("$(A)"), repeated("-Da=b "), repeated("${")] {
+        let env = json!([{"name": "A", "value": value}, {"name": "JAVA_OPTS", "value": value}]);
+        let _ = read(&json!({"command": ["sh", "-c", value], "env": env}), None);
+        let _ = read(&json!({"args": ["gunicorn", "--graceful-timeout", value], "env": env}), None);
     }
     let nested = "{\"spring\":".repeat(1000);
     let _ = read(&json!({"env": [{"name": "SPRING_APPLICATION_JSON", "value": nested}]}), None);
