@@ -9,7 +9,7 @@ mod settled;
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde_json::Value;
 
 pub use changes::Changes;
@@ -23,7 +23,7 @@ use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::field_path::FieldPath;
 use crate::finding::Finding;
-use crate::injection::{BareTemplate, FieldOwners, Injected, OwnedFields, Record, UnreadableRecord, inject, undo};
+use crate::injection::{BareTemplate, FieldOwners, Injected, Record, UnreadableRecord, inject, undo};
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
@@ -100,7 +100,7 @@ pub fn evaluate(
     let bare = match Record::of(template) {
         Ok(record) => {
             evaluation.injected = record.as_ref().map(Injected::from);
-            bare_of(template, record, &owners)
+            undo(template, record, &owners)
         }
         Err(unreadable) => {
             evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
@@ -117,7 +117,12 @@ pub fn evaluate(
     };
 
     let bare_template = Template::new(&bare.template);
-    let planned = bare_workload(kind, object, bare_template, owners.grace_period(bare_template, origin))?;
+    let mut planned = bare_workload(kind, object, bare_template, owners.grace_period(bare_template, origin))?;
+    if declaration.readiness.is_some() {
+        // The declared probe completes them.
+        let incomplete = |container: &&mut Container| bare.incomplete_probes.contains(&container.name);
+        planned.pod.containers.iter_mut().filter(incomplete).for_each(|container| container.readiness_probe = None);
+    }
     let resolved = Resolved::new(&declaration, reading.mode, policy, &lanes::apps(&planned.pod, &declaration));
     let plan = plan::plan(&planned, &resolved);
     let findings = rules::check_plan(&Subject { workload: &planned, resolved: &resolved, plan: &plan });
@@ -172,12 +177,6 @@ fn with_fields(bare: &BareTemplate<'_>, fields: &Value) -> Value {
     let mut template = bare.template.clone().into_owned();
     set_injectable(&mut template, fields);
     template
-}
-
-fn bare_of<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOwners<'_>) -> BareTemplate<'a> {
-    let Some(record) = record else { return undo(template, None, &OwnedFields::default()) };
-    let owned = owners.owned_fields(template, &record);
-    undo(template, Some(record), &owned)
 }
 
 fn bare_workload(

@@ -5,13 +5,16 @@
 
 mod injected;
 mod ownership;
+mod probe;
 mod record;
 mod undo;
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 pub use injected::Injected;
-pub use ownership::{FieldOwners, Origin, OwnedFields};
+pub use ownership::{FieldOwners, Origin};
 pub(crate) use record::MAX_SIZE as MAX_RECORD_SIZE;
 pub use record::{Record, UnreadableRecord};
 pub use undo::{BareTemplate, undo};
@@ -20,7 +23,8 @@ use crate::annotations::{INJECTED, MANAGED};
 use crate::mutation::Mutation;
 use crate::object::{GRACE_PERIOD_FIELD, TemplateMut, injectable};
 use crate::policy::Resolved;
-use record::{Created, GracePeriodChange, pre_stop};
+use probe::{complete, completion};
+use record::{Created, GracePeriodChange};
 
 /// The injectable fields of the template with the mutations, the label and the record.
 #[must_use]
@@ -30,6 +34,8 @@ pub(crate) fn inject(bare: &BareTemplate<'_>, mutations: &[Mutation], resolved: 
     for mutation in mutations {
         apply(&mut TemplateMut(&mut template), mutation, &mut record);
     }
+    let unfinished = complete_probes(bare, &mut template, &record.readiness);
+    record.readiness.extend(unfinished);
     stamp(&mut TemplateMut(&mut template), record);
     template
 }
@@ -48,18 +54,49 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
                 record.lifecycle.push(container.clone());
             }
             if let Some(lifecycle) = fields.get_mut("lifecycle").and_then(Value::as_object_mut) {
-                lifecycle.insert("preStop".to_owned(), pre_stop(sleep.as_i64()));
+                lifecycle.insert("preStop".to_owned(), json!({"sleep": {"seconds": sleep.as_i64()}}));
                 record.pre_stop.insert(container.clone(), sleep.as_i64());
             }
         }
         Mutation::SetReadinessProbe { container, probe } => {
             let Some(fields) = template.container(container) else { return };
             // Serialization of a probe cannot fail: it contains only numbers and strings.
-            let Ok(probe) = serde_json::to_value(probe) else { return };
-            fields.insert("readinessProbe".to_owned(), probe.clone());
-            record.readiness.insert(container.clone(), probe);
+            let Ok(Value::Object(probe)) = serde_json::to_value(probe) else { return };
+            if let Some(added) = complete_probe(fields, &probe) {
+                record.readiness.insert(container.clone(), added);
+            }
         }
     }
+}
+
+/// The injectable fields of the template without an injection.
+#[must_use]
+pub(crate) fn without_injection(bare: &BareTemplate<'_>) -> Value {
+    let mut template = injectable(&bare.template);
+    complete_probes(bare, &mut template, &BTreeMap::new());
+    template
+}
+
+/// Completes the parts of a probe that the owner wrote with what the last record contains, and returns the added fields by
+/// container. Without them, the API server would reject the template.
+fn complete_probes(
+    bare: &BareTemplate<'_>,
+    template: &mut Value,
+    completed: &BTreeMap<String, Value>,
+) -> BTreeMap<String, Value> {
+    let recorded = |name: &String| Some(completion(bare.record.as_ref()?.readiness.get(name)?.as_object()?));
+    let unfinished = bare.incomplete_probes.iter().filter(|name| !completed.contains_key(*name));
+    let mut template = TemplateMut(template);
+    let added = |name: &String| Some((name.clone(), complete_probe(template.container(name)?, &recorded(name)?)?));
+    unfinished.filter_map(added).collect()
+}
+
+/// Adds the fields that the readiness probe of a container lacks, and returns them.
+fn complete_probe(container: &mut Map<String, Value>, missing: &Map<String, Value>) -> Option<Value> {
+    let mut probe = container.get("readinessProbe").and_then(Value::as_object).cloned().unwrap_or_default();
+    let added = complete(&mut probe, missing)?;
+    container.insert("readinessProbe".to_owned(), Value::Object(probe));
+    Some(Value::Object(added))
 }
 
 fn stamp(template: &mut TemplateMut<'_>, mut record: Record) {

@@ -4,7 +4,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOp
 use serde_json::Value;
 
 use crate::annotations::{BUDGET, INJECTED, SETTLED};
-use crate::injection::{BareTemplate, Injected, Record};
+use crate::injection::{BareTemplate, Injected, Record, without_injection};
 use crate::object::{Object, Template, injectable, set_annotation, set_injectable};
 
 /// The difference between a workload and its desired state. Only the pod template and the two annotations change that
@@ -57,7 +57,7 @@ impl Changes {
     /// Removes everything that Winddown wrote.
     pub(super) fn remove(object: Object<'_>, bare: &BareTemplate<'_>) -> Self {
         let injected = bare.record.is_some();
-        let template = if injected { TemplateChange::Fields(injectable(&bare.template)) } else { TemplateChange::Keep };
+        let template = if injected { TemplateChange::Fields(without_injection(bare)) } else { TemplateChange::Keep };
         Self { template, ..Self::default() }.annotated(object, None, None)
     }
 

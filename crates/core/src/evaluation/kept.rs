@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::settled::{Settled, numbers_in_text};
-use super::{Existing, bare_of, with_fields};
+use super::{Existing, with_fields};
 use crate::annotations::{BUDGET, DECLARING, SETTLED};
-use crate::injection::{BareTemplate, FieldOwners, Record};
+use crate::injection::{BareTemplate, FieldOwners, Record, undo};
 use crate::object::{Object, Template};
 use crate::policy::{Numbers, Resolved};
 
@@ -36,7 +36,7 @@ impl<'a> Kept<'a> {
         let Existing::Replaced(old) = existing else { return None };
         let old = Object::new(old.get()?);
         let old_template = old.template().ok()?;
-        let old_bare = bare_of(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
+        let old_bare = undo(old_template, Record::of(old_template).ok()?, &FieldOwners::of(old));
         if old_bare.record.is_none() && !old.has_annotation(SETTLED) || old_bare.fingerprint() != bare.fingerprint() {
             return None;
         }
@@ -63,7 +63,8 @@ impl<'a> Kept<'a> {
         record.map(|_| Self { template, numbers: Some(resolved.numbers()), by_record: false })
     }
 
-    /// The template that pods run already, if injection changes only label and record.
+    /// The template that pods run already, if injection changes only label and record. A record that lacks an injected field
+    /// is replaced all the same: its owner has withdrawn the value, which would otherwise stay for ever.
     pub(super) fn running(
         running: Option<Template<'a>>,
         bare: &BareTemplate<'_>,
@@ -72,7 +73,11 @@ impl<'a> Kept<'a> {
     ) -> Option<Self> {
         let template = running?;
         let injected = with_fields(bare, fields);
-        let runs = template.runs_like(Template::new(&injected));
+        let recorded = || {
+            let record = Record::of(Template::new(fields)).ok().flatten();
+            record.is_none_or(|record| record.injects_no_more_than(Record::of(template).ok().flatten().as_ref()))
+        };
+        let runs = template.runs_like(Template::new(&injected)) && recorded();
         runs.then_some(Self { template, numbers: Some(resolved.numbers()), by_record: false })
     }
 

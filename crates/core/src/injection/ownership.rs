@@ -1,15 +1,14 @@
-//! Finds the fields of a template that its owner set.
+//! Finds the fields of a template that its owner wrote.
 //!
-//! The API server fills in a grace period of 30 before admission (measured on 1.37), and an owner may set the value that
-//! Winddown has injected. So neither the number nor the record shows who set it. The owner did if a server-side apply owns
+//! The API server fills in a grace period of 30 before admission (measured on 1.37), and an owner may write the value that
+//! Winddown has injected. So neither the number nor the record shows who wrote it. The owner did if a server-side apply owns
 //! the field, or if kubectl's last-applied configuration contains the current value.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::record::Record;
 use crate::duration::Seconds;
 use crate::object::{GRACE_PERIOD_FIELD, Object, Template, container_list, containers_by_name, last_applied_pod_spec};
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod};
@@ -37,23 +36,22 @@ pub struct FieldOwners<'a> {
 struct Sources<'a> {
     /// Whether a server-side apply owns the grace period.
     grace_period: bool,
-    /// The keys of the containers with a preStop hook that a server-side apply owns.
-    pre_stops: BTreeSet<&'a str>,
-    /// The keys of the containers with a readiness probe that a server-side apply owns.
-    probes: BTreeSet<&'a str>,
-    /// The pod spec of kubectl's last-applied configuration.
+    /// By the container's key in `managedFields`: the fields that any server-side apply owns.
+    containers: BTreeMap<&'a str, AppliedFields<'a>>,
+    /// The pod spec of kubectl's last-applied configuration. Absent if a server-side apply owns part of the pod spec: the
+    /// annotation is not updated by it, so it is out of date.
     last_applied: Option<Value>,
 }
 
-/// The injectable fields that the owner set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedFields<'a> {
-    /// `terminationGracePeriodSeconds`.
-    pub grace_period: bool,
-    /// The containers with a `lifecycle.preStop` of the owner.
-    pub pre_stops: BTreeSet<&'a str>,
-    /// The containers with a `readinessProbe` of the owner.
-    pub probes: BTreeSet<&'a str>,
+/// A set of fields, as in `fieldsV1`: names without the prefix `f:`.
+#[derive(Debug, Default)]
+struct AppliedFields<'a>(BTreeMap<&'a str, Self>);
+
+/// Who wrote a field of a container, or a field below it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FieldOwner<'o> {
+    applied: Option<&'o AppliedFields<'o>>,
+    last_applied: Option<&'o Value>,
 }
 
 impl<'a> FieldOwners<'a> {
@@ -63,25 +61,15 @@ impl<'a> FieldOwners<'a> {
         Self { object, sources: OnceCell::new() }
     }
 
-    /// The fields in a record that the owner set.
-    #[must_use]
-    pub(crate) fn owned_fields<'t>(&self, template: Template<'t>, record: &Record) -> OwnedFields<'t> {
+    /// The owners of the containers with these names.
+    pub(super) fn of_containers<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<&'n str, FieldOwner<'_>> {
         let sources = self.sources();
         let written = containers_by_name(sources.last_applied.as_ref().map_or(&[], container_list));
-        let current = template.containers();
-        let owns = |name: &str, applied: &BTreeSet<&str>, path: &[&str]| {
-            let written = written.get(name).and_then(|(_, container)| at(container, path));
-            let current = current.get(name).and_then(|(_, container)| at(container, path));
-            applied.contains(container_key(name).as_str()) || is_written(written, current)
+        let owner = |name: &str| FieldOwner {
+            applied: sources.containers.get(container_key(name).as_str()),
+            last_applied: written.get(name).map(|(_, container)| *container),
         };
-        let names = current.keys().copied();
-        let pre_stops = names.clone().filter(|name| record.pre_stop.contains_key(*name));
-        let probes = names.filter(|name| record.readiness.contains_key(*name));
-        OwnedFields {
-            grace_period: self.owns_grace_period(template),
-            pre_stops: pre_stops.filter(|name| owns(name, &sources.pre_stops, &["lifecycle", "preStop"])).collect(),
-            probes: probes.filter(|name| owns(name, &sources.probes, &["readinessProbe"])).collect(),
-        }
+        names.map(|name| (name, owner(name))).collect()
     }
 
     /// The grace period of a bare template, and whether the user set it.
@@ -89,65 +77,76 @@ impl<'a> FieldOwners<'a> {
         let Some(seconds) = bare.grace_period().and_then(Value::as_i64).map(Seconds::from_api) else {
             return GracePeriod::Unset;
         };
-        let explicit = origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.owns_grace_period(bare);
+        let explicit = origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.wrote_grace_period(bare);
         if explicit { GracePeriod::Explicit(seconds) } else { GracePeriod::Unset }
     }
 
-    fn owns_grace_period(&self, template: Template<'_>) -> bool {
+    /// Whether the owner wrote the current grace period.
+    pub(super) fn wrote_grace_period(&self, template: Template<'_>) -> bool {
         let sources = self.sources();
         let written = sources.last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD));
-        sources.grace_period || is_written(written, template.grace_period())
+        sources.grace_period || written.is_some_and(|written| Some(written) == template.grace_period())
     }
 
     /// Every entry and every container is visited once: both numbers come from the network.
     fn sources(&self) -> &Sources<'a> {
         self.sources.get_or_init(|| {
-            let last_applied = self.object.annotation(LAST_APPLIED).and_then(last_applied_pod_spec);
-            let mut sources = Sources { last_applied, ..Sources::default() };
+            let mut sources = Sources::default();
+            let mut applied = false;
             for pod in self.object.managed_fields().iter().filter_map(applied_pod_spec) {
+                applied = true;
                 sources.grace_period |= pod.get("f:terminationGracePeriodSeconds").is_some();
                 let containers = pod.get("f:containers").and_then(Value::as_object);
                 for (key, fields) in containers.into_iter().flatten() {
-                    if at(fields, &["f:lifecycle", "f:preStop"]).is_some() {
-                        sources.pre_stops.insert(key);
-                    }
-                    if fields.get("f:readinessProbe").is_some() {
-                        sources.probes.insert(key);
-                    }
+                    sources.containers.entry(key).or_default().add(fields);
                 }
+            }
+            if !applied {
+                sources.last_applied = self.object.annotation(LAST_APPLIED).and_then(last_applied_pod_spec);
             }
             sources
         })
     }
 }
 
+impl<'a> AppliedFields<'a> {
+    fn add(&mut self, fields: &'a Value) {
+        for (key, below) in fields.as_object().into_iter().flatten() {
+            if let Some(name) = key.strip_prefix("f:") {
+                self.0.entry(name).or_default().add(below);
+            }
+        }
+    }
+}
+
+impl FieldOwner<'_> {
+    /// The owner of a field below this one.
+    pub(super) fn field(self, name: &str) -> Self {
+        Self {
+            applied: self.applied.and_then(|applied| applied.0.get(name)),
+            last_applied: self.last_applied.and_then(|written| written.get(name)).filter(|written| !written.is_null()),
+        }
+    }
+
+    /// Whether the owner wrote this current value of the field.
+    pub(super) fn wrote(self, current: &Value) -> bool {
+        self.applied.is_some() || self.last_applied == Some(current)
+    }
+
+    /// Whether the owner wrote the field or a field below it, with any value.
+    pub(super) fn wrote_any(self) -> bool {
+        self.applied.is_some() || self.last_applied.is_some()
+    }
+}
+
 /// The fields of the pod spec that a server-side apply owns.
 fn applied_pod_spec(entry: &Value) -> Option<&Value> {
     let applied = entry.get("operation").and_then(Value::as_str) == Some("Apply");
-    if applied { at(entry, &["fieldsV1", "f:spec", "f:template", "f:spec"]) } else { None }
+    let path = ["fieldsV1", "f:spec", "f:template", "f:spec"];
+    if applied { path.iter().try_fold(entry, |value, field| value.get(field)) } else { None }
 }
 
 /// The name of a container in `managedFields`.
 fn container_key(name: &str) -> String {
     format!("k:{}", serde_json::json!({ "name": name }))
-}
-
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, field| value.get(field))
-}
-
-/// Whether the current value was applied client-side.
-fn is_written(written: Option<&Value>, current: Option<&Value>) -> bool {
-    written.zip(current).is_some_and(|(written, current)| is_part_of(written, current))
-}
-
-/// Whether the current value contains the written one; the API server may have added defaults.
-fn is_part_of(written: &Value, current: &Value) -> bool {
-    match (written, current) {
-        (Value::Null, _) => false,
-        (Value::Object(written), Value::Object(current)) => {
-            written.iter().all(|(key, value)| current.get(key).is_some_and(|found| is_part_of(value, found)))
-        }
-        _ => written == current,
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS};
 use crate::duration::Seconds;
@@ -39,7 +39,7 @@ pub struct Record {
     /// Containers that had no `lifecycle` before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lifecycle: Vec<String>,
-    /// Container name to probe.
+    /// Container name to the injected fields of its probe.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) readiness: BTreeMap<String, Value>,
     /// The parts of the metadata that were created for label and record.
@@ -142,15 +142,24 @@ impl Record {
         let term = |key: &str| self.resolved.split(' ').find_map(|term| Seconds::from_printed(term.strip_prefix(key)?));
         Some(Numbers { drain: term("drain=")?, deadline: term("deadline=")?, margin: term("margin=")? })
     }
+
+    /// Whether the other record contains all injected fields of this one, with any values.
+    pub(crate) fn injects_no_more_than(&self, other: Option<&Self>) -> bool {
+        let Some(other) = other else {
+            return self.grace_period.is_none() && self.pre_stop.is_empty() && self.readiness.is_empty();
+        };
+        let recorded = |(container, probe): (&String, &Value)| {
+            let recorded = other.readiness.get(container);
+            probe.as_object().into_iter().flatten().all(|(field, _)| recorded.is_some_and(|of| of.get(field).is_some()))
+        };
+        self.pre_stop.keys().all(|container| other.pre_stop.contains_key(container))
+            && self.readiness.iter().all(recorded)
+            && (self.grace_period.is_none() || other.grace_period.is_some())
+    }
 }
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
-}
-
-/// The hook of a recorded sleep, in the form in which the API server returns it.
-pub(crate) fn pre_stop(seconds: i64) -> Value {
-    json!({"sleep": {"seconds": seconds}})
 }

@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use super::{BareTemplate, Injected, OwnedFields, Record, UnreadableRecord};
+use super::{BareTemplate, FieldOwners, Injected, Record, UnreadableRecord};
 use crate::annotations::{Declaration, INJECTED, MANAGED, Mode};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
-use crate::object::{Template, set_injectable};
+use crate::object::{Object, Template, set_injectable};
 use crate::policy::{Policy, Resolved};
 
 fn bare() -> Value {
@@ -33,7 +33,7 @@ fn mutations() -> Vec<Mutation> {
 
 fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
     let (declaration, policy) = (Declaration::default(), Policy::default());
-    let undone = super::undo(Template::new(bare), None, &OwnedFields::default());
+    let undone = super::undo(Template::new(bare), None, &FieldOwners::of(Object::new(&Value::Null)));
     let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, &[]);
     let fields = super::inject(&undone, mutations, &resolved);
     let mut injected = bare.clone();
@@ -41,9 +41,16 @@ fn inject(bare: &Value, mutations: &[Mutation]) -> Value {
     injected
 }
 
-fn undo<'a>(template: &'a Value, owned: &OwnedFields<'_>) -> Result<BareTemplate<'a>, UnreadableRecord> {
+fn undo(template: &Value) -> Result<BareTemplate<'_>, UnreadableRecord> {
+    undo_of_owner(template, &Value::Null)
+}
+
+/// The owner wrote these fields of the pod spec with a server-side apply.
+fn undo_of_owner<'a>(template: &'a Value, applied: &Value) -> Result<BareTemplate<'a>, UnreadableRecord> {
+    let fields = json!({"f:spec": {"f:template": {"f:spec": applied}}});
+    let object = json!({"metadata": {"managedFields": [{"operation": "Apply", "fieldsV1": fields}]}});
     let template = Template::new(template);
-    Ok(super::undo(template, Record::of(template)?, owned))
+    Ok(super::undo(template, Record::of(template)?, &FieldOwners::of(Object::new(&object))))
 }
 
 fn injected() -> Value {
@@ -69,7 +76,7 @@ fn mutations_and_record_are_written_into_the_template() {
 #[test]
 fn undo_restores_every_field_of_the_template() {
     let injected = injected();
-    let undone = undo(&injected, &OwnedFields::default()).unwrap();
+    let undone = undo(&injected).unwrap();
     assert!(undone.intact);
     assert_eq!(undone.template.to_string(), bare().to_string(), "including the order of the fields");
 }
@@ -80,11 +87,11 @@ fn undo_keeps_fields_that_were_changed_since() {
         ("/spec/terminationGracePeriodSeconds", json!(60)),
         ("/spec/containers/0/lifecycle/preStop", json!({"sleep": {"seconds": 6}})),
         ("/spec/containers/0/lifecycle/preStop", json!({"exec": {"command": ["true"]}})),
-        ("/spec/containers/0/readinessProbe/periodSeconds", json!(7)),
+        ("/spec/containers/0/readinessProbe/tcpSocket/port", json!(81)),
     ] {
         let mut template = injected();
         *template.pointer_mut(pointer).unwrap() = theirs.clone();
-        let undone = undo(&template, &OwnedFields::default()).unwrap();
+        let undone = undo(&template).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), Some(&theirs), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
@@ -92,15 +99,19 @@ fn undo_keeps_fields_that_were_changed_since() {
 }
 
 #[test]
-fn undo_keeps_fields_that_the_owner_set() {
-    let app = || ["app"].into_iter().collect();
-    for (owned, pointer) in [
-        (OwnedFields { grace_period: true, ..OwnedFields::default() }, "/spec/terminationGracePeriodSeconds"),
-        (OwnedFields { pre_stops: app(), ..OwnedFields::default() }, "/spec/containers/0/lifecycle/preStop"),
-        (OwnedFields { probes: app(), ..OwnedFields::default() }, "/spec/containers/0/readinessProbe"),
+fn undo_keeps_fields_that_the_owner_applied() {
+    let app = |fields: Value| json!({"f:containers": {"k:{\"name\":\"app\"}": fields}});
+    let sleep = json!({"f:preStop": {"f:sleep": {"f:seconds": {}}}});
+    for (applied, pointer) in [
+        (json!({"f:terminationGracePeriodSeconds": {}}), "/spec/terminationGracePeriodSeconds"),
+        (app(json!({"f:lifecycle": sleep})), "/spec/containers/0/lifecycle/preStop"),
+        (
+            app(json!({"f:readinessProbe": {"f:tcpSocket": {"f:port": {}}}})),
+            "/spec/containers/0/readinessProbe/tcpSocket",
+        ),
     ] {
         let injected = injected();
-        let undone = undo(&injected, &owned).unwrap();
+        let undone = undo_of_owner(&injected, &applied).unwrap();
         assert!(!undone.intact, "{pointer}");
         assert_eq!(undone.template.pointer(pointer), injected.pointer(pointer), "{pointer}");
         assert_eq!(undone.template.pointer("/spec/containers/1"), bare().pointer("/spec/containers/1"));
@@ -111,7 +122,7 @@ fn undo_keeps_fields_that_the_owner_set() {
 fn undo_skips_containers_that_were_renamed_or_removed() {
     let mut template = injected();
     template["spec"]["containers"].as_array_mut().unwrap().remove(0);
-    let undone = undo(&template, &OwnedFields::default()).unwrap();
+    let undone = undo(&template).unwrap();
     assert!(!undone.intact);
     assert_eq!(undone.template["spec"]["containers"], json!([bare()["spec"]["containers"][1]]));
 }
@@ -121,7 +132,7 @@ fn metadata_that_was_created_is_removed_again() {
     let bare = json!({"spec": {"containers": [{"name": "app"}]}});
     let template = inject(&bare, &mutations());
     assert!(template["metadata"]["annotations"][INJECTED].is_string());
-    assert_eq!(*undo(&template, &OwnedFields::default()).unwrap().template, bare);
+    assert_eq!(*undo(&template).unwrap().template, bare);
 }
 
 #[test]
@@ -145,6 +156,6 @@ fn a_text_that_is_not_a_record_is_rejected() {
     ] {
         let mut template = injected();
         template["metadata"]["annotations"][INJECTED] = json!(text);
-        assert!(undo(&template, &OwnedFields::default()).is_err(), "{}", text.chars().take(40).collect::<String>());
+        assert!(undo(&template).is_err(), "{}", text.chars().take(40).collect::<String>());
     }
 }

@@ -1,12 +1,13 @@
-//! Removes injected fields that still have the injected value.
+//! Removes injected fields that still have the injected value and that the owner did not write.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::ownership::OwnedFields;
-use super::record::{Created, GracePeriodChange, Record, pre_stop};
+use super::ownership::{FieldOwner, FieldOwners};
+use super::probe::OwnedProbe;
+use super::record::{Created, GracePeriodChange, Record};
 use crate::annotations::{INJECTED, MANAGED};
 use crate::fingerprint;
 use crate::object::{GRACE_PERIOD_FIELD, Template, TemplateMut};
@@ -20,12 +21,14 @@ pub struct BareTemplate<'a> {
     pub record: Option<Record>,
     /// Whether all fields in the record still had the injected value. A field that was changed since is the user's.
     pub intact: bool,
+    /// The containers whose owner wrote a part of the probe that is not valid without the injected part.
+    pub(crate) incomplete_probes: Vec<String>,
     fingerprint: OnceCell<String>,
 }
 
 impl<'a> BareTemplate<'a> {
     fn new(template: Cow<'a, Value>, record: Option<Record>, intact: bool) -> Self {
-        Self { template, record, intact, fingerprint: OnceCell::new() }
+        Self { template, record, intact, incomplete_probes: Vec::new(), fingerprint: OnceCell::new() }
     }
 
     /// A template with an unreadable record: all its values are treated as the user's.
@@ -49,26 +52,44 @@ impl<'a> BareTemplate<'a> {
 /// Undoes the injection that a record describes. Fields that the owner has set since are kept, even if they have the
 /// injected value.
 #[must_use]
-pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owned: &OwnedFields<'_>) -> BareTemplate<'a> {
+pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOwners<'_>) -> BareTemplate<'a> {
     let Some(record) = record else { return BareTemplate::new(Cow::Borrowed(template.value()), None, true) };
     let mut bare = template.value().clone();
     let fields = &mut TemplateMut(&mut bare);
     let containers = template.containers();
-    let position = |container: &str| containers.get(container).map(|(position, _)| *position);
+    let recorded = containers.keys().copied();
+    let recorded = recorded.filter(|name| record.pre_stop.contains_key(*name) || record.readiness.contains_key(*name));
+    let owners_of = owners.of_containers(recorded);
+    let find = |name: &str| Some((containers.get(name)?.0, *owners_of.get(name)?));
     let mut intact = true;
+    let mut incomplete_probes = Vec::new();
+    for (name, seconds) in &record.pre_stop {
+        let created_lifecycle = record.lifecycle.contains(name);
+        intact &= find(name).is_some_and(|(position, owner)| {
+            let container = fields.container_at(position);
+            container.is_some_and(|container| {
+                undo_pre_stop(container, *seconds, created_lifecycle, owner.field("lifecycle"))
+            })
+        });
+    }
+    for (name, probe) in &record.readiness {
+        let probe = find(name).and_then(|(position, owner)| {
+            undo_readiness(fields.container_at(position)?, probe.as_object()?, owner.field("readinessProbe"))
+        });
+        match probe {
+            Some(OwnedProbe { fields, intact: true }) if fields.is_empty() => {}
+            Some(probe) if !probe.fields.is_empty() && !probe.is_complete() => {
+                intact &= probe.intact;
+                incomplete_probes.push(name.clone());
+            }
+            _ => intact = false,
+        }
+    }
     if let Some(change) = record.grace_period {
-        intact &= !owned.grace_period && undo_grace_period(fields, change);
-    }
-    for (container, seconds) in &record.pre_stop {
-        let created_lifecycle = record.lifecycle.contains(container);
-        intact &= !owned.pre_stops.contains(container.as_str())
-            && undo_pre_stop(fields, position(container), *seconds, created_lifecycle);
-    }
-    for (container, probe) in &record.readiness {
-        intact &= !owned.probes.contains(container.as_str()) && undo_readiness(fields, position(container), probe);
+        intact &= !owners.wrote_grace_period(template) && undo_grace_period(fields, change);
     }
     intact &= undo_stamp(fields, &record);
-    BareTemplate::new(Cow::Owned(bare), Some(record), intact)
+    BareTemplate { incomplete_probes, ..BareTemplate::new(Cow::Owned(bare), Some(record), intact) }
 }
 
 fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
@@ -83,26 +104,42 @@ fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, se
     true
 }
 
+/// Removes the sleep from the hook. A handler beside it is the owner's: the API accepts only one.
 fn undo_pre_stop(
-    template: &mut TemplateMut<'_>,
-    container: Option<usize>,
+    container: &mut Map<String, Value>,
     seconds: i64,
     created_lifecycle: bool,
+    owner: FieldOwner<'_>,
 ) -> bool {
-    let Some(fields) = container.and_then(|position| template.container_at(position)) else { return false };
-    let Some(lifecycle) = fields.get_mut("lifecycle").and_then(Value::as_object_mut) else { return false };
-    if !remove_if(lifecycle, "preStop", |hook| *hook == pre_stop(seconds)) {
+    let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) else { return false };
+    let Some(hook) = lifecycle.get_mut("preStop").and_then(Value::as_object_mut) else { return false };
+    let sleep = owner.field("preStop").field("sleep");
+    if sleep.field("seconds").wrote(&json!(seconds))
+        || !remove_if(hook, "sleep", |sleep| *sleep == json!({"seconds": seconds}))
+    {
         return false;
     }
-    if created_lifecycle {
-        remove_if(fields, "lifecycle", is_empty);
+    let only_sleep = remove_if(lifecycle, "preStop", is_empty);
+    if created_lifecycle && !owner.wrote_any() {
+        remove_if(container, "lifecycle", is_empty);
     }
-    true
+    only_sleep
 }
 
-fn undo_readiness(template: &mut TemplateMut<'_>, container: Option<usize>, probe: &Value) -> bool {
-    let fields = container.and_then(|position| template.container_at(position));
-    fields.is_some_and(|fields| remove_if(fields, "readinessProbe", |found| found == probe))
+/// Removes the injected fields of the probe. `None` if there is no probe.
+fn undo_readiness(
+    container: &mut Map<String, Value>,
+    recorded: &Map<String, Value>,
+    owner: FieldOwner<'_>,
+) -> Option<OwnedProbe> {
+    let probe = container.get_mut("readinessProbe")?;
+    let kept = OwnedProbe::of(probe.as_object()?, recorded, owner);
+    if kept.fields.is_empty() {
+        container.shift_remove("readinessProbe");
+    } else {
+        *probe = Value::Object(kept.fields.clone());
+    }
+    Some(kept)
 }
 
 fn undo_stamp(template: &mut TemplateMut<'_>, record: &Record) -> bool {
