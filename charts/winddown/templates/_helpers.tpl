@@ -54,6 +54,20 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "winddown.serviceAccou
 {{- end }}
 {{- end }}
 
+{{/* Not empty if a namespaceSelector has another key than the name of the namespace, which the controller knows anyway. */}}
+{{- define "winddown.watchesNamespaces" -}}
+{{- range $webhook := list .Values.webhook.mutating .Values.webhook.validating }}
+{{- with $webhook.namespaceSelector }}
+{{- range $key := keys (.matchLabels | default dict) }}
+{{- if ne $key "kubernetes.io/metadata.name" }}true{{ end }}
+{{- end }}
+{{- range .matchExpressions }}
+{{- if ne .key "kubernetes.io/metadata.name" }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Shared by both webhook configurations. Takes root, settings (of one webhook) and path. */}}
 {{- define "winddown.webhookMetadata" -}}
 name: {{ include "winddown.fullname" .root }}

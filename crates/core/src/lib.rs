@@ -35,6 +35,7 @@ pub mod kind;
 pub mod manifest;
 pub mod mutation;
 pub mod object;
+pub mod pacing;
 pub mod patch;
 pub mod plan;
 mod pod;

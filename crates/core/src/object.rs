@@ -84,6 +84,27 @@ impl<'a> Object<'a> {
         strings(self.metadata("annotations"), || FieldPath::new("metadata.annotations"))
     }
 
+    /// All labels.
+    pub fn labels(self) -> Result<BTreeMap<&'a str, &'a str>, InvalidField> {
+        strings(self.metadata("labels"), || FieldPath::new("metadata.labels"))
+    }
+
+    /// Whether another object controls it, such as that of an operator, which would revert a change.
+    #[must_use]
+    pub fn is_controlled(self) -> bool {
+        let owners = self.metadata("ownerReferences").and_then(Value::as_array);
+        owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("controller") == Some(&Value::Bool(true))))
+    }
+
+    /// The field manager that changed it last, apart from this one and from changes of a subresource such as the status.
+    #[must_use]
+    pub fn last_manager(self, except: &str) -> Option<&'a str> {
+        let text = |entry: &'a Value, field: &str| entry.get(field).and_then(Value::as_str);
+        let entries = self.managed_fields().iter().filter(|entry| entry.get("subresource").is_none());
+        let entries = entries.filter_map(|entry| Some((text(entry, "time")?, text(entry, "manager")?)));
+        entries.filter(|(_, manager)| *manager != except).max_by_key(|(time, _)| *time).map(|(_, manager)| manager)
+    }
+
     /// The entries of `metadata.managedFields`.
     pub(crate) fn managed_fields(self) -> &'a [Value] {
         self.metadata("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)

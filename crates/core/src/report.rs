@@ -9,14 +9,14 @@ use crate::annotations::BUDGET;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
 use crate::object::Object;
-use crate::sanitize::escaped;
+use crate::sanitize::{escaped, quoted};
 
 /// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Whether it needs attention.
     pub kind: EventKind,
-    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, or a finding's code.
+    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `InjectionReverted`, or a finding's code.
     pub reason: &'static str,
     /// The message; at most 1 kB.
     pub note: String,
@@ -139,7 +139,28 @@ pub fn events(before: Option<&Reported>, now: &Current, just_created: bool) -> V
     events
 }
 
+/// The Event for a workload whose injection was reverted several times.
+#[must_use]
+pub fn reverted(times: u32, by: Option<&str>) -> Event {
+    let by = by
+        .map_or_else(|| "another mutating webhook".to_owned(), |manager| format!("field manager {}", quoted(manager)));
+    let note = format!(
+        "changed {times} times, and reverted each time, last by {by}; not changed again until its template or annotations \
+         change, or for an hour or longer"
+    );
+    Event { kind: EventKind::Warning, reason: "InjectionReverted", note }
+}
+
 impl Event {
+    /// The Event with the number of Events that were withheld before or with it.
+    #[must_use]
+    pub fn after_withheld(mut self, withheld: usize) -> Self {
+        if withheld > 0 {
+            self.note = shortened(&format!("({withheld} Events withheld) {}", self.note));
+        }
+        self
+    }
+
     fn of(finding: &Finding) -> Self {
         let note = shortened(&format!("{}: {}", finding.field, finding.message()));
         Self { kind: EventKind::Warning, reason: finding.code.as_str(), note }
@@ -160,11 +181,12 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Current, Event, EventKind, Reported, events, hash, shortened};
+    use super::{Applied, Current, Event, EventKind, Reported, events, hash, reverted, shortened};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
     use crate::finding::{Code, Finding};
+    use crate::object::Object;
     use crate::policy::Policy;
 
     fn applied(sum: &str) -> Current {
@@ -280,6 +302,28 @@ mod tests {
         let long = "x".repeat(200_000);
         let now = Current { actionable: vec![finding(Code::PreStopShort, &long, 1); 2], ..applied(&long) };
         assert!(format!("{:?}", now.reported()).len() < 200);
+    }
+
+    #[test]
+    fn a_revert_names_the_field_manager() {
+        let entry = |manager: &str, time: &str| json!({"manager": manager, "operation": "Update", "time": time});
+        let mut status = entry("kube-controller-manager", "2026-01-09T00:00:00Z");
+        status["subresource"] = json!("status");
+        let entries = [
+            entry("helm", "2026-01-01T00:00:00Z"),
+            entry("shop-operator\n", "2026-01-02T00:00:00Z"),
+            entry("winddown", "2026-01-03T00:00:00Z"),
+            status,
+        ];
+        let workload = json!({"metadata": {"managedFields": entries}});
+        let note = |workload| reverted(3, Object::new(workload).last_manager("winddown")).note;
+        assert!(
+            note(&workload)
+                .starts_with(r#"changed 3 times, and reverted each time, last by field manager "shop-operator\n";"#)
+        );
+        assert!(note(&json!({})).contains("last by another mutating webhook;"));
+        let event = reverted(3, None).after_withheld(12);
+        assert!(event.note.starts_with("(12 Events withheld) changed 3 times"), "{}", event.note);
     }
 
     #[test]

@@ -1,26 +1,44 @@
 //! An API server for tests that keeps objects by path in memory.
 //!
 //! It supports what the operator uses: get, create, update with optimistic locking, JSON and merge patches, server-side
-//! apply of a Lease, and cluster-wide lists of namespaced objects.
+//! apply of a Lease, and cluster-wide lists and watches of namespaced objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use futures::{StreamExt as _, future};
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::BroadcastStream;
 
 #[derive(Clone, Default)]
 pub(crate) struct FakeApiServer(Arc<Mutex<Store>>);
 
-#[derive(Default)]
+/// Changes one object that a write is about to store, like a mutating webhook.
+type Webhook = Box<dyn Fn(&str, &mut Value) + Send>;
+
 struct Store {
     objects: BTreeMap<String, Value>,
     writes: u64,
+    /// The requests by method and path.
+    requests: BTreeMap<(Method, String), u64>,
     forbidden: bool,
+    /// Paths, and the watch events of their objects.
+    events: broadcast::Sender<(String, Value)>,
+    webhook: Option<Webhook>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let events = broadcast::channel(4096).0;
+        Self { objects: BTreeMap::new(), writes: 0, requests: BTreeMap::new(), forbidden: false, events, webhook: None }
+    }
 }
 
 type Answer = (StatusCode, String);
@@ -32,6 +50,12 @@ impl FakeApiServer {
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.store().objects.get(path).cloned()
+    }
+
+    /// The objects whose paths start like this.
+    pub(crate) fn under(&self, prefix: &str) -> Vec<Value> {
+        let store = self.store();
+        store.objects.iter().filter(|(path, _)| path.starts_with(prefix)).map(|(_, object)| object.clone()).collect()
     }
 
     pub(crate) fn put(&self, path: &str, object: Value) {
@@ -52,6 +76,23 @@ impl FakeApiServer {
         self.store().forbidden = forbidden;
     }
 
+    /// How many requests of this method had a path with this prefix.
+    pub(crate) fn requests(&self, method: &Method, prefix: &str) -> u64 {
+        let store = self.store();
+        let counted = store.requests.iter().filter(|((used, path), _)| used == method && path.starts_with(prefix));
+        counted.map(|(_, count)| count).sum()
+    }
+
+    /// How many cluster-wide lists and watches were requested.
+    pub(crate) fn lists(&self) -> u64 {
+        self.store().requests.iter().filter(|((_, path), _)| is_collection(path)).map(|(_, count)| count).sum()
+    }
+
+    /// Changes objects in every later patch.
+    pub(crate) fn admit(&self, webhook: impl Fn(&str, &mut Value) + Send + 'static) {
+        self.store().webhook = Some(Box::new(webhook));
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap()
     }
@@ -62,21 +103,41 @@ impl Store {
         self.writes += 1;
         object["metadata"]["resourceVersion"] = json!(self.writes.to_string());
         let answer = (StatusCode::OK, object.to_string());
+        let event = if self.objects.contains_key(path) { "MODIFIED" } else { "ADDED" };
+        // Nobody may be watching.
+        let _ = self.events.send((path.to_owned(), json!({"type": event, "object": object})));
         self.objects.insert(path.to_owned(), object);
         answer
     }
 
-    /// The namespaced objects of a resource, given its cluster-wide path `/apis/GROUP/VERSION/RESOURCE`.
-    fn list(&self, path: &str) -> Answer {
-        let (version, resource) = path.rsplit_once('/').unwrap();
-        let in_namespace = |object: &str| {
-            object.strip_prefix(&format!("{version}/namespaces/")).and_then(|rest| rest.split('/').nth(1))
-                == Some(resource)
-        };
+    /// The objects of a collection.
+    fn list(&self, collection: &str) -> Answer {
         let items: Vec<_> =
-            self.objects.iter().filter(|(path, _)| in_namespace(path)).map(|(_, object)| object).collect();
-        (StatusCode::OK, json!({"metadata": {}, "items": items}).to_string())
+            self.objects.iter().filter(|(path, _)| is_in(path, collection)).map(|(_, object)| object).collect();
+        let metadata = json!({"resourceVersion": self.writes.to_string()});
+        (StatusCode::OK, json!({"metadata": metadata, "items": items}).to_string())
     }
+
+    /// The events of a collection from now on. A watch starts right after a list in these tests.
+    fn watch(&self, collection: String) -> Response {
+        let events = BroadcastStream::new(self.events.subscribe()).filter_map(move |event| {
+            let line = event.ok().filter(|(path, _)| is_in(path, &collection)).map(|(_, event)| format!("{event}\n"));
+            future::ready(line.map(Ok::<_, std::convert::Infallible>))
+        });
+        Response::new(Body::from_stream(events))
+    }
+}
+
+/// Whether the path is `/apis/GROUP/VERSION/RESOURCE` or `/api/v1/RESOURCE`.
+fn is_collection(path: &str) -> bool {
+    path.split('/').count() == if path.starts_with("/api/") { 4 } else { 5 }
+}
+
+/// Whether the object at a path is in a cluster-wide collection.
+fn is_in(path: &str, collection: &str) -> bool {
+    let (version, resource) = collection.rsplit_once('/').unwrap();
+    let namespaced = path.strip_prefix(&format!("{version}/namespaces/")).and_then(|rest| rest.split('/').nth(1));
+    namespaced == Some(resource) || path.strip_prefix(collection).is_some_and(|name| name.matches('/').count() == 1)
 }
 
 fn error(status: StatusCode) -> Answer {
@@ -91,18 +152,25 @@ async fn answer(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Answer {
+) -> Response {
     let mut store = server.store();
+    let path = uri.path().to_owned();
+    *store.requests.entry((method.clone(), path.clone())).or_default() += 1;
     if store.forbidden {
-        return error(StatusCode::FORBIDDEN);
+        return error(StatusCode::FORBIDDEN).into_response();
     }
-    let mut path = uri.path().to_owned();
-    if method == Method::GET && path.split('/').count() == 5 {
-        return store.list(&path);
+    if method == Method::GET && is_collection(&path) {
+        let watch = uri.query().is_some_and(|query| query.contains("watch=true"));
+        return if watch { store.watch(path) } else { store.list(&path).into_response() };
     }
-    let body = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    object_request(&mut store, method, path, &headers, &body).into_response()
+}
+
+fn object_request(store: &mut Store, method: Method, mut path: String, headers: &HeaderMap, body: &[u8]) -> Answer {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     if method == Method::POST {
-        path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap());
+        let name = body["metadata"]["name"].as_str().map_or_else(|| store.writes.to_string(), str::to_owned);
+        path = format!("{path}/{name}");
     }
     let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
     let patch_type = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap());
@@ -116,7 +184,12 @@ async fn answer(
         (_, Some(mut found)) if patch_type.contains("json-patch") => {
             let operations: json_patch::Patch = serde_json::from_value(body).unwrap();
             match json_patch::patch(&mut found, &operations) {
-                Ok(()) => store.put(&path, found),
+                Ok(()) => {
+                    if let Some(webhook) = &store.webhook {
+                        webhook(&path, &mut found);
+                    }
+                    store.put(&path, found)
+                }
                 Err(_) => error(StatusCode::UNPROCESSABLE_ENTITY),
             }
         }

@@ -23,7 +23,7 @@ use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
-use crate::workloads::{self, Identity};
+use crate::workloads::{self, Identity, Selection};
 use winddown_core::policy::Policies;
 
 /// Why the operator failed.
@@ -93,6 +93,7 @@ impl Running {
             namespace: arguments.namespace.clone(),
             deployment: arguments.service_name.clone(),
             pod: arguments.pod_name(),
+            lease: arguments.lease_name.clone(),
         };
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
@@ -120,7 +121,7 @@ impl Running {
         let candidate = Candidate {
             client: clients.short.clone(),
             namespace: identity.namespace.clone(),
-            lease: arguments.lease_name.clone(),
+            lease: identity.lease.clone(),
             identity: identity.pod.clone(),
         };
         let stop_candidate = CancellationToken::new();
@@ -128,7 +129,12 @@ impl Running {
 
         let stop_controller = CancellationToken::new();
         let client = clients.watching.clone();
-        let controller = tokio::spawn(workloads::run(client, policies, leading, stop_controller.clone(), identity));
+        let selection = Selection {
+            mutating: arguments.mutating_selectors.clone(),
+            validating: arguments.validating_selectors.clone(),
+        };
+        let stop = stop_controller.clone();
+        let controller = tokio::spawn(workloads::run(client, policies, leading, stop, identity, selection));
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }

@@ -1,16 +1,25 @@
 //! The controller: updates workloads that the mutating webhook did not, and publishes Events.
 //!
 //! Every replica watches; only the replica that holds the Lease writes. The watch receives metadata only and keeps of it
-//! just Winddown's annotations, because in a cluster with ten thousand workloads most are not annotated. An annotated
-//! workload is then read in full, as JSON.
+//! whether Winddown's annotations changed, because in a cluster with ten thousand workloads most are not annotated. An
+//! annotated workload is then read in full, as JSON.
 
 mod apply;
 mod context;
 mod event_history;
+mod namespaces;
+mod pacing;
+mod publish;
 mod reconcile;
 mod rollout_gate;
+mod rollout_record;
+mod selection;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod workload_client;
 
 pub(crate) use context::Identity;
+pub(crate) use selection::Selection;
+pub(crate) use selection::Selectors;
 pub(crate) use watch::run;

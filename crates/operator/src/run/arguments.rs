@@ -4,6 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::workloads::Selectors;
 use winddown_core::duration::Seconds;
 
 /// Flags of `winddown run`; each also has an environment variable.
@@ -22,6 +23,13 @@ pub struct Arguments {
     /// Name of the mutating and the validating webhook configuration
     #[arg(long, env = "WINDDOWN_WEBHOOK_CONFIGURATION", default_value = "winddown")]
     pub webhook_configuration: String,
+    /// namespaceSelector and objectSelector of the mutating webhook, as JSON; the controller updates no other workloads
+    #[arg(long, env = "WINDDOWN_MUTATING_SELECTORS", value_name = "JSON", default_value = "{}")]
+    pub(crate) mutating_selectors: Selectors,
+    /// namespaceSelector and objectSelector of the validating webhook, as JSON; no Events about workloads that neither
+    /// webhook selects
+    #[arg(long, env = "WINDDOWN_VALIDATING_SELECTORS", value_name = "JSON", default_value = "{}")]
+    pub(crate) validating_selectors: Selectors,
     /// Secret that stores the certificate authority
     #[arg(long, env = "WINDDOWN_CA_SECRET_NAME", default_value = "winddown-ca")]
     pub ca_secret_name: String,

@@ -1,50 +1,95 @@
 //! Patches one workload to its desired state.
 
-use std::time::Instant;
-
 use json_patch::Patch;
 use kube::runtime::controller::Action;
 use serde_json::Value;
 
-use super::context::Shared;
+use super::context::{Shared, Watched, now};
+use super::publish::publish;
 use super::rollout_gate::Decision;
-use super::workload_client::Reference;
+use super::workload_client::{FIELD_MANAGER, Reference};
 use crate::kubernetes::Error;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::object::Object;
+use winddown_core::pacing::{Turn, desired_state};
 use winddown_core::patch;
+use winddown_core::report;
 
-/// Patches the workload. A change of the pod template waits until no other rollout is in progress.
+/// Patches the workload. A change of the pod template waits until no other rollout is in progress, another change for its
+/// turn, and a change that was reverted several times until the workload changes for another reason.
 pub(super) async fn apply(
     context: &Shared,
     workload: &Reference,
+    watched: &Watched,
     object: &Value,
     evaluation: &Evaluation,
 ) -> Result<Action, Error> {
+    let uid = watched.metadata.uid.as_deref().unwrap_or_default();
     let rollout = evaluation.changes.rolls_out();
+    let desired = desired_state(&evaluation.changes.apply(object));
+    // Asked first: a workload that was given up must not wait for, or hold, a turn of the others.
+    let by = Object::new(object).last_manager(FIELD_MANAGER);
+    let turn = context.pacing.turn(uid, &desired, now());
+    if let Some(action) = delayed(context, workload, watched, turn, by).await {
+        return Ok(action);
+    }
     // Requested before the first patch, because that patch alone can start the rollout.
     let permit = if rollout {
-        match context.gate.request(workload, &context.workloads, Instant::now()).await? {
+        match context.gate.request(workload, &context.workloads, now()).await? {
             Decision::Start(permit) => Some(permit),
             Decision::RetryAfter(delay) => return Ok(Action::requeue(delay)),
         }
+    } else if let Some(delay) = context.pacing.delay_without_rollout(uid, now()) {
+        return Ok(Action::requeue(delay));
     } else {
         None
     };
     // An empty patch makes the API server call the webhook again. Fields that admission changes have no field manager, so
     // a later apply of the workload from Git has no conflict.
     let empty = patch::guarded(object, Patch::default());
-    let changed = context.workloads.patch(workload, empty).await?;
+    let mut changed = context.workloads.patch(workload, empty).await?;
     let policy = context.policies.for_namespace(&workload.namespace);
-    if let Ok(remaining) = evaluate(&changed, Existing::Unchanged, policy, Origin::ApiServer)
-        && !remaining.changes.is_empty()
-    {
+    let remaining = |object: &Value| {
+        let evaluation = evaluate(object, Existing::Unchanged, policy, Origin::ApiServer).ok()?;
+        Some(evaluation.changes).filter(|changes| !changes.is_empty())
+    };
+    if let Some(changes) = remaining(&changed) {
         // Winddown then manages these fields; the next reconciliation, which this change triggers, releases them.
         tracing::info!(%workload, "the mutating webhook was not called; patching directly");
-        let patch = patch::guarded(&changed, remaining.changes.patch(Object::new(&changed)));
-        context.workloads.patch(workload, patch).await?;
+        let patch = patch::guarded(&changed, changes.patch(Object::new(&changed)));
+        changed = context.workloads.patch(workload, patch).await?;
     }
     drop(permit);
+    context.pacing.sent(uid, &desired, now());
     tracing::info!(%workload, rollout, "patched");
-    Ok(Action::await_change())
+    if remaining(&changed).is_none() {
+        return Ok(Action::await_change());
+    }
+    // Another webhook changed the same request, and no event may follow.
+    let turn = context.pacing.turn(uid, &desired, now());
+    Ok(delayed(context, workload, watched, turn, None).await.unwrap_or_else(Action::await_change))
+}
+
+/// What to do until it is the workload's turn. Reverts are reported once.
+async fn delayed(
+    context: &Shared,
+    workload: &Reference,
+    watched: &Watched,
+    turn: Turn,
+    by: Option<&str>,
+) -> Option<Action> {
+    match turn {
+        Turn::Now => None,
+        Turn::After(delay) => Some(Action::requeue(delay)),
+        Turn::Reverted { times, pause, report } => {
+            if report {
+                tracing::warn!(%workload, times, by, "patches were reverted, not patched again until it changes");
+                if publish(context, workload.kind, watched, vec![report::reverted(times, by)]).await.is_none() {
+                    let uid = watched.metadata.uid.as_deref().unwrap_or_default();
+                    context.pacing.reported_reverts(uid, now());
+                }
+            }
+            Some(Action::requeue(pause))
+        }
+    }
 }

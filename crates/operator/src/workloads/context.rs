@@ -1,6 +1,7 @@
 //! What a reconciliation needs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::Client;
@@ -9,7 +10,11 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
 use super::event_history::EventHistory;
+use super::namespaces::Namespaces;
+use super::pacing::PacingByWorkload;
 use super::rollout_gate::RolloutGate;
+use super::rollout_record::RolloutRecord;
+use super::selection::{Labels, Selected, Selection};
 use super::workload_client::WorkloadClient;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
@@ -26,6 +31,8 @@ pub(crate) struct Identity {
     pub deployment: String,
     /// This replica's pod.
     pub pod: String,
+    /// The Lease of the leader, in the operator's namespace.
+    pub lease: String,
 }
 
 /// The context of the controller of one kind.
@@ -40,10 +47,19 @@ pub(super) struct Shared {
     pub(super) workloads: WorkloadClient,
     pub(super) policies: Arc<Policies>,
     pub(super) identity: Identity,
+    pub(super) selection: Selection,
+    /// If a selector needs their labels.
+    pub(super) namespaces: Option<Namespaces>,
+    pub(super) pacing: PacingByWorkload,
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: EventHistory,
     pub(super) gate: RolloutGate,
     pub(super) started: Timestamp,
+}
+
+/// The time, on the clock that tests can pause.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Shared {
@@ -52,17 +68,32 @@ impl Shared {
         policies: Arc<Policies>,
         leading: watch::Receiver<bool>,
         identity: Identity,
+        selection: Selection,
+        namespaces: Option<Namespaces>,
     ) -> Self {
+        let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
             workloads: WorkloadClient::new(client.clone()),
             client,
             policies,
             identity,
-            gate: RolloutGate::new(leading.clone()),
+            selection,
+            namespaces,
+            pacing: PacingByWorkload::default(),
+            gate: RolloutGate::new(leading.clone(), record),
             leading,
             history: EventHistory::default(),
             started: Timestamp::now(),
         }
+    }
+
+    /// Which webhooks can select workloads of a namespace; `None` while its labels are not known.
+    pub(super) fn selected(&self, namespace: &str) -> Option<Selected> {
+        let labels = match &self.namespaces {
+            Some(namespaces) => namespaces.labels(namespace)?,
+            None => Labels::new(),
+        };
+        Some(self.selection.namespace(namespace, labels))
     }
 
     /// A new recorder for each Event. A `Recorder` that is reused merges Events with the same reason into one with a count

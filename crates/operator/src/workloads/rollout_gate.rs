@@ -3,15 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
+use super::rollout_record::RolloutRecord;
 use super::workload_client::{Reference, WorkloadClient};
 use crate::kubernetes::Error;
-use winddown_core::annotations::BUDGET;
-use winddown_core::kind::Kind;
-use winddown_core::object::Object;
-use winddown_core::rollout::{ProgressTracker, is_in_progress};
+use winddown_core::rollout::ProgressTracker;
 
 /// How often the rollout in progress is read.
 const CHECK_INTERVAL: Duration = Duration::from_secs(3);
@@ -19,10 +16,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 const DELAY_PER_WAITING: Duration = Duration::from_millis(50);
 
 /// Allows one rollout at a time that this controller starts.
-pub(super) struct RolloutGate(Mutex<State>);
+pub(super) struct RolloutGate {
+    state: Mutex<State>,
+    record: RolloutRecord,
+}
 
 struct State {
-    /// The rollout in progress. A new leader has none and searches for one first.
+    /// The rollout in progress. A new leader has none and first reads which one was recorded.
     current: Option<CurrentRollout>,
     waiting: HashSet<Reference>,
     leading: watch::Receiver<bool>,
@@ -48,8 +48,8 @@ pub(super) enum Decision<'a> {
 pub(super) struct Permit<'a>(#[expect(dead_code, reason = "holds the lock")] MutexGuard<'a, State>);
 
 impl RolloutGate {
-    pub(super) fn new(leading: watch::Receiver<bool>) -> Self {
-        Self(Mutex::new(State { current: None, waiting: HashSet::new(), leading }))
+    pub(super) fn new(leading: watch::Receiver<bool>, record: RolloutRecord) -> Self {
+        Self { state: Mutex::new(State { current: None, waiting: HashSet::new(), leading }), record }
     }
 
     /// Requests to start a rollout of this workload.
@@ -59,7 +59,7 @@ impl RolloutGate {
         client: &WorkloadClient,
         now: Instant,
     ) -> Result<Decision<'_>, Error> {
-        let mut state = self.0.lock().await;
+        let mut state = self.state.lock().await;
         // Another replica may have led in between, or may lead now.
         if state.leading.has_changed().unwrap_or(true) {
             state.current = None;
@@ -69,7 +69,7 @@ impl RolloutGate {
             return Ok(Decision::RetryAfter(CHECK_INTERVAL));
         }
         if state.current.is_none() {
-            state.current = find_rollout(client).await?.map(|found| CurrentRollout::new(found, now));
+            state.current = self.record.read().await?.map(|found| CurrentRollout::new(found, now));
         }
         if let Some(current) = &mut state.current
             && current.blocks(client, now).await?
@@ -78,6 +78,7 @@ impl RolloutGate {
             let waiting = u32::try_from(state.waiting.len()).unwrap_or(u32::MAX);
             return Ok(Decision::RetryAfter(CHECK_INTERVAL.max(DELAY_PER_WAITING.saturating_mul(waiting))));
         }
+        self.record.write(workload).await?;
         state.waiting.clear();
         state.current = Some(CurrentRollout::new(workload.clone(), now));
         Ok(Decision::Start(Permit(state)))
@@ -99,31 +100,28 @@ impl CurrentRollout {
     }
 }
 
-/// A rollout in progress of any workload that Winddown manages.
-async fn find_rollout(client: &WorkloadClient) -> Result<Option<Reference>, Error> {
-    for kind in Kind::ALL {
-        let matches = |found: &Value| Object::new(found).annotation(BUDGET).is_some() && is_in_progress(kind, found);
-        if let Some(found) = client.find(kind, matches).await? {
-            let object = Object::new(&found);
-            let name = object.name().unwrap_or_default().to_owned();
-            return Ok(Some(Reference { kind, namespace: object.namespace().to_owned(), name }));
-        }
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::rollout_record::ANNOTATION;
     use super::*;
     use crate::fake_api_server::FakeApiServer;
+    use winddown_core::kind::Kind;
 
-    /// An API server with the `StatefulSet` `n/set`, which has three pods, some of them updated.
+    /// An API server with the `StatefulSet` `n/set`, which has three pods, some of them updated, and the Lease.
     fn server(updated: i64) -> FakeApiServer {
         let server = FakeApiServer::default();
         put(&server, updated);
+        server.put(LEASE, json!({"metadata": {"name": "winddown"}}));
         server
+    }
+
+    const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/winddown/leases/winddown";
+
+    /// Records a rollout as another leader does.
+    fn record(server: &FakeApiServer, workload: &str) {
+        server.put(LEASE, json!({"metadata": {"name": "winddown", "annotations": {ANNOTATION: workload}}}));
     }
 
     fn put(server: &FakeApiServer, updated: i64) {
@@ -139,9 +137,9 @@ mod tests {
     }
 
     /// The gate of a leader, and the channel that ends its leadership.
-    fn gate() -> (RolloutGate, watch::Sender<bool>) {
+    fn gate(server: &FakeApiServer) -> (RolloutGate, watch::Sender<bool>) {
         let (sender, leading) = watch::channel(true);
-        (RolloutGate::new(leading), sender)
+        (RolloutGate::new(leading, RolloutRecord::new(&server.client(), "winddown", "winddown")), sender)
     }
 
     async fn delay(gate: &RolloutGate, workload: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
@@ -152,17 +150,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_leader_waits_for_a_rollout_of_any_kind() {
-        let (server, (gate, _leading)) = (server(1), gate());
+    async fn a_new_leader_waits_for_the_recorded_rollout_of_any_kind() {
+        let server = server(1);
+        let (gate, _leading) = gate(&server);
+        record(&server, "StatefulSet n/set");
         let (web, now) = (named(Kind::Deployment, "web"), Instant::now());
         assert_eq!(delay(&gate, &web, &server, now).await, Some(CHECK_INTERVAL));
         put(&server, 3);
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, None);
+        let lease = server.get(LEASE).unwrap();
+        assert_eq!(lease["metadata"]["annotations"][ANNOTATION], "Deployment n/web");
+        assert_eq!(server.lists(), 0, "a list would transfer every workload of the cluster");
+    }
+
+    #[tokio::test]
+    async fn another_text_on_the_lease_is_no_rollout() {
+        for text in ["", "StatefulSet", "StatefulSet set", "Pod n/set", "Deployment n/unknown"] {
+            let server = server(1);
+            let (gate, _leading) = gate(&server);
+            record(&server, text);
+            assert_eq!(delay(&gate, &named(Kind::Deployment, "web"), &server, Instant::now()).await, None, "{text}");
+        }
     }
 
     #[tokio::test]
     async fn a_rollout_delays_the_other_kinds() {
-        let (server, (gate, _leading), now) = (server(3), gate(), Instant::now());
+        let (server, now) = (server(3), Instant::now());
+        let (gate, _leading) = gate(&server);
         assert_eq!(delay(&gate, &named(Kind::StatefulSet, "set"), &server, now).await, None);
         put(&server, 0);
         let agent = named(Kind::DaemonSet, "agent");
@@ -173,7 +187,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_delay_grows_with_the_waiting_workloads_and_requests_share_one_read() {
-        let (server, (gate, _leading), now) = (server(1), gate(), Instant::now());
+        let (server, now) = (server(1), Instant::now());
+        let (gate, _leading) = gate(&server);
+        record(&server, "StatefulSet n/set");
         let mut last = Duration::ZERO;
         for number in 0..1000 {
             last = delay(&gate, &named(Kind::Deployment, &format!("w{number}")), &server, now).await.unwrap();
@@ -184,15 +200,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_leader_that_lost_the_lease_searches_again_for_rollouts() {
-        let (server, (gate, leading), now) = (server(3), gate(), Instant::now());
+    async fn a_leader_that_lost_the_lease_reads_the_record_again() {
+        let (server, now) = (server(3), Instant::now());
+        let (gate, leading) = gate(&server);
         let web = named(Kind::Deployment, "web");
         assert_eq!(delay(&gate, &web, &server, now).await, None);
         leading.send_replace(false);
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL), "not the leader");
+        // Another leader started a rollout of `set`.
+        record(&server, "StatefulSet n/set");
         leading.send_replace(true);
         put(&server, 1);
-        // It started a rollout of `web`, which does not exist; the search finds `set`.
         assert_eq!(delay(&gate, &web, &server, now + CHECK_INTERVAL).await, Some(CHECK_INTERVAL));
         put(&server, 3);
         assert_eq!(delay(&gate, &web, &server, now + 2 * CHECK_INTERVAL).await, None);

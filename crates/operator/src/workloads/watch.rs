@@ -1,21 +1,28 @@
 //! Runs one controller per kind.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
-use futures::{StreamExt, future};
+use futures::{FutureExt as _, Stream, StreamExt, future, stream};
+use kube::core::ApiResource;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::utils::PredicateConfig;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio_stream::wrappers::WatchStream;
+use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Identity, Shared, Watched};
-use super::reconcile::{RETRY, reconcile};
+use super::context::{Context, Identity, Shared, Watched, now};
+use super::namespaces::Namespaces;
+use super::reconcile::reconcile;
+use super::selection::Selection;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
-use winddown_core::annotations::PREFIX;
+use winddown_core::annotations::{PREFIX, SETTLED};
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
 
@@ -26,9 +33,20 @@ pub(crate) async fn run(
     leading: watch::Receiver<bool>,
     shutdown: CancellationToken,
     identity: Identity,
+    selection: Selection,
 ) {
-    let shared = Arc::new(Shared::new(client, policies, leading, identity));
-    future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
+    let (namespaces, watch_namespaces) = if selection.needs_namespace_labels() {
+        let (namespaces, task) = Namespaces::new(client.clone());
+        (Some(namespaces), task.right_future())
+    } else {
+        (None, future::pending().left_future())
+    };
+    let shared = Arc::new(Shared::new(client, policies, leading, identity, selection, namespaces));
+    let controllers = future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone())));
+    tokio::select! {
+        _ = controllers => {}
+        () = watch_namespaces => {}
+    }
 }
 
 async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
@@ -37,41 +55,81 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let reader = writer.as_reader();
     let api: Api<Watched> = Api::all_with(shared.client.clone(), &resource);
     let observer = shared.clone();
+    let with_labels = shared.selection.needs_object_labels();
     let changes = watcher(api, watcher::Config::default())
         .default_backoff()
-        .modify(prune)
+        .modify(move |watched| prune(watched, with_labels))
         .inspect(move |event| match event {
             Ok(watcher::Event::Delete(deleted)) => {
                 if let Some(uid) = &deleted.metadata.uid {
                     observer.history.forget(uid);
+                    observer.pacing.forget(uid);
                 }
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(resource = kind.resource(), error = %ErrorChain(error), "watch failed"),
         })
         .reflect(writer)
-        .applied_objects();
+        .applied_objects()
+        .predicate_filter(|watched: &Watched| Some(relevant(watched)), PredicateConfig::default());
     // A new leader reconciles every workload: no watch event reports workloads that the previous leader did not update.
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
+    let of_namespaces = in_changed_namespaces(&shared, reader.clone(), resource.clone());
     Controller::for_stream_with(changes, reader, resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(became_leader)
+        .reconcile_on(of_namespaces)
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, on_error, Arc::new(Context { kind, shared }))
         .for_each(|_| future::ready(()))
         .await;
 }
 
-/// Removes from the metadata what [`reconcile`] does not use before it reads the whole workload.
-fn prune(watched: &mut Watched) {
+/// Removes from the metadata what [`reconcile`] does not use before it reads the whole workload. Of Winddown's annotations, and
+/// of the labels if they count, it only needs to know whether they changed: they can be large, and are kept for every workload.
+fn prune(watched: &mut Watched, with_labels: bool) {
     let metadata = &mut watched.metadata;
     metadata.managed_fields = None;
-    metadata.labels = None;
     metadata.owner_references = None;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.retain(|key, _| key.starts_with(PREFIX));
-    }
+    metadata.finalizers = None;
+    metadata.labels = metadata.labels.take().filter(|_| with_labels).map(|labels| hashed(&labels));
+    let mut annotations = metadata.annotations.take().unwrap_or_default();
+    annotations.retain(|key, _| key.starts_with(PREFIX) || key == SETTLED);
+    metadata.annotations = (!annotations.is_empty()).then(|| hashed(&annotations));
+}
+
+/// A map with only a hash of the map.
+fn hashed(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    BTreeMap::from([("hash".to_owned(), hash(map).to_string())])
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A hash of what a reconciliation depends on, so that changes of the status cause no request. `generation` changes with the
+/// spec and with a deletion.
+fn relevant(watched: &Watched) -> u64 {
+    let metadata = &watched.metadata;
+    hash((metadata.generation, metadata.deletion_timestamp.is_some(), &metadata.annotations, &metadata.labels))
+}
+
+/// The workloads of namespaces whose labels change.
+fn in_changed_namespaces(
+    shared: &Shared,
+    reader: Store<Watched>,
+    resource: ApiResource,
+) -> impl Stream<Item = ObjectRef<Watched>> + Send + use<> {
+    let changes = shared.namespaces.as_ref().map(|namespaces| BroadcastStream::new(namespaces.changes()));
+    let names = stream::iter(changes).flatten().filter_map(|name| future::ready(name.ok()));
+    names.flat_map(move |name| {
+        let workloads = reader.state().into_iter();
+        let found = workloads.filter(|watched| watched.metadata.namespace.as_deref() == Some(&*name));
+        stream::iter(found.map(|watched| ObjectRef::from_obj_with(&*watched, resource.clone())).collect::<Vec<_>>())
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the Controller requires")]
@@ -79,6 +137,7 @@ fn on_error(watched: Arc<Watched>, error: &Error, context: Arc<Context>) -> Acti
     let name = watched.metadata.name.as_deref().unwrap_or_default();
     let namespace = watched.metadata.namespace.as_deref().unwrap_or_default();
     let workload = format!("{} {namespace}/{name}", context.kind);
-    tracing::warn!(workload, error = %ErrorChain(error), "reconciliation failed");
-    Action::requeue(RETRY)
+    let delay = context.shared.pacing.failed(watched.metadata.uid.as_deref().unwrap_or_default(), now());
+    tracing::warn!(workload, error = %ErrorChain(error), retry_in = delay.as_secs(), "reconciliation failed");
+    Action::requeue(delay)
 }

@@ -1,23 +1,19 @@
-//! Reads, lists and patches workloads as JSON, because types would lose unknown fields.
+//! Reads and patches workloads as JSON, because types would lose unknown fields.
 
 use std::fmt;
 use std::time::Duration;
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::core::{DynamicObject, Request};
 use kube::{Client, Resource};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::kubernetes::{Error, api_resource, within, within_limit};
 use winddown_core::kind::Kind;
 
-const FIELD_MANAGER: &str = "winddown";
-/// Page size of a list.
-const PAGE: u32 = 100;
+pub(super) const FIELD_MANAGER: &str = "winddown";
 /// Timeout of a patch. While webhooks are unreachable, which is when the controller patches, the API server can wait 34
 /// seconds (`requestTimeoutUpperBound`) before it continues without them.
 const PATCH_TIMEOUT: Duration = Duration::from_secs(40);
@@ -41,12 +37,6 @@ pub(super) struct WorkloadClient {
     client: Client,
 }
 
-#[derive(Deserialize)]
-struct List {
-    items: Vec<Value>,
-    metadata: ListMeta,
-}
-
 impl WorkloadClient {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
@@ -59,23 +49,6 @@ impl WorkloadClient {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    /// The first workload of a kind, in any namespace, that matches. Lists page by page, because one list of all workloads
-    /// may not fit into memory.
-    pub(super) async fn find(&self, kind: Kind, matches: impl Fn(&Value) -> bool) -> Result<Option<Value>, Error> {
-        let mut page = ListParams::default().limit(PAGE);
-        loop {
-            let request = Request::new(DynamicObject::url_path(&api_resource(kind), None)).list(&page);
-            let List { items, metadata } = within(format!("list {}", kind.resource()), self.send(request)).await?;
-            if let Some(found) = items.into_iter().find(&matches) {
-                return Ok(Some(found));
-            }
-            match metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => return Ok(None),
-            }
         }
     }
 

@@ -1,0 +1,233 @@
+//! The whole controller, on an API server in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Identity, Selection, run};
+use crate::fake_api_server::FakeApiServer;
+use winddown_core::annotations::BUDGET;
+use winddown_core::policy::Policies;
+
+const NAMESPACE: &str = "/apis/apps/v1/namespaces/shop/deployments/";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+struct Controller {
+    server: FakeApiServer,
+    _leading: watch::Sender<bool>,
+    /// Ends the controller when it is dropped.
+    _task: JoinSet<()>,
+}
+
+impl Controller {
+    /// Starts a controller and waits until its watches run.
+    async fn start(leads: bool, selection: Selection) -> Self {
+        let server = FakeApiServer::default();
+        let lease = json!({"metadata": {"name": "winddown"}});
+        server.put("/apis/coordination.k8s.io/v1/namespaces/winddown/leases/winddown", lease);
+        server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}}));
+        let (sender, leading) = watch::channel(leads);
+        let identity = Identity {
+            namespace: "winddown".to_owned(),
+            deployment: "winddown".to_owned(),
+            pod: "winddown-0".to_owned(),
+            lease: "winddown".to_owned(),
+        };
+        let watches = if selection.needs_namespace_labels() { 4 } else { 3 };
+        let stop = CancellationToken::new();
+        let controller = run(server.client(), Arc::new(Policies::default()), leading, stop, identity, selection);
+        let mut task = JoinSet::new();
+        task.spawn(controller);
+        while server.lists() < 2 * watches {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Self { server, _leading: sender, _task: task }
+    }
+
+    fn reads(&self, name: &str) -> u64 {
+        self.server.requests(&Method::GET, &format!("{NAMESPACE}{name}"))
+    }
+
+    fn patches(&self, name: &str) -> u64 {
+        self.server.requests(&Method::PATCH, &format!("{NAMESPACE}{name}"))
+    }
+
+    fn deployment(&self, name: &str) -> Value {
+        self.server.get(&format!("{NAMESPACE}{name}")).unwrap()
+    }
+
+    fn put(&self, name: &str, deployment: Value) {
+        self.server.put(&format!("{NAMESPACE}{name}"), deployment);
+    }
+}
+
+/// A Deployment that needs an injection and whose rollouts are complete.
+fn annotated(name: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "namespace": "shop", "name": name, "uid": name, "generation": 1, "labels": {},
+            "annotations": {"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"},
+        },
+        "spec": {"replicas": 0, "template": {"spec": {
+            "terminationGracePeriodSeconds": 30,
+            "containers": [{"name": "app", "startupProbe": {"tcpSocket": {"port": 80}}}],
+        }}},
+        "status": {"observedGeneration": 99},
+    })
+}
+
+fn next_generation(deployment: &mut Value) {
+    let generation = deployment["metadata"]["generation"].as_u64().unwrap();
+    deployment["metadata"]["generation"] = json!(generation + 1);
+}
+
+/// Lets the controller do what it can within this time on the paused clock.
+async fn pass(seconds: u64) {
+    for _ in 0..seconds * 10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_the_status_cause_no_request() {
+    for leads in [true, false] {
+        let controller = Controller::start(leads, Selection::default()).await;
+        controller.put("web", annotated("web"));
+        pass(60).await;
+        let (reads, mut current) = (controller.reads("web"), controller.deployment("web"));
+        assert!(reads > 0);
+        for replicas in 0..20 {
+            current["status"]["replicas"] = json!(replicas);
+            controller.put("web", current.clone());
+            pass(1).await;
+        }
+        assert_eq!(controller.reads("web"), reads, "leads: {leads}");
+        // Control: another annotation of Winddown, and a new generation.
+        current["metadata"]["annotations"]["winddown.dev/margin"] = json!("6s");
+        controller.put("web", current.clone());
+        pass(1).await;
+        assert!(controller.reads("web") > reads);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_that_is_reverted_is_patched_three_times_and_reported_once() {
+    let controller = Controller::start(true, Selection::default()).await;
+    let mut original = annotated("web");
+    original["metadata"]["managedFields"] =
+        json!([{"manager": "shop-operator", "operation": "Update", "time": "2026-01-01T00:00:00Z"}]);
+    controller.put("web", original.clone());
+    let mut reverts = 0;
+    for _ in 0..120 {
+        pass(1).await;
+        if controller.deployment("web")["metadata"]["annotations"].get(BUDGET).is_some() {
+            reverts += 1;
+            next_generation(&mut original);
+            controller.put("web", original.clone());
+        }
+    }
+    assert_eq!(reverts, 3);
+    let notes = events(&controller, "InjectionReverted");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("field manager \"shop-operator\""), "{notes:?}");
+    // The owner changes something else.
+    original["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop:2");
+    next_generation(&mut original);
+    controller.put("web", original);
+    pass(30).await;
+    assert!(controller.deployment("web")["metadata"]["annotations"].get(BUDGET).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_that_another_webhook_undoes_is_not_sent_for_ever() {
+    let controller = Controller::start(true, Selection::default()).await;
+    controller.server.admit(|path, object| {
+        if path.contains("deployments") {
+            object["spec"]["template"] = annotated("web")["spec"]["template"].clone();
+        }
+    });
+    controller.put("web", annotated("web"));
+    pass(600).await;
+    assert!(controller.patches("web") <= 8, "{}", controller.patches("web"));
+    let notes = events(&controller, "InjectionReverted");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_is_retried_less_and_less_often() {
+    let controller = Controller::start(true, Selection::default()).await;
+    controller.put("web", annotated("web"));
+    controller.server.forbid(true);
+    controller.put("web", {
+        let mut changed = annotated("web");
+        next_generation(&mut changed);
+        changed
+    });
+    pass(600).await;
+    let requests = controller.reads("web");
+    assert!((3..=12).contains(&requests), "{requests}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workloads_with_a_controlling_owner_are_not_patched() {
+    let controller = Controller::start(true, Selection::default()).await;
+    for (name, owner) in [("owned", json!({"controller": true})), ("related", json!({"controller": false}))] {
+        let mut deployment = annotated(name);
+        deployment["metadata"]["ownerReferences"] = json!([owner]);
+        controller.put(name, deployment);
+    }
+    pass(60).await;
+    assert_eq!(controller.patches("owned"), 0);
+    assert!(controller.patches("related") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_selected_workloads_are_updated() {
+    let selectors = r#"{"namespaceSelector": {"matchLabels": {"stage": "1"}},
+        "objectSelector": {"matchLabels": {"tier": "web"}}}"#;
+    let selectors: super::Selectors = selectors.parse().unwrap();
+    let selection = Selection { mutating: selectors.clone(), validating: selectors };
+    let controller = Controller::start(true, selection).await;
+    controller.put("web", annotated("web"));
+    pass(10).await;
+    assert_eq!((controller.reads("web"), controller.patches("web")), (0, 0), "another stage");
+    controller.server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop", "labels": {"stage": "1"}}}));
+    pass(10).await;
+    assert_eq!((controller.reads("web"), controller.patches("web")), (1, 0), "another tier");
+    let mut tier = controller.deployment("web");
+    tier["metadata"]["labels"]["tier"] = json!("web");
+    controller.put("web", tier);
+    pass(10).await;
+    assert!(controller.deployment("web")["metadata"]["annotations"].get(BUDGET).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_about_one_workload_are_limited() {
+    let controller = Controller::start(true, Selection::default()).await;
+    controller.put("web", annotated("web"));
+    pass(60).await;
+    for change in 0..300 {
+        let mut flipped = controller.deployment("web");
+        flipped["metadata"]["annotations"]["winddown.dev/drain"] = json!(if change % 2 == 0 { "5 s" } else { "five" });
+        next_generation(&mut flipped);
+        controller.put("web", flipped);
+        pass(1).await;
+    }
+    let published = controller.server.requests(&Method::POST, EVENTS);
+    assert!((16..=22).contains(&published), "{published}");
+    assert!(events(&controller, "").iter().any(|note| note.contains("Events withheld)")));
+}
+
+/// The notes of the published Events with a reason that starts like this.
+fn events(controller: &Controller, reason: &str) -> Vec<String> {
+    let events = controller.server.under(EVENTS).into_iter();
+    let matching = events.filter(|event| event["reason"].as_str().is_some_and(|found| found.starts_with(reason)));
+    matching.map(|event| event["note"].as_str().unwrap_or_default().to_owned()).collect()
+}
