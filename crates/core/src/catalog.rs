@@ -1,10 +1,13 @@
 //! Facts about load balancers, runtimes, platforms, sidecars and meshes: data with sources, in `data/`.
 
+pub mod endpoints;
 pub(crate) mod meshes;
+pub mod minimal_images;
 pub mod platforms;
 pub mod runtimes;
 pub mod settings;
 pub mod sidecars;
+pub mod stop_commands;
 pub mod traffic;
 
 use crate::suggestion::nearest;

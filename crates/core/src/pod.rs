@@ -2,13 +2,13 @@
 
 pub(crate) mod command;
 pub(crate) mod environment;
-pub(crate) mod exec_sleep;
 pub(crate) mod handlers;
 pub(crate) mod hooks;
 pub(crate) mod image;
 pub(crate) mod placement;
 pub(crate) mod ports;
 pub(crate) mod settings;
+pub(crate) mod shell;
 pub(crate) mod sidecars;
 pub(crate) mod signals;
 pub(crate) mod words;

@@ -10,7 +10,8 @@ use crate::finding::{Code, Finding, Severity};
 use crate::plan::Plan;
 use crate::plan::hooks::PlannedHook;
 use crate::plan::lanes::{PlannedLane, Role, last_exit};
-use crate::pod::sidecars::native_sidecars;
+use crate::pod::hooks::PreStop;
+use crate::pod::sidecars::{Running, native_sidecars, running};
 use crate::policy::Resolved;
 use crate::workload::Workload;
 
@@ -53,6 +54,14 @@ impl<'a> Subject<'a> {
     /// The main containers.
     pub(crate) fn containers(&self) -> &'a [Container] {
         &self.workload.pod.containers
+    }
+
+    /// The main containers and the native sidecars with their own hooks.
+    pub(crate) fn own_hooks(&self) -> impl Iterator<Item = (Running<'a>, PreStop)> {
+        let pod = &self.workload.pod;
+        let main = self.plan.hooks.iter().map(|hook| hook.own);
+        let own = main.chain(native_sidecars(pod).map(|container| PreStop::of(container, pod)));
+        running(pod).zip(own)
     }
 
     /// The main containers with their hooks, including injected ones.

@@ -20,6 +20,7 @@ macro_rules! for_each_code {
             container_not_found ContainerNotFound,
             pre_stop_unknown PreStopUnknown,
             pre_stop_short PreStopShort,
+            hook_ends_drain HookEndsDrain,
             drain_opted_out DrainOptedOut,
             budget_does_not_fit BudgetDoesNotFit,
             helper_does_not_fit HelperDoesNotFit,
@@ -28,6 +29,7 @@ macro_rules! for_each_code {
             readiness_container_unclear ReadinessContainerUnclear,
             readiness_kept ReadinessKept,
             // Hooks that fail.
+            hook_fails HookFails,
             hook_needs_shell HookNeedsShell,
             hook_on_host_network HookOnHostNetwork,
             host_in_handler HostInHandler,

@@ -26,14 +26,9 @@ pub(crate) struct PlannedHook {
 /// The hook of each main container, in the template's order.
 pub(crate) fn plan(pod: &PodSpec, resolved: &Resolved<'_>) -> Vec<PlannedHook> {
     let planned = |container: &Container| {
-        let (own, drain) = (PreStop::of(container), resolved.drain);
-        let (duration, injected) = match own {
-            PreStop::None if takes_the_sleep(container, resolved) && drain > Seconds::ZERO => (drain, true),
-            PreStop::None | PreStop::OptOut => (Seconds::ZERO, false),
-            PreStop::Sleep(seconds) => (seconds, false),
-            PreStop::AtLeast(seconds) => (seconds.max(drain), false),
-            PreStop::Unknown(_) => (drain, false),
-        };
+        let (own, drain) = (PreStop::of(container, pod), resolved.drain);
+        let injected = own == PreStop::None && takes_the_sleep(container, resolved) && drain > Seconds::ZERO;
+        let duration = if injected { drain } else { own.assumed(drain) };
         PlannedHook { container: container.name.clone(), own, duration, injected }
     };
     pod.containers.iter().map(planned).collect()

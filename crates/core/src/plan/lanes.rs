@@ -85,12 +85,13 @@ pub(crate) fn plan(workload: &Workload, resolved: &Resolved<'_>, hooks: &[Planne
     let first_sidecar = lanes.len();
     // They stop in the reverse order in which they started, each after the exit of the one before.
     for container in native_sidecars(pod).rev() {
-        let own = PreStop::of(container);
-        let hook = if own.is_open_ended() { own.at_least().max(drain) } else { own.at_least() };
+        let own = PreStop::of(container, pod);
+        let hook = own.assumed(drain);
         let mut lane = lane(container, Role::NativeSidecar, (hook, own.is_open_ended()), &waits);
-        lane.signal_at = turn.max(hook);
-        turn = lane.exit();
-        lane.needs = turn;
+        // A hook that stops the sidecar itself does not wait for its turn.
+        lane.signal_at = if matches!(own, PreStop::EndsDrain { .. }) { hook } else { turn.max(hook) };
+        lane.needs = lane.exit();
+        turn = turn.max(lane.needs);
         lanes.push(lane);
     }
     lanes[first_sidecar..].reverse();

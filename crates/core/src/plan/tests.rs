@@ -118,6 +118,7 @@ fn existing_hooks_are_kept_and_the_longest_hook_is_the_drain() {
     let bare = json!({"name": "proxy"});
     let short = vec![(Severity::Warning, Code::PreStopShort)];
     let unknown = vec![(Severity::Warning, Code::PreStopUnknown)];
+    let (ends, fails) = ((Severity::Info, Code::HookEndsDrain), (Severity::Warning, Code::HookFails));
     for (containers, drain, mutated, found) in [
         (json!([bare]), 5, vec!["proxy sleeps 5", "grace 35"], vec![]),
         (json!([bare, {"name": "log"}]), 5, vec!["proxy sleeps 5", "log sleeps 5", "grace 35"], vec![]),
@@ -129,12 +130,15 @@ fn existing_hooks_are_kept_and_the_longest_hook_is_the_drain() {
         (json!([exec("sleep 9")]), 9, vec!["grace 39"], vec![]),
         (json!([exec("sleep 3")]), 3, vec!["grace 33"], short.clone()),
         (json!([exec("sleep 0")]), 0, vec![], short.clone()),
-        (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], unknown.clone()),
-        (json!([exec("sleep 3; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
-        (json!([exec("sleep 0; nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
-        (json!([exec("nginx -s quit")]), 5, vec!["grace 35"], unknown.clone()),
-        (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown.clone()),
-        (json!([with(json!({"futureAction": {}}))]), 5, vec!["grace 35"], unknown),
+        (json!([exec("sleep 9; ./drain")]), 9, vec!["grace 39"], unknown.clone()),
+        (json!([exec("sleep 3; ./drain")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 0; ./drain")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("./drain")]), 5, vec!["grace 35"], unknown.clone()),
+        (json!([exec("sleep 9; nginx -s quit")]), 9, vec!["grace 39"], vec![ends]),
+        (json!([exec("nginx -s quit; sleep 9")]), 0, vec![], vec![short[0], ends]),
+        (json!([exec("sleep 9 &&")]), 0, vec![], vec![fails]),
+        (json!([with(json!({"httpGet": {"port": 80}}))]), 5, vec!["grace 35"], unknown),
+        (json!([with(json!({"futureAction": {}}))]), 0, vec![], vec![fails]),
         (
             json!([{"name": "app", "lifecycle": {"postStart": {"exec": {}}, "stopSignal": "SIGUSR1"}}]),
             5,
@@ -156,7 +160,7 @@ fn existing_hooks_are_kept_and_the_longest_hook_is_the_drain() {
 
 #[test]
 fn a_hook_that_starts_with_a_sleep_has_a_minimum_duration() {
-    let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; nginx -s quit"]}});
+    let hook = json!({"exec": {"command": ["sh", "-c", "sleep 15; ./drain"]}});
     let plan = planned(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]), None, &[FIVE]);
     assert_eq!(plan.findings[0].message(), "exec hook runs for at least 15s, duration unknown; assuming 15s");
 }

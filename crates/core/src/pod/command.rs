@@ -1,5 +1,7 @@
 //! The commands in a command line. This is not a complete shell parser: only simple commands are detected.
 
+use super::shell::invocation::{Input, Invocation};
+
 /// The name of a program, without its directory.
 pub(crate) fn program(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
@@ -37,24 +39,11 @@ pub(crate) enum End {
 impl<'a> Script<'a> {
     /// The script of a command line such as `["/bin/sh", "-ec", "…"]`; `None` for any other command line.
     pub(crate) fn of(line: &'a [String]) -> Option<Self> {
-        let (shell, mut words) = (program(line.first()?), line.iter().skip(1));
-        if !is_shell(shell) {
-            return None;
+        let invocation = Invocation::of(line.iter().map(|word| Some(word.as_str())))?;
+        match invocation.input {
+            Input::Script(text, _) => Some(Self { shell: invocation.shell, text }),
+            _ => None,
         }
-        let mut has_script = false;
-        while let Some(word) = words.next() {
-            let Some(flags) = word.strip_prefix(['-', '+']) else {
-                return has_script.then_some(Self { shell, text: word });
-            };
-            if !flags.starts_with('-') {
-                has_script |= flags.contains('c');
-                // The name of an option follows, as in `bash -euo pipefail -c`.
-                if flags.ends_with('o') {
-                    words.next();
-                }
-            }
-        }
-        None
     }
 
     /// Its commands, in order. Separators in quotes, comments and parentheses do not count.

@@ -1,14 +1,15 @@
 //! The requests that the kubelet sends to containers: HTTP, TCP and gRPC handlers of probes and hooks.
 
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, Probe, TCPSocketAction};
+use k8s_openapi::api::core::v1::{HTTPGetAction, LifecycleHandler, PodSpec, Probe, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::sidecars::{Running, running};
 use crate::field_path::FieldPath;
 
 /// A request that the kubelet sends.
 pub(crate) struct Request<'a> {
     /// The container that has the probe or hook.
-    pub(crate) container: &'a Container,
+    pub(crate) running: Running<'a>,
     /// The probe or hook: `readinessProbe`, `lifecycle.preStop`.
     place: &'static str,
     /// The kind of handler: `httpGet`.
@@ -30,21 +31,22 @@ pub(crate) enum Port<'a> {
 impl Request<'_> {
     /// The field of its handler.
     pub(crate) fn field(&self) -> FieldPath {
-        FieldPath::container(&self.container.name, self.place).join(self.handler)
+        self.running.field(self.place).join(self.handler)
     }
 }
 
-/// Every request that the probes and hooks of these containers send.
-pub(crate) fn requests(containers: &[Container]) -> impl Iterator<Item = Request<'_>> {
-    containers.iter().flat_map(of_container)
+/// Every request that the probes and hooks of the main containers and the native sidecars send.
+pub(crate) fn requests(pod: &PodSpec) -> impl Iterator<Item = Request<'_>> {
+    running(pod).flat_map(of_container)
 }
 
 /// Only the requests that are sent to the pod itself.
-pub(crate) fn requests_to_pod(containers: &[Container]) -> impl Iterator<Item = Request<'_>> {
-    requests(containers).filter(|request| request.host.is_none())
+pub(crate) fn requests_to_pod(pod: &PodSpec) -> impl Iterator<Item = Request<'_>> {
+    requests(pod).filter(|request| request.host.is_none())
 }
 
-fn of_container(container: &Container) -> impl Iterator<Item = Request<'_>> {
+fn of_container(running: Running<'_>) -> impl Iterator<Item = Request<'_>> {
+    let container = running.container;
     let probes = [
         ("readinessProbe", &container.readiness_probe),
         ("livenessProbe", &container.liveness_probe),
@@ -57,35 +59,34 @@ fn of_container(container: &Container) -> impl Iterator<Item = Request<'_>> {
         ("lifecycle.preStop", lifecycle.and_then(|lifecycle| lifecycle.pre_stop.as_ref())),
     ];
     let hooks = hooks.into_iter().filter_map(|(place, hook)| Some((place, hook?)));
-    let in_probes = probes.flat_map(move |(place, probe)| of_probe(container, place, probe));
-    in_probes.chain(hooks.flat_map(move |(place, hook)| of_hook(container, place, hook)))
+    let in_probes = probes.flat_map(move |(place, probe)| of_probe(running, place, probe));
+    in_probes.chain(hooks.flat_map(move |(place, hook)| of_hook(running, place, hook)))
 }
 
-fn of_probe<'a>(container: &'a Container, place: &'static str, probe: &'a Probe) -> impl Iterator<Item = Request<'a>> {
+fn of_probe<'a>(running: Running<'a>, place: &'static str, probe: &'a Probe) -> impl Iterator<Item = Request<'a>> {
     let grpc = probe.grpc.as_ref();
-    let grpc =
-        grpc.map(|grpc| Request { container, place, handler: "grpc", host: None, port: Port::Number(grpc.port) });
-    let http = probe.http_get.as_ref().map(|action| http(container, place, action));
-    let tcp = probe.tcp_socket.as_ref().map(|action| tcp(container, place, action));
+    let grpc = grpc.map(|grpc| Request { running, place, handler: "grpc", host: None, port: Port::Number(grpc.port) });
+    let http = probe.http_get.as_ref().map(|action| http(running, place, action));
+    let tcp = probe.tcp_socket.as_ref().map(|action| tcp(running, place, action));
     [http, tcp, grpc].into_iter().flatten()
 }
 
 fn of_hook<'a>(
-    container: &'a Container,
+    running: Running<'a>,
     place: &'static str,
     hook: &'a LifecycleHandler,
 ) -> impl Iterator<Item = Request<'a>> {
-    let http = hook.http_get.as_ref().map(|action| http(container, place, action));
-    let tcp = hook.tcp_socket.as_ref().map(|action| tcp(container, place, action));
+    let http = hook.http_get.as_ref().map(|action| http(running, place, action));
+    let tcp = hook.tcp_socket.as_ref().map(|action| tcp(running, place, action));
     [http, tcp].into_iter().flatten()
 }
 
-fn http<'a>(container: &'a Container, place: &'static str, action: &'a HTTPGetAction) -> Request<'a> {
-    Request { container, place, handler: "httpGet", host: host(action.host.as_ref()), port: port(&action.port) }
+fn http<'a>(running: Running<'a>, place: &'static str, action: &'a HTTPGetAction) -> Request<'a> {
+    Request { running, place, handler: "httpGet", host: host(action.host.as_ref()), port: port(&action.port) }
 }
 
-fn tcp<'a>(container: &'a Container, place: &'static str, action: &'a TCPSocketAction) -> Request<'a> {
-    Request { container, place, handler: "tcpSocket", host: host(action.host.as_ref()), port: port(&action.port) }
+fn tcp<'a>(running: Running<'a>, place: &'static str, action: &'a TCPSocketAction) -> Request<'a> {
+    Request { running, place, handler: "tcpSocket", host: host(action.host.as_ref()), port: port(&action.port) }
 }
 
 /// An empty host equals an absent one.

@@ -1,5 +1,7 @@
 //! Information from the name of an image.
 
+use crate::catalog::minimal_images::MinimalImage;
+
 /// The last part of the name, without tag and digest.
 pub(crate) fn repository(image: &str) -> &str {
     let image = without_digest(image);
@@ -14,15 +16,31 @@ pub(crate) fn short_name(image: &str) -> &str {
     image.get(start..).unwrap_or(image)
 }
 
-/// Whether the image probably has neither a shell nor `sleep`: Distroless, Chainguard, and those with `static` or `scratch`
-/// at the end of the name. Their debug variants have a shell.
-pub(crate) fn has_no_shell(image: &str) -> bool {
+/// Whether an image has a shell and basic programs such as `sleep`, as far as its name shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shell {
+    /// The name shows nothing.
+    Possible,
+    /// The name ends with `static` or `scratch`.
+    Unlikely,
+    /// Distroless, Chainguard, and the images of `data/minimal_images.yaml`. Their debug variants have a shell.
+    Absent,
+}
+
+pub(crate) fn shell(image: &str) -> Shell {
     let words: Vec<_> = image.split(['/', ':', '@', '-', '_']).collect();
     let contains = |names: &[&str]| words.iter().any(|word| names.contains(word));
     let name = without_digest(image);
     let ends_with = |word: &str| name.strip_suffix(word).is_some_and(|rest| rest.ends_with(['-', ':']));
-    let is_minimal = contains(&["distroless", "chainguard", "cgr.dev"]) || ends_with("static") || ends_with("scratch");
-    is_minimal && !contains(&["debug", "dev", "busybox", "bash", "wolfi"])
+    if contains(&["debug", "dev", "busybox", "bash", "wolfi"]) {
+        Shell::Possible
+    } else if contains(&["distroless", "chainguard", "cgr.dev"]) || MinimalImage::is_known(name) {
+        Shell::Absent
+    } else if ends_with("static") || ends_with("scratch") {
+        Shell::Unlikely
+    } else {
+        Shell::Possible
+    }
 }
 
 fn without_digest(image: &str) -> &str {
@@ -31,7 +49,7 @@ fn without_digest(image: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_no_shell, repository, short_name};
+    use super::{Shell, repository, shell, short_name};
 
     #[test]
     fn the_repository_is_the_last_part_of_the_name() {
@@ -60,25 +78,26 @@ mod tests {
 
     #[test]
     fn minimal_images_have_no_shell() {
-        for image in [
-            "gcr.io/distroless/static-debian12:nonroot",
-            "registry:5000/shop/distroless-base@sha256:ab",
-            "cgr.dev/acme/node:22",
-            "cgr.dev/chainguard/static",
-            "shop:1.2-static",
-            "shop:scratch",
+        for (image, expected) in [
+            ("gcr.io/distroless/static-debian12:nonroot", Shell::Absent),
+            ("registry:5000/shop/distroless-base@sha256:ab", Shell::Absent),
+            ("cgr.dev/acme/node:22", Shell::Absent),
+            ("cgr.dev/chainguard/static", Shell::Absent),
+            ("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14.0", Shell::Absent),
+            ("registry.k8s.io/kube-apiserver:v1.37.0@sha256:ab", Shell::Absent),
+            ("envoyproxy/envoy:distroless-v1.30", Shell::Absent),
+            ("shop:1.2-static", Shell::Unlikely),
+            ("shop:scratch", Shell::Unlikely),
+            ("gcr.io/distroless/java21:debug", Shell::Possible),
+            ("cgr.dev/chainguard/node:latest-dev", Shell::Possible),
+            ("cgr.dev/chainguard/wolfi-base", Shell::Possible),
+            ("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14.0-alpine", Shell::Possible),
+            ("fluent/fluent-bit:3.1-debug", Shell::Possible),
+            ("shop/static-pages:2", Shell::Possible),
+            ("nginx:1.27", Shell::Possible),
+            ("", Shell::Possible),
         ] {
-            assert!(has_no_shell(image), "{image}");
-        }
-        for image in [
-            "gcr.io/distroless/java21:debug",
-            "cgr.dev/chainguard/node:latest-dev",
-            "cgr.dev/chainguard/wolfi-base",
-            "shop/static-pages:2",
-            "nginx:1.27",
-            "",
-        ] {
-            assert!(!has_no_shell(image), "{image}");
+            assert_eq!(shell(image), expected, "{image}");
         }
     }
 }

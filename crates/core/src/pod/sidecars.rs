@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
+use crate::field_path::FieldPath;
+
 /// The native sidecars of a pod, in the order in which they start; they stop in the reverse order (KEP-753).
 pub(crate) fn native_sidecars(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
     init_containers(pod).filter(|container| container.restart_policy.as_deref() == Some("Always"))
@@ -10,4 +12,32 @@ pub(crate) fn native_sidecars(pod: &PodSpec) -> impl DoubleEndedIterator<Item = 
 /// The init containers of a pod, including native sidecars.
 pub(crate) fn init_containers(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
     pod.init_containers.iter().flatten()
+}
+
+/// A container that runs when the pod is deleted: a main container or a native sidecar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running<'a> {
+    pub(crate) container: &'a Container,
+    /// The list that it is in: `initContainers`.
+    list: &'static str,
+}
+
+impl Running<'_> {
+    /// A field of the container, given with dots.
+    pub(crate) fn field(&self, dotted: &'static str) -> FieldPath {
+        FieldPath::pod(self.list).key(&self.container.name).join(dotted)
+    }
+
+    /// Whether it is a native sidecar.
+    pub(crate) fn is_sidecar(&self) -> bool {
+        self.list == INIT_CONTAINERS
+    }
+}
+
+const INIT_CONTAINERS: &str = "initContainers";
+
+/// The main containers in the template's order, then the native sidecars.
+pub(crate) fn running(pod: &PodSpec) -> impl Iterator<Item = Running<'_>> {
+    let main = pod.containers.iter().map(|container| Running { container, list: "containers" });
+    main.chain(native_sidecars(pod).map(|container| Running { container, list: INIT_CONTAINERS }))
 }

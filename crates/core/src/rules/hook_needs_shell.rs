@@ -1,37 +1,36 @@
 //! A hook that runs a shell or `sleep` in an image without them fails immediately, so the container has no drain.
 
-use k8s_openapi::api::core::v1::Container;
-
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::command::{is_shell, program};
-use crate::pod::image::{has_no_shell, short_name};
+use crate::pod::command::program;
+use crate::pod::hooks::is_basic;
+use crate::pod::image::{Shell, shell, short_name};
+use crate::pod::sidecars::{Running, running};
 use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::HookNeedsShell,
-    severity: Severity::Info,
+    severity: Severity::Warning,
     title: "A hook runs a shell or `sleep`, but the image does not seem to have it.",
     page: PAGE,
     check: Check::Plan(check),
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.containers().iter().filter_map(finding).collect()
+    running(&subject.workload.pod).filter_map(finding).collect()
 }
 
-fn finding(container: &Container) -> Option<Finding> {
+fn finding(running: Running<'_>) -> Option<Finding> {
+    let container = running.container;
     let hook = container.lifecycle.as_ref()?.pre_stop.as_ref()?;
     let needed = program(hook.exec.as_ref()?.command.as_ref()?.first()?);
     let image = container.image.as_deref()?;
-    if !(is_shell(needed) || needed == "sleep") || !has_no_shell(image) {
+    if !is_basic(needed) || shell(image) == Shell::Possible {
         return None;
     }
     let image = short_name(image);
-    let field = FieldPath::container(&container.name, "lifecycle.preStop.exec");
     let problem = format!("runs {needed}, which the image {} does not seem to have", quoted(image));
-    Some(RULE.finding(field, problem).fact(needed).fact(image).hint("use preStop.sleep"))
+    Some(RULE.finding(running.field("lifecycle.preStop.exec"), problem).fact(needed).fact(image).hint("use preStop.sleep"))
 }
 
 const PAGE: &str = r"## Why
@@ -40,8 +39,10 @@ An exec hook runs a program of the container's image. Images such as Distroless,
 `scratch` have neither a shell nor `sleep`. The hook then fails immediately: the pod gets a `FailedPreStopHook` Event, the
 kubelet sends SIGTERM without a drain, and the connections of clients that still have the pod on their list are refused.
 
-Winddown looks only at the name of the image, so it may be wrong about yours. If the image has a shell, there is nothing
-to do.
+Winddown looks only at the name of the image. It knows Distroless, Chainguard and the images in
+[minimal_images.yaml](https://github.com/winddown/winddown/blob/main/crates/core/data/minimal_images.yaml), and their
+variants with a shell: there, the hook counts as no drain. An image whose name ends with `static` or `scratch` may have a
+shell; then there is nothing to do.
 
 ## What to do
 
@@ -67,8 +68,10 @@ Or remove the hook: Winddown then injects a sleep as long as the declared drain.
 mod tests {
     use serde_json::{Value, json};
 
+    use crate::evaluation::{Existing, Origin, evaluate};
     use crate::finding::Code::HookNeedsShell;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::policy::Policy;
+    use crate::rules::tests::{container, fires, pod, silent};
 
     fn hook(image: &str, command: &[&str]) -> Value {
         container(|app| {
@@ -86,6 +89,33 @@ mod tests {
             let expected = format!("runs {needed}, which the image {image} does not seem to have; use preStop.sleep");
             assert_eq!(message, expected);
         }
+    }
+
+    #[test]
+    fn well_known_images_are_known_without_a_word_in_their_name() {
+        for image in ["gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14.0", "releases/gardener/apiserver:v1.57"] {
+            fires(&hook(image, &["sleep", "30"]), HookNeedsShell);
+        }
+        silent(&hook("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14.0-alpine", &["sleep", "30"]), HookNeedsShell);
+    }
+
+    #[test]
+    fn a_hook_that_cannot_run_gives_no_drain() {
+        let manifest = hook("gcr.io/distroless/java21", &["sleep", "15"]);
+        let evaluation = evaluate(&manifest, Existing::None, &Policy::default(), Origin::File).unwrap();
+        assert_eq!(evaluation.budget.unwrap().drain.as_i64(), 0);
+    }
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let manifest = pod(|pod| {
+            let hook = json!({"preStop": {"exec": {"command": ["sh", "-c", "sleep 15"]}}});
+            let image = "gcr.io/distroless/static";
+            pod["initContainers"] =
+                json!([{"name": "proxy", "image": image, "restartPolicy": "Always", "lifecycle": hook}]);
+        });
+        let field = fires(&manifest, HookNeedsShell).0;
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].lifecycle.preStop.exec");
     }
 
     #[test]

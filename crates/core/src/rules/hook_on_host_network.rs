@@ -1,10 +1,8 @@
 //! With `hostNetwork` the kubelet cannot resolve the address for an httpGet hook (kubernetes/kubernetes#134285): the hook
 //! fails immediately, so the container has no drain.
 
-use k8s_openapi::api::core::v1::Container;
-
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::pod::shell::effect::Failure;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -16,22 +14,12 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    if subject.workload.pod.host_network != Some(true) {
-        return Vec::new();
-    }
-    let failing = subject.containers().iter().filter(|container| has_hook_without_host(container));
-    let findings = failing.map(|container| {
-        let field = FieldPath::container(&container.name, "lifecycle.preStop.httpGet");
+    let failing = subject.own_hooks().filter(|(_, own)| own.failure() == Some(Failure::HostNetwork));
+    let findings = failing.map(|(running, _)| {
         let problem = "fails immediately with hostNetwork, so SIGTERM is sent without a drain";
-        RULE.finding(field, problem).hint("use preStop.sleep")
+        RULE.finding(running.field("lifecycle.preStop.httpGet"), problem).hint("use preStop.sleep")
     });
     findings.collect()
-}
-
-fn has_hook_without_host(container: &Container) -> bool {
-    let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
-    let request = hook.and_then(|hook| hook.http_get.as_ref());
-    request.is_some_and(|request| request.host.as_ref().is_none_or(String::is_empty))
 }
 
 const PAGE: &str = r#"## Why
@@ -91,6 +79,17 @@ mod tests {
             );
             silent(&with(&hook, false), HookOnHostNetwork);
         }
+    }
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let manifest = pod(|pod| {
+            pod["hostNetwork"] = json!(true);
+            let hook = json!({"preStop": {"httpGet": {"port": 80}}});
+            pod["initContainers"] = json!([{"name": "proxy", "restartPolicy": "Always", "lifecycle": hook}]);
+        });
+        let field = fires(&manifest, HookOnHostNetwork).0;
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].lifecycle.preStop.httpGet");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     // With hostNetwork, loopback is the pod itself, and an httpGet hook works only with it.
     let on_node = subject.workload.pod.host_network == Some(true);
-    let with_host = requests(subject.containers()).filter_map(|request| Some((request.field(), request.host?)));
+    let with_host = requests(&subject.workload.pod).filter_map(|request| Some((request.field(), request.host?)));
     let elsewhere = with_host.filter(|(_, host)| !(on_node && LOOPBACK.contains(host)));
     elsewhere.map(|(field, host)| finding(field.join("host"), host)).collect()
 }
@@ -82,6 +82,14 @@ mod tests {
                 assert_eq!(field, format!("spec.template.spec.containers[app].lifecycle.{place}.{kind}.host"));
             }
         }
+    }
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let probe = json!({"httpGet": {"port": 80, "host": "127.0.0.1"}});
+        let sidecar = json!([{"name": "proxy", "restartPolicy": "Always", "readinessProbe": probe}]);
+        let (field, _) = fires(&pod(|pod| pod["initContainers"] = sidecar), HostInHandler);
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].readinessProbe.httpGet.host");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A container's own preStop sleep is shorter than the drain.
+//! A container's own preStop hook ends before the drain is over, or tells the app to stop before that.
 
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
@@ -9,7 +9,7 @@ use crate::rule::{Check, Rule, Subject};
 pub(crate) const RULE: Rule = Rule {
     code: Code::PreStopShort,
     severity: Severity::Warning,
-    title: "A container's own preStop sleep is shorter than the declared drain.",
+    title: "A container's own preStop hook is shorter than the declared drain.",
     page: PAGE,
     check: Check::Plan(check),
 };
@@ -19,13 +19,21 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     // An agent receives no traffic.
     let receives_traffic = |lane: &PlannedLane| lane.role == Role::App || lane.proxy.is_some();
     let hooks = subject.hooks().zip(&subject.plan.lanes).filter(|(_, lane)| receives_traffic(lane));
-    let findings = hooks.filter_map(|((container, hook), _)| match hook.own {
-        PreStop::Sleep(own) if own < drain => {
-            let field = FieldPath::container(&container.name, "lifecycle.preStop");
-            let finding = RULE.finding(field, format!("preStop sleep of {own} is shorter than the drain of {drain}"));
-            Some(finding.fact(own).fact(drain).hint(format!("set it to {}, or remove the hook", drain.as_i64())))
-        }
-        _ => None,
+    let findings = hooks.filter_map(|((container, hook), _)| {
+        let (own, problem, fix) = match hook.own {
+            PreStop::Sleep(own) => (own, format!("preStop sleep of {own} is shorter than"), "set it to"),
+            PreStop::EndsDrain { after, exactly: true } => {
+                (after, format!("preStop hook tells the app to stop after {after}, before the end of"), "first sleep for")
+            }
+            PreStop::Open { at_most: Some(most), .. } => {
+                (most, format!("preStop hook runs for at most {most}, which is shorter than"), "first sleep for")
+            }
+            _ => return None,
+        };
+        let problem = format!("{problem} the drain of {drain}");
+        let hint = format!("{fix} {}, or remove the hook", drain.as_i64());
+        let field = FieldPath::container(&container.name, "lifecycle.preStop");
+        (own < drain).then(|| RULE.finding(field, problem).fact(own).fact(drain).hint(hint))
     });
     findings.collect()
 }
@@ -108,12 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_that_stops_the_app_or_has_a_short_limit_is_reported() {
+        for (text, message) in [
+            ("nginx -s quit", "preStop hook tells the app to stop after 0s, before the end of the drain of 10s"),
+            ("sleep 4; kill -QUIT 1; sleep 60", "preStop hook tells the app to stop after 4s, before the end of the drain of 10s"),
+            ("timeout 6 ./drain.sh", "preStop hook runs for at most 6s, which is shorter than the drain of 10s"),
+        ] {
+            let expected = format!("{message}; first sleep for 10, or remove the hook");
+            assert_eq!(fires(&script(text), PreStopShort).1, expected, "{text}");
+        }
+        silent(&script("sleep 10; nginx -s quit"), PreStopShort);
+    }
+
+    #[test]
     fn opting_out_and_unknown_durations_are_reported_with_other_codes() {
         for own in
             [json!({"sleep": {"seconds": 0}}), json!({"sleep": {"seconds": -7}}), json!({"httpGet": {"port": 80}})]
         {
             silent(&pre_stop(&own), PreStopShort);
         }
-        silent(&script("sleep 3; nginx -s quit"), PreStopShort);
+        silent(&script("sleep 3; ./drain.sh"), PreStopShort);
     }
 }

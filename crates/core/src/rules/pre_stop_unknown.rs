@@ -1,5 +1,6 @@
 //! A preStop hook of unknown duration: a command or a request. The plan assumes that it runs for the drain.
 
+use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
@@ -17,14 +18,22 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let findings = subject.hooks().filter_map(|(container, hook)| {
         let (field, assumed) = (FieldPath::container(&container.name, "lifecycle.preStop"), hook.duration);
         let finding = match hook.own {
-            PreStop::AtLeast(own) => {
-                let problem = format!("exec hook runs for at least {own}, duration unknown; assuming {assumed}");
-                RULE.finding(field, problem).fact(own)
+            PreStop::Open { handler, at_least: Seconds::ZERO, at_most: None } => {
+                RULE.finding(field, format!("{handler} hook has unknown duration; assuming {assumed}")).fact(handler)
             }
-            PreStop::Unknown(kind) => {
-                RULE.finding(field, format!("{kind} hook has unknown duration; assuming {assumed}")).fact(kind)
+            PreStop::Open { handler, at_least, at_most: None } => {
+                let problem = format!("{handler} hook runs for at least {at_least}, duration unknown; assuming {assumed}");
+                RULE.finding(field, problem).fact(at_least)
             }
-            PreStop::None | PreStop::OptOut | PreStop::Sleep(_) => return None,
+            PreStop::Open { handler, at_least, at_most: Some(at_most) } => {
+                let problem = format!("{handler} hook runs for {at_least} to {at_most}; assuming {assumed}");
+                RULE.finding(field, problem).fact(at_least).fact(at_most)
+            }
+            PreStop::EndsDrain { after, exactly: false } => {
+                let problem = format!("exec hook tells the app to stop after {after} or later; assuming {assumed}");
+                RULE.finding(field, problem).fact(after)
+            }
+            _ => return None,
         };
         Some(finding.fact(assumed))
     });
@@ -33,10 +42,14 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 
 const PAGE: &str = r"## Why
 
-The container has a preStop hook that is not a plain sleep, but a command or a request. (The command `sleep 15` is read as
-a sleep, also inside `sh -c`.) Winddown never overwrites a hook, and cannot know how long this one runs. It assumes the
-declared drain. If the hook is shorter, the app gets SIGTERM while traffic still arrives. If it is longer, it takes time
-from the app's deadline.
+The container has a preStop hook whose duration the manifest does not show: a request, or a command that is not known to
+end immediately. Winddown never overwrites a hook, and cannot know how long this one runs. It assumes the declared drain,
+within the limits that it can read. If the hook is shorter, the app gets SIGTERM while traffic still arrives. If it is
+longer, it takes time from the app's deadline.
+
+[What is read from a hook](how-it-works.md#what-is-read-from-a-hook)
+lists the commands that are known. Every `sleep` that certainly runs counts, and so does a time limit such as `timeout 20`
+or `curl --max-time 5`.
 
 ## What to do
 
@@ -71,11 +84,11 @@ mod tests {
     #[test]
     fn a_hook_of_unknown_duration_is_assumed_to_run_for_the_drain() {
         for (manifest, kind) in [
-            (script("nginx -s quit"), "exec"),
-            (script("sleep 0; nginx -s quit"), "exec"),
+            (script("./drain.sh"), "exec"),
+            (script("sleep 0; ./drain.sh"), "exec"),
+            (script("while [ -f /busy ]; do sleep 1; done"), "exec"),
+            (script("sleep $(cat /drain)"), "exec"),
             (pre_stop(&json!({"httpGet": {"port": 80}})), "httpGet"),
-            (pre_stop(&json!({"tcpSocket": {"port": 80}})), "tcpSocket"),
-            (pre_stop(&json!({"futureAction": {}})), "preStop"),
         ] {
             let (field, message) = fires(&manifest, PreStopUnknown);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
@@ -84,13 +97,32 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_begins_with_a_sleep_runs_for_at_least_that_long() {
+    fn every_sleep_that_certainly_runs_counts() {
         for (text, message) in [
-            ("sleep 15; nginx -s quit", "exec hook runs for at least 15s, duration unknown; assuming 15s"),
-            ("sleep 3; nginx -s quit", "exec hook runs for at least 3s, duration unknown; assuming 10s"),
+            ("sleep 15; ./drain.sh", "exec hook runs for at least 15s, duration unknown; assuming 15s"),
+            ("./drain.sh; sleep 15", "exec hook runs for at least 15s, duration unknown; assuming 15s"),
+            ("sleep 3; ./drain.sh && sleep 4", "exec hook runs for at least 7s, duration unknown; assuming 10s"),
         ] {
             assert_eq!(fires(&script(text), PreStopUnknown).1, message);
         }
+    }
+
+    #[test]
+    fn a_time_limit_bounds_a_hook() {
+        for (text, message) in [
+            ("timeout 20 ./drain.sh", "exec hook runs for 0s to 20s; assuming 10s"),
+            ("sleep 12; curl --max-time 5 localhost/drain", "exec hook runs for 12s to 17s; assuming 12s"),
+            ("timeout 5 ./drain.sh", "exec hook runs for 0s to 5s; assuming 5s"),
+        ] {
+            assert_eq!(fires(&script(text), PreStopUnknown).1, message);
+        }
+    }
+
+    #[test]
+    fn a_signal_after_an_unknown_command_has_an_unknown_time() {
+        let message = fires(&script("sleep 3; ./drain.sh; nginx -s quit"), PreStopUnknown).1;
+        assert_eq!(message, "exec hook tells the app to stop after 3s or later; assuming 10s");
+        silent(&script("sleep 3; nginx -s quit; ./wait.sh"), PreStopUnknown);
     }
 
     #[test]

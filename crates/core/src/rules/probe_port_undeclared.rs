@@ -14,12 +14,12 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    requests_to_pod(subject.containers()).filter_map(|request| finding(&request)).collect()
+    requests_to_pod(&subject.workload.pod).filter_map(|request| finding(&request)).collect()
 }
 
 fn finding(request: &Request<'_>) -> Option<Finding> {
     let Port::Name(name) = request.port else { return None };
-    let declared = || request.container.ports.iter().flatten().filter_map(|port| port.name.as_deref());
+    let declared = || request.running.container.ports.iter().flatten().filter_map(|port| port.name.as_deref());
     if declared().any(|declared| declared == name) {
         return None;
     }

@@ -20,7 +20,7 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let listed = listed_ports(&subject.workload.pod);
-    requests_to_pod(subject.containers()).filter_map(|request| finding(&request, &listed)).collect()
+    requests_to_pod(&subject.workload.pod).filter_map(|request| finding(&request, &listed)).collect()
 }
 
 /// The containers of a pod share one network: another container may serve the port.
@@ -31,7 +31,7 @@ fn listed_ports(pod: &PodSpec) -> BTreeSet<i32> {
 
 fn finding(request: &Request<'_>, listed: &BTreeSet<i32>) -> Option<Finding> {
     let Port::Number(number) = request.port else { return None };
-    let lists_others = request.container.ports.iter().flatten().next().is_some();
+    let lists_others = request.running.container.ports.iter().flatten().next().is_some();
     if !lists_others || listed.contains(&number) {
         return None;
     }

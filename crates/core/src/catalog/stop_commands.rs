@@ -1,0 +1,77 @@
+//! Commands that tell an app to stop: `data/stop_commands.yaml`.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// A command that tells an app to stop, so that it refuses new connections.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopCommand {
+    /// The names of its program, without directory.
+    pub programs: Vec<String>,
+    /// Arguments in this order, one after the other. One of these is enough; upper and lower case are the same.
+    pub arguments: Vec<Vec<String>>,
+    /// Whether it ends only after the app.
+    #[serde(default)]
+    pub waits: bool,
+    /// The sources.
+    pub sources: Vec<String>,
+}
+
+// A test checks that it can be read.
+static COMMANDS: LazyLock<Vec<StopCommand>> =
+    LazyLock::new(|| serde_saphyr::from_str(include_str!("../../data/stop_commands.yaml")).unwrap_or_default());
+
+impl StopCommand {
+    /// Every command.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        &COMMANDS
+    }
+
+    /// The entry for a command line, if any. An argument is `None` if it is unknown.
+    pub(crate) fn of(program: &str, arguments: &[Option<String>]) -> Option<&'static Self> {
+        let has = |wanted: &Vec<String>| {
+            arguments.windows(wanted.len()).any(|words| {
+                words
+                    .iter()
+                    .zip(wanted)
+                    .all(|(word, wanted)| word.as_ref().is_some_and(|word| word.eq_ignore_ascii_case(wanted)))
+            })
+        };
+        let mut commands = Self::all().iter().filter(|command| command.programs.iter().any(|name| name == program));
+        commands.find(|command| command.arguments.iter().any(has))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StopCommand;
+    use crate::catalog::tests::assert_documented;
+
+    #[test]
+    fn every_command_is_documented() {
+        let commands = StopCommand::all().iter();
+        assert_documented(
+            commands.map(|it| (it.programs[0].as_str(), it.arguments[0][0].as_str(), it.sources.as_slice())),
+        );
+        assert!(StopCommand::all().iter().flat_map(|it| &it.arguments).all(|words| !words.is_empty()));
+    }
+
+    #[test]
+    fn the_arguments_may_be_anywhere() {
+        for (program, arguments, found) in [
+            ("nginx", &["-s", "quit"][..], true),
+            ("nginx", &["-c", "/etc/nginx.conf", "-s", "stop"], true),
+            ("nginx", &["-s", "reload"], false),
+            ("nginx", &["quit", "-s"], false),
+            ("redis-cli", &["-a", "x", "SHUTDOWN", "nosave"], true),
+            ("sleep", &["-s", "quit"], false),
+            ("nginx", &[], false),
+        ] {
+            let words: Vec<_> = arguments.iter().map(|word| Some((*word).to_owned())).collect();
+            assert_eq!(StopCommand::of(program, &words).is_some(), found, "{program} {arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The state of a script between two commands.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::effect::{Effect, Signal, Span, Status};
+use super::variables::{Variable, Variables};
+use super::{Node, Part, Word};
+
+/// What is known before the next command.
+#[derive(Clone)]
+pub(super) struct State<'a> {
+    /// Since the start of the script.
+    pub(super) time: Span,
+    /// The status of the last command.
+    pub(super) status: Status,
+    /// The first signal to the app.
+    pub(super) signal: Option<Signal>,
+    /// Whether the next command may be skipped: after `break`, or when the script cannot be read further.
+    pub(super) may_skip: bool,
+    pub(super) errexit: bool,
+    pub(super) pipefail: bool,
+    /// When each background job ends.
+    pub(super) jobs: Vec<Span>,
+    pub(super) functions: BTreeMap<String, Rc<Node>>,
+    environment: &'a Variables<'a>,
+    /// The variables that the script sets; `None` for an unknown value.
+    variables: BTreeMap<String, Option<String>>,
+}
+
+/// The most variables, functions and jobs that are tracked.
+const MOST: usize = 64;
+
+impl<'a> State<'a> {
+    pub(super) fn new(environment: &'a Variables<'a>) -> Self {
+        Self {
+            time: Span::ZERO,
+            status: Status::Succeeds,
+            signal: None,
+            may_skip: false,
+            errexit: false,
+            pipefail: false,
+            jobs: Vec::new(),
+            functions: BTreeMap::new(),
+            environment,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// The state at the start of a subshell.
+    pub(super) fn subshell(&self) -> Self {
+        Self { time: Span::ZERO, signal: None, jobs: Vec::new(), may_skip: false, ..self.clone() }
+    }
+
+    /// After a command.
+    pub(super) fn apply(&mut self, effect: Effect) {
+        let signal = effect.signal.map(|signal| Signal {
+            after: self.time.least.saturating_add(signal.after),
+            exactly: signal.exactly && self.time.is_exact() && !self.may_skip,
+        });
+        self.signal = Signal::first(self.signal, signal);
+        let time = if self.may_skip { Span::at_least(Duration::ZERO) } else { effect.time };
+        self.time = self.time.then(time);
+        self.status = if self.may_skip { Status::Either } else { effect.status };
+    }
+
+    /// What follows is unknown.
+    pub(super) fn lose_track(&mut self) {
+        self.apply(Effect::unknown());
+        self.may_skip = true;
+    }
+
+    /// The script as one command. Jobs that still run may keep the hook open: the runtime waits for their output.
+    pub(super) fn into_effect(self) -> Effect {
+        let mut time = self.time;
+        if self.jobs.iter().any(|job| job.most.is_none_or(|most| most > self.time.least)) {
+            time.most = None;
+        }
+        Effect { time, status: self.status, signal: self.signal }
+    }
+
+    /// The state after one of two branches.
+    pub(super) fn join(mut self, other: Self) -> Self {
+        self.time = self.time.or(other.time);
+        self.status = match (self.status, other.status) {
+            (one, other) if one == other => one,
+            (Status::Succeeds | Status::Expected, Status::Succeeds | Status::Expected) => Status::Expected,
+            _ => Status::Either,
+        };
+        self.signal = Signal::either(self.signal, other.signal);
+        self.may_skip |= other.may_skip;
+        self.errexit &= other.errexit;
+        for job in other.jobs {
+            if !self.jobs.contains(&job) {
+                self.add_job(Span { least: Duration::ZERO, ..job });
+            }
+        }
+        self.variables.retain(|name, value| *value == other.variables.get(name).cloned().flatten());
+        for name in other.variables.into_keys() {
+            self.variables.entry(name).or_insert(None);
+        }
+        self
+    }
+
+    pub(super) fn add_job(&mut self, job: Span) {
+        let is_full = self.jobs.len() == MOST;
+        match self.jobs.last_mut() {
+            Some(last) if is_full => *last = Span::at_least(last.least.max(job.least)),
+            _ => self.jobs.push(job),
+        }
+    }
+
+    /// The arguments of a script or function: `$1` to `$9`; `None` if they are unknown.
+    pub(super) fn set_arguments(&mut self, arguments: Option<&[Option<String>]>) {
+        for at in 1..10 {
+            let argument =
+                arguments.and_then(|arguments| arguments.get(at - 1).cloned().unwrap_or_else(|| Some(String::new())));
+            self.set(&at.to_string(), argument);
+        }
+    }
+
+    pub(super) fn add_function(&mut self, name: &str, body: &Rc<Node>) {
+        if self.functions.len() < MOST {
+            self.functions.insert(name.to_owned(), Rc::clone(body));
+        }
+    }
+
+    /// Sets a variable; `None` for an unknown value.
+    pub(super) fn set(&mut self, name: &str, value: Option<String>) {
+        if self.variables.len() < MOST || self.variables.contains_key(name) {
+            self.variables.insert(name.to_owned(), value.filter(|value| value.len() <= LONGEST_WORD));
+        } else {
+            // Too many: what is not tracked must not be taken from the environment.
+            self.variables.values_mut().for_each(|value| *value = None);
+            self.may_skip = true;
+        }
+    }
+
+    fn get(&self, name: &str) -> Variable<'_> {
+        match self.variables.get(name) {
+            Some(Some(value)) => Variable::Known(value),
+            Some(None) => Variable::Hidden,
+            None => self.environment.get(name),
+        }
+    }
+
+    /// Whether the manifest sets a variable of that name. No program has such a name.
+    pub(super) fn is_variable(&self, name: &str) -> bool {
+        matches!(self.environment.get(name), Variable::Known(_))
+    }
+
+    /// The fields that a word expands to; `None` if they are unknown.
+    pub(super) fn expand(&self, word: &Word) -> Option<Vec<String>> {
+        let mut fields = Vec::new();
+        let mut current: Option<String> = None;
+        for part in word {
+            match part {
+                Part::Plain(text) if is_pattern(text) => return None,
+                Part::Plain(text) | Part::Quoted(text) => current.get_or_insert_default().push_str(text),
+                Part::Variable { name, default, quoted } => {
+                    let value = match (self.get(name), default) {
+                        (Variable::Known(value), default) if !value.is_empty() || default.is_none() => value,
+                        (Variable::Known(_) | Variable::Unset, Some(default)) => default,
+                        _ => return None,
+                    };
+                    if *quoted {
+                        current.get_or_insert_default().push_str(value);
+                    } else {
+                        split(value, &mut fields, &mut current);
+                    }
+                }
+                // Text in the name of a variable of the manifest is no command, so its output is empty.
+                Part::Substitution { script, quoted } if self.is_variable(script.trim()) => {
+                    if *quoted {
+                        current.get_or_insert_default();
+                    }
+                }
+                Part::Substitution { .. } | Part::Other => return None,
+            }
+            if current.as_ref().is_some_and(|current| current.len() > LONGEST_WORD) || fields.len() > LONGEST_LIST {
+                return None;
+            }
+        }
+        fields.extend(current);
+        Some(fields)
+    }
+}
+
+/// The longest word and the longest list that are tracked.
+const LONGEST_WORD: usize = 8192;
+const LONGEST_LIST: usize = 64;
+
+/// Whether a shell may expand a text to something else.
+fn is_pattern(text: &str) -> bool {
+    let has_both = |open, close| text.contains(open) && text.contains(close);
+    text.contains(['*', '?'])
+        || has_both('[', ']')
+        || (has_both('{', '}') && (text.contains(',') || text.contains("..")))
+}
+
+/// Splits the value of a variable without quotes at its blanks.
+fn split(value: &str, fields: &mut Vec<String>, current: &mut Option<String>) {
+    if value.starts_with(char::is_whitespace) {
+        fields.extend(current.take());
+    }
+    for (at, field) in value.split_whitespace().enumerate() {
+        if at > 0 {
+            fields.extend(current.take());
+        }
+        current.get_or_insert_default().push_str(field);
+    }
+    if value.ends_with(char::is_whitespace) {
+        fields.extend(current.take());
+    }
+}
