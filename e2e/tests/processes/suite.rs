@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use winddown_e2e::pid_namespace::Privileges;
 use winddown_e2e::processes::{Case, Outcome, Runner, TERM};
 
+use crate::hooks;
 use crate::prediction::Prediction;
 use crate::rows::{ALWAYS, CONTROL_KILLED, ROWS, Row};
 
@@ -39,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
     let mut trials: Vec<_> = ROWS.iter().map(|row| trial(row, &runner)).collect();
     let controlled = runner.clone();
     trials.push(Trial::test("control: wrong predictions are noticed", move || failed(control(&controlled))));
+    trials.extend(hooks::trials(&runner));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Values that are alive when the process exits are not dropped, and this one owns a folder.
     drop(runner);
@@ -55,7 +57,7 @@ fn trial(row: &'static Row, runner: &Arc<Runner>) -> Trial {
     Trial::test(name, move || failed(check(row, &runner))).with_ignored_flag(skipped.is_some())
 }
 
-fn failed(result: Result<()>) -> Result<(), Failed> {
+pub(crate) fn failed(result: Result<()>) -> Result<(), Failed> {
     result.map_err(|error| format!("{error:#}").into())
 }
 

@@ -111,7 +111,10 @@ mod tests {
         });
         let (field, message) = fires(&manifest, HookEndsDrain);
         assert_eq!(field, "spec.template.spec.initContainers[edge].lifecycle.preStop.exec");
-        assert!(message.starts_with("tells the sidecar to stop after 0s, while the app may still need it"), "{message}");
+        assert!(
+            message.starts_with("tells the sidecar to stop after 0s, while the app may still need it"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A preStop hook that fails, or does nothing: the kubelet sends SIGTERM without a drain.
 
-use crate::finding::{Code, Finding, Severity};
 use crate::duration::Seconds;
+use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
 use crate::pod::shell::effect::Failure;
 use crate::rule::{Check, Rule, Subject};
@@ -41,12 +41,16 @@ const fn explain(why: Failure) -> Option<(&'static str, &'static str, &'static s
         Failure::NoCommand => ("exec", "it has no command, so the API server rejects it", SLEEP),
         Failure::TcpSocket => ("tcpSocket", "the kubelet does not support tcpSocket in hooks", SLEEP),
         Failure::NeedsPost(_) => ("httpGet", "the kubelet sends GET", "use an exec hook that sends POST"),
-        Failure::OneWord => {
-            ("exec", "the command is a single item, and no program has that name", "write each argument as its own item")
-        }
+        Failure::OneWord => (
+            "exec",
+            "the command is a single item, and no program has that name",
+            "write each argument as its own item",
+        ),
         Failure::Builtin => ("exec", "only a shell knows this command", "use sh -c"),
         Failure::NoScript => ("exec", "-c has no script", SCRIPT),
-        Failure::NotAScript => ("exec", "without -c, a shell reads a script from a file, and this is a program", SCRIPT),
+        Failure::NotAScript => {
+            ("exec", "without -c, a shell reads a script from a file, and this is a program", SCRIPT)
+        }
         Failure::BadOption => ("exec", "the shell does not have this option", SCRIPT),
         Failure::SplitScript => ("exec", "only the item after -c is the script, the others are its parameters", SCRIPT),
         Failure::NoShellSyntax => {
@@ -147,7 +151,10 @@ mod tests {
         ] {
             let (field, message) = fires(&command(line), HookFails);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.exec", "{line:?}");
-            assert!(message.starts_with(&format!("fails immediately, so there is no drain: {reason}")), "{line:?}: {message}");
+            assert!(
+                message.starts_with(&format!("fails immediately, so there is no drain: {reason}")),
+                "{line:?}: {message}"
+            );
         }
     }
 
@@ -184,7 +191,11 @@ mod tests {
             (json!({}), "", "is not a handler: exec, httpGet and sleep are missing, so the API server rejects it"),
             (json!({"exec": {"sleep": {"seconds": 30}}}), ".exec", "is not a handler: it has no command"),
             (json!({"exec": {"command": []}}), ".exec", "is not a handler: it has no command"),
-            (json!({"tcpSocket": {"port": 80}}), ".tcpSocket", "fails immediately, so there is no drain: the kubelet does not"),
+            (
+                json!({"tcpSocket": {"port": 80}}),
+                ".tcpSocket",
+                "fails immediately, so there is no drain: the kubelet does not",
+            ),
             (
                 json!({"httpGet": {"port": 8080, "path": "/actuator/shutdown"}}),
                 ".httpGet",
@@ -199,8 +210,7 @@ mod tests {
 
     #[test]
     fn a_hook_that_fails_gives_no_drain() {
-        let evaluation =
-            evaluate(&command(&["sleep 15"]), Existing::None, &Policy::default(), Origin::File).unwrap();
+        let evaluation = evaluate(&command(&["sleep 15"]), Existing::None, &Policy::default(), Origin::File).unwrap();
         assert_eq!(evaluation.budget.unwrap().drain.as_i64(), 0);
     }
 

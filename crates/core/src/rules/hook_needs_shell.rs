@@ -30,7 +30,12 @@ fn finding(running: Running<'_>) -> Option<Finding> {
     }
     let image = short_name(image);
     let problem = format!("runs {needed}, which the image {} does not seem to have", quoted(image));
-    Some(RULE.finding(running.field("lifecycle.preStop.exec"), problem).fact(needed).fact(image).hint("use preStop.sleep"))
+    Some(
+        RULE.finding(running.field("lifecycle.preStop.exec"), problem)
+            .fact(needed)
+            .fact(image)
+            .hint("use preStop.sleep"),
+    )
 }
 
 const PAGE: &str = r"## Why

@@ -22,9 +22,11 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let findings = hooks.filter_map(|((container, hook), _)| {
         let (own, problem, fix) = match hook.own {
             PreStop::Sleep(own) => (own, format!("preStop sleep of {own} is shorter than"), "set it to"),
-            PreStop::EndsDrain { after, exactly: true } => {
-                (after, format!("preStop hook tells the app to stop after {after}, before the end of"), "first sleep for")
-            }
+            PreStop::EndsDrain { after, exactly: true } => (
+                after,
+                format!("preStop hook tells the app to stop after {after}, before the end of"),
+                "first sleep for",
+            ),
             PreStop::Open { at_most: Some(most), .. } => {
                 (most, format!("preStop hook runs for at most {most}, which is shorter than"), "first sleep for")
             }
@@ -119,7 +121,10 @@ mod tests {
     fn a_hook_that_stops_the_app_or_has_a_short_limit_is_reported() {
         for (text, message) in [
             ("nginx -s quit", "preStop hook tells the app to stop after 0s, before the end of the drain of 10s"),
-            ("sleep 4; kill -QUIT 1; sleep 60", "preStop hook tells the app to stop after 4s, before the end of the drain of 10s"),
+            (
+                "sleep 4; kill -QUIT 1; sleep 60",
+                "preStop hook tells the app to stop after 4s, before the end of the drain of 10s",
+            ),
             ("timeout 6 ./drain.sh", "preStop hook runs for at most 6s, which is shorter than the drain of 10s"),
         ] {
             let expected = format!("{message}; first sleep for 10, or remove the hook");

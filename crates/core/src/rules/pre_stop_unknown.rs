@@ -22,7 +22,8 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 RULE.finding(field, format!("{handler} hook has unknown duration; assuming {assumed}")).fact(handler)
             }
             PreStop::Open { handler, at_least, at_most: None } => {
-                let problem = format!("{handler} hook runs for at least {at_least}, duration unknown; assuming {assumed}");
+                let problem =
+                    format!("{handler} hook runs for at least {at_least}, duration unknown; assuming {assumed}");
                 RULE.finding(field, problem).fact(at_least)
             }
             PreStop::Open { handler, at_least, at_most: Some(at_most) } => {
