@@ -15,7 +15,7 @@ pub struct Endpoint {
     /// The ports; empty for any.
     #[serde(default)]
     pub ports: Vec<i32>,
-    /// Whether a POST stops the program.
+    /// Whether a POST stops an app.
     pub stops: bool,
     /// The sources.
     pub sources: Vec<String>,

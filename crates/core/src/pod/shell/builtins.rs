@@ -52,6 +52,8 @@ impl<'a> Interpreter<'a> {
             }
             Some("wait") => wait(arguments, &mut state),
             Some("set") => set(arguments, &mut state),
+            // `trap '' TERM` runs nothing.
+            Some("trap") if matches!(arguments.first(), Some(Some(action)) if action.is_empty() || action == "-") => {}
             Some("eval" | "." | "source" | "trap" | "shift") => {
                 state.apply(Effect::unknown());
                 state.set_arguments(None);

@@ -19,7 +19,6 @@ pub(crate) fn command_line(line: &[String], environment: &Variables<'_>) -> Effe
     let words: Vec<_> = line.iter().cloned().map(Some).collect();
     match line.first() {
         None => Effect::fails(Failure::NoCommand),
-        Some(first) if is_whole_line(first) => Effect::fails(Failure::OneWord),
         Some(first) if BUILTINS.contains(&first.as_str()) => Effect::fails(Failure::Builtin),
         Some(_) => {
             let effect = interpreter.command(&words, &State::new(environment));
@@ -33,7 +32,7 @@ pub(crate) fn command_line(line: &[String], environment: &Variables<'_>) -> Effe
 }
 
 /// Whether the name of a program is a whole command line. A directory may have blanks in its name.
-fn is_whole_line(first: &str) -> bool {
+pub(super) fn is_whole_line(first: &str) -> bool {
     let Some((_, rest)) = first.trim().split_once(char::is_whitespace) else { return first.trim().is_empty() };
     let is_path = first.starts_with('/') && rest.contains('/') && !rest.starts_with('-');
     !(is_path || first.contains('\\'))
@@ -46,7 +45,7 @@ pub(super) struct Interpreter<'a> {
     /// The runs that have ended: by `exit`, for example.
     ended: Option<State<'a>>,
     /// The syntax of the current script.
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
 }
 
 impl<'a> Interpreter<'a> {

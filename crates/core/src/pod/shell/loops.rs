@@ -3,7 +3,7 @@
 use super::effect::Status;
 use super::interpreter::{Interpreter, joined};
 use super::state::State;
-use super::{Node, Part, Word};
+use super::{Dialect, Node, Part, Word};
 
 impl<'a> Interpreter<'a> {
     pub(super) fn while_loop(
@@ -42,7 +42,7 @@ impl<'a> Interpreter<'a> {
         for word in words {
             self.substitutions(word, &mut state);
         }
-        let items: Option<Vec<_>> = words.iter().map(|word| items(word, &state)).collect();
+        let items: Option<Vec<_>> = words.iter().map(|word| items(word, &state, self.dialect)).collect();
         let may_skip = state.may_skip;
         state.status = Status::Succeeds;
         let Some(items) = items else {
@@ -63,16 +63,21 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// The values that a word gives a loop: its fields, or the numbers of `$(seq 3)`.
-fn items(word: &Word, state: &State<'_>) -> Option<Vec<String>> {
-    let [Part::Substitution { script, .. }] = word.as_slice() else { return state.expand(word) };
-    let mut words = script.split_whitespace();
-    let numbers: Option<Vec<u32>> =
-        (words.next() == Some("seq")).then(|| words.map(|word| word.parse().ok()).collect())?;
+/// The values that a word gives a loop: its fields, or the numbers of `$(seq 3)` or of `{1..3}` in bash.
+fn items(word: &Word, state: &State<'_>, dialect: Dialect) -> Option<Vec<String>> {
+    let numbers: Vec<_> = match word.as_slice() {
+        [Part::Substitution { script, .. }] => script.strip_prefix("seq ")?.split_whitespace().collect(),
+        [Part::Plain(text)] if dialect == Dialect::Bash && text.starts_with('{') && text.contains("..") => {
+            text.strip_prefix('{')?.strip_suffix('}')?.split("..").collect()
+        }
+        _ => return state.expand(word),
+    };
+    let numbers: Option<Vec<u32>> = numbers.into_iter().map(|number| number.parse().ok()).collect();
     let (first, last) = match numbers?.as_slice() {
         [last] => (1, *last),
         [first, last] => (*first, *last),
         _ => return None,
     };
-    (last.saturating_sub(first) < 1000).then(|| (first..=last).map(|number| number.to_string()).collect())
+    (last.saturating_sub(first) < 1000 && first <= last)
+        .then(|| (first..=last).map(|number| number.to_string()).collect())
 }

@@ -39,10 +39,19 @@ pub(super) fn effect(name: &str, arguments: &[Option<String>]) -> Effect {
         "kong" => signals::kong(arguments),
         "curl" => requests::curl(arguments),
         "wget" => requests::wget(arguments),
+        "nginx" if has_pair(arguments, "-s", &["reload", "reopen"]) => Effect::immediate(Status::Expected),
         // An unknown argument is an error for nginx, which does nothing then.
         "nginx" if arguments.iter().flatten().any(|word| is_operator(word)) => Effect::fails(Failure::NoShellSyntax),
         _ => signals::stop_command(name, arguments),
     }
+}
+
+/// Whether an option with one of these values is there.
+fn has_pair(arguments: &[Option<String>], option: &str, values: &[&str]) -> bool {
+    arguments.windows(2).any(|pair| match pair {
+        [Some(word), Some(value)] => word == option && values.contains(&value.as_str()),
+        _ => false,
+    })
 }
 
 /// The time limit of an option, as in `--timeout=30`, `--timeout 30`, `-t 30` or `-t30`.

@@ -94,6 +94,10 @@ fn a_sleep_is_exact_in_every_harmless_spelling() {
         "sleep 15 \\\n  2>/dev/null",
         "sleep 15 &\nwait\n",
         "kill -0 1; sleep 15",
+        "trap '' TERM; sleep 15",
+        "nginx -s reload; sleep 15",
+        "tini -- sleep 15",
+        "'sleep 99'; sleep 15",
     ] {
         assert_eq!(limits(script(text)), (15.0, Some(15.0)), "{text}");
     }
@@ -127,6 +131,7 @@ fn every_certain_sleep_adds_to_the_lower_bound() {
         ("eval \"$x\"; sleep 5", 5.0),
         ("sleep 5; source /x; exit 0; sleep 9", 5.0),
         ("(./drain; sleep 5) | cat", 0.0),
+        ("curl -X POST localhost:15020/quitquitquit; sleep 5", 5.0),
         ("sleep 5 | ./drain", 5.0),
         ("if ./drain; then exit 0; fi; sleep 5", 0.0),
         ("sleep 5 &> /dev/null", 0.0),
@@ -230,7 +235,13 @@ fn syntax_of_some_shells_is_not_an_error() {
         let effect = script(text);
         assert!(!matches!(effect.status, Status::Fails(_)) && effect.time.most.is_none(), "{text}: {effect:?}");
     }
-    for text in ["[[ -f a && -f b ]]; sleep 5", "sleep 5 &> /dev/null", "sleep 5 |& cat", "cat <<< a; sleep 5"] {
+    for text in [
+        "[[ -f a && -f b ]]; sleep 5",
+        "sleep 5 &> /dev/null",
+        "sleep 5 |& cat",
+        "cat <<< a; sleep 5",
+        "for i in {1..5}; do sleep 1; done",
+    ] {
         assert_eq!(limits(run(&["bash", "-c", text])), (5.0, Some(5.0)), "{text}");
     }
 }

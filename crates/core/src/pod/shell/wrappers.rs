@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::effect::{Effect, Failure, Signal, Status};
-use super::interpreter::Interpreter;
+use super::interpreter::{Interpreter, is_whole_line};
 use super::invocation::{Input, Invocation};
 use super::programs;
 use super::sleep::duration;
@@ -24,6 +24,9 @@ impl<'a> Interpreter<'a> {
 
     fn wrapped(&mut self, words: &Words, state: &State<'a>) -> Effect {
         let Some((Some(first), arguments)) = words.split_first() else { return Effect::unknown() };
+        if is_whole_line(first) {
+            return Effect::fails(Failure::OneWord);
+        }
         if let Some(invocation) = Invocation::of(words.iter().map(Option::as_deref)) {
             return self.shell(invocation, words, state);
         }
@@ -42,6 +45,7 @@ impl<'a> Interpreter<'a> {
             "stdbuf" => self.command(after_options(arguments, &["-i", "-o", "-e"]), state),
             "sudo" => self.command(after_options(arguments, &["-u", "-g"]), state),
             "nohup" | "command" | "builtin" | "time" | "exec" => self.command(after_options(arguments, &["-a"]), state),
+            "tini" | "dumb-init" | "catatonit" => self.command(after_options(arguments, &["-p", "-e", "-r"]), state),
             "gosu" | "su-exec" => self.command(arguments.get(1..).unwrap_or_default(), state),
             "timeout" => self.timeout(arguments, state),
             "xargs" => {
