@@ -58,6 +58,16 @@ impl Manifests {
         configurations
     }
 
+    /// The memory limit of the container in the operator's Deployment, in bytes.
+    pub fn memory_limit(&self) -> Result<u64> {
+        let deployment = self.0.iter().find(|object| object["kind"] == "Deployment");
+        let limit = deployment.and_then(|deployment| {
+            deployment.pointer("/spec/template/spec/containers/0/resources/limits/memory")?.as_str()
+        });
+        let mebibytes = limit.and_then(|limit| limit.strip_suffix("Mi")?.parse::<u64>().ok());
+        Ok(mebibytes.with_context(|| format!("the chart has no memory limit in Mi: {limit:?}"))? * 1024 * 1024)
+    }
+
     /// The arguments of the container in the operator's Deployment.
     pub(crate) fn operator_arguments(&self) -> Result<Vec<String>> {
         let deployment = self.0.iter().find(|object| object["kind"] == "Deployment");

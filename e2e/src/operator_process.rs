@@ -80,6 +80,11 @@ impl Operator {
         .await
     }
 
+    /// The process ID.
+    pub fn pid(&self) -> Result<u32> {
+        self.process.pid()
+    }
+
     /// The raw HTTP response of `/readyz`; empty if the port is closed.
     pub async fn readiness(&self) -> String {
         self.get("/readyz").await

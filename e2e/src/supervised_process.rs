@@ -62,6 +62,15 @@ impl SupervisedProcess {
         self.supervisor.try_wait().with_context(|| format!("get the exit status of {}", self.program.display()))
     }
 
+    /// The process ID of the child.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        let shell = self.supervisor.id();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
+        // The shell starts it first.
+        let pid = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+        pid.with_context(|| format!("{} does not run", self.program.display()))
+    }
+
     /// Sends SIGTERM and waits for the process to exit.
     pub(crate) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
         let condition = format!("{} to exit after SIGTERM", self.program.display());

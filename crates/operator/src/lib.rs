@@ -11,3 +11,5 @@ pub mod run;
 pub mod telemetry;
 mod webhook;
 mod workloads;
+
+pub use winddown_allocator::limit_arenas;

@@ -6,3 +6,4 @@ mod permits;
 pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod timeouts;
+mod trimming;

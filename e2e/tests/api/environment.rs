@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -81,6 +81,17 @@ impl Environment {
         Ok(())
     }
 
+    /// Applies both webhook configurations of the chart, with `failurePolicy: Fail`.
+    pub(crate) async fn fail_closed(&self) -> Result<()> {
+        for mut configuration in self.manifests.webhook_configurations(self.ports.webhook) {
+            for webhook in configuration["webhooks"].as_array_mut().into_iter().flatten() {
+                webhook["failurePolicy"] = json!("Fail");
+            }
+            send(&self.client(), &apply(&configuration)).await?.into_object()?;
+        }
+        self.wait_for_webhooks().await
+    }
+
     /// Deletes both webhook configurations and waits until the API server no longer calls the webhooks.
     pub(crate) async fn remove_webhooks(&self) -> Result<()> {
         for path in CONFIGURATIONS {
@@ -147,6 +158,20 @@ impl Environment {
             assert_eq!(error, None);
         }
         Ok(())
+    }
+
+    pub(crate) fn webhook_port(&self) -> u16 {
+        self.ports.webhook
+    }
+
+    /// The chart's memory limit in bytes.
+    pub(crate) fn memory_limit(&self) -> Result<u64> {
+        self.manifests.memory_limit()
+    }
+
+    /// The process ID of the first replica.
+    pub(crate) async fn operator_pid(&self) -> Result<u32> {
+        self.operator.lock().await.as_ref().context("no replica runs")?.pid()
     }
 
     /// Whether the first replica runs and `/healthz` returns 200.

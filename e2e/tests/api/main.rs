@@ -21,6 +21,7 @@ mod namespace;
 mod reapply;
 mod request;
 mod rights;
+mod soak;
 mod suite;
 mod undo;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             leadership::tests(),
             certificates::tests(),
             rights::tests(),
+            soak::tests(),
         ]
         .concat(),
     )

@@ -17,6 +17,7 @@ use tower_http::timeout::TimeoutLayer;
 use super::body::{self, Received, Refusal};
 use super::permits::Permits;
 use super::timeouts::Timeouts;
+use super::trimming::Trimming;
 use crate::error_chain::ErrorChain;
 use crate::telemetry::LogLimit;
 use winddown_core::policy::Policies;
@@ -41,6 +42,7 @@ struct Shared {
     /// Anyone who reaches the port can cause these lines.
     invalid: LogLimit,
     refused: LogLimit,
+    trimming: Trimming,
 }
 
 pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts) -> Router {
@@ -53,7 +55,8 @@ pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts) -> Router {
 
 impl Shared {
     fn new(policies: Arc<Policies>, permits: Permits, timeouts: Timeouts) -> Self {
-        Self { policies, permits, timeouts, invalid: LogLimit::default(), refused: LogLimit::default() }
+        let (invalid, refused, trimming) = <(LogLimit, LogLimit, Trimming)>::default();
+        Self { policies, permits, timeouts, invalid, refused, trimming }
     }
 }
 
@@ -86,6 +89,7 @@ async fn handle(
     let answered = tokio::task::spawn_blocking(move || {
         let response = answer(webhook, review, &received, &shared);
         drop((received, permit));
+        shared.trimming.request();
         response
     });
     Ok(match answered.await {
