@@ -3,9 +3,11 @@
 pub(crate) mod diff;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
+pub(crate) mod screen;
 pub(crate) mod structured;
 pub(crate) mod styles;
 pub(crate) mod svg;
+pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod timeline;
 pub(crate) mod workload;

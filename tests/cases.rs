@@ -10,8 +10,15 @@ use std::{env, fs};
 /// Formats that every case has, with their files.
 const REQUIRED: [(&str, &str); 2] = [("text", "plan.txt"), ("yaml", "output.yaml")];
 /// Formats that are compared if the file exists.
-const OPTIONAL: [(&str, &str); 4] =
-    [("diff", "changes.diff"), ("json", "plan.json"), ("sarif", "findings.sarif"), ("svg", "timeline.svg")];
+const OPTIONAL: [(&str, &str); 5] = [
+    ("table", "table.txt"),
+    ("diff", "changes.diff"),
+    ("json", "plan.json"),
+    ("sarif", "findings.sarif"),
+    ("svg", "timeline.svg"),
+];
+/// The file with more arguments of the command, if a case needs some.
+const ARGUMENTS: &str = "arguments";
 
 #[test]
 fn every_case_has_the_expected_output() {
@@ -39,8 +46,10 @@ fn directories(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn check(case: &Path, format: &str, file: &str) -> Option<String> {
+    let more = fs::read_to_string(case.join(ARGUMENTS)).unwrap_or_default();
     let output = Command::new(env!("CARGO_BIN_EXE_winddown"))
         .args(["plan", "-f", "input.yaml", "-o", format])
+        .args(more.split_whitespace())
         .current_dir(case)
         .output()
         .unwrap();

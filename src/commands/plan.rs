@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod input;
+mod load;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -11,13 +12,14 @@ use std::rc::Rc;
 use clap::{Args, ValueEnum};
 
 use crate::render::sanitize::sanitize;
-use crate::render::styles::Styles;
-use crate::render::workload::{Workload, count};
-use crate::render::{diff, sarif, structured, svg, text};
-use input::Input;
+use crate::render::screen::Screen;
+use crate::render::text::pluralize;
+use crate::render::workload::Workload;
+use crate::render::{diff, sarif, structured, svg, table, text};
+use load::Loaded;
+use winddown_core::annotations::Assumption;
 use winddown_core::finding::Severity;
 use winddown_core::kind::Kind;
-use winddown_core::manifest::{self, ManifestError, Skipped};
 
 /// The end of `winddown plan --help`.
 const EXAMPLES: &str = "\
@@ -41,6 +43,13 @@ Examples:
   # Apply the manifest with the changes of the webhook
   winddown plan -f shop.yaml -o yaml | kubectl apply -f -
 
+  # Apply all objects of a chart, with the changes of the webhook
+  helm template shop | winddown plan -f - -o yaml --all | kubectl apply -f -
+
+  # Show what to expect before any workload has annotations, the worst first
+  kubectl get deploy,sts,ds -A -o yaml --show-managed-fields > all.yaml
+  winddown plan -f all.yaml --assume drain=5s,deadline=25s -o table
+
   # Write a SARIF file for code scanning
   winddown plan -R -f deploy -o sarif > plan.sarif
 
@@ -49,8 +58,8 @@ Examples:
 
 Exit codes:
   0  no finding is an error
-  1  a finding is an error
-  2  the input or the command line is invalid; nothing is written to standard output";
+  1  a finding is an error; with --fail-on warning, an error or a warning
+  2  the command line or a part of the input is invalid; the rest of the input is evaluated and written";
 
 /// Flags of `winddown plan`.
 #[derive(Debug, Args)]
@@ -68,6 +77,37 @@ pub struct Arguments {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    /// With -o yaml: also write the objects that are not evaluated, in their order
+    #[arg(long)]
+    all: bool,
+    /// Evaluate workloads without winddown.dev annotations as if they had these, for example drain=5s,deadline=25s
+    ///
+    /// The keys are those of the annotations without their prefix. Workloads with annotations of their own keep them, and
+    /// those with the mode Off stay as they are. The output marks the workloads with assumed annotations.
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    assume: Option<Assumption>,
+    /// Lowest severity of the findings that exit with 1
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
+    fail_on: FailOn,
+}
+
+/// The severities of `--fail-on`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Warnings and errors
+    Warning,
+    /// Only errors
+    #[default]
+    Error,
+}
+
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            Self::Warning => Severity::Warning,
+            Self::Error => Severity::Error,
+        }
+    }
 }
 
 /// The output formats.
@@ -76,6 +116,8 @@ enum Format {
     /// Budget, timeline, findings and changes of each workload
     #[default]
     Text,
+    /// One line for each workload, the worst first
+    Table,
     /// The manifests with the changes of the webhook
     Yaml,
     /// The changes of the webhook as a unified diff
@@ -91,11 +133,11 @@ enum Format {
 /// The result of the command; the number is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// No finding is an error.
+    /// No finding is as severe as `--fail-on`.
     Success = 0,
-    /// A finding is an error.
-    Errors = 1,
-    /// The input cannot be used.
+    /// A finding is an error, or a warning with `--fail-on warning`.
+    Findings = 1,
+    /// The command line or a part of the input cannot be used.
     Unusable = 2,
 }
 
@@ -103,9 +145,9 @@ pub enum Exit {
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let styles = Styles::for_stream(&stdout);
+    let screen = Screen::of(&stdout);
     let mut out = io::BufWriter::new(stdout.lock());
-    match run(arguments, &styles, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
+    match run(arguments, &screen, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             eprintln!("winddown: cannot write the output: {error}");
@@ -121,99 +163,93 @@ pub fn piped(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
-    run(arguments, &Styles::plain(), stdin, out, err)
+    run(arguments, &Screen::plain(), stdin, out, err)
 }
 
 fn run(
     arguments: &Arguments,
-    styles: &Styles,
+    screen: &Screen,
     stdin: &mut impl Read,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
-    let mut workloads = Vec::new();
-    let mut errors = Vec::new();
-    for input in input::read(&arguments.files, arguments.recursive, stdin) {
-        let name: Rc<str> = sanitize(&input.name).into();
-        evaluate(&name, input, &mut workloads, &mut errors, err)?;
-    }
-    for error in &errors {
-        writeln!(err, "winddown: {}", sanitize(error))?;
-    }
-    if !errors.is_empty() {
+    if arguments.all && arguments.output != Format::Yaml {
+        writeln!(err, "winddown: --all is only for --output yaml")?;
         return Ok(Exit::Unusable);
     }
-    if workloads.is_empty() {
-        writeln!(err, "winddown: no {} Deployments, StatefulSets or DaemonSets found", Kind::API_VERSION)?;
+    let inputs = input::read(&arguments.files, arguments.recursive, stdin);
+    let mut loaded = Loaded::read(inputs, arguments.all);
+    let assumption = arguments.assume.clone().map(Rc::new);
+    let mut workloads = Vec::new();
+    for (file, manifest) in std::mem::take(&mut loaded.workloads) {
+        match evaluate::evaluate(&file, manifest, assumption.as_ref()) {
+            Ok(workload) => workloads.push(workload),
+            Err(error) => {
+                loaded.errors.push(format!("{file}: {error}"));
+                loaded.put_back(error.slot, error.object);
+            }
+        }
     }
-    let exit = if count(&workloads, Severity::Error) > 0 { Exit::Errors } else { Exit::Success };
-    match print(arguments.output, &workloads, styles, out, err) {
+    report(&loaded, &workloads, arguments, err)?;
+    let exit = if !loaded.errors.is_empty() {
+        Exit::Unusable
+    } else if workloads.iter().any(|workload| workload.has(arguments.fail_on.severity())) {
+        Exit::Findings
+    } else {
+        Exit::Success
+    };
+    match print(arguments, loaded, &workloads, screen, out, err) {
         // `winddown plan … | head` closes the pipe early; the exit code stays valid.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit),
     }
 }
 
-/// Evaluates the workloads of a file. Collects all errors, so that the user can fix them together.
-fn evaluate(
-    name: &Rc<str>,
-    input: Input,
-    workloads: &mut Vec<Workload>,
-    errors: &mut Vec<String>,
-    err: &mut impl Write,
-) -> io::Result<()> {
-    let stream = match input.text {
-        Ok(text) => manifest::read(&text),
-        Err(error) => {
-            errors.push(format!("{name}: {error}"));
-            return Ok(());
-        }
-    };
-    for error in &stream.errors {
-        // A directory of manifests may also contain a kustomization.yaml or the values of a chart.
-        if input.discovered && matches!(error, ManifestError::Foreign { .. }) {
-            writeln!(err, "winddown: {name}: skipped: {error}")?;
-        } else {
-            errors.push(format!("{name}: {error}"));
-        }
+/// Writes what is skipped and what cannot be used to standard error.
+fn report(loaded: &Loaded, workloads: &[Workload], arguments: &Arguments, err: &mut impl Write) -> io::Result<()> {
+    for line in loaded.notes.iter().chain(&loaded.errors) {
+        writeln!(err, "winddown: {}", sanitize(line))?;
     }
-    for workload in stream.workloads {
-        match evaluate::evaluate(name, workload) {
-            Ok(workload) => workloads.push(workload),
-            Err(error) => errors.push(format!("{name}: {error}")),
-        }
+    if workloads.is_empty() && loaded.errors.is_empty() {
+        writeln!(err, "winddown: no {} Deployments, StatefulSets or DaemonSets found", Kind::API_VERSION)?;
     }
-    for Skipped { line, api_version, kind, name: object, has_annotations } in stream.skipped {
-        let object = format!("{kind} {object} ({api_version})");
-        let (object, supported) = (sanitize(&object), Kind::API_VERSION);
-        let no_effect = if has_annotations { "; its winddown.dev annotations have no effect" } else { "" };
+    let unowned = workloads.iter().filter(|workload| workload.grace_period_owner_is_unknown()).count();
+    if unowned > 0 {
         writeln!(
             err,
-            "winddown: {name}: line {line}: {object} skipped: only {supported} Deployments, StatefulSets and DaemonSets \
-             are supported{no_effect}"
+            "winddown: {} from a cluster without managedFields: a grace period of 30s counts as unset; \
+             kubectl get --show-managed-fields shows who set it",
+            pluralize(unowned, "workload")
         )?;
+    }
+    if arguments.output == Format::Yaml && !arguments.all && !loaded.others.is_empty() {
+        writeln!(err, "winddown: not in the output: {}; --all keeps them", sanitize(&loaded.others()))?;
     }
     Ok(())
 }
 
 fn print(
-    format: Format,
+    arguments: &Arguments,
+    loaded: Loaded,
     workloads: &[Workload],
-    styles: &Styles,
+    screen: &Screen,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<()> {
-    match format {
+    let styles = &screen.styles;
+    match arguments.output {
         Format::Text => text::text(workloads, styles, out)?,
+        Format::Table => table::table(workloads, screen, out)?,
         Format::Json => structured::json(workloads, out)?,
         Format::Sarif => sarif::sarif(workloads, out)?,
+        Format::Yaml if arguments.all => structured::yaml_of_all(loaded.documents, workloads, out)?,
         Format::Yaml => structured::yaml(workloads, out)?,
         Format::Diff => diff::diff(workloads, styles, out)?,
         Format::Svg => svg::svg(workloads, out)?,
     }
     out.flush()?;
     // These formats do not contain the findings, or not in full.
-    if matches!(format, Format::Yaml | Format::Diff | Format::Svg) {
+    if matches!(arguments.output, Format::Yaml | Format::Diff | Format::Svg) {
         structured::findings(workloads, err)?;
     }
     Ok(())

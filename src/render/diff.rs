@@ -10,7 +10,7 @@ use crate::render::styles::Styles;
 
 /// Formats both sides in the same way, so that the diff does not show the layout of the file.
 pub(crate) fn diff(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-    let changed = workloads.iter().filter(|workload| !workload.evaluation.changes.is_empty());
+    let changed = workloads.iter().filter(|workload| workload.changes());
     for workload in changed {
         let (given, desired) = (manifest(&workload.object)?, manifest(&workload.desired())?);
         let diff = TextDiff::from_lines(&given, &desired);

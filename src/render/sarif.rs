@@ -51,7 +51,7 @@ fn rule(code: Code) -> Value {
 
 fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: &mut Fingerprints) -> Value {
     let location = workload.location_of(finding);
-    json!({
+    let mut result = json!({
         "ruleId": finding.code.as_str(),
         "ruleIndex": codes.binary_search(&finding.code).ok(),
         "level": level(finding.severity),
@@ -69,7 +69,11 @@ fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: 
         }],
         // GitHub reads this key, and adds the file and the rule to it.
         "partialFingerprints": {"primaryLocationLineHash": fingerprints.of(workload, finding)},
-    })
+    });
+    if let Some(assumption) = &workload.assumed {
+        result["properties"] = json!({"assumed": assumption.to_string()});
+    }
+    result
 }
 
 const fn level(severity: Severity) -> &'static str {

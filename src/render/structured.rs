@@ -20,6 +20,9 @@ struct Row<'a> {
     kind: &'static str,
     namespace: &'a str,
     name: &'a str,
+    /// The annotations that the workload was assumed to have; absent without `--assume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed: Option<String>,
     budget: Option<&'a Budget>,
     timeline: Option<&'a Timeline>,
     findings: Vec<Located<'a>>,
@@ -43,6 +46,7 @@ pub(crate) fn json(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
             kind: workload.kind.as_str(),
             namespace: Object::new(&workload.object).namespace(),
             name: Object::new(&workload.object).name().unwrap_or_default(),
+            assumed: workload.assumed.as_ref().map(ToString::to_string),
             budget: workload.evaluation.budget.as_ref(),
             timeline: workload.evaluation.timeline.as_ref(),
             findings: workload
@@ -51,19 +55,35 @@ pub(crate) fn json(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
                 .iter()
                 .map(|finding| Located { finding, line: workload.location_of(finding).line })
                 .collect(),
-            patch: workload.evaluation.changes.patch(Object::new(&workload.object)),
+            patch: workload.patch(),
         })
         .collect();
     serde_json::to_writer_pretty(&mut *out, &rows)?;
     writeln!(out)
 }
 
+/// The workloads in their desired state.
 pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
-    for (at, workload) in workloads.iter().enumerate() {
+    write_documents(workloads.iter().map(Workload::desired), out)
+}
+
+/// All documents, with the workloads in their desired state. Lists stay lists.
+pub(crate) fn yaml_of_all(mut documents: Vec<Value>, workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
+    for workload in workloads {
+        let document = documents.get_mut(workload.slot.document);
+        if let Some(place) = document.and_then(|document| document.pointer_mut(&workload.slot.pointer)) {
+            *place = workload.desired();
+        }
+    }
+    write_documents(documents, out)
+}
+
+fn write_documents(documents: impl IntoIterator<Item = Value>, out: &mut impl Write) -> io::Result<()> {
+    for (at, document) in documents.into_iter().enumerate() {
         if at > 0 {
             writeln!(out, "---")?;
         }
-        out.write_all(manifest(&workload.desired())?.as_bytes())?;
+        out.write_all(manifest(&document)?.as_bytes())?;
     }
     Ok(())
 }

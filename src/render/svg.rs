@@ -79,7 +79,8 @@ struct Image {
 impl Image {
     fn workload(&mut self, workload: &Workload) -> fmt::Result {
         let evaluation = &workload.evaluation;
-        let title = format!("{} ({})", workload.title(), workload.location());
+        let assumed = if workload.assumed.is_some() { ", assumed" } else { "" };
+        let title = format!("{} ({}){assumed}", workload.title(), workload.location());
         self.line(MARGIN, "name", &truncated(&title, MAX_LINE))?;
         match &evaluation.budget {
             Some(budget) => self.line(MARGIN, "sum", &truncated(&budget.to_string(), MAX_LINE))?,

@@ -21,6 +21,9 @@ pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write
         after_details = has_details;
         let bold = styles.heading;
         write!(out, "{bold}{}{bold:#} ({})", workload.title(), workload.location())?;
+        if let Some(assumption) = &workload.assumed {
+            write!(out, ", assumed {}", sanitize(&assumption.to_string()))?;
+        }
         if has_details {
             writeln!(out)?;
             details(workload, styles, out)?;
@@ -87,7 +90,7 @@ fn changes(evaluation: &Evaluation) -> Option<String> {
 }
 
 /// `3 workloads: 1 error, 2 warnings; for details run winddown explain CODE`
-fn summary(workloads: &[Workload], styles: &Styles) -> String {
+pub(crate) fn summary(workloads: &[Workload], styles: &Styles) -> String {
     let counted = [Severity::Error, Severity::Warning, Severity::Info].into_iter().filter_map(|severity| {
         let style = styles.severity(severity);
         match count(workloads, severity) {
@@ -103,7 +106,7 @@ fn summary(workloads: &[Workload], styles: &Styles) -> String {
     }
 }
 
-fn pluralize(number: usize, noun: &str) -> String {
+pub(crate) fn pluralize(number: usize, noun: &str) -> String {
     let plural = if number == 1 || noun == "info" { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

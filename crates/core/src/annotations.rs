@@ -1,5 +1,7 @@
 //! The annotations that a user sets on a workload, and their only parser.
 
+mod assumption;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -8,6 +10,8 @@ use crate::catalog::runtimes::Runtime;
 use crate::catalog::traffic::Traffic;
 use crate::duration::Seconds;
 use crate::probe_spec::ProbeSpec;
+
+pub use assumption::{Assumption, AssumptionError};
 
 /// The prefix of all annotation keys of Winddown.
 pub const PREFIX: &str = "winddown.dev/";

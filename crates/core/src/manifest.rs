@@ -3,7 +3,7 @@
 mod documents;
 mod lines;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use serde_saphyr::DuplicateKeyPolicy;
@@ -19,6 +19,10 @@ use documents::{Document, documents};
 pub struct Stream {
     /// The workloads, in order.
     pub workloads: Vec<Manifest>,
+    /// The documents without their workloads: each is null, at its [`Slot`]. Empty unless [`read_all`] keeps them.
+    pub documents: Vec<Value>,
+    /// The number of other objects by kind, for example `Service`. Lists do not count, only the objects in them.
+    pub others: BTreeMap<String, usize>,
     /// Skipped objects that may be a mistake.
     pub skipped: Vec<Skipped>,
     /// The errors. An invalid document does not affect the other documents.
@@ -41,6 +45,17 @@ pub struct Manifest {
     pub kind: Kind,
     /// The object with all its fields.
     pub object: Value,
+    /// Its place among the documents.
+    pub slot: Slot,
+}
+
+/// The place of a workload in [`Stream::documents`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// The index of its document.
+    pub document: usize,
+    /// The JSON Pointer of the workload in its document, for example `/items/3`.
+    pub pointer: String,
 }
 
 /// An object of a supported kind in another API group or version, or an object of another kind that has annotations of
@@ -101,6 +116,16 @@ pub enum ManifestError {
 /// renders an empty document if a value disables its content. A text of only white space is an error.
 #[must_use]
 pub fn read(text: &str) -> Stream {
+    read_documents(text, false)
+}
+
+/// The same, and keeps the documents with all their objects. Documents with an error are left out.
+#[must_use]
+pub fn read_all(text: &str) -> Stream {
+    read_documents(text, true)
+}
+
+fn read_documents(text: &str, keep: bool) -> Stream {
     let mut stream = Stream::default();
     if text.trim().is_empty() {
         stream.errors.push(ManifestError::Empty);
@@ -108,11 +133,17 @@ pub fn read(text: &str) -> Stream {
     for document in documents(text) {
         match parsed(document.text) {
             Ok(value) if value.is_null() => {}
-            Ok(value) => {
+            Ok(mut value) => {
                 // Lines are computed only for workloads and lists.
                 let of_interest = kind_of(&value).is_some_and(|kind| kind != Category::Other);
                 let lines = if of_interest { Lines::of(document.text, document.line) } else { Lines::default() };
-                stream.collect(value, document, &lines);
+                let slot = Slot { document: stream.documents.len(), pointer: String::new() };
+                let collected = stream.collect(&mut value, document, &lines, slot);
+                match collected {
+                    Ok(()) if keep => stream.documents.push(value),
+                    Ok(()) => {}
+                    Err(error) => stream.errors.push(error),
+                }
             }
             Err(error) => stream.errors.push(syntax(&error, document)),
         }
@@ -170,7 +201,14 @@ fn category(kind: &str) -> Category {
 }
 
 impl Stream {
-    fn collect(&mut self, mut value: Value, document: Document<'_>, lines: &Lines) {
+    /// Takes the workloads out of an object. Errors of the items of a List are added to the errors.
+    fn collect(
+        &mut self,
+        value: &mut Value,
+        document: Document<'_>,
+        lines: &Lines,
+        slot: Slot,
+    ) -> Result<(), ManifestError> {
         let not_an_object = |reason| {
             let line = if lines.first() == 0 { document.line } else { lines.first() };
             ManifestError::NotAnObject { document: document.number, line, reason }
@@ -179,42 +217,52 @@ impl Stream {
         let (api_version, kind) = match (field("apiVersion"), field("kind")) {
             (Some(api_version), Some(kind)) => (api_version, kind),
             (None, None) if value.is_object() => {
-                return self.errors.push(ManifestError::Foreign { document: document.number, line: document.line });
+                return Err(ManifestError::Foreign { document: document.number, line: document.line });
             }
-            (None, _) => return self.errors.push(not_an_object("it has no apiVersion")),
-            (_, None) => return self.errors.push(not_an_object("it has no kind")),
+            (None, _) => return Err(not_an_object("it has no apiVersion")),
+            (_, None) => return Err(not_an_object("it has no kind")),
         };
         match category(kind) {
             Category::Workload(kind) if api_version == Kind::API_VERSION => {
-                normalize_numbers(&mut value);
-                self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object: value });
+                let mut object = value.take();
+                normalize_numbers(&mut object);
+                self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object, slot });
             }
             Category::Workload(_) => {
                 let line = lines.first();
-                self.skipped.push(Skipped { line, ..Skipped::new(api_version, kind, &value) });
+                self.skipped.push(Skipped { line, ..Skipped::new(api_version, kind, value) });
+                self.count(kind);
             }
-            Category::List => {
-                let Value::Object(mut fields) = value else { return };
-                match fields.remove("items") {
-                    Some(Value::Array(items)) => {
-                        for (at, item) in items.into_iter().enumerate().filter(|(_, item)| !item.is_null()) {
-                            self.collect(item, document, lines.item("items", at).unwrap_or(lines));
-                        }
+            Category::List => match value.get_mut("items") {
+                Some(Value::Array(items)) => {
+                    for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| !item.is_null()) {
+                        let slot = Slot { pointer: format!("{}/items/{at}", slot.pointer), ..slot };
+                        let collected = self.collect(item, document, lines.item("items", at).unwrap_or(lines), slot);
+                        self.errors.extend(collected.err());
                     }
-                    None | Some(Value::Null) => {}
-                    Some(_) => self.errors.push(not_an_object("its items are not a list")),
                 }
-            }
+                None | Some(Value::Null) => {}
+                Some(_) => return Err(not_an_object("its items are not a list")),
+            },
             Category::Other => {
-                let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, &value) };
+                let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, value) };
                 // The annotations of an owned object are copied from its owner.
                 if skipped.has_annotations && value.pointer("/metadata/ownerReferences").is_none() {
                     if !HAVE_PODS.iter().any(|pods| value.pointer(pods).is_some()) {
-                        self.without_pods.push((self.skipped.len(), annotations_of(&value)));
+                        self.without_pods.push((self.skipped.len(), annotations_of(value)));
                     }
                     self.skipped.push(skipped);
                 }
+                self.count(kind);
             }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, kind: &str) {
+        match self.others.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => drop(self.others.insert(kind.to_owned(), 1)),
         }
     }
 }

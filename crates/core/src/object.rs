@@ -16,9 +16,13 @@ use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 use crate::kind::Kind;
 use crate::sanitize::truncated;
+use crate::workload::DEFAULT_GRACE_PERIOD;
 
 pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
 pub use partial::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec, parse};
+
+/// Where kubectl apply stores the manifest.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A workload as received.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +112,15 @@ impl<'a> Object<'a> {
     /// The entries of `metadata.managedFields`.
     pub(crate) fn managed_fields(self) -> &'a [Value] {
         self.metadata("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether its grace period is the API server's default, and no part of its metadata says who set it.
+    #[must_use]
+    pub fn has_unowned_default_grace_period(self) -> bool {
+        let grace_period = self.template().ok().and_then(Template::grace_period).and_then(Value::as_i64);
+        grace_period == Some(DEFAULT_GRACE_PERIOD.as_i64())
+            && self.managed_fields().is_empty()
+            && !self.has_annotation(LAST_APPLIED)
     }
 
     /// `spec`, null if absent.

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::render::workload::{Workload, qualified_name};
+use winddown_core::annotations::Assumption;
 use winddown_core::decode::InvalidField;
 use winddown_core::evaluation::{self, Existing, Origin};
 use winddown_core::kind::Kind;
-use winddown_core::manifest::Manifest;
+use winddown_core::manifest::{Manifest, Slot};
 use winddown_core::object::Object;
 use winddown_core::policy::Policies;
 
@@ -19,10 +22,18 @@ pub(super) struct Error {
     name: String,
     document: usize,
     problem: InvalidField,
+    /// The object as it was read, and its place.
+    pub(super) object: Value,
+    pub(super) slot: Slot,
 }
 
-pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, Error> {
-    let Manifest { document, lines, kind, object } = manifest;
+/// Evaluates a workload; one without annotations of Winddown as if it had those that are assumed.
+pub(super) fn evaluate(
+    file: &Rc<str>,
+    manifest: Manifest,
+    assumption: Option<&Rc<Assumption>>,
+) -> Result<Workload, Box<Error>> {
+    let Manifest { document, lines, kind, object, slot } = manifest;
     // An object with a UID was read from a cluster, so the API server has set its defaults.
     let (existing, origin) = if Object::new(&object).has_uid() {
         (Existing::Unchanged, Origin::ApiServer)
@@ -31,11 +42,17 @@ pub(super) fn evaluate(file: &Rc<str>, manifest: Manifest) -> Result<Workload, E
     };
     let policies = Policies::default();
     let policy = policies.for_namespace(Object::new(&object).namespace());
-    match evaluation::evaluate(&object, existing, policy, origin) {
-        Ok(evaluation) => Ok(Workload { file: Rc::clone(file), lines, kind, object, evaluation }),
+    let assumed = assumption.and_then(|assumption| Some((Rc::clone(assumption), assumption.applied_to(&object)?)));
+    let subject = assumed.as_ref().map_or(&object, |(_, subject)| subject);
+    match evaluation::evaluate(subject, existing, policy, origin) {
+        Ok(evaluation) => {
+            let assumed = assumed.map(|(assumption, _)| assumption);
+            Ok(Workload { file: Rc::clone(file), lines, kind, object, slot, assumed, evaluation })
+        }
         Err(problem) => {
             let line = lines.of_field(&problem.field);
-            Err(Error { line, kind, name: qualified_name(&object), document, problem })
+            let name = qualified_name(&object);
+            Err(Box::new(Error { line, kind, name, document, problem, object, slot }))
         }
     }
 }

@@ -31,8 +31,22 @@ pub(super) enum InputError {
     NoMatch,
     #[error("no .yaml, .yml or .json files in this directory{}", if *recursive { "" } else { "; --recursive includes subdirectories" })]
     NoManifest { recursive: bool },
+    #[error("is not a regular file")]
+    NotAFile,
     #[error("can only be read once")]
     StdinTwice,
+}
+
+/// An input that was found and is not read yet.
+struct Found {
+    name: String,
+    discovered: bool,
+    source: Result<Source, InputError>,
+}
+
+enum Source {
+    Stdin,
+    File(PathBuf),
 }
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -41,48 +55,61 @@ const MAX_BYTES: u64 = 64 * MEBIBYTE;
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 const STDIN: &str = "standard input";
 
-/// Reads all inputs in the order of the command line.
-pub(super) fn read(paths: &[PathBuf], recursive: bool, stdin: &mut impl Read) -> Vec<Input> {
-    let mut inputs = Vec::new();
+/// Finds all inputs in the order of the command line, and reads each when the iterator arrives there.
+pub(super) fn read(paths: &[PathBuf], recursive: bool, stdin: &mut impl Read) -> impl Iterator<Item = Input> {
+    let found: Vec<_> = paths.iter().flat_map(|path| find(path, recursive)).collect();
     let mut stdin = Some(stdin);
-    for path in paths {
-        if path.as_os_str() == "-" {
-            let text = stdin.take().ok_or(InputError::StdinTwice).and_then(read_text);
-            inputs.push(Input { name: STDIN.to_owned(), discovered: false, text });
-            continue;
-        }
-        match files(path, recursive) {
-            Ok(files) => inputs.extend(files.into_iter().map(|file| Input {
-                name: file.display().to_string(),
-                discovered: file != *path,
-                text: File::open(&file).map_err(InputError::Io).and_then(read_text),
-            })),
-            Err(error) => inputs.push(Input { name: path.display().to_string(), discovered: false, text: Err(error) }),
-        }
-    }
-    inputs
+    found.into_iter().map(move |Found { name, discovered, source }| {
+        let text = source.and_then(|source| match source {
+            Source::Stdin => stdin.take().ok_or(InputError::StdinTwice).and_then(read_text),
+            // A pipe in a directory could block for ever. One that is named, such as /dev/fd/63, is meant.
+            Source::File(file) if discovered && file.exists() && !file.is_file() => Err(InputError::NotAFile),
+            Source::File(file) => File::open(&file).map_err(InputError::Io).and_then(read_text),
+        });
+        Input { name, discovered, text }
+    })
 }
 
+/// The inputs that an argument of `-f` refers to. What cannot be found has an error, and does not affect the others.
+fn find(path: &Path, recursive: bool) -> Vec<Found> {
+    if path.as_os_str() == "-" {
+        return vec![Found { name: STDIN.to_owned(), discovered: false, source: Ok(Source::Stdin) }];
+    }
+    let found = |file: PathBuf, error: Option<InputError>| Found {
+        name: file.display().to_string(),
+        discovered: file != path,
+        source: error.map_or(Ok(Source::File(file)), Err),
+    };
+    match files(path, recursive) {
+        Ok(entries) => entries.into_iter().map(|(file, error)| found(file, error.map(InputError::Io))).collect(),
+        Err(error) => vec![found(path.to_owned(), Some(error))],
+    }
+}
+
+/// A file, or a path that cannot be read.
+type Entry = (PathBuf, Option<io::Error>);
+
 /// The files that an argument of `-f` refers to.
-fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, InputError> {
+fn files(path: &Path, recursive: bool) -> Result<Vec<Entry>, InputError> {
     if path.is_dir() {
         let depth = if recursive { usize::MAX } else { 1 };
-        let mut files = walk(path, depth)?;
-        files.retain(|file| {
-            file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+        let mut files = walk(path, depth);
+        files.retain(|(file, error)| {
+            let extension = file.extension();
+            error.is_some() || extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
         });
         return if files.is_empty() { Err(InputError::NoManifest { recursive }) } else { Ok(files) };
     }
     let text = path.to_string_lossy();
     if path.exists() || !text.contains(['*', '?', '[']) {
-        return Ok(vec![path.to_owned()]);
+        return Ok(vec![(path.to_owned(), None)]);
     }
     let files = matching(&text)?;
     if files.is_empty() { Err(InputError::NoMatch) } else { Ok(files) }
 }
 
 /// The files that match a pattern, by the rules of a shell.
-fn matching(text: &str) -> Result<Vec<PathBuf>, InputError> {
+fn matching(text: &str) -> Result<Vec<Entry>, InputError> {
     let pattern = Pattern::new(text).map_err(InputError::Pattern)?;
     let options =
         MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -93,14 +120,14 @@ fn matching(text: &str) -> Result<Vec<PathBuf>, InputError> {
     if !directory.as_os_str().is_empty() && !directory.is_dir() {
         return Ok(Vec::new());
     }
-    let mut files = walk(&directory, depth)?;
-    files.retain(|file| pattern.matches_path_with(file, options));
+    let mut files = walk(&directory, depth);
+    files.retain(|(file, error)| error.is_some() || pattern.matches_path_with(file, options));
     Ok(files)
 }
 
-/// The files in a directory and in its subdirectories up to a depth, sorted, without hidden ones. Links are followed, but
-/// no directory is read twice.
-fn walk(directory: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
+/// The files in a directory and in its subdirectories up to a depth, sorted, without hidden ones, and the directories that
+/// cannot be read. Links are followed, but no directory is read twice.
+fn walk(directory: &Path, depth: usize) -> Vec<Entry> {
     let current = Path::new(".");
     let root = if directory.as_os_str().is_empty() { current } else { directory };
     let mut visited = HashSet::new();
@@ -114,20 +141,22 @@ fn walk(directory: &Path, depth: usize) -> io::Result<Vec<PathBuf>> {
     for entry in entries.into_iter().filter_entry(is_wanted) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
-            Ok(entry) => files.push(entry.into_path()),
+            Ok(entry) => files.push((entry.into_path(), None)),
             Err(error) if error.loop_ancestor().is_some() => {}
-            Err(error) => match error.path() {
-                // A broken link is reported when it is opened, with its own name.
-                Some(path) if path.is_symlink() && is_hidden(path) => {}
-                Some(path) if path.is_symlink() => files.push(path.to_owned()),
-                _ => return Err(error.into()),
+            Err(error) => match error.path().unwrap_or(root).to_owned() {
+                path if path.is_symlink() && is_hidden(&path) => {}
+                // A broken link is reported when it is opened.
+                path if path.is_symlink() => files.push((path, None)),
+                path => files.push((path, error.into_io_error())),
             },
         }
     }
     if root == current {
-        files = files.iter().map(|file| file.strip_prefix(current).unwrap_or(file).to_owned()).collect();
+        for (file, _) in &mut files {
+            *file = file.strip_prefix(current).unwrap_or(file).to_owned();
+        }
     }
-    Ok(files)
+    files
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::duration::Seconds;
-use crate::object::{GRACE_PERIOD_FIELD, Object, Template, container_list, containers_by_name, last_applied_pod_spec};
+use crate::object::{
+    GRACE_PERIOD_FIELD, LAST_APPLIED, Object, Template, container_list, containers_by_name, last_applied_pod_spec,
+};
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod};
-
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The origin of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

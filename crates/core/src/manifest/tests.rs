@@ -1,4 +1,4 @@
-use super::{ManifestError, Skipped, Stream, read};
+use super::{ManifestError, Skipped, Slot, Stream, read, read_all};
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
 
@@ -34,6 +34,26 @@ fn a_list_of_all_objects_in_a_cluster_is_read() {
     let item = format!("{{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"spec\":[{fields}1]}}");
     let list = format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{}]}}", vec![item; 100].join(","));
     assert_eq!(read(&list).workloads.len(), 100);
+}
+
+#[test]
+fn documents_are_kept_with_a_place_for_each_workload() {
+    let item = "{apiVersion: apps/v1, kind: Deployment}";
+    let other = "{apiVersion: v1, kind: Service}";
+    let inner = format!("{{apiVersion: v1, kind: List, items: [{other}, {item}]}}");
+    let text = format!(
+        "{other}\n---\njust text\n---\n{{apiVersion: v1, kind: List, items: [{item}, null, {inner}]}}\n---\n{item}\n"
+    );
+    let stream = read_all(&text);
+    let slots: Vec<_> = stream.workloads.iter().map(|found| found.slot.clone()).collect();
+    let slot = |document, pointer: &str| Slot { document, pointer: pointer.to_owned() };
+    assert_eq!(slots, [slot(1, "/items/0"), slot(1, "/items/2/items/1"), slot(2, "")]);
+    for Slot { document, pointer } in &slots {
+        assert!(stream.documents[*document].pointer(pointer).is_some_and(serde_json::Value::is_null));
+    }
+    assert_eq!((stream.documents.len(), stream.errors.len()), (3, 1));
+    assert_eq!(stream.others.into_iter().collect::<Vec<_>>(), [("Service".to_owned(), 2)]);
+    assert_eq!(read(&text).documents, Vec::<serde_json::Value>::new());
 }
 
 #[test]

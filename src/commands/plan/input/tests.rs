@@ -20,7 +20,7 @@ impl Directory {
     }
 
     fn read(&self, path: &str, recursive: bool) -> Vec<Input> {
-        read(&[self.0.join(path)], recursive, &mut [].as_slice())
+        read(&[self.0.join(path)], recursive, &mut [].as_slice()).collect()
     }
 
     /// The files of a path or pattern, relative to the directory, or errors.
@@ -118,7 +118,8 @@ fn missing_files_and_manifests_are_errors() {
 
 #[test]
 fn standard_input_is_read_once() {
-    let inputs = read(&["-".into(), "-".into()], false, &mut b"a: 1".as_slice());
+    let mut stdin = b"a: 1".as_slice();
+    let inputs: Vec<_> = read(&["-".into(), "-".into()], false, &mut stdin).collect();
     assert_eq!(inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["standard input"; 2]);
     assert!(matches!((&inputs[0].text, &inputs[1].text), (Ok(_), Err(InputError::StdinTwice))));
 }

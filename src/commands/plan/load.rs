@@ -1,0 +1,99 @@
+//! Collects the workloads of all inputs, and every problem with an input.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::input::Input;
+use crate::render::sanitize::sanitize;
+use winddown_core::kind::Kind;
+use winddown_core::manifest::{self, Manifest, ManifestError, Skipped, Slot, Stream};
+
+/// What the inputs contain. An input that cannot be used does not affect the others.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// Each with the name of its file.
+    pub(super) workloads: Vec<(Rc<str>, Manifest)>,
+    /// All documents without their workloads, if they are kept.
+    pub(super) documents: Vec<Value>,
+    /// The number of other objects by kind.
+    pub(super) others: BTreeMap<String, usize>,
+    /// Skipped objects and files, one line each.
+    pub(super) notes: Vec<String>,
+    /// Problems that make the result incomplete, one line each.
+    pub(super) errors: Vec<String>,
+}
+
+/// Files of kustomize that describe no object and that every directory of kustomize has.
+const KUSTOMIZATIONS: [&str; 2] = ["kustomization.yaml", "kustomization.yml"];
+
+impl Loaded {
+    /// Reads the inputs one after another. `keep_all`: also keeps the objects that are no workloads.
+    pub(super) fn read(inputs: impl Iterator<Item = Input>, keep_all: bool) -> Self {
+        let mut loaded = Self::default();
+        for Input { name, discovered, text } in inputs {
+            let file: Rc<str> = sanitize(&name).into();
+            match text {
+                Ok(text) => {
+                    let stream = if keep_all { manifest::read_all(&text) } else { manifest::read(&text) };
+                    loaded.add(&file, discovered, stream);
+                }
+                Err(error) => loaded.errors.push(format!("{file}: {error}")),
+            }
+        }
+        loaded
+    }
+
+    fn add(&mut self, file: &Rc<str>, discovered: bool, stream: Stream) {
+        let first_document = self.documents.len();
+        let skips_foreign = discovered
+            && Path::new(&**file).file_name().is_some_and(|name| KUSTOMIZATIONS.iter().any(|known| name == *known));
+        for error in stream.errors {
+            match error {
+                ManifestError::Foreign { .. } if skips_foreign => {
+                    self.notes.push(format!("{file}: skipped: {error}"));
+                }
+                error => self.errors.push(format!("{file}: {error}")),
+            }
+        }
+        self.documents.extend(stream.documents);
+        for mut workload in stream.workloads {
+            workload.slot.document += first_document;
+            self.workloads.push((Rc::clone(file), workload));
+        }
+        for (kind, count) in stream.others {
+            *self.others.entry(kind).or_default() += count;
+        }
+        self.notes.extend(stream.skipped.into_iter().map(|skipped| format!("{file}: {}", describe(&skipped))));
+    }
+
+    /// Puts an object that cannot be evaluated back among the documents.
+    pub(super) fn put_back(&mut self, Slot { document, pointer }: Slot, object: Value) {
+        if let Some(place) = self.documents.get_mut(document).and_then(|document| document.pointer_mut(&pointer)) {
+            *place = object;
+        }
+    }
+
+    /// The number of other objects by kind, for example `ConfigMap 1, Service 3`.
+    pub(super) fn others(&self) -> String {
+        const SHOWN: usize = 20;
+        let counts = self.others.iter().take(SHOWN).map(|(kind, count)| format!("{kind} {count}"));
+        let shown = counts.collect::<Vec<_>>().join(", ");
+        match self.others.len().saturating_sub(SHOWN) {
+            0 => shown,
+            more => format!("{shown} and {more} more kinds"),
+        }
+    }
+}
+
+fn describe(skipped: &Skipped) -> String {
+    let Skipped { line, api_version, kind, name, has_annotations } = skipped;
+    let supported = Kind::API_VERSION;
+    let no_effect = if *has_annotations { "; its winddown.dev annotations have no effect" } else { "" };
+    format!(
+        "line {line}: {kind} {name} ({api_version}) skipped: only {supported} Deployments, StatefulSets and DaemonSets are \
+         supported{no_effect}"
+    )
+}
