@@ -182,7 +182,7 @@ fn run(
     let assumption = arguments.assume.clone().map(Rc::new);
     let mut workloads = Vec::new();
     for (file, manifest) in std::mem::take(&mut loaded.workloads) {
-        match evaluate::evaluate(&file, manifest, assumption.as_ref()) {
+        match evaluate::evaluate(&file, manifest, assumption.as_ref(), &loaded.related) {
             Ok(workload) => workloads.push(workload),
             Err(error) => {
                 loaded.errors.push(format!("{file}: {error}"));

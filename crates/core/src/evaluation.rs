@@ -30,6 +30,7 @@ use crate::plan;
 use crate::plan::lanes;
 use crate::plan::timeline::Timeline;
 use crate::policy::{Policy, Resolved};
+use crate::related::Related;
 use crate::rule::Subject;
 use crate::rules;
 use crate::workload::misplaced::misplaced;
@@ -82,6 +83,18 @@ pub fn evaluate(
     policy: &Policy,
     origin: Origin,
 ) -> Result<Evaluation, InvalidField> {
+    evaluate_among(workload, existing, policy, origin, None)
+}
+
+/// The same with the objects that are related to the workload, if they are known. They change findings, but neither the
+/// budget nor the changes. Rules that need them report nothing without them.
+pub fn evaluate_among(
+    workload: &Value,
+    existing: Existing<'_>,
+    policy: &Policy,
+    origin: Origin,
+    related: Option<&Related>,
+) -> Result<Evaluation, InvalidField> {
     let object = Object::new(workload);
     let kind = object.kind().ok_or_else(|| InvalidField::new(FieldPath::new("kind"), "is not a supported kind"))?;
     let template = object.template()?;
@@ -123,9 +136,19 @@ pub fn evaluate(
         let incomplete = |container: &&mut Container| bare.incomplete_probes.contains(&container.name);
         planned.pod.containers.iter_mut().filter(incomplete).for_each(|container| container.readiness_probe = None);
     }
+    let name = object.name().unwrap_or_default();
+    let neighbours = related.map(|related| related.of(object.namespace(), kind, name, &planned.labels));
+    if let Some(autoscaler) = neighbours.as_ref().and_then(|neighbours| neighbours.autoscaler) {
+        planned.rollout = Rollout::read_autoscaled(kind, object.spec(), Some(autoscaler.least))?;
+    }
     let resolved = Resolved::new(&declaration, reading.mode, policy, &lanes::apps(&planned.pod, &declaration));
     let plan = plan::plan(&planned, &resolved);
-    let findings = rules::check_plan(&Subject { workload: &planned, resolved: &resolved, plan: &plan });
+    let findings = rules::check_plan(&Subject {
+        workload: &planned,
+        resolved: &resolved,
+        plan: &plan,
+        related: neighbours.as_ref(),
+    });
     let fits = !findings.iter().any(Finding::is_error);
     evaluation.findings.extend(findings);
     evaluation.timeline = Some(plan.timeline);

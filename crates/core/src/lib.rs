@@ -41,6 +41,7 @@ pub mod plan;
 mod pod;
 pub mod policy;
 pub mod probe_spec;
+pub mod related;
 pub mod report;
 pub mod review;
 pub mod rollout;

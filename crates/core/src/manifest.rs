@@ -12,6 +12,7 @@ pub use lines::Lines;
 
 use crate::annotations;
 use crate::kind::Kind;
+use crate::related::Related;
 use documents::{Document, documents};
 
 /// The content of one text.
@@ -23,6 +24,8 @@ pub struct Stream {
     pub documents: Vec<Value>,
     /// The number of other objects by kind, for example `Service`. Lists do not count, only the objects in them.
     pub others: BTreeMap<String, usize>,
+    /// The objects that say more about the workloads.
+    pub related: Related,
     /// Skipped objects that may be a mistake.
     pub skipped: Vec<Skipped>,
     /// The errors. An invalid document does not affect the other documents.
@@ -226,6 +229,7 @@ impl Stream {
             Category::Workload(kind) if api_version == Kind::API_VERSION => {
                 let mut object = value.take();
                 normalize_numbers(&mut object);
+                self.related.add_workload(&object);
                 self.workloads.push(Manifest { document: document.number, lines: lines.clone(), kind, object, slot });
             }
             Category::Workload(_) => {
@@ -245,6 +249,7 @@ impl Stream {
                 Some(_) => return Err(not_an_object("its items are not a list")),
             },
             Category::Other => {
+                self.related.add(value);
                 let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, value) };
                 // The annotations of an owned object are copied from its owner.
                 if skipped.has_annotations && value.pointer("/metadata/ownerReferences").is_none() {

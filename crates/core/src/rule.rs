@@ -13,6 +13,7 @@ use crate::plan::lanes::{PlannedLane, Role, last_exit};
 use crate::pod::hooks::PreStop;
 use crate::pod::sidecars::{Running, native_sidecars, running};
 use crate::policy::Resolved;
+use crate::related::Neighbours;
 use crate::workload::Workload;
 
 /// One kind of finding.
@@ -32,6 +33,9 @@ pub(crate) enum Check {
     Annotations(fn(&Reading) -> Vec<Finding>),
     /// The workload and its plan.
     Plan(fn(&Subject<'_>) -> Vec<Finding>),
+    /// The workload, its plan, and the objects that are related to it. Where those are unknown, as in the webhooks, it
+    /// reports nothing, because one of them could refute a finding.
+    Related(fn(&Subject<'_>, &Neighbours<'_>) -> Vec<Finding>),
     /// None: evaluation or review call the function in the rule's file.
     Reported,
 }
@@ -44,6 +48,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) resolved: &'a Resolved<'a>,
     /// The plan, including injected fields.
     pub(crate) plan: &'a Plan,
+    /// The objects that are related to the workload, if they are known.
+    pub(crate) related: Option<&'a Neighbours<'a>>,
 }
 
 impl<'a> Subject<'a> {

@@ -25,18 +25,19 @@ for_each_code!(rules);
 pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| match rule.check {
         Check::Annotations(check) => Some(check),
-        Check::Plan(_) | Check::Reported => None,
+        Check::Plan(_) | Check::Related(_) | Check::Reported => None,
     });
     checks.flat_map(|check| check(reading)).collect()
 }
 
 /// The findings of all rules about a planned workload.
 pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
-    let checks = RULES.iter().filter_map(|rule| match rule.check {
-        Check::Plan(check) => Some(check),
-        Check::Annotations(_) | Check::Reported => None,
+    let findings = RULES.iter().flat_map(|rule| match rule.check {
+        Check::Plan(check) => check(subject),
+        Check::Related(check) => subject.related.map_or_else(Vec::new, |related| check(subject, related)),
+        Check::Annotations(_) | Check::Reported => Vec::new(),
     });
-    checks.flat_map(|check| check(subject)).collect()
+    findings.collect()
 }
 
 /// The description of a code, for `winddown explain` and `docs/findings.md`.
@@ -45,6 +46,13 @@ impl Code {
     #[must_use]
     pub fn severity(self) -> Severity {
         rule(self).severity
+    }
+
+    /// Whether a related object could refute or cause a finding with this code. The webhooks do not report it, because they
+    /// do not see these objects; the controller reads them and does.
+    #[must_use]
+    pub fn needs_related_objects(self) -> bool {
+        matches!(rule(self).check, Check::Related(_))
     }
 
     /// The problem in one sentence.

@@ -109,7 +109,7 @@ impl Amount {
     }
 
     /// `None` if the API server would reject it.
-    fn read(value: &IntOrString) -> Option<Self> {
+    pub(crate) fn read(value: &IntOrString) -> Option<Self> {
         match value {
             IntOrString::Int(pods) => u32::try_from(*pods).ok().map(Self::Pods),
             IntOrString::String(text) => text.strip_suffix('%')?.parse().ok().map(Self::Percent),
@@ -149,9 +149,16 @@ const QUARTER: Amount = Amount::Percent(25);
 impl Rollout {
     /// Reads it from a workload's `spec`.
     pub fn read(kind: Kind, spec: &Value) -> Result<Self, InvalidField> {
+        Self::read_autoscaled(kind, spec, None)
+    }
+
+    /// Reads it from the `spec` of a workload of which an autoscaler keeps at least that many pods. At 0 replicas an
+    /// autoscaler is disabled.
+    pub(crate) fn read_autoscaled(kind: Kind, spec: &Value, least: Option<u32>) -> Result<Self, InvalidField> {
         let spec: Spec = decode(spec, FieldPath::new("spec"))?;
         let seconds = |value: Option<i32>| Seconds::from_api(value.unwrap_or(0).into());
         let replicas = u32::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
+        let replicas = least.filter(|_| replicas > 0).unwrap_or(replicas);
         Ok(Self {
             replicas: (kind != Kind::DaemonSet).then_some(replicas),
             strategy: match kind {

@@ -1,7 +1,7 @@
 //! An API server for tests that keeps objects by path in memory.
 //!
 //! It supports what the operator uses: get, create, update with optimistic locking, JSON and merge patches, server-side
-//! apply of a Lease, and cluster-wide lists and watches of namespaced objects.
+//! apply of a Lease, and lists and cluster-wide watches of namespaced objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -110,6 +110,13 @@ impl Store {
         answer
     }
 
+    /// The objects of a resource in a namespace.
+    fn list_in_namespace(&self, path: &str) -> Answer {
+        let below = |object: &str| object.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        let items: Vec<_> = self.objects.iter().filter(|(path, _)| below(path)).map(|(_, object)| object).collect();
+        (StatusCode::OK, json!({"metadata": {}, "items": items}).to_string())
+    }
+
     /// The objects of a collection.
     fn list(&self, collection: &str) -> Answer {
         let items: Vec<_> =
@@ -162,6 +169,10 @@ async fn answer(
     if method == Method::GET && is_collection(&path) {
         let watch = uri.query().is_some_and(|query| query.contains("watch=true"));
         return if watch { store.watch(path) } else { store.list(&path).into_response() };
+    }
+    let in_namespace = path.split_once("/namespaces/").map(|(_, rest)| rest.split('/').count());
+    if method == Method::GET && in_namespace == Some(2) {
+        return store.list_in_namespace(&path).into_response();
     }
     object_request(&mut store, method, path, &headers, &body).into_response()
 }

@@ -11,6 +11,7 @@ mod namespaces;
 mod pacing;
 mod publish;
 mod reconcile;
+mod related_objects;
 mod rollout_gate;
 mod rollout_record;
 mod selection;

@@ -12,6 +12,7 @@ use winddown_core::kind::Kind;
 use winddown_core::manifest::{Manifest, Slot};
 use winddown_core::object::Object;
 use winddown_core::policy::Policies;
+use winddown_core::related::Related;
 
 /// A workload that cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,7 @@ pub(super) fn evaluate(
     file: &Rc<str>,
     manifest: Manifest,
     assumption: Option<&Rc<Assumption>>,
+    related: &Related,
 ) -> Result<Workload, Box<Error>> {
     let Manifest { document, lines, kind, object, slot } = manifest;
     // An object with a UID was read from a cluster, so the API server has set its defaults.
@@ -44,7 +46,7 @@ pub(super) fn evaluate(
     let policy = policies.for_namespace(Object::new(&object).namespace());
     let assumed = assumption.and_then(|assumption| Some((Rc::clone(assumption), assumption.applied_to(&object)?)));
     let subject = assumed.as_ref().map_or(&object, |(_, subject)| subject);
-    match evaluation::evaluate(subject, existing, policy, origin) {
+    match evaluation::evaluate_among(subject, existing, policy, origin, Some(related)) {
         Ok(evaluation) => {
             let assumed = assumed.map(|(assumption, _)| assumption);
             Ok(Workload { file: Rc::clone(file), lines, kind, object, slot, assumed, evaluation })

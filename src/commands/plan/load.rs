@@ -10,6 +10,7 @@ use super::input::Input;
 use crate::render::sanitize::sanitize;
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{self, Manifest, ManifestError, Skipped, Slot, Stream};
+use winddown_core::related::Related;
 
 /// What the inputs contain. An input that cannot be used does not affect the others.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(super) struct Loaded {
     pub(super) workloads: Vec<(Rc<str>, Manifest)>,
     /// All documents without their workloads, if they are kept.
     pub(super) documents: Vec<Value>,
+    /// The objects of all files that say more about the workloads.
+    pub(super) related: Related,
     /// The number of other objects by kind.
     pub(super) others: BTreeMap<String, usize>,
     /// Skipped objects and files, one line each.
@@ -59,6 +62,7 @@ impl Loaded {
             }
         }
         self.documents.extend(stream.documents);
+        self.related.extend(stream.related);
         for mut workload in stream.workloads {
             workload.slot.document += first_document;
             self.workloads.push((Rc::clone(file), workload));

@@ -56,10 +56,13 @@ macro_rules! for_each_code {
             no_pod_during_rollout NoPodDuringRollout,
             single_stateful_pod SingleStatefulPod,
             node_without_pod NodeWithoutPod,
+            eviction_never_allowed EvictionNeverAllowed,
             progress_deadline_short ProgressDeadlineShort,
             progress_deadline_tight ProgressDeadlineTight,
             surge_cost SurgeCost,
             // Traffic and runtime presets.
+            traffic_contradicted TrafficContradicted,
+            traffic_drain_short TrafficDrainShort,
             balancer_polls_slower BalancerPollsSlower,
             min_ready_short MinReadyShort,
             runtime_unbounded RuntimeUnbounded,

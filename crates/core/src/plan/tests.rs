@@ -45,7 +45,7 @@ fn evaluated(workload: &Workload, annotations: &[(&str, &str)]) -> Planned {
     let (declaration, policy) = (declaration(annotations), Policy::default());
     let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, &lanes::apps(&workload.pod, &declaration));
     let plan = plan(workload, &resolved);
-    let findings = rules::check_plan(&Subject { workload, resolved: &resolved, plan: &plan });
+    let findings = rules::check_plan(&Subject { workload, resolved: &resolved, plan: &plan, related: None });
     Planned { plan, findings }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::annotations::{DRAIN, TRAFFIC};
 use crate::budget::Source;
+use crate::catalog::traffic::Polling;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -11,13 +13,14 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "The drain ends before the health check of the load balancer fails.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let (declaration, budget) = (subject.resolved.declaration, subject.budget());
     let Some(traffic) = declaration.traffic else { return Vec::new() };
     let Some(polls) = traffic.polls else { return Vec::new() };
+    let polls = configured(polls, &traffic.name, related);
     let (drain, needed) = (budget.drain, polls.notices_after());
     if drain >= needed {
         return Vec::new();
@@ -36,6 +39,16 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     vec![finding.hint(format!("raise it, or shorten the health check and remove {TRAFFIC}"))]
 }
 
+/// The health check with the numbers of the Ingresses in front of the pods; of several, the slowest.
+fn configured(polls: Polling, traffic: &str, related: &Neighbours<'_>) -> Polling {
+    let exposures = related.exposures.iter().filter(|exposure| exposure.target.preset() == Some(traffic));
+    let checks = exposures.map(|exposure| {
+        let (period, failures) = exposure.health_check;
+        Polling { period: period.unwrap_or(polls.period), failures: failures.unwrap_or(polls.failures) }
+    });
+    checks.max_by_key(|polls| polls.notices_after()).unwrap_or(polls)
+}
+
 const PAGE: &str = r#"## Why
 
 Most load balancers are notified when a pod terminates. Some have to find out with health checks, and keep sending until
@@ -51,8 +64,9 @@ observed in practice.
 
 Remove `winddown.dev/drain`, so that the drain of the preset applies, or raise it to at least the number in the message.
 
-Winddown cannot see whether you configured a faster health check. If you did, set the drain that you measured and remove
-`winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
+Or configure a faster health check. Winddown reads these annotations of an Ingress if it is in the input of `winddown plan`,
+and the controller reads it from the cluster. If you configured the health check elsewhere, set the drain that you measured
+and remove `winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
 
 ```yaml
 # on the Ingress
@@ -73,7 +87,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::BalancerPollsSlower;
-    use crate::rules::tests::{deployment, fires, silent};
+    use crate::rules::tests::{behind_ingress, deployment, fires, silent};
 
     fn behind(traffic: &str, drain: Option<&str>) -> Value {
         deployment(|deployment| {
@@ -92,6 +106,22 @@ mod tests {
         let problem = "alb-instance needs 2 x 15s = 30s to stop sending, but the drain takes 20s; ";
         assert!(message.starts_with(problem), "{message}");
         fires(&behind("service-local", Some("23s")), BalancerPollsSlower);
+    }
+
+    #[test]
+    fn the_health_check_of_the_ingress_counts() {
+        let declared = json!({"winddown.dev/traffic": "alb-instance", "winddown.dev/drain": "20s"});
+        let check = |interval: &str, failures: &str| {
+            json!({
+                "alb.ingress.kubernetes.io/target-type": "instance",
+                "alb.ingress.kubernetes.io/healthcheck-interval-seconds": interval,
+                "alb.ingress.kubernetes.io/unhealthy-threshold-count": failures,
+            })
+        };
+        silent(&behind_ingress(&declared, &check("5", "3"), &json!({})), BalancerPollsSlower);
+        let (_, message) = fires(&behind_ingress(&declared, &check("10", "5"), &json!({})), BalancerPollsSlower);
+        assert!(message.starts_with("alb-instance needs 5 x 10s = 50s to stop sending"), "{message}");
+        fires(&behind_ingress(&declared, &check("fast", "2"), &json!({})), BalancerPollsSlower);
     }
 
     #[test]

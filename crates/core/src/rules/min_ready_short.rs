@@ -3,6 +3,7 @@
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -10,14 +11,22 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Info,
     title: "New pods count as available before the load balancer sends to them.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+const GATES: &str = "elbv2.k8s.aws/pod-readiness-gate-inject";
+/// The only preset of a load balancer with registration that is not from AWS.
+const AGIC: &str = "agic";
+
+fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let workload = subject.workload;
     let traffic = subject.resolved.declaration.traffic.filter(|traffic| traffic.registers);
     let Some(traffic) = traffic else { return Vec::new() };
-    let is_gated = workload.pod.readiness_gates.as_ref().is_some_and(|gates| !gates.is_empty());
+    // The AWS Load Balancer Controller injects gates into the pods of a namespace with this label.
+    let labels = related.namespace_labels;
+    let gets_gates = labels.and_then(|labels| labels.get(GATES)).is_some_and(|value| value == "enabled");
+    let has_gates = workload.pod.readiness_gates.as_ref().is_some_and(|gates| !gates.is_empty());
+    let is_gated = has_gates || (gets_gates && traffic.name != AGIC);
     let is_stepwise = workload.kind != Kind::DaemonSet && workload.rollout.is_rolling();
     let (min_ready, needed) = (workload.rollout.min_ready, traffic.drain);
     if is_gated || !is_stepwise || min_ready >= needed {
@@ -40,8 +49,8 @@ every pod was ready throughout.
 ## What to do
 
 The best solution is a readiness gate: the pod then becomes Ready only when the load balancer sends to it. The AWS Load
-Balancer Controller injects gates into the pods of a namespace with this label (Winddown cannot see them, because they are
-not in the template; you can then ignore this finding):
+Balancer Controller injects gates into the pods of a namespace with this label. They are not in the template, but Winddown reads
+the Namespace if it is in the input of `winddown plan`:
 
 ```sh
 kubectl label namespace shop elbv2.k8s.aws/pod-readiness-gate-inject=enabled
@@ -72,7 +81,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::MinReadyShort;
-    use crate::rules::tests::{deployment, fires, silent};
+    use crate::rules::tests::{among, deployment, fires, silent};
 
     fn behind(traffic: &str, change: impl FnOnce(&mut Value)) -> Value {
         deployment(|deployment| {
@@ -98,6 +107,20 @@ mod tests {
         let gate = json!([{"conditionType": "target-health.elbv2.k8s.aws/shop"}]);
         silent(&behind("alb-ip", |shop| shop["spec"]["template"]["spec"]["readinessGates"] = gate), MinReadyShort);
         silent(&behind("alb-ip", |shop| shop["spec"]["minReadySeconds"] = json!(60)), MinReadyShort);
+    }
+
+    #[test]
+    fn gates_that_a_controller_injects_into_the_pods_of_a_namespace_count() {
+        let labelled = |traffic: &str, value: &str| {
+            let labels = json!({"elbv2.k8s.aws/pod-readiness-gate-inject": value});
+            let namespace =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web", "labels": labels}});
+            among(behind(traffic, |shop| shop["metadata"]["namespace"] = json!("web")), &[namespace])
+        };
+        silent(&labelled("alb-ip", "enabled"), MinReadyShort);
+        silent(&labelled("nlb-ip", "enabled"), MinReadyShort);
+        fires(&labelled("alb-ip", "disabled"), MinReadyShort);
+        fires(&labelled("agic", "enabled"), MinReadyShort);
     }
 
     #[test]

@@ -18,9 +18,9 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if rollout.strategy != Strategy::Recreate || rollout.replicas == Some(0) {
         return Vec::new();
     }
-    let problem = format!("Recreate stops {}, for up to {needed}, before the first new pod starts", rollout.all_pods());
+    let problem = format!("Recreate stops all pods, for up to {needed}, before the first new pod starts");
     let finding = RULE.finding(FieldPath::new("spec.strategy.type"), problem).fact(needed);
-    vec![finding.fact(rollout.replicas.unwrap_or(1)).hint("use RollingUpdate")]
+    vec![finding.hint("use RollingUpdate")]
 }
 
 const PAGE: &str = r"## Why
@@ -62,10 +62,9 @@ mod tests {
         let recreate = json!({"type": "Recreate"});
         let (field, message) = fires(&with_strategy("Deployment", Some(3), &recreate), NoPodDuringRollout);
         assert_eq!(field, "spec.strategy.type");
-        let expected = "Recreate stops all 3 pods, for up to 35s, before the first new pod starts; use RollingUpdate";
+        let expected = "Recreate stops all pods, for up to 35s, before the first new pod starts; use RollingUpdate";
         assert_eq!(message, expected);
-        let (_, message) = fires(&with_strategy("Deployment", None, &recreate), NoPodDuringRollout);
-        assert!(message.starts_with("Recreate stops the only pod, "), "{message}");
+        fires(&with_strategy("Deployment", None, &recreate), NoPodDuringRollout);
     }
 
     #[test]

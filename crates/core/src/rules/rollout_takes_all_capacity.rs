@@ -3,6 +3,7 @@
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 use crate::workload::{Amount, Strategy};
 
@@ -11,10 +12,10 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "A rollout may stop all pods at the same time.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+fn check(subject: &Subject<'_>, _: &Neighbours<'_>) -> Vec<Finding> {
     finding(subject).into_iter().collect()
 }
 
@@ -77,8 +78,9 @@ first new pod is ready, and every request until then fails.
 A percentage is rounded down: 25% of 3 pods is 0. If `maxUnavailable` and `maxSurge` are both 0, the controller stops one
 pod.
 
-A manifest without `replicas` means one pod, as for the API server. If an autoscaler keeps more pods, set `replicas` to
-that number, or use a percentage: the first rollout may happen before the autoscaler acts.
+A manifest without `replicas` means one pod, as for the API server. If an autoscaler scales the workload, its minimum counts:
+the `minReplicas` of a HorizontalPodAutoscaler, the `minReplicaCount` of a ScaledObject of KEDA. Winddown reads it if it is
+in the input of `winddown plan`, and the controller reads the HorizontalPodAutoscaler from the cluster.
 
 ## What to do
 
@@ -115,7 +117,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::RolloutTakesAllCapacity;
-    use crate::rules::tests::{fires, silent, with_strategy};
+    use crate::rules::tests::{autoscaled, fires, silent, with_strategy};
 
     fn rolling(max_unavailable: &Value, max_surge: &Value) -> Value {
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": max_unavailable, "maxSurge": max_surge}})
@@ -163,6 +165,23 @@ mod tests {
         ] {
             silent(&with_strategy(kind, replicas, &strategy), RolloutTakesAllCapacity);
         }
+    }
+
+    #[test]
+    fn the_minimum_of_an_autoscaler_counts() {
+        let one = rolling(&json!(1), &json!(1));
+        for (replicas, least) in [(None, 3), (Some(1), 2)] {
+            silent(&autoscaled(with_strategy("Deployment", replicas, &one), least), RolloutTakesAllCapacity);
+        }
+        silent(&autoscaled(with_strategy("Deployment", Some(0), &one), 1), RolloutTakesAllCapacity);
+        for replicas in [None, Some(5)] {
+            let (_, message) =
+                fires(&autoscaled(with_strategy("Deployment", replicas, &one), 1), RolloutTakesAllCapacity);
+            assert!(message.starts_with("1 allows a rollout to stop the only pod "), "{message}");
+        }
+        let all = rolling(&json!("100%"), &json!(1));
+        let (_, message) = fires(&autoscaled(with_strategy("Deployment", None, &all), 3), RolloutTakesAllCapacity);
+        assert!(message.starts_with("100% allows a rollout to stop all 3 pods "), "{message}");
     }
 
     #[test]

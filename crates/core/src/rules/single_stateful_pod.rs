@@ -2,6 +2,7 @@
 
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -9,10 +10,10 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Info,
     title: "The only pod of a StatefulSet stops before its replacement starts.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+fn check(subject: &Subject<'_>, _: &Neighbours<'_>) -> Vec<Finding> {
     if !subject.workload.is_single_stateful_pod() {
         return Vec::new();
     }
@@ -49,7 +50,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::SingleStatefulPod;
-    use crate::rules::tests::{fires, silent, with_strategy};
+    use crate::rules::tests::{autoscaled, fires, silent, with_strategy};
 
     #[test]
     fn the_only_pod_of_a_stateful_set_is_reported() {
@@ -63,6 +64,7 @@ mod tests {
 
     #[test]
     fn other_workloads_are_not_reported() {
+        silent(&autoscaled(with_strategy("StatefulSet", None, &Value::Null), 2), SingleStatefulPod);
         silent(&with_strategy("StatefulSet", Some(2), &Value::Null), SingleStatefulPod);
         silent(&with_strategy("StatefulSet", Some(1), &json!({"type": "OnDelete"})), SingleStatefulPod);
         silent(&with_strategy("StatefulSet", Some(1), &json!({"rollingUpdate": {"partition": 1}})), SingleStatefulPod);

@@ -4,6 +4,7 @@ use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::kind::Kind;
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 use crate::workload::Strategy;
 
@@ -12,13 +13,13 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Info,
     title: "A rollout needs room for pods that take long to stop.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
 /// Budgets up to this are not reported.
 const LONG: Seconds = Seconds::new(60);
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+fn check(subject: &Subject<'_>, _: &Neighbours<'_>) -> Vec<Finding> {
     let (workload, needed) = (subject.workload, subject.budget().needed());
     let rollout = &workload.rollout;
     let (Kind::Deployment, Strategy::RollingUpdate { max_surge, max_unavailable }, Some(replicas @ 1..)) =
@@ -82,7 +83,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::SurgeCost;
-    use crate::rules::tests::{deployment, fires, silent};
+    use crate::rules::tests::{autoscaled, deployment, fires, silent};
 
     fn draining(drain: &str, change: impl FnOnce(&mut Value)) -> Value {
         deployment(|workload| {
@@ -99,6 +100,13 @@ mod tests {
         let surging = json!({"rollingUpdate": {"maxSurge": "200%"}});
         let (_, message) = fires(&draining("2m", |workload| workload["spec"]["strategy"] = surging), SurgeCost);
         assert!(message.contains("up to 6 extra pods"), "{message}");
+    }
+
+    #[test]
+    fn the_minimum_of_an_autoscaler_counts() {
+        let (_, message) =
+            fires(&autoscaled(draining("2m", |workload| workload["spec"]["replicas"] = Value::Null), 5), SurgeCost);
+        assert!(message.contains("up to 5 extra pods"), "{message}");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Code, RULES, rule};
-use crate::evaluation::{Existing, Origin, evaluate};
-use crate::finding::Finding;
+use crate::evaluation::{Existing, Origin, evaluate_among};
+use crate::finding::{Finding, Severity};
+use crate::object::Object;
 use crate::policy::Policy;
+use crate::related::Related;
 
 /// A Deployment with a drain of 10s and a deadline of 20s; `change` adapts it to a case.
 pub(crate) fn deployment(change: impl FnOnce(&mut Value)) -> Value {
@@ -68,9 +70,55 @@ pub(crate) fn annotated(annotations: &Value) -> Value {
     deployment(|deployment| deployment["metadata"]["annotations"] = annotations.clone())
 }
 
+/// A List of a workload and the objects that are related to it.
+pub(crate) fn among(workload: Value, others: &[Value]) -> Value {
+    let mut items = vec![workload];
+    items.extend_from_slice(others);
+    json!({"kind": "List", "items": items})
+}
+
+/// The same with an autoscaler that keeps at least that many pods.
+pub(crate) fn autoscaled(workload: Value, least: u32) -> Value {
+    let target = json!({"apiVersion": "apps/v1", "kind": workload["kind"], "name": workload["metadata"]["name"]});
+    let spec = json!({"scaleTargetRef": target, "minReplicas": least, "maxReplicas": 10});
+    let autoscaler = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "shop"}, "spec": spec,
+    });
+    among(workload, &[autoscaler])
+}
+
+/// A Deployment with these annotations, behind a Service with these annotations and fields.
+pub(crate) fn behind_service(annotations: &Value, of_service: &Value, fields: &Value) -> Value {
+    let mut shop = annotated(annotations);
+    shop["spec"]["template"]["metadata"]["labels"] = json!({"app": "shop"});
+    let mut spec = json!({"selector": {"app": "shop"}});
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let metadata = json!({"name": "shop", "annotations": of_service});
+    among(shop, &[json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})])
+}
+
+/// The same behind an Ingress with these annotations and fields, and a Service.
+pub(crate) fn behind_ingress(annotations: &Value, of_ingress: &Value, fields: &Value) -> Value {
+    let mut list = behind_service(annotations, &json!({}), &json!({}));
+    let backend = json!({"service": {"name": "shop", "port": {"number": 80}}});
+    let mut spec = json!({"rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]});
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let metadata = json!({"name": "shop", "annotations": of_ingress});
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec});
+    list["items"].as_array_mut().unwrap().push(ingress);
+    list
+}
+
 /// The findings with that code; all rules are checked.
 pub(crate) fn found(manifest: &Value, code: Code) -> Vec<Finding> {
-    let evaluation = evaluate(manifest, Existing::None, &Policy::default(), Origin::File).unwrap();
+    let items = manifest["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut related = Related::default();
+    for item in items {
+        if Object::new(item).kind().is_some() { related.add_workload(item) } else { related.add(item) }
+    }
+    let workload = items.first().unwrap_or(manifest);
+    let evaluation =
+        evaluate_among(workload, Existing::None, &Policy::default(), Origin::File, Some(&related)).unwrap();
     evaluation.findings.into_iter().filter(|finding| finding.code == code).collect()
 }
 
@@ -91,6 +139,24 @@ pub(crate) fn fires(manifest: &Value, code: Code) -> (String, String) {
 fn every_rule_reports_its_own_code() {
     for code in Code::ALL {
         assert_eq!(rule(*code).code, *code);
+    }
+}
+
+#[test]
+fn rules_that_need_related_objects_report_nothing_where_these_are_unknown() {
+    let only = with_strategy("Deployment", None, &json!({"rollingUpdate": {"maxUnavailable": 1}}));
+    let codes = |related: Option<&Related>| {
+        let evaluation = evaluate_among(&only, Existing::None, &Policy::default(), Origin::File, related).unwrap();
+        evaluation.findings.iter().filter(|finding| finding.code.needs_related_objects()).count()
+    };
+    assert_eq!((codes(None), codes(Some(&Related::default()))), (0, 1));
+}
+
+/// The webhooks do not see related objects, and an error prevents the injection.
+#[test]
+fn no_error_depends_on_related_objects() {
+    for code in Code::ALL.iter().filter(|code| code.needs_related_objects()) {
+        assert!(code.severity() < Severity::Error, "{}", code.as_str());
     }
 }
 

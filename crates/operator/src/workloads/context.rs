@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::event_history::EventHistory;
 use super::namespaces::Namespaces;
 use super::pacing::PacingByWorkload;
+use super::related_objects::RelatedObjects;
 use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
 use super::selection::{Labels, Selected, Selection};
@@ -45,6 +46,7 @@ pub(super) struct Context {
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) workloads: WorkloadClient,
+    pub(super) related: RelatedObjects,
     pub(super) policies: Arc<Policies>,
     pub(super) identity: Identity,
     pub(super) selection: Selection,
@@ -74,6 +76,7 @@ impl Shared {
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
             workloads: WorkloadClient::new(client.clone()),
+            related: RelatedObjects::new(client.clone()),
             client,
             policies,
             identity,

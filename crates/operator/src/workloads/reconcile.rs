@@ -9,11 +9,12 @@ use kube::runtime::controller::Action;
 use super::apply::apply;
 use super::context::{Context, Watched, now};
 use super::publish::publish;
+use super::related_objects::SETTLE;
 use super::selection::Selected;
 use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes;
-use winddown_core::evaluation::{Existing, Origin, evaluate};
+use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::Object;
 use winddown_core::report::{self, Current, Reported};
@@ -64,7 +65,11 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
         return Ok(Action::await_change());
     }
     let policy = context.policies.for_namespace(namespace);
-    let evaluation = match evaluate(&workload, Existing::Unchanged, policy, Origin::ApiServer) {
+    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let settles_in = created.and_then(|created: Timestamp| settles_in(created, Timestamp::now()));
+    let related = if settles_in.is_none() { context.related.of(namespace).await? } else { None };
+    let evaluated = evaluate_among(&workload, Existing::Unchanged, policy, Origin::ApiServer, related.as_deref());
+    let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
         Err(error) => {
             tracing::warn!(workload = %reference, error = %ErrorChain(&error), "skipped, unchanged");
@@ -74,9 +79,8 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
     if !*context.leading.borrow() {
         context.history.mark_seen_by_follower(uid, current.reported(), now());
-        return Ok(Action::await_change());
+        return Ok(settles_in.map_or_else(Action::await_change, Action::requeue));
     }
-    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let just_created = created.is_some_and(|created: Timestamp| created >= context.started);
     let again = publish(context, kind, watched, report::events(before.as_ref(), &current, just_created)).await;
     if again.is_none() {
@@ -95,5 +99,15 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     } else {
         apply(context, &reference, watched, &workload, &evaluation).await?
     };
-    Ok(again.map_or(action, Action::requeue))
+    Ok(match (again, settles_in) {
+        (Some(wait), _) => Action::requeue(wait),
+        (None, Some(wait)) if action == Action::await_change() => Action::requeue(wait),
+        _ => action,
+    })
+}
+
+/// How long the objects that are installed together with a new workload may still be missing.
+fn settles_in(created: Timestamp, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(created)).unwrap_or_default();
+    SETTLE.checked_sub(age).filter(|wait| !wait.is_zero())
 }

@@ -1,0 +1,192 @@
+//! Objects that say more about a workload than its manifest: what scales it, exposes it, and limits its evictions.
+//!
+//! They refine findings, and cause some of their own. An object that cannot be read is left out, as if it were not there.
+
+mod autoscaler;
+mod disruption_budget;
+mod exposure;
+mod selector;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub(crate) use autoscaler::Autoscaler;
+pub(crate) use disruption_budget::{DisruptionBudget, PodGroup};
+pub(crate) use exposure::{Exposure, Target};
+
+use crate::kind::Kind;
+use crate::object::Object;
+use exposure::{Ingress, Service};
+
+/// The maximum number of objects of each kind that are considered in a namespace. Without a limit, the time would grow with
+/// the square of the input.
+const MAX_OBJECTS: usize = 1_000;
+
+/// The maximum number of objects of each kind that are compared with one workload.
+const MAX_MATCHES: usize = 10;
+
+/// The related objects of one text, of several, or of a namespace of a cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Related {
+    /// By name. Objects without a namespace are in the one of the request, which has an empty name here.
+    namespaces: BTreeMap<String, Namespace>,
+    /// The controller of each `IngressClass`, for example `ingress.k8s.aws/alb`.
+    ingress_classes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Namespace {
+    labels: BTreeMap<String, String>,
+    autoscalers: Vec<Autoscaler>,
+    disruption_budgets: Vec<DisruptionBudget>,
+    services: Vec<Service>,
+    /// By the name of the Service that they send to.
+    ingresses: BTreeMap<String, Vec<Ingress>>,
+    pods: Vec<PodGroup>,
+}
+
+/// The objects that are related to one workload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Neighbours<'a> {
+    pub(crate) autoscaler: Option<&'a Autoscaler>,
+    pub(crate) disruption_budgets: Vec<&'a DisruptionBudget>,
+    /// The Services and Ingresses that send to its pods.
+    pub(crate) exposures: Vec<Exposure<'a>>,
+    /// All groups of pods in the namespace.
+    pub(crate) pods: &'a [PodGroup],
+    /// The labels of its namespace; none if the Namespace is unknown.
+    pub(crate) namespace_labels: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Related {
+    /// Whether objects of this kind say something about workloads.
+    #[must_use]
+    pub fn is_related(object: &Value) -> bool {
+        Relation::of(object).is_some()
+    }
+
+    /// Adds an object. Others than those of [`is_related`](Self::is_related) are ignored.
+    pub fn add(&mut self, object: &Value) {
+        let Some(relation) = Relation::of(object) else { return };
+        let metadata = Object::new(object);
+        let Some(name) = metadata.name() else { return };
+        let namespace = metadata.namespace();
+        match relation {
+            Relation::Autoscaler => push(&mut self.namespace(namespace).autoscalers, Autoscaler::read(object)),
+            Relation::DisruptionBudget => {
+                push(&mut self.namespace(namespace).disruption_budgets, DisruptionBudget::read(object));
+            }
+            Relation::Service => push(&mut self.namespace(namespace).services, Service::read(object)),
+            Relation::Ingress => {
+                let ingresses = &mut self.namespace(namespace).ingresses;
+                for (service, ingress) in Ingress::read(object) {
+                    push(ingresses.entry(service).or_default(), Some(ingress));
+                }
+            }
+            Relation::IngressClass => {
+                if let Some(controller) = object.pointer("/spec/controller").and_then(Value::as_str)
+                    && self.ingress_classes.len() < MAX_OBJECTS
+                {
+                    self.ingress_classes.insert(name.to_owned(), controller.to_owned());
+                }
+            }
+            Relation::Namespace => self.namespace(name).labels = labels(object.pointer("/metadata/labels")),
+        }
+    }
+
+    /// Adds a workload: a disruption budget may select the pods of several.
+    pub fn add_workload(&mut self, object: &Value) {
+        let group = PodGroup::read(object);
+        push(&mut self.namespace(Object::new(object).namespace()).pods, group);
+    }
+
+    /// Adds everything of the other one.
+    pub fn extend(&mut self, other: Self) {
+        for (name, mut from) in other.namespaces {
+            let into = self.namespace(&name);
+            into.labels.extend(from.labels);
+            append(&mut into.autoscalers, &mut from.autoscalers);
+            append(&mut into.disruption_budgets, &mut from.disruption_budgets);
+            append(&mut into.services, &mut from.services);
+            for (service, mut ingresses) in from.ingresses {
+                append(into.ingresses.entry(service).or_default(), &mut ingresses);
+            }
+            append(&mut into.pods, &mut from.pods);
+        }
+        self.ingress_classes.extend(other.ingress_classes);
+    }
+
+    /// The objects that are related to a workload with these labels on its pods.
+    pub(crate) fn of<'a>(
+        &'a self,
+        namespace: &str,
+        kind: Kind,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Neighbours<'a> {
+        let Some(namespace) = self.namespaces.get(namespace) else { return Neighbours::default() };
+        let budgets = namespace.disruption_budgets.iter().filter(|budget| budget.selector.matches(labels));
+        Neighbours {
+            autoscaler: namespace.autoscalers.iter().find(|autoscaler| autoscaler.scales(kind, name)),
+            disruption_budgets: budgets.take(MAX_MATCHES).collect(),
+            exposures: exposure::of(labels, &namespace.services, &namespace.ingresses, &self.ingress_classes),
+            pods: &namespace.pods,
+            namespace_labels: Some(&namespace.labels).filter(|labels| !labels.is_empty()),
+        }
+    }
+
+    fn namespace(&mut self, name: &str) -> &mut Namespace {
+        if !self.namespaces.contains_key(name) {
+            self.namespaces.insert(name.to_owned(), Namespace::default());
+        }
+        self.namespaces.entry(name.to_owned()).or_default()
+    }
+}
+
+/// The kinds of related objects.
+enum Relation {
+    Autoscaler,
+    DisruptionBudget,
+    Service,
+    Ingress,
+    IngressClass,
+    Namespace,
+}
+
+impl Relation {
+    fn of(object: &Value) -> Option<Self> {
+        let field = |name: &str| object.get(name).and_then(Value::as_str);
+        let (api_version, kind) = (field("apiVersion")?, field("kind")?);
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        Some(match (group, kind) {
+            ("autoscaling", "HorizontalPodAutoscaler") | ("keda.sh", "ScaledObject") => Self::Autoscaler,
+            ("policy", "PodDisruptionBudget") => Self::DisruptionBudget,
+            ("", "Service") => Self::Service,
+            ("networking.k8s.io", "Ingress") => Self::Ingress,
+            ("networking.k8s.io", "IngressClass") => Self::IngressClass,
+            ("", "Namespace") => Self::Namespace,
+            _ => return None,
+        })
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, object: Option<T>) {
+    if list.len() < MAX_OBJECTS {
+        list.extend(object);
+    }
+}
+
+fn append<T>(list: &mut Vec<T>, more: &mut Vec<T>) {
+    list.append(more);
+    list.truncate(MAX_OBJECTS);
+}
+
+/// The strings of a map; others are left out.
+fn labels(map: Option<&Value>) -> BTreeMap<String, String> {
+    let entries = map.and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Reads the objects that are related to the workloads of a namespace: they refine findings, and cause some of their own.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error_chain::ErrorChain;
+use crate::kubernetes::{Error, within};
+use winddown_core::related::Related;
+
+/// How long the objects of a namespace are not read again.
+const FRESH: Duration = Duration::from_secs(5);
+/// An installation creates a workload before its autoscaler. The findings about related objects wait that long, and for
+/// objects that are as new. Longer than [`FRESH`].
+pub(super) const SETTLE: Duration = Duration::from_secs(10);
+/// Objects of one kind in a namespace; more are not considered.
+const MAX_OBJECTS: u32 = 500;
+/// Namespaces in memory.
+const MAX_NAMESPACES: usize = 64;
+
+/// The related objects of each namespace, for a short time.
+pub(super) struct RelatedObjects {
+    client: Client,
+    read: Mutex<HashMap<String, (Instant, Arc<Related>)>>,
+    /// Whether missing rights were logged.
+    forbidden: AtomicBool,
+}
+
+impl RelatedObjects {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, read: Mutex::default(), forbidden: AtomicBool::new(false) }
+    }
+
+    /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld.
+    pub(super) async fn of(&self, namespace: &str) -> Result<Option<Arc<Related>>, Error> {
+        if let Some(related) = self.fresh(namespace) {
+            return Ok(Some(related));
+        }
+        match self.read(namespace).await {
+            Ok(related) => {
+                let related = Arc::new(related);
+                self.keep(namespace, related.clone());
+                Ok(Some(related))
+            }
+            Err(error) if error.status().is_some_and(|status| status.code == 403) => {
+                if !self.forbidden.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(error = %ErrorChain(&error), "findings that need related objects are withheld");
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fresh(&self, namespace: &str) -> Option<Arc<Related>> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.get(namespace).filter(|(when, _)| when.elapsed() < FRESH).map(|(_, related)| related.clone())
+    }
+
+    fn keep(&self, namespace: &str, related: Arc<Related>) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.len() >= MAX_NAMESPACES {
+            read.retain(|_, (when, _)| when.elapsed() < FRESH);
+        }
+        if read.len() < MAX_NAMESPACES {
+            read.insert(namespace.to_owned(), (Instant::now(), related));
+        }
+    }
+
+    async fn read(&self, namespace: &str) -> Result<Related, Error> {
+        let mut related = Related::default();
+        let client = || self.client.clone();
+        add(&mut related, Api::<HorizontalPodAutoscaler>::namespaced(client(), namespace)).await?;
+        add(&mut related, Api::<PodDisruptionBudget>::namespaced(client(), namespace)).await?;
+        add(&mut related, Api::<Service>::namespaced(client(), namespace)).await?;
+        add(&mut related, Api::<Ingress>::namespaced(client(), namespace)).await?;
+        add(&mut related, Api::<IngressClass>::all(client())).await?;
+        let namespaces: Api<Namespace> = Api::all(client());
+        match within(format!("read Namespace {namespace}"), namespaces.get(namespace)).await {
+            Ok(namespace) => add_object(&mut related, &namespace),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(related)
+    }
+}
+
+async fn add<K>(related: &mut Related, api: Api<K>) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let page = ListParams::default().limit(MAX_OBJECTS);
+    let list = within(format!("list {}", K::plural(&())), api.list(&page)).await?;
+    for object in &list.items {
+        add_object(related, object);
+    }
+    Ok(())
+}
+
+fn add_object(related: &mut Related, object: &impl Serialize) {
+    if let Ok(object) = serde_json::to_value(object) {
+        related.add(&object);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::RelatedObjects;
+    use crate::fake_api_server::FakeApiServer;
+
+    fn autoscaler() -> serde_json::Value {
+        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"});
+        json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "shop", "namespace": "web"},
+            "spec": {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 9},
+        })
+    }
+
+    #[tokio::test]
+    async fn objects_are_read_once_in_a_short_time() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client());
+        let path = "/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/shop";
+        server.put(path, autoscaler());
+        let first = objects.of("web").await.unwrap().unwrap();
+        assert_ne!(*first, winddown_core::related::Related::default());
+        server.delete(path);
+        assert_eq!(objects.of("web").await.unwrap().unwrap(), first);
+        assert_ne!(objects.of("other").await.unwrap().unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn without_the_rights_nothing_is_known() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client());
+        server.forbid(true);
+        assert_eq!(objects.of("web").await.unwrap(), None);
+        server.forbid(false);
+        assert!(objects.of("web").await.unwrap().is_some());
+    }
+}
