@@ -56,6 +56,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
+	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
 	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
 	release/check

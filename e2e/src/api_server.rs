@@ -39,7 +39,8 @@ const LOG_LINES: usize = 12;
 impl ApiServer {
     /// Starts all processes and waits until the API server is ready.
     pub async fn start() -> Result<Self> {
-        let tools = tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4"])?;
+        let tools =
+            tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4", "gitops"])?;
         let directory = tempfile::Builder::new().prefix("winddown-api-").tempdir()?;
         let authority = Authority::new(directory.path())?;
         let audit_log = AuditLog::new(directory.path())?;

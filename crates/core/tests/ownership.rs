@@ -303,6 +303,31 @@ fn a_last_applied_configuration_that_server_side_apply_has_replaced_does_not_cou
 }
 
 #[test]
+fn a_rollback_restores_an_injected_template_whatever_the_last_manifest_says() {
+    for probe in probes() {
+        for hook in hooks() {
+            let own = Manifest { hook: hook.clone(), probe: probe.clone(), ..bare(Some("http:8080/health")) };
+            if !own.is_valid() {
+                continue;
+            }
+            let mut cluster = Cluster::create(Way::ClientSideApply, &bare(Some("http:8080/health")));
+            let injected = cluster.live["spec"]["template"].clone();
+            cluster.write(own.to_json(true));
+            let mut rolled_back = cluster.live.clone();
+            rolled_back["spec"]["template"] = injected.clone();
+            let live = admit(&rolled_back, Some(&cluster.live));
+            // Where the last manifest contains an injected value, it counts as the owner's.
+            let app = &injected["spec"]["containers"][0];
+            let repeats = |written: &Value, injected: &Value| !written.is_null() && contains(injected, written);
+            let hook_repeats = hook == json!({}) || repeats(&hook["preStop"], &app["lifecycle"]["preStop"]);
+            if !hook_repeats && !repeats(&probe, &app["readinessProbe"]) {
+                assert_eq!(live["spec"]["template"], injected, "{hook} {probe}");
+            }
+        }
+    }
+}
+
+#[test]
 fn several_managers_of_one_probe_all_keep_their_numbers() {
     let mut cluster = Cluster::create(Way::ServerSideApply, &bare(Some("http:8080/health")));
     for (manager, field, value) in [("a", "periodSeconds", 5), ("b", "timeoutSeconds", 2)] {

@@ -18,12 +18,14 @@ mod manifest;
 mod missed_changes;
 mod modes;
 mod namespace;
+mod ownership;
 mod reapply;
 mod request;
 mod rights;
 mod soak;
 mod suite;
 mod undo;
+mod ways_of_writing;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     suite::run(
         [
             injection::tests(),
+            ownership::tests(),
             denial::tests(),
             grace_period::tests(),
             undo::tests(),

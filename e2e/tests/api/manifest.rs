@@ -92,6 +92,12 @@ impl Manifest {
     }
 }
 
+impl From<Value> for Manifest {
+    fn from(object: Value) -> Self {
+        Self(object)
+    }
+}
+
 impl AsRef<Value> for Manifest {
     fn as_ref(&self) -> &Value {
         &self.0

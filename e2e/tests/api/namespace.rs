@@ -1,5 +1,6 @@
 //! The namespace of one test, and operations on its objects.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -177,11 +178,24 @@ impl Namespace {
         Ok(())
     }
 
+    /// Applies or compares as a GitOps tool does: `e2e/gitops` lists the tools and the actions. Returns its standard output.
+    pub(crate) async fn gitops(&self, tool: &str, action: &str, manifest: &Manifest) -> Result<String> {
+        let output = self.run("gitops", &format!("{tool} {action}"), Some(manifest)).await?;
+        ensure!(output.success, "{tool} {action}: {}", output.stderr);
+        Ok(output.stdout)
+    }
+
+    /// The file that `kubectl edit` reads as the edited text.
+    pub(crate) fn edited_file(&self) -> PathBuf {
+        self.environment.server.directory().join(format!("{}-edited.json", self.name))
+    }
+
     async fn run(&self, program: &str, arguments: &str, manifest: Option<&Manifest>) -> Result<Output> {
         let context = || format!("run {program} {arguments}");
         let server = &self.environment.server;
         let mut command = Command::from(server.tools().command(program)?);
         command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory()).kill_on_drop(true);
+        command.env("KUBE_EDITOR", format!("cp {}", self.edited_file().display()));
         command.arg("--namespace").arg(&self.name).args(arguments.split_whitespace());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(context)?;

@@ -128,6 +128,12 @@ impl FieldOwner<'_> {
         }
     }
 
+    /// Without the last-applied configuration if the current value does not contain it: after a rollback, it is newer than
+    /// the template.
+    pub(super) fn of_current(self, current: &Value) -> Self {
+        Self { last_applied: self.last_applied.filter(|written| is_part_of(written, current)), ..self }
+    }
+
     /// Whether the owner wrote this current value of the field.
     pub(super) fn wrote(self, current: &Value) -> bool {
         self.applied.is_some() || self.last_applied == Some(current)
@@ -144,6 +150,16 @@ fn applied_pod_spec(entry: &Value) -> Option<&Value> {
     let applied = entry.get("operation").and_then(Value::as_str) == Some("Apply");
     let path = ["fieldsV1", "f:spec", "f:template", "f:spec"];
     if applied { path.iter().try_fold(entry, |value, field| value.get(field)) } else { None }
+}
+
+/// Whether the current value contains the written one; the API server may have added defaults.
+fn is_part_of(written: &Value, current: &Value) -> bool {
+    match (written, current) {
+        (Value::Object(written), Value::Object(current)) => {
+            written.iter().all(|(key, value)| current.get(key).is_some_and(|found| is_part_of(value, found)))
+        }
+        _ => written == current,
+    }
 }
 
 /// The name of a container in `managedFields`.

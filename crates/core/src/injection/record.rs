@@ -1,6 +1,6 @@
 //! `winddown.dev/injected`: the changes of Winddown in a template, and the previous values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -152,7 +152,9 @@ impl Record {
             let recorded = other.readiness.get(container);
             probe.as_object().into_iter().flatten().all(|(field, _)| recorded.is_some_and(|of| of.get(field).is_some()))
         };
+        let created: BTreeSet<_> = other.lifecycle.iter().collect();
         self.pre_stop.keys().all(|container| other.pre_stop.contains_key(container))
+            && self.lifecycle.iter().all(|container| created.contains(container))
             && self.readiness.iter().all(recorded)
             && (self.grace_period.is_none() || other.grace_period.is_some())
     }

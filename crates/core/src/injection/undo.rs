@@ -120,7 +120,7 @@ fn undo_pre_stop(
         return false;
     }
     let only_sleep = remove_if(lifecycle, "preStop", is_empty);
-    if created_lifecycle && !owner.wrote_any() {
+    if created_lifecycle && !owner.wrote(&json!({})) {
         remove_if(container, "lifecycle", is_empty);
     }
     only_sleep
@@ -133,7 +133,7 @@ fn undo_readiness(
     owner: FieldOwner<'_>,
 ) -> Option<OwnedProbe> {
     let probe = container.get_mut("readinessProbe")?;
-    let kept = OwnedProbe::of(probe.as_object()?, recorded, owner);
+    let kept = OwnedProbe::of(probe.as_object()?, recorded, owner.of_current(probe));
     if kept.fields.is_empty() {
         container.shift_remove("readinessProbe");
     } else {

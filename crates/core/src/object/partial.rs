@@ -58,8 +58,7 @@ const OBJECT: Read = Read::Fields {
     others: &Read::All,
 };
 /// The injectable fields of the pod spec in a manifest.
-const CONTAINER: Read =
-    only(&[("name", Read::All), ("lifecycle", only(&[("preStop", Read::All)])), ("readinessProbe", Read::All)]);
+const CONTAINER: Read = only(&[("name", Read::All), ("lifecycle", Read::All), ("readinessProbe", Read::All)]);
 const POD: Read = only(&[("terminationGracePeriodSeconds", Read::All), ("containers", CONTAINER)]);
 const MANIFEST: Read = only(&[("spec", only(&[("template", only(&[("spec", POD)]))]))]);
 

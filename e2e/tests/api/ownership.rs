@@ -1,0 +1,359 @@
+//! What the owner writes after the injection stands, whichever client writes it, and only that remains without the
+//! annotations.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::manifest::{GRACE_PERIOD, Manifest, deployment};
+use crate::namespace::Namespace;
+use crate::request::create;
+use crate::suite::{Test, tests};
+use crate::ways_of_writing::Way;
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![shared:
+        written_with_helm_3,
+        written_with_helm_4,
+        written_with_argo_cd,
+        written_with_argo_cd_and_server_side_apply,
+        written_with_flux,
+        written_with_kubectl_apply,
+        written_with_server_side_apply,
+        written_with_server_side_apply_by_two_managers,
+        written_with_kubectl_replace,
+        written_with_kubectl_edit,
+        written_with_a_strategic_patch,
+        written_with_a_merge_patch,
+        written_with_a_json_patch,
+        a_rollback_restores_the_hook_of_the_owner_or_the_injected_one,
+        a_new_image_keeps_the_fields_of_the_owner,
+        a_copied_manifest_is_injected_anew,
+        a_restored_backup_is_still_known,
+        a_last_applied_configuration_is_out_of_date_after_a_move_to_server_side_apply,
+    ]
+}
+
+const CONTAINER: &str = "/spec/template/spec/containers/0";
+
+/// What the owner writes, and what the workload is then.
+struct Step {
+    name: &'static str,
+    hook: Value,
+    probe: Value,
+    grace_period: Option<i64>,
+    expected_hook: Value,
+    expected_probe: Value,
+    budget: &'static str,
+    /// Whether the API server accepts it only beside injected fields.
+    is_part: bool,
+}
+
+impl Step {
+    fn bare(&self) -> Manifest {
+        let mut manifest = deployment("web");
+        for (field, value) in [("lifecycle", &self.hook), ("readinessProbe", &self.probe)] {
+            if !value.is_null() {
+                manifest = manifest.with(&format!("{CONTAINER}/{field}"), value.clone());
+            }
+        }
+        match self.grace_period {
+            Some(seconds) => manifest.grace_period(seconds),
+            None => manifest,
+        }
+    }
+
+    fn declared(&self) -> Manifest {
+        self.bare().with_budget().annotated("readiness", "http:8080/health")
+    }
+
+    fn check(&self, live: &Value) {
+        let container = live.pointer(CONTAINER).unwrap_or(&Value::Null);
+        let (hook, probe) = (&container["lifecycle"]["preStop"], &container["readinessProbe"]);
+        assert_eq!(hook, &self.expected_hook, "{}", self.name);
+        let number =
+            |field: &str, default: i64| self.expected_probe.get(field).cloned().unwrap_or_else(|| json!(default));
+        let mut expected = self.expected_probe.clone();
+        expected["periodSeconds"] = number("periodSeconds", 10);
+        expected["failureThreshold"] = number("failureThreshold", 3);
+        (expected["successThreshold"], expected["timeoutSeconds"]) = (json!(1), json!(1));
+        assert_eq!(probe, &expected, "{}", self.name);
+        let budget = live["metadata"]["annotations"]["winddown.dev/budget"].as_str().unwrap_or_default();
+        assert!(budget.ends_with(self.budget), "{}: {budget}", self.name);
+        let grace_period = live.pointer(GRACE_PERIOD).and_then(Value::as_i64).unwrap_or_default();
+        assert!(budget.ends_with(&format!(" of {grace_period}s")), "{}: {grace_period}, {budget}", self.name);
+    }
+}
+
+fn nothing() -> Step {
+    Step {
+        name: "nothing",
+        hook: Value::Null,
+        probe: Value::Null,
+        grace_period: None,
+        expected_hook: json!({"sleep": {"seconds": 5}}),
+        expected_probe: json!({
+            "httpGet": {"path": "/health", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 5, "failureThreshold": 1,
+        }),
+        budget: "drain 5s + deadline 25s + margin 5s = 35s of 35s",
+        is_part: false,
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let exec = json!({"exec": {"command": ["/bin/quiesce"]}});
+    let http = json!({"httpGet": {"path": "/quiesce", "port": 8080, "scheme": "HTTP"}});
+    vec![
+        nothing(),
+        Step {
+            name: "a number of the probe",
+            probe: json!({"periodSeconds": 3}),
+            expected_probe: json!({
+                "httpGet": {"path": "/health", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 3, "failureThreshold": 1,
+            }),
+            is_part: true,
+            ..nothing()
+        },
+        Step {
+            name: "the path of the probe",
+            probe: json!({"httpGet": {"path": "/ready"}}),
+            expected_probe: json!({"httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"}}),
+            is_part: true,
+            ..nothing()
+        },
+        nothing(),
+        Step {
+            name: "an exec hook and a grace period",
+            hook: json!({"preStop": exec}),
+            grace_period: Some(60),
+            expected_hook: exec.clone(),
+            budget: " of 60s",
+            ..nothing()
+        },
+        Step {
+            name: "another hook and a probe, no grace period",
+            hook: json!({"preStop": {"httpGet": {"path": "/quiesce", "port": 8080}}}),
+            probe: json!({"tcpSocket": {"port": 8080}}),
+            expected_hook: http,
+            expected_probe: json!({"tcpSocket": {"port": 8080}}),
+            budget: " of 35s",
+            ..nothing()
+        },
+        Step {
+            name: "a sleep, and a probe of the injected kind",
+            hook: json!({"preStop": {"sleep": {"seconds": 9}}}),
+            probe: json!({"httpGet": {"path": "/ready", "port": 8080}, "failureThreshold": 2}),
+            expected_hook: json!({"sleep": {"seconds": 9}}),
+            expected_probe: json!({
+                "httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"}, "failureThreshold": 2,
+            }),
+            budget: "drain 9s (preStop of app) + deadline 25s + margin 5s = 39s of 39s",
+            ..nothing()
+        },
+        nothing(),
+        last(),
+    ]
+}
+
+fn last() -> Step {
+    Step {
+        name: "all three",
+        hook: json!({"preStop": {"exec": {"command": ["/bin/quiesce"]}}}),
+        probe: json!({"grpc": {"port": 8080}}),
+        grace_period: Some(60),
+        expected_hook: json!({"exec": {"command": ["/bin/quiesce"]}}),
+        expected_probe: json!({"grpc": {"port": 8080, "service": ""}}),
+        budget: " of 60s",
+        ..nothing()
+    }
+}
+
+async fn check(namespace: Namespace, way: Way) -> Result<()> {
+    let mut previous: Option<Manifest> = None;
+    for step in steps() {
+        let is_sent = if step.probe.get("httpGet").is_some() { way.merges_handlers() } else { way.merges() };
+        if step.is_part && !is_sent {
+            continue;
+        }
+        let manifest = step.declared();
+        let context = || format!("{way:?}: {}", step.name);
+        way.write(&namespace, &manifest, previous.as_ref()).await.with_context(context)?;
+        step.check(&namespace.deployment("web").await?);
+        way.check_in_sync(&namespace, &manifest).await.with_context(context)?;
+        previous = Some(manifest);
+    }
+    let bare = last().bare();
+    way.write(&namespace, &bare, previous.as_ref()).await?;
+    assert_is(&namespace, "web", &bare).await?;
+    way.check_in_sync(&namespace, &bare).await
+}
+
+/// Checks that the template is the one of this manifest, with the API's defaults, and that no annotation of Winddown remains.
+async fn assert_is(namespace: &Namespace, name: &str, manifest: &Manifest) -> Result<()> {
+    let expected = namespace.accepts(create(manifest.as_ref()).dry_run_as("expected")).await?;
+    let live = namespace.deployment(name).await?;
+    assert_eq!(live["spec"]["template"], expected["spec"]["template"]);
+    let mut annotations = live["metadata"]["annotations"].clone();
+    annotations["kubectl.kubernetes.io/last-applied-configuration"] = Value::Null;
+    assert!(!annotations.to_string().contains("winddown.dev/"), "{annotations}");
+    Ok(())
+}
+
+async fn written_with_helm_3(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Helm3).await
+}
+
+async fn written_with_helm_4(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Helm4).await
+}
+
+async fn written_with_argo_cd(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::ArgoCd).await
+}
+
+async fn written_with_argo_cd_and_server_side_apply(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::ArgoCdServerSide).await
+}
+
+async fn written_with_flux(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Flux).await
+}
+
+async fn written_with_kubectl_apply(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Apply).await
+}
+
+async fn written_with_server_side_apply(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::ServerSideApply).await
+}
+
+async fn written_with_server_side_apply_by_two_managers(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::TwoManagers).await
+}
+
+async fn written_with_kubectl_replace(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Replace).await
+}
+
+async fn written_with_kubectl_edit(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::Edit).await
+}
+
+async fn written_with_a_strategic_patch(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::StrategicPatch).await
+}
+
+async fn written_with_a_merge_patch(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::MergePatch).await
+}
+
+async fn written_with_a_json_patch(namespace: Namespace) -> Result<()> {
+    check(namespace, Way::JsonPatch).await
+}
+
+async fn a_rollback_restores_the_hook_of_the_owner_or_the_injected_one(namespace: Namespace) -> Result<()> {
+    let mut templates = Vec::new();
+    for step in [nothing(), last()] {
+        namespace.kubectl("apply -f -", Some(&step.declared())).await?;
+        namespace.revisions("web").await?;
+        templates.push(namespace.deployment("web").await?["spec"]["template"].clone());
+    }
+    for step in [nothing(), last()] {
+        namespace.kubectl("rollout undo deployment web", None).await?;
+        namespace.revisions("web").await?;
+        let live = namespace.deployment("web").await?;
+        assert_eq!(live["spec"]["template"], templates.remove(0));
+        step.check(&live);
+    }
+    namespace.kubectl("apply -f -", Some(&last().bare())).await?;
+    assert_is(&namespace, "web", &last().bare()).await
+}
+
+async fn a_new_image_keeps_the_fields_of_the_owner(namespace: Namespace) -> Result<()> {
+    Way::ServerSideApply.write(&namespace, &nothing().declared(), None).await?;
+    Way::ServerSideApply.write(&namespace, &last().declared(), None).await?;
+    namespace.kubectl("set image deployment web app=registry.example/app:2", None).await?;
+    last().check(&namespace.deployment("web").await?);
+    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    assert_is(&namespace, "web", &last().bare().image("registry.example/app:2")).await
+}
+
+/// The object without what the API server sets, as it is copied or backed up.
+fn exported(object: &Value, dropped: &[&str]) -> Value {
+    let mut object = object.clone();
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation"].iter().chain(dropped) {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove(*field);
+        }
+    }
+    object["status"] = json!({});
+    object
+}
+
+async fn a_copied_manifest_is_injected_anew(namespace: Namespace) -> Result<()> {
+    // kubectl create would update the last-applied configuration of a copied manifest, as kubectl apply does.
+    namespace.kubectl("apply --server-side -f -", Some(&nothing().declared())).await?;
+    let original = namespace.deployment("web").await?;
+    let copy = |name: &str| {
+        let mut copy = exported(&original, &["managedFields"]);
+        copy["metadata"]["name"] = json!(name);
+        Manifest::from(copy)
+    };
+    for (name, command, is_owner) in [("created", "create -f -", false), ("applied", "apply -f -", true)] {
+        namespace.kubectl(command, Some(&copy(name))).await?;
+        let live = namespace.deployment(name).await?;
+        assert_eq!(live["spec"]["template"]["spec"], original["spec"]["template"]["spec"], "{command}");
+        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+        namespace.kubectl(&format!("annotate deployment {name} {keys}"), None).await?;
+        if is_owner {
+            // The manifest that was applied contains them.
+            let left = namespace.deployment(name).await?;
+            assert_eq!(left["spec"]["template"]["spec"], original["spec"]["template"]["spec"], "{command}");
+        } else {
+            assert_is(&namespace, name, &nothing().bare()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_restored_backup_is_still_known(namespace: Namespace) -> Result<()> {
+    // The client that restores becomes the manager of all fields, so server-side apply has to be forced, as Flux does.
+    for way in [Way::Apply, Way::Flux] {
+        way.write(&namespace, &nothing().declared(), None).await?;
+        let backup = namespace.deployment("web").await?;
+        namespace.kubectl("delete deployment web", None).await?;
+        let restored = namespace.accepts(create(&exported(&backup, &[]))).await?;
+        assert_eq!(restored["spec"]["template"], backup["spec"]["template"]);
+        // A removed probe would leave the numbers that the restoring client manages, without a handler.
+        let steps = if way == Way::Flux { vec![last()] } else { vec![last(), nothing(), last()] };
+        for step in steps {
+            way.write(&namespace, &step.declared(), None).await?;
+            step.check(&namespace.deployment("web").await?);
+        }
+        // The restoring client manages the annotations too, so an apply without them does not remove them.
+        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+        namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+        assert_is(&namespace, "web", &last().bare()).await?;
+        namespace.kubectl("delete deployment web", None).await?;
+    }
+    Ok(())
+}
+
+async fn a_last_applied_configuration_is_out_of_date_after_a_move_to_server_side_apply(
+    namespace: Namespace,
+) -> Result<()> {
+    let within = |manifest: Manifest, grace_period: Option<i64>| {
+        let manifest = manifest.annotated("drain", "5s").annotated("deadline", "20s");
+        grace_period.map_or(manifest.clone(), |seconds| manifest.grace_period(seconds))
+    };
+    namespace.kubectl("apply -f -", Some(&within(deployment("web"), Some(30)))).await?;
+    // Argo CD does not update the annotation that kubectl wrote.
+    let moved = within(deployment("web"), None);
+    namespace.gitops("flux", "apply", &moved).await?;
+    let web = namespace.deployment("web").await?;
+    let last_applied = &web["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
+    assert!(last_applied.as_str().is_some_and(|text| text.contains("\"terminationGracePeriodSeconds\":30")));
+    namespace.gitops("flux", "apply", &moved.annotated("deadline", "25s")).await?;
+    assert_eq!(namespace.deployment("web").await?.pointer(GRACE_PERIOD), Some(&json!(35)));
+    Ok(())
+}
