@@ -107,10 +107,10 @@ fn a_declaration_round_trips(declaration: &Declaration) {
     assert_eq!(again.declared, Declared::Budget(declaration.clone()), "written as {written:?}");
     assert_eq!(again.issues, [], "written as {written:?}");
     let policy = Policy::default();
-    let resolved = Resolved::new(declaration, Mode::Enforce, &policy);
+    let resolved = Resolved::new(declaration, Mode::Enforce, &policy, &[]);
     let Resolved { drain, deadline, margin, .. } = resolved;
     let (drain, deadline, margin) = (Some(drain), Some(deadline), Some(margin));
     let explicit = Declaration { drain, deadline, margin, ..declaration.clone() };
-    let again = Resolved::new(&explicit, Mode::Enforce, &policy).canonical();
+    let again = Resolved::new(&explicit, Mode::Enforce, &policy, &[]).canonical();
     assert_eq!(again, resolved.canonical(), "resolved twice");
 }

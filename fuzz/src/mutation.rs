@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::document::{self, nth, size};
 
 /// Boundary values.
-const NUMBERS: [i64; 24] = [
+const NUMBERS: [i64; 25] = [
     i64::MIN,
     -1,
     0,
