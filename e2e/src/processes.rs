@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub command: &'a [&'a str],
     /// A folder next to the programs of npm that comes first in `PATH`: `yarn4` has another version of yarn.
     pub prefer: Option<&'a str>,
+    /// Environment variables.
+    pub environment: &'a [(&'a str, &'a str)],
     /// Files that it needs, by their names in the folder of the run.
     pub files: &'a [(&'a str, &'a str)],
     /// How long the app needs to stop.
@@ -106,6 +108,10 @@ impl Runner {
         command.env("PATH", path).env("LD_LIBRARY_PATH", &self.libraries).env("HOME", home);
         // Programs of npm otherwise ask the registry for newer versions.
         command.env("NO_UPDATE_NOTIFIER", "1").env("npm_config_update_notifier", "false");
+        // supervisord, from a package that is not installed.
+        let packages = |folder: PathBuf| folder.join("../lib/python3/dist-packages");
+        let modules = std::env::split_paths(&self.path).map(packages).find(|folder| folder.join("supervisor").is_dir());
+        command.envs(modules.map(|folder| ("PYTHONPATH", folder)));
         command
     }
 
@@ -122,10 +128,13 @@ impl Runner {
         fs::set_permissions(&events, fs::Permissions::from_mode(0o666))?;
         for (name, content) in case.files {
             let file = path.join(name);
+            fs::create_dir_all(file.parent().unwrap_or(path))?;
             fs::write(&file, content)?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
         }
-        let mut process = FirstProcess::start(&self.command(case.command, case.prefer, path), path, self.privileges)?;
+        let mut command = self.command(case.command, case.prefer, path);
+        command.envs(case.environment.iter().copied());
+        let mut process = FirstProcess::start(&command, path, self.privileges)?;
         let start = Instant::now();
         while !fs::read_to_string(&events)?.starts_with("started ") {
             let ended = process.exit_within(Duration::ZERO)?;

@@ -14,11 +14,9 @@ use crate::prediction::Prediction;
 use crate::rows::{ALWAYS, CONTROL_KILLED, ROWS, Row};
 
 /// The processes mostly wait.
-const THREADS: usize = 8;
-/// How long the app needs after the signal; longer than any wrapper waits by default that is not an error to use.
-const NEEDS: Duration = Duration::from_secs(3);
-/// How long after the signal everything is killed.
-const GRACE: Duration = Duration::from_secs(5);
+const THREADS: usize = 16;
+/// How long the container may take to end after the app.
+const MARGIN: Duration = Duration::from_secs(3);
 
 pub(crate) fn run() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -48,7 +46,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn trial(row: &'static Row, runner: &Arc<Runner>) -> Trial {
-    let name = row.command.join(" ");
+    let name = name(row);
     let skipped = why_skipped(row, runner);
     if let Some(reason) = &skipped {
         eprintln!("skipped: {name}: {reason}");
@@ -71,20 +69,31 @@ fn why_skipped(row: &Row, runner: &Runner) -> Option<String> {
 }
 
 fn check(row: &Row, runner: &Runner) -> Result<()> {
-    Prediction::of(row.command)?.check(&observe(row, runner)?)
+    predict(row)?.check(&observe(row, runner)?)
+}
+
+fn predict(row: &Row) -> Result<Prediction> {
+    Prediction::of(row.command, row.environment, row.needs)
 }
 
 fn observe(row: &Row, runner: &Runner) -> Result<Outcome> {
-    let case =
-        Case { command: row.command, prefer: row.prefer, files: row.files, needs: NEEDS, signal: TERM, grace: GRACE };
-    runner.run(&case)
+    let Row { command, environment, files, prefer, needs, .. } = *row;
+    runner.run(&Case { command, prefer, environment, files, needs, signal: TERM, grace: needs + MARGIN })
+}
+
+/// The command line, with what distinguishes it from others.
+fn name(row: &Row) -> String {
+    let environment = row.environment.iter().map(|(name, value)| format!("{name}={value} "));
+    let variant = row.prefer.map(|variant| format!(" ({variant})")).unwrap_or_default();
+    let needs = row.needs.as_secs();
+    format!("{}{}{variant}, {needs}s", environment.collect::<String>(), row.command.join(" "))
 }
 
 /// The comparison fails if the prediction of one command line is compared with what happened to another.
 fn control(runner: &Runner) -> Result<()> {
     let [finishes, killed] = [&ROWS[0], &CONTROL_KILLED];
     for (row, other) in [(finishes, killed), (killed, finishes)] {
-        let prediction = Prediction::of(row.command)?;
+        let prediction = predict(row)?;
         let outcome = observe(other, runner).context("control")?;
         ensure!(prediction.check(&outcome).is_err(), "{prediction:?} was accepted for {outcome:?}");
     }

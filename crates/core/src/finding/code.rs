@@ -37,6 +37,9 @@ macro_rules! for_each_code {
             stop_signal_kills StopSignalKills,
             signal_lost SignalLost,
             signal_may_be_lost SignalMayBeLost,
+            wrapper_kills_early WrapperKillsEarly,
+            restarts_on_sigterm RestartsOnSigterm,
+            stop_signal_without_os StopSignalWithoutOs,
             // Several containers.
             sidecar_stops_first SidecarStopsFirst,
             native_sidecars_stop_last NativeSidecarsStopLast,

@@ -143,7 +143,7 @@ fn existing_hooks_are_kept_and_the_longest_hook_is_the_drain() {
             json!([{"name": "app", "lifecycle": {"postStart": {"exec": {}}, "stopSignal": "SIGUSR1"}}]),
             5,
             vec!["app sleeps 5", "grace 35"],
-            vec![],
+            vec![(Severity::Warning, Code::StopSignalWithoutOs)],
         ),
         (json!([sleep(-7)]), 0, vec![], vec![(Severity::Info, Code::DrainOptedOut)]),
     ] {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::duration::Seconds;
 use crate::plan::lanes::{PlannedLane, Role, last_exit};
 use crate::pod::sidecars::native_sidecars;
+use crate::pod::signals::stop_signal;
 
 /// The phases of each container of a pod after the deletion request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +32,7 @@ pub struct Lane {
     pub role: Role,
     /// The grace period that it needs; an unknown stop counts as zero.
     pub needs: Seconds,
-    /// Its stop signal: `lifecycle.stopSignal`, by default `SIGTERM`.
+    /// Its stop signal: `lifecycle.stopSignal` if the pod has `os.name`, otherwise `SIGTERM`.
     pub signal: String,
     /// The time of that signal. If the grace period ends before, it is sent then, and the kubelet waits two seconds.
     pub signal_at: Seconds,
@@ -79,7 +80,8 @@ impl Timeline {
     /// The timeline of planned lanes under a grace period.
     pub(crate) fn new(pod: &PodSpec, planned: &[PlannedLane], kill_at: Seconds) -> Self {
         let containers = pod.containers.iter().chain(native_sidecars(pod));
-        let lanes = containers.zip(planned).map(|(container, planned)| lane(container, planned, kill_at)).collect();
+        let lanes =
+            containers.zip(planned).map(|(container, planned)| lane(pod, container, planned, kill_at)).collect();
         let done = last_exit(planned.iter().filter(|lane| lane.role == Role::App));
         Self { lanes, done, kill_at }
     }
@@ -108,19 +110,18 @@ impl Lane {
     }
 }
 
-fn lane(container: &Container, planned: &PlannedLane, kill_at: Seconds) -> Lane {
+fn lane(pod: &PodSpec, container: &Container, planned: &PlannedLane, kill_at: Seconds) -> Lane {
     let hook = if planned.assumed { Activity::UnknownPreStop } else { Activity::PreStop };
     let (stop, exit) = match planned.stop {
         Some(_) => (Activity::Stopping, planned.exit()),
         None => (Activity::UnknownStop, kill_at),
     };
     let ends = [(hook, planned.hook), (Activity::Serving, planned.signal_at), (stop, exit), (Activity::Slack, kill_at)];
-    let signal = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.clone());
     Lane {
         container: container.name.clone(),
         sidecar: planned.role == Role::NativeSidecar,
         role: planned.role,
-        signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
+        signal: stop_signal(pod, container).to_owned(),
         signal_at: planned.signal_at,
         needs: planned.needs,
         phases: phases(&ends),
@@ -166,6 +167,7 @@ mod tests {
     #[test]
     fn every_main_container_has_a_lane() {
         let timeline = timeline(&pod(|pod| {
+            pod["os"] = json!({"name": "linux"});
             pod["containers"] = json!([
                 {"name": "app", "lifecycle": {"stopSignal": "SIGQUIT"}},
                 {"name": "batch", "lifecycle": {"preStop": {"sleep": {"seconds": 0}}}},

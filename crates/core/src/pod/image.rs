@@ -43,6 +43,12 @@ pub(crate) fn shell(image: &str) -> Shell {
     }
 }
 
+/// Whether the image probably has the programs of `BusyBox`, such as its shell and its `su`: Alpine and `BusyBox` itself.
+pub(crate) fn has_busybox(image: &str) -> bool {
+    let name = without_digest(image);
+    name.split(['/', ':', '-', '_', '.']).any(|word| word.starts_with("alpine") || word == "busybox")
+}
+
 fn without_digest(image: &str) -> &str {
     image.split('@').next().unwrap_or(image)
 }

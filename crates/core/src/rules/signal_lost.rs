@@ -1,10 +1,9 @@
 //! A container with a first process that does not forward SIGTERM to the app, or does not wait for it.
 
-use k8s_openapi::api::core::v1::Container;
-
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::signals::{RUN_DIRECTLY, SignalLoss};
+use crate::pod::sidecars::{Running, running};
+use crate::pod::signals::{Reception, SignalLoss};
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -16,22 +15,30 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.containers().iter().filter_map(finding).collect()
+    let finding = |running: Running<'_>| finding(running.field("command"), Reception::of(running.container));
+    running(&subject.workload.pod).filter_map(finding).collect()
 }
 
-fn finding(container: &Container) -> Option<Finding> {
-    let (program, problem, hint) = match SignalLoss::of(container)? {
-        SignalLoss::Shell { shell, fix } => {
+fn finding(field: FieldPath, reception: Reception) -> Option<Finding> {
+    let (program, problem, hint) = match (reception.loss?, reception.init) {
+        (SignalLoss::Shell { shell, fix }, Some(init)) => {
+            let problem = format!("{shell} ends on the SIGTERM of {init} without waiting for the app");
+            (shell, problem, fix.hint())
+        }
+        (SignalLoss::Shell { shell, fix }, None) => {
             let problem = format!("{shell} does not forward SIGTERM to the app");
             (shell, problem, fix.hint())
         }
-        SignalLoss::Manager { manager } => {
-            let problem = format!("{manager} does not wait for the app on SIGTERM");
-            (manager, problem, RUN_DIRECTLY)
+        (SignalLoss::Program { program, hint }, _) => {
+            let problem = format!("{program} does not forward SIGTERM to the app");
+            (program, problem, hint)
         }
-        SignalLoss::ShellUnclear { .. } | SignalLoss::ManagerUnclear { .. } => return None,
+        (SignalLoss::Manager { manager, hint }, _) => {
+            let problem = format!("{manager} does not wait for the app on SIGTERM");
+            (manager, problem, hint)
+        }
+        (SignalLoss::ShellUnclear { .. } | SignalLoss::ManagerUnclear { .. }, _) => return None,
     };
-    let field = FieldPath::container(&container.name, "command");
     Some(RULE.finding(field, problem).fact(program).hint(hint))
 }
 
@@ -43,16 +50,26 @@ serving until SIGKILL ends it, together with the requests it has accepted. With 
 `tini`, the shell is not the first process: it ends immediately, the container ends with it, and the app is killed even
 earlier.
 
-A package manager has the same effect. These cases were measured with an app that takes 1.5s to finish, and with dash as
+A package manager has the same effect. These cases were measured with an app that takes 3s to finish, and with dash as
 `/bin/sh`:
 
 | Command | What the app received |
 | --- | --- |
-| dash 0.5.12: `sh -c 'a && app'`, `sh -c 'a; app'` | nothing until SIGKILL |
+| dash 0.5.12: `sh -c 'a && app'`, `sh -c 'a; app'`, `sh -c 'app; b'` | nothing until SIGKILL |
 | bash 5.2: `bash -c 'app \| cat'`, `bash -c 'app & wait'` | nothing until SIGKILL |
 | npm 11: `npm start`, `npm run …`, `npx …` | no SIGTERM; npm ended after 0.5s, and the app with it |
 | pnpm 10: `pnpm start` | SIGTERM, but pnpm ended immediately, and the app with it |
+| `go run` | no SIGTERM; ended immediately |
 | `tini -- sh -c 'app'`, `tini -- npm start` | no SIGTERM; ended immediately |
+| `tini -g`, `dumb-init`, `catatonit -g` before `sh -c 'a; app'` or `npm start` | SIGTERM, but ended within 0.3s |
+| `pm2 start --no-daemon`, `setsid -w`, `svscan`, `dumb-init -r 15:0` | nothing until SIGKILL |
+| `runsvdir` | no SIGTERM; ended immediately |
+
+An init process does not help. Even if it signals the whole process group, so that the app receives SIGTERM, the shell or the
+package manager receives it, too, and ends. Then the init process ends, and with it the container.
+
+Programs that the app replaces (`gosu`, `su-exec`, `setpriv`, `chpst`, `setuidgid`, `env`, `nice`, `nohup`, …) change nothing:
+what they start is checked.
 
 npm forwards the signal, but only to the shell that runs the script. If that shell is bash, or if the script in
 `package.json` starts with `exec`, the app replaces the shell: then the app received SIGTERM, and npm waited.
@@ -70,6 +87,7 @@ app has exited. An init process such as `tini` helps only if it runs the app dir
 
 ## Source
 
+- `e2e/tests/processes` runs these commands and compares what happens with this finding
 - [npm/cli#6684](https://github.com/npm/cli/issues/6684), [pnpm/pnpm#2653](https://github.com/pnpm/pnpm/issues/2653)
 - [pid_namespaces(7)](https://man7.org/linux/man-pages/man7/pid_namespaces.7.html) on signals for the first process
 "#;
@@ -79,7 +97,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::SignalLost;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::rules::tests::{container, fires, pod, silent};
 
     fn runs(command: &[&str]) -> Value {
         container(|app| app["command"] = json!(command))
@@ -118,6 +136,39 @@ mod tests {
             );
             assert_eq!(message(command), expected, "{command:?}");
         }
+    }
+
+    #[test]
+    fn an_init_process_before_a_shell_does_not_help() {
+        for (command, init) in [
+            (&["dumb-init", "--", "sh", "-c", "migrate; server"][..], "dumb-init"),
+            (&["/usr/bin/tini", "-g", "su-exec", "app", "sh", "-c", "migrate; server"], "tini"),
+        ] {
+            let expected = format!(
+                "sh ends on the SIGTERM of {init} without waiting for the app; start the last command with exec"
+            );
+            assert_eq!(message(command), expected, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_keeps_the_signal_is_reported() {
+        let expected = "pm2 does not forward SIGTERM to the app; use pm2-runtime, or run the app directly";
+        assert_eq!(message(&["pm2", "start", "--no-daemon", "app.js"]), expected);
+        let expected = "go run does not wait for the app on SIGTERM; build the app, and run the program";
+        assert_eq!(message(&["go", "run", "."]), expected);
+    }
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let manifest = pod(|pod| {
+            pod["initContainers"] = json!([
+                {"name": "agent", "restartPolicy": "Always", "command": ["npm", "start"]},
+                {"name": "migration", "command": ["npm", "start"]},
+            ]);
+        });
+        let (field, _) = fires(&manifest, SignalLost);
+        assert_eq!(field, "spec.template.spec.initContainers[agent].command");
     }
 
     #[test]

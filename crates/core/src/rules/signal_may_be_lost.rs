@@ -1,10 +1,9 @@
 //! A container in which SIGTERM may reach the app or not, depending on programs in the image.
 
-use k8s_openapi::api::core::v1::Container;
-
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::signals::{RUN_DIRECTLY, SignalLoss};
+use crate::pod::sidecars::{Running, running};
+use crate::pod::signals::{Reception, SignalLoss};
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -16,16 +15,16 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.containers().iter().filter_map(finding).collect()
+    let finding = |running: Running<'_>| finding(running.field("command"), Reception::of(running.container));
+    running(&subject.workload.pod).filter_map(finding).collect()
 }
 
-fn finding(container: &Container) -> Option<Finding> {
-    let (program, depends_on, hint) = match SignalLoss::of(container)? {
+fn finding(field: FieldPath, reception: Reception) -> Option<Finding> {
+    let (program, depends_on, hint) = match reception.loss? {
         SignalLoss::ShellUnclear { shell, depends_on, fix } => (shell, depends_on, fix.hint()),
-        SignalLoss::ManagerUnclear { manager } => (manager, "its version", RUN_DIRECTLY),
-        SignalLoss::Shell { .. } | SignalLoss::Manager { .. } => return None,
+        SignalLoss::ManagerUnclear { manager, depends_on, hint } => (manager, depends_on, hint),
+        SignalLoss::Shell { .. } | SignalLoss::Program { .. } | SignalLoss::Manager { .. } => return None,
     };
-    let field = FieldPath::container(&container.name, "command");
     let problem = format!("{program} may not forward SIGTERM, depending on {depends_on}");
     Some(RULE.finding(field, problem).fact(program).hint(hint))
 }
@@ -41,8 +40,12 @@ shell `sh` is in the image:
 | dash 0.5.12 (Debian): `sh -c 'app'` | dash | no |
 | bash 5.2: `bash -c 'app'`, `bash -c 'a; app'`, `bash -c 'a && app'` | the app | yes |
 | bash 5.2: `bash -c 'app > log'` | bash | no |
+| BusyBox 1.35 (Alpine): `sh -c 'app'`, `sh -c 'a; app'`, `sh -c 'a && app'` | the app | yes |
 | yarn 1.22: `yarn start` | yarn | no, and yarn ended immediately |
 | yarn 4.18: `yarn start` | yarn | yes, and yarn waited |
+| GNU make 4.3: `make run` | make | yes, and make waited, unless a shell runs the line of the recipe |
+| nodemon 3: `nodemon server.js` | nodemon | yes, and nodemon waited for up to 10s |
+| nodemon 3: `nodemon --exec server`, `nodemon --inspect server.js` | nodemon | no, and nodemon ended immediately |
 
 This was measured with the command as the first process. Other shells and versions may behave differently. An app that
 does not receive SIGTERM keeps serving until SIGKILL and loses its open requests.

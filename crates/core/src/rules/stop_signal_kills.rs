@@ -1,10 +1,9 @@
 //! `lifecycle.stopSignal` replaces SIGTERM (KEP-4960). With SIGKILL the app has no time to stop.
 
-use k8s_openapi::api::core::v1::Container;
-
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::pod::signals::stop_signal;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -21,18 +20,14 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if deadline == Seconds::ZERO {
         return Vec::new();
     }
-    let killed = subject.containers().iter().filter(|container| is_killed(container));
+    let pod = &subject.workload.pod;
+    let killed = subject.containers().iter().filter(|container| stop_signal(pod, container) == "SIGKILL");
     let findings = killed.map(|container| {
         let field = FieldPath::container(&container.name, "lifecycle.stopSignal");
         let problem = format!("SIGKILL stops the app immediately, without the deadline of {deadline}");
         RULE.finding(field, problem).fact(deadline).hint("use a signal that the app can handle")
     });
     findings.collect()
-}
-
-fn is_killed(container: &Container) -> bool {
-    let lifecycle = container.lifecycle.as_ref();
-    lifecycle.and_then(|lifecycle| lifecycle.stop_signal.as_deref()) == Some("SIGKILL")
 }
 
 const PAGE: &str = r"## Why
@@ -71,15 +66,21 @@ If the app has nothing to finish, declare `winddown.dev/deadline: 0s`; then this
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::finding::Code::StopSignalKills;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::rules::tests::{container, fires, pod, silent};
+
+    fn stopped_by(signal: &str) -> Value {
+        pod(|pod| {
+            pod["os"] = json!({"name": "linux"});
+            pod["containers"][0]["lifecycle"] = json!({"stopSignal": signal});
+        })
+    }
 
     #[test]
     fn sigkill_is_reported() {
-        let (field, message) =
-            fires(&container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"})), StopSignalKills);
+        let (field, message) = fires(&stopped_by("SIGKILL"), StopSignalKills);
         assert_eq!(field, "spec.template.spec.containers[app].lifecycle.stopSignal");
         assert_eq!(
             message,
@@ -90,14 +91,19 @@ mod tests {
     #[test]
     fn any_other_signal_can_be_handled() {
         for signal in ["SIGTERM", "SIGQUIT", "SIGUSR1"] {
-            silent(&container(|app| app["lifecycle"] = json!({"stopSignal": signal})), StopSignalKills);
+            silent(&stopped_by(signal), StopSignalKills);
         }
         silent(&container(|_| {}), StopSignalKills);
     }
 
     #[test]
+    fn a_signal_without_the_operating_system_is_never_sent() {
+        silent(&container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"})), StopSignalKills);
+    }
+
+    #[test]
     fn an_app_without_a_deadline_can_be_killed() {
-        let mut manifest = container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"}));
+        let mut manifest = stopped_by("SIGKILL");
         manifest["metadata"]["annotations"]["winddown.dev/deadline"] = json!("0s");
         silent(&manifest, StopSignalKills);
     }
