@@ -83,13 +83,15 @@ fn platforms() -> String {
 
 Platforms that end a pod after a limit, whatever its grace period is.
 
-| Platform | Detected by the label | Limit | Reason | Sources |
+| Platform | Detected by one of the labels | Limit | Reason | Sources |
 | --- | --- | --- | --- | --- |
 "
     .to_owned();
     for Platform { name, cap, known_by, why, sources, .. } in Platform::all() {
-        let label = known_by.as_ref().map_or_else(String::new, |Label { key, value }| format!("`{key}: {value}`"));
-        writeln!(text, "| {name} | {label} | {cap} | {}. | {} |", sentence(why), links(sources)).unwrap();
+        let label = |Label { key, value }: &Label| format!("`{}`", format!("{key}: {value}").trim_end_matches(": "));
+        let labels: Vec<_> = known_by.iter().map(label).collect();
+        let labels = labels.join(", ");
+        writeln!(text, "| {name} | {labels} | {cap} | {}. | {} |", sentence(why), links(sources)).unwrap();
     }
     text
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Container;
 
 use crate::annotations::Reading;
 use crate::budget::Budget;
+use crate::catalog::meshes::Proxy;
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
@@ -73,6 +74,11 @@ impl<'a> Subject<'a> {
     /// The main containers with their hooks, including injected ones.
     pub(crate) fn hooks(&self) -> impl Iterator<Item = (&'a Container, &'a PlannedHook)> {
         self.workload.pod.containers.iter().zip(&self.plan.hooks)
+    }
+
+    /// The proxies that meshes inject as classic sidecars, as far as the workload shows it.
+    pub(crate) fn proxies(&self) -> Vec<Proxy> {
+        Proxy::of(self.workload, self.resolved.declaration, None)
     }
 
     /// The time at which all main containers have exited, so that native sidecars get their stop signal.

@@ -5,6 +5,7 @@
 
 use crate::annotations::Reading;
 use crate::finding::{Code, Finding, Severity, for_each_code};
+use crate::pod::placement::windows;
 use crate::rule::{Check, Rule, Subject};
 
 macro_rules! rules {
@@ -21,6 +22,10 @@ macro_rules! rules {
 }
 for_each_code!(rules);
 
+/// The rules about SIGTERM and its way to the app. Windows has no signals.
+const ABOUT_SIGNALS: [Code; 5] =
+    [Code::StopSignalKills, Code::SignalLost, Code::SignalMayBeLost, Code::WrapperKillsEarly, Code::RestartsOnSigterm];
+
 /// The findings of all rules about the annotations.
 pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| match rule.check {
@@ -32,7 +37,9 @@ pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
 
 /// The findings of all rules about a planned workload.
 pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
-    let findings = RULES.iter().flat_map(|rule| match rule.check {
+    let has_no_signals = windows(&subject.workload.pod).is_some();
+    let rules = RULES.iter().filter(|rule| !(has_no_signals && ABOUT_SIGNALS.contains(&rule.code)));
+    let findings = rules.flat_map(|rule| match rule.check {
         Check::Plan(check) => check(subject),
         Check::Related(check) => subject.related.map_or_else(Vec::new, |related| check(subject, related)),
         Check::Annotations(_) | Check::Reported => Vec::new(),

@@ -1,29 +1,19 @@
-//! The proxy that a mesh injects into pods, read from the annotations and labels of the template: meshes inject into pods,
+//! The proxies that meshes inject into pods, read from the annotations and labels of the template: meshes inject into pods,
 //! so the template does not contain the proxy yet. The annotations also configure how long it waits after SIGTERM.
+
+mod consul;
+mod dapr;
+mod istio;
+mod kuma;
+mod linkerd;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
+use crate::annotations::Declaration;
 use crate::budget::Budget;
 use crate::duration::Seconds;
-use crate::duration::go::go_duration;
 use crate::pod::sidecars::native_sidecars;
 use crate::workload::Workload;
-
-/// How long Linkerd's proxy waits before SIGTERM, in seconds. Classic sidecars only.
-const LINKERD_WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
-/// How long Linkerd's proxy waits at most for open requests after SIGTERM.
-const LINKERD_GRACE: &str = "config.linkerd.io/shutdown-grace-period";
-/// Linkerd's names of one setting, newest first.
-const LINKERD_NATIVE: [&str; 3] = [
-    "config.linkerd.io/proxy-enable-native-sidecar",
-    "config.beta.linkerd.io/proxy-enable-native-sidecar",
-    "config.alpha.linkerd.io/proxy-enable-native-sidecar",
-];
-const ISTIO_CONFIG: &str = "proxy.istio.io/config";
-const ISTIO_NATIVE: &str = "sidecar.istio.io/nativeSidecar";
-const ISTIO_INJECT: &str = "sidecar.istio.io/inject";
 
 /// A proxy that a mesh injects as a classic sidecar: a main container, which stops at the same time as the app.
 #[derive(Clone, Debug)]
@@ -36,14 +26,16 @@ pub(crate) struct Proxy {
     pub(crate) accepts_for: Seconds,
     /// The latest time at which it exits, from the same start.
     pub(crate) exits_after: Seconds,
-    /// Whether an annotation sets that time.
+    /// Whether the app itself sends requests to it until it exits.
+    pub(crate) is_called_by_app: bool,
+    /// Whether an annotation sets the time of its exit.
     pub(crate) exit_is_configured: bool,
     /// The annotation that configures how long it waits.
     pub(crate) wait_key: &'static str,
     /// That annotation with this number of seconds.
     pub(crate) wait_setting: fn(Seconds) -> String,
-    /// The annotation that changes it to a native sidecar.
-    pub(crate) native_key: &'static str,
+    /// The annotation that changes it to a native sidecar; `None` if only the control plane can do that.
+    pub(crate) native_key: Option<&'static str>,
 }
 
 /// The problem of a proxy that stops before the app.
@@ -51,98 +43,135 @@ pub(crate) struct Proxy {
 pub(crate) enum EarlyStop {
     /// It refuses new requests before the drain is over.
     Refuses { after: Seconds, drain: Seconds },
+    /// It refuses the requests of the app before the app exits.
+    RefusesApp { after: Seconds, app: Seconds },
     /// It exits before the app does.
     Exits { after: Seconds, app: Seconds },
 }
 
+impl EarlyStop {
+    /// The problem as text that follows the name of the proxy.
+    pub(crate) fn problem(self) -> String {
+        match self {
+            Self::Refuses { after, drain } => format!("refuses new requests after {after}, but the drain is {drain}"),
+            Self::RefusesApp { after, app } => {
+                format!("refuses the app's requests after {after}, but the app may need it until {app}")
+            }
+            Self::Exits { after, app } => format!("exits after {after}, but the app may need it until {app}"),
+        }
+    }
+
+    /// What the proxy does too early, when, and until when it is needed.
+    pub(crate) const fn facts(self) -> (&'static str, Seconds, Seconds) {
+        match self {
+            Self::Refuses { after, drain } => ("refuses", after, drain),
+            Self::RefusesApp { after, app } => ("refuses", after, app),
+            Self::Exits { after, app } => ("exits", after, app),
+        }
+    }
+}
+
+/// Reads what the pods of a workload say about the proxy of a mesh.
+type Reader = fn(&Pods<'_>) -> Option<Proxy>;
+
+/// The container of each mesh, and what reads its annotations.
+const MESHES: [(&str, Reader); 5] = [
+    ("linkerd-proxy", linkerd::proxy),
+    ("istio-proxy", istio::proxy),
+    ("consul-dataplane", consul::proxy),
+    ("kuma-sidecar", kuma::proxy),
+    ("daprd", dapr::proxy),
+];
+
 impl Proxy {
-    /// The proxy of a workload's pods. `None` without a mesh, with a native sidecar, or if the template already contains
-    /// the proxy, which `SidecarStopsFirst` then checks.
-    pub(crate) fn of(workload: &Workload) -> Option<Self> {
-        let main = |name: &str| workload.pod.containers.iter().any(|container| container.name == name);
-        let native = |name: &str| native_sidecars(&workload.pod).any(|container| container.name == name);
-        let is_present = |name: &str| main(name) || native(name);
-        let linkerd = linkerd(workload).filter(|_| !is_present("linkerd-proxy"));
-        linkerd.or_else(|| istio(workload).filter(|_| !is_present("istio-proxy")))
+    /// The proxies of a workload's pods. Those are left out that are native sidecars, and those that the template already
+    /// contains, which `SidecarStopsFirst` then checks. `namespace`: the labels of the namespace, if they are known.
+    pub(crate) fn of(workload: &Workload, declaration: &Declaration, namespace: Option<&Labels>) -> Vec<Self> {
+        let is_present = |name: &str| {
+            let mut containers = workload.pod.containers.iter().chain(native_sidecars(&workload.pod));
+            containers.any(|container| container.name == name)
+        };
+        let pods = Pods { workload, traffic: declaration.traffic.map(|traffic| traffic.name.as_str()), namespace };
+        let injected = MESHES.iter().filter(|(container, _)| !is_present(container));
+        injected.filter_map(|(_, proxy)| proxy(&pods)).collect()
     }
 
     /// The problem, if it is a classic sidecar and stops too early.
     pub(crate) fn early_stop(&self, budget: &Budget) -> Option<EarlyStop> {
         let (drain, app) = (budget.drain, budget.drain.plus(budget.deadline));
-        if self.accepts_for < drain {
+        // At the same second, the proxy is first: its signal is not delayed by a hook. Only a number that somebody chose
+        // is trusted to be long enough.
+        let exits_with_app = self.exits_after == app && !self.is_certain;
+        if self.is_called_by_app && self.accepts_for < app {
+            Some(EarlyStop::RefusesApp { after: self.accepts_for, app })
+        } else if self.accepts_for < drain {
             Some(EarlyStop::Refuses { after: self.accepts_for, drain })
-        } else if self.exits_after < app {
+        } else if self.exits_after < app || exits_with_app {
             Some(EarlyStop::Exits { after: self.exits_after, app })
         } else {
             None
         }
     }
 
-    /// How long it must wait. It then finishes open requests.
-    pub(crate) fn needed_wait(&self, budget: &Budget) -> Seconds {
+    /// The annotation that lets it wait for as long as it is needed. After its wait it finishes open requests.
+    pub(crate) fn needed_setting(&self, budget: &Budget) -> String {
+        let app = budget.drain.plus(budget.deadline);
         let finishes = self.exits_after.minus(self.accepts_for);
-        budget.drain.max(budget.drain.plus(budget.deadline).minus(finishes))
+        let wait = if self.is_called_by_app { app } else { budget.drain.max(app.minus(finishes)) };
+        (self.wait_setting)(wait)
     }
 }
 
-fn linkerd(workload: &Workload) -> Option<Proxy> {
-    let text = |key: &str| workload.annotations.get(key).map(|text| text.trim());
-    if !matches!(text("linkerd.io/inject"), Some("enabled" | "ingress")) {
-        return None;
-    }
-    let native = LINKERD_NATIVE.into_iter().find_map(text);
-    if native == Some("true") {
-        return None;
-    }
-    let wait =
-        text(LINKERD_WAIT).and_then(|text| text.parse().ok()).map(|wait: u32| Seconds::new(wait).min(Seconds::MAX));
-    let grace = text(LINKERD_GRACE).and_then(go_duration);
-    let accepts_for = wait.unwrap_or_default();
-    Some(Proxy {
-        mesh: "Linkerd",
-        is_certain: native.is_some() || wait.is_some(),
-        accepts_for,
-        exits_after: accepts_for.plus(grace.unwrap_or(Seconds::new(120))),
-        exit_is_configured: grace.is_some(),
-        wait_key: LINKERD_WAIT,
-        wait_setting: |seconds| format!("{LINKERD_WAIT}: \"{}\"", seconds.as_i64()),
-        native_key: LINKERD_NATIVE[1],
-    })
+/// Labels by key.
+type Labels = BTreeMap<String, String>;
+
+/// The pods of a workload, as a mesh sees them.
+struct Pods<'a> {
+    workload: &'a Workload,
+    /// The value of `winddown.dev/traffic`. A mesh as the source of traffic means that the pods belong to it: a label of
+    /// the namespace can inject the proxy without any annotation of the template.
+    traffic: Option<&'a str>,
+    namespace: Option<&'a Labels>,
 }
 
-/// The part of Istio's proxy configuration that determines when the proxy stops.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct IstioConfig {
-    termination_drain_duration: Option<String>,
-    proxy_metadata: BTreeMap<String, serde_json::Value>,
-}
+impl<'a> Pods<'a> {
+    /// An annotation of the template. An empty one configures nothing.
+    fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.workload.annotations.get(key).map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
 
-fn istio(workload: &Workload) -> Option<Proxy> {
-    let text = |key: &str| workload.labels.get(key).or_else(|| workload.annotations.get(key)).map(String::as_str);
-    // Istio does not apply a configuration that cannot be parsed either.
-    let config = workload.annotations.get(ISTIO_CONFIG);
-    let config: Option<IstioConfig> = config.map(|config| serde_saphyr::from_str(config).unwrap_or_default());
-    if text(ISTIO_INJECT) == Some("false") || text(ISTIO_INJECT) != Some("true") && config.is_none() {
-        return None;
+    /// A label of the template.
+    fn label(&self, key: &str) -> Option<&'a str> {
+        self.workload.labels.get(key).map(String::as_str).filter(|text| !text.is_empty())
     }
-    let config = config.unwrap_or_default();
-    let waits_for_connections = config.proxy_metadata.get("EXIT_ON_ZERO_ACTIVE_CONNECTIONS");
-    if text(ISTIO_NATIVE) == Some("true")
-        || waits_for_connections.is_some_and(|value| *value == "true" || *value == true)
-    {
-        return None;
+
+    /// A label of the namespace.
+    fn namespace_label(&self, key: &str) -> Option<&'a str> {
+        self.namespace?.get(key).map(String::as_str).filter(|text| !text.is_empty())
     }
-    let configured = config.termination_drain_duration.as_deref().and_then(go_duration);
-    let exits_after = configured.unwrap_or(Seconds::new(5));
-    Some(Proxy {
-        mesh: "Istio",
-        is_certain: text(ISTIO_NATIVE).is_some() || configured.is_some(),
-        accepts_for: exits_after,
-        exits_after,
-        exit_is_configured: configured.is_some(),
-        wait_key: ISTIO_CONFIG,
-        wait_setting: |seconds| format!("{ISTIO_CONFIG}: \"terminationDrainDuration: {seconds}\""),
-        native_key: ISTIO_NATIVE,
-    })
+
+    /// A label, or an annotation if there is no label.
+    fn label_or_annotation(&self, key: &str) -> Option<&'a str> {
+        self.label(key).or_else(|| self.annotation(key))
+    }
+
+    /// An annotation with a boolean in one of the spellings of Go's `strconv.ParseBool`.
+    fn boolean(&self, key: &str) -> Option<bool> {
+        match self.annotation(key)? {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// An annotation with a number of seconds.
+    fn seconds(&self, key: &str) -> Option<Seconds> {
+        let number: u32 = self.annotation(key)?.parse().ok()?;
+        Some(Seconds::new(number).min(Seconds::MAX))
+    }
+
+    /// Whether the pods are in the network of their node, where these meshes do not inject: Istio, Linkerd.
+    fn use_host_network(&self) -> bool {
+        self.workload.pod.host_network == Some(true)
+    }
 }

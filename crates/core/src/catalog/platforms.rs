@@ -17,8 +17,10 @@ pub struct Platform {
     pub name: String,
     /// The maximum time of a pod when its node is removed.
     pub cap: Seconds,
-    /// The label of its nodes, which is also the key and value of their taint; `None` if any node may be affected.
-    pub known_by: Option<Label>,
+    /// The labels of its nodes, each of which may also be the key and value of their taint; none if any node may be
+    /// affected.
+    #[serde(default)]
+    pub known_by: Vec<Label>,
     /// The annotation of pods that are never evicted.
     pub exempt: Option<Label>,
     /// The hint, if it is not to shorten the budget or to avoid these nodes.
@@ -55,10 +57,9 @@ impl Platform {
         self.exempt.as_ref().is_some_and(|label| workload.annotations.get(&label.key) == Some(&label.value))
     }
 
-    /// Whether the pods run on nodes with the platform's label.
+    /// Whether the pods run on nodes with one of the platform's labels.
     pub(crate) fn placement(&self, workload: &Workload) -> Option<Placement> {
-        let label = self.known_by.as_ref()?;
-        Placement::of(&workload.pod, NodeLabel { key: &label.key, value: &label.value })
+        Placement::of_any(&workload.pod, self.known_by.iter().map(|Label { key, value }| NodeLabel { key, value }))
     }
 
     /// The effect of the limit on a budget, as text; `None` if it only shortens the margin.

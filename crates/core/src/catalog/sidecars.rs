@@ -103,7 +103,10 @@ impl Wait {
         let (_, rest) = text.split_once(word)?;
         let value = rest.trim_start_matches(['=', ':', ' ', '"', '\'']);
         let end = value.find(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ',' | '}'));
-        Some(go_duration(&value[..end.unwrap_or(value.len())]).map_or(Self::Unknown, Self::For))
+        let value = &value[..end.unwrap_or(value.len())];
+        // A setting whose name has the unit has a plain number.
+        let seconds = || value.parse().ok().filter(|_| word.ends_with("seconds")).map(Seconds::new);
+        Some(go_duration(value).or_else(seconds).map_or(Self::Unknown, |wait| Self::For(wait.min(Seconds::MAX))))
     }
 }
 
@@ -136,6 +139,14 @@ mod tests {
             ("db", None),
         ] {
             assert_eq!(Wait::after("min-sigterm-delay", text), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("-grace-period-seconds=45", Some(Wait::For(Seconds::new(45)))),
+            ("-grace-period-seconds=45s", Some(Wait::For(Seconds::new(45)))),
+            ("-grace-period-seconds=$(GRACE)", Some(Wait::Unknown)),
+            ("-grace-period-seconds=4294967295", Some(Wait::For(Seconds::MAX))),
+        ] {
+            assert_eq!(Wait::after("grace-period-seconds", text), expected, "{text}");
         }
     }
 }

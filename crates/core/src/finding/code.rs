@@ -74,6 +74,7 @@ macro_rules! for_each_code {
             // Platforms.
             platform_cap PlatformCap,
             autoscaler_cap AutoscalerCap,
+            windows_stop_timeout WindowsStopTimeout,
             // Admission.
             not_injected NotInjected,
         }

@@ -21,6 +21,13 @@ pub(crate) struct NodeLabel<'a> {
 }
 
 impl Placement {
+    /// The same for nodes that have one of these labels.
+    pub(crate) fn of_any<'a>(pod: &PodSpec, labels: impl Iterator<Item = NodeLabel<'a>>) -> Option<Self> {
+        let placements: Vec<_> = labels.filter_map(|label| Self::of(pod, label)).collect();
+        let certain = placements.iter().find(|placement| matches!(placement, Self::Certain(_)));
+        certain.or_else(|| placements.first()).cloned()
+    }
+
     /// `None` if the pod is not scheduled onto nodes with that label, or its spec does not refer to them.
     pub(crate) fn of(pod: &PodSpec, label: NodeLabel<'_>) -> Option<Self> {
         match pod.node_selector.as_ref().and_then(|labels| labels.get(label.key)) {
@@ -66,6 +73,18 @@ enum Match {
     Included,
     /// Any nodes: the label is not used.
     Unrelated,
+}
+
+/// The field that places the pods on nodes with Windows, if there is one.
+pub(crate) fn windows(pod: &PodSpec) -> Option<FieldPath> {
+    if pod.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return Some(FieldPath::pod("os.name"));
+    }
+    let labels = ["kubernetes.io/os", "beta.kubernetes.io/os"].map(|key| NodeLabel { key, value: "windows" });
+    match Placement::of_any(pod, labels.into_iter())? {
+        Placement::Certain(field) => Some(field),
+        Placement::Possible(_) => None,
+    }
 }
 
 impl NodeLabel<'_> {
@@ -159,6 +178,14 @@ mod tests {
         ] {
             assert_eq!(placement(json!({"tolerations": [toleration]})), expected, "{toleration}");
         }
+    }
+
+    #[test]
+    fn a_certain_label_precedes_a_possible_one() {
+        let pod = json!({"nodeSelector": {SPOT: "true"}, "tolerations": [{"key": "other", "operator": "Exists"}]});
+        let labels = ["other", SPOT].map(|key| NodeLabel { key, value: "true" });
+        let found = Placement::of_any(&serde_json::from_value(pod).unwrap(), labels.into_iter());
+        assert_eq!(found, Some(Placement::Certain(FieldPath::pod("nodeSelector").key(SPOT))));
     }
 
     #[test]

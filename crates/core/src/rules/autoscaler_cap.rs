@@ -17,7 +17,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let (workload, budget) = (subject.workload, subject.budget());
     // Any node may be removed, so these have no label.
     let platforms =
-        Platform::all().iter().filter(|platform| platform.known_by.is_none() && !platform.exempts(workload));
+        Platform::all().iter().filter(|platform| platform.known_by.is_empty() && !platform.exempts(workload));
     let finding = |platform: &Platform| {
         let effect = platform.effect(budget)?;
         let Platform { name, cap, hint, .. } = platform;

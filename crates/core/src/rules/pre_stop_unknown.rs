@@ -1,7 +1,6 @@
 //! A preStop hook of unknown duration: a command or a request. The plan assumes that it runs for the drain.
 
 use crate::duration::Seconds;
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::hooks::PreStop;
 use crate::rule::{Check, Rule, Subject};
@@ -15,9 +14,9 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let findings = subject.hooks().filter_map(|(container, hook)| {
-        let (field, assumed) = (FieldPath::container(&container.name, "lifecycle.preStop"), hook.duration);
-        let finding = match hook.own {
+    let findings = subject.own_hooks().zip(&subject.plan.lanes).filter_map(|((running, own), lane)| {
+        let (field, assumed) = (running.field("lifecycle.preStop"), lane.hook);
+        let finding = match own {
             PreStop::Open { handler, at_least: Seconds::ZERO, at_most: None } => {
                 RULE.finding(field, format!("{handler} hook has unknown duration; assuming {assumed}")).fact(handler)
             }
@@ -30,7 +29,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 let problem = format!("{handler} hook runs for {at_least} to {at_most}; assuming {assumed}");
                 RULE.finding(field, problem).fact(at_least).fact(at_most)
             }
-            PreStop::EndsDrain { after, exactly: false } => {
+            PreStop::EndsDrain { after, exactly: false } if !running.is_sidecar() => {
                 let problem = format!("exec hook tells the app to stop after {after} or later; assuming {assumed}");
                 RULE.finding(field, problem).fact(after)
             }
@@ -46,7 +45,8 @@ const PAGE: &str = r"## Why
 The container has a preStop hook whose duration the manifest does not show: a request, or a command that is not known to
 end immediately. Winddown never overwrites a hook, and cannot know how long this one runs. It assumes the declared drain,
 within the limits that it can read. If the hook is shorter, the app gets SIGTERM while traffic still arrives. If it is
-longer, it takes time from the app's deadline.
+longer, it takes time from the app's deadline. The hook of a native sidecar runs at the same time as those of the app, and
+its stop signal waits for the end of its hook.
 
 [What is read from a hook](how-it-works.md#what-is-read-from-a-hook)
 lists the commands that are known. Every `sleep` that certainly runs counts, and so does a time limit such as `timeout 20`
@@ -80,7 +80,16 @@ mod tests {
     use serde_json::json;
 
     use crate::finding::Code::PreStopUnknown;
-    use crate::rules::tests::{container, fires, found, pre_stop, script, silent};
+    use crate::rules::tests::{container, fires, found, pod, pre_stop, script, silent};
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let hook = json!({"preStop": {"exec": {"command": ["flush"]}}});
+        let sidecar = json!({"name": "logs", "image": "logs:1", "restartPolicy": "Always", "lifecycle": hook});
+        let (field, message) = fires(&pod(|pod| pod["initContainers"] = json!([sidecar])), PreStopUnknown);
+        assert_eq!(field, "spec.template.spec.initContainers[logs].lifecycle.preStop");
+        assert_eq!(message, "exec hook has unknown duration; assuming 10s");
+    }
 
     #[test]
     fn a_hook_of_unknown_duration_is_assumed_to_run_for_the_drain() {

@@ -15,10 +15,10 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let grace_period = subject.budget().grace_period;
-    let proxy = Proxy::of(subject.workload);
+    let mut proxies = subject.proxies();
     // Without a configured wait, the mesh uses its default, which does not contradict the manifest.
-    let proxy = proxy.filter(|proxy| proxy.is_certain && proxy.exit_is_configured && proxy.exits_after > grace_period);
-    let finding = proxy.map(|proxy| {
+    proxies.retain(|proxy| proxy.is_certain && proxy.exit_is_configured && proxy.exits_after > grace_period);
+    let findings = proxies.into_iter().map(|proxy| {
         let Proxy { mesh, exits_after, .. } = proxy;
         let problem = format!("{mesh} proxy may run for {exits_after}, but the grace period is {grace_period}");
         RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem)
@@ -26,7 +26,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
             .fact(grace_period)
             .hint("shorten its wait, or raise terminationGracePeriodSeconds")
     });
-    finding.into_iter().collect()
+    findings.collect()
 }
 
 const PAGE: &str = r"## Why

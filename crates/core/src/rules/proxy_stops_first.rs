@@ -1,6 +1,6 @@
 //! The classic proxy of a mesh that stops before the app.
 
-use crate::catalog::meshes::{EarlyStop, Proxy};
+use crate::catalog::meshes::Proxy;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::rule::{Check, Rule, Subject};
@@ -14,25 +14,18 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    Proxy::of(subject.workload).and_then(|proxy| finding(subject, &proxy)).into_iter().collect()
+    subject.proxies().iter().filter_map(|proxy| finding(subject, proxy)).collect()
 }
 
 fn finding(subject: &Subject<'_>, proxy: &Proxy) -> Option<Finding> {
     if !proxy.is_certain {
         return None;
     }
-    let (problem, effect, after, needed) = match proxy.early_stop(subject.budget())? {
-        EarlyStop::Refuses { after, drain } => {
-            let problem = format!("{} proxy refuses new requests after {after}, but the drain is {drain}", proxy.mesh);
-            (problem, "refuses", after, drain)
-        }
-        EarlyStop::Exits { after, app } => {
-            let problem = format!("{} proxy exits after {after}, but the app may need it until {app}", proxy.mesh);
-            (problem, "exits", after, app)
-        }
-    };
-    let wait = proxy.needed_wait(subject.budget());
-    let hint = format!("set {}, or make it a native sidecar", (proxy.wait_setting)(wait));
+    let early = proxy.early_stop(subject.budget())?;
+    let (effect, after, needed) = early.facts();
+    let setting = proxy.needed_setting(subject.budget());
+    let hint = format!("set {setting}, or make it a native sidecar");
+    let problem = format!("{} proxy {}", proxy.mesh, early.problem());
     let finding = RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem);
     Some(finding.fact(effect).fact(after).fact(needed).hint(hint))
 }
@@ -42,8 +35,9 @@ const PAGE: &str = r#"## Why
 A classic sidecar gets SIGTERM at the same time as the app. But the traffic of the app passes through it until the end:
 requests that still arrive during the drain, and the app's own calls to databases and other services until it exits.
 Linkerd's proxy refuses every new request as soon as it gets SIGTERM, and finishes open ones. Istio's agent waits for
-`terminationDrainDuration` (5s by default) and then stops Envoy with all its connections. Users see errors although the app
-shuts down correctly.
+`terminationDrainDuration` (5s by default) and then stops Envoy with all its connections. Kuma drains for 30s and Consul for
+30s (nothing, if its lifecycle management is disabled), whatever the app needs. Dapr closes its API at once, so that the
+app can neither publish nor save anything while it shuts down. Users see errors although the app shuts down correctly.
 
 ## What to do
 
@@ -56,9 +50,13 @@ spec:
       annotations:
         config.beta.linkerd.io/proxy-enable-native-sidecar: "true" # Linkerd
         sidecar.istio.io/nativeSidecar: "true"                     # Istio
+        consul.hashicorp.com/enable-consul-dataplane-as-sidecar: "true"
+        dapr.io/enable-native-sidecar: "true"
 ```
 
-Otherwise configure the proxy to wait. Istio's proxy has to wait for drain + deadline. Linkerd's proxy has to wait for the
+Kuma makes it one with the option `experimental.sidecarContainers` of its control plane.
+
+Otherwise configure the proxy to wait. All but Linkerd's have to wait for drain + deadline. Linkerd's proxy has to wait for the
 drain, or longer if the time it has for open requests after that (`config.linkerd.io/shutdown-grace-period`, 120s by
 default) ends before drain + deadline. The message contains the number.
 
@@ -66,6 +64,9 @@ default) ends before drain + deadline. The message contains the number.
         config.alpha.linkerd.io/proxy-wait-before-exit-seconds: "10"
         proxy.istio.io/config: |
           terminationDrainDuration: 30s
+        consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds: "30"
+        kuma.io/sidecar-drain-time: 30s
+        dapr.io/block-shutdown-duration: 30s
 ```
 
 ## Source
@@ -73,6 +74,10 @@ default) ends before drain + deadline. The message contains the number.
 - [Linkerd: graceful pod shutdown](https://linkerd.io/2/tasks/graceful-shutdown)
 - [Linkerd: proxy configuration](https://linkerd.io/2/reference/proxy-configuration)
 - [Istio: four durations of a sidecar's end](https://github.com/istio/istio/issues/34855)
+- [Consul: annotations](https://developer.hashicorp.com/consul/docs/k8s/annotations-and-labels) and
+  [proxy lifecycle](https://github.com/hashicorp/consul-k8s/pull/2233)
+- [Kuma: leaving the mesh](https://kuma.io/docs/latest/production/dp-config/dpp-on-kubernetes/)
+- [Dapr: arguments and annotations](https://docs.dapr.io/reference/arguments-annotations-overview/)
 - [KEP-753: sidecar containers](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/753-sidecar-containers)
 "#;
 
@@ -157,6 +162,43 @@ mod tests {
         assert!(message.contains("terminationDrainDuration: 30s"), "{message}");
         silent(&istio("terminationDrainDuration: 30s\n"), ProxyStopsFirst);
         silent(&istio("proxyMetadata: {EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'}\n"), ProxyStopsFirst);
+    }
+
+    #[test]
+    fn the_proxies_of_consul_kuma_and_dapr_have_to_wait_until_the_app_exits() {
+        const CONSUL: &str = "consul.hashicorp.com/sidecar-proxy-lifecycle-shutdown-grace-period-seconds";
+        const LIFECYCLE: &str = "consul.hashicorp.com/enable-sidecar-proxy-lifecycle";
+        const DAPR: &str = "dapr.io/block-shutdown-duration";
+        let consul = json!({"consul.hashicorp.com/connect-inject": "true"});
+        let kuma = json!({"kuma.io/sidecar-injection": "enabled"});
+        let dapr = json!({"dapr.io/enabled": "true", "dapr.io/enable-native-sidecar": "false"});
+        for (mut annotations, key, value, problem, fixed) in [
+            (consul.clone(), CONSUL, "20", "Consul proxy exits after 20s, ", "30"),
+            (consul, LIFECYCLE, "false", "Consul proxy refuses new requests after 0s, but the drain is 10s; ", "true"),
+            (kuma, "kuma.io/sidecar-drain-time", "15s", "Kuma proxy exits after 15s, ", "30s"),
+            (dapr.clone(), DAPR, "", "Dapr proxy refuses the app's requests after 0s, ", "30s"),
+            (dapr, DAPR, "29s", "Dapr proxy refuses the app's requests after 29s, ", "30s"),
+        ] {
+            annotations[key] = json!(value);
+            let (field, message) = fires(&meshed(&annotations), ProxyStopsFirst);
+            assert_eq!(field, format!("spec.template.metadata.annotations[{key}]"));
+            assert!(message.starts_with(problem), "{message}");
+            assert!(message.contains(&format!("set {key}: \"{fixed}\"")), "{message}");
+            annotations[key] = json!(fixed);
+            silent(&meshed(&annotations), ProxyStopsFirst);
+            silent(&meshed(&annotations), ProxyOutlivesGracePeriod);
+        }
+    }
+
+    #[test]
+    fn a_pod_may_have_several_proxies() {
+        let both = meshed(&json!({
+            "linkerd.io/inject": "enabled", NATIVE: "false",
+            "dapr.io/enabled": "true", "dapr.io/block-shutdown-duration": "5s",
+        }));
+        let meshes: Vec<_> =
+            found(&both, ProxyStopsFirst).iter().map(|finding| finding.message()[..4].to_owned()).collect();
+        assert_eq!(meshes, ["Link", "Dapr"]);
     }
 
     #[test]

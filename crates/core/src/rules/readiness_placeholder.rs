@@ -1,10 +1,8 @@
 //! A readiness probe that always succeeds.
 
-use k8s_openapi::api::core::v1::Container;
-
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{Script, program};
+use crate::pod::sidecars::{Running, running};
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -16,11 +14,11 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.containers().iter().filter_map(finding).collect()
+    running(&subject.workload.pod).filter_map(finding).collect()
 }
 
-fn finding(container: &Container) -> Option<Finding> {
-    let line = container.readiness_probe.as_ref()?.exec.as_ref()?.command.as_deref()?;
+fn finding(running: Running<'_>) -> Option<Finding> {
+    let line = running.container.readiness_probe.as_ref()?.exec.as_ref()?.command.as_deref()?;
     let command = match Script::of(line) {
         Some(script) => match script.commands().as_slice() {
             [only] if !only.text.contains(['<', '>', '$', '`', '(']) => always_succeeds(only.text.split_whitespace()),
@@ -28,7 +26,7 @@ fn finding(container: &Container) -> Option<Finding> {
         },
         None => always_succeeds(line.iter().map(String::as_str)),
     }?;
-    let field = FieldPath::container(&container.name, "readinessProbe.exec");
+    let field = running.field("readinessProbe.exec");
     let finding = RULE.finding(field, format!("{command} always succeeds, whatever the state of the app"));
     Some(finding.fact(command).hint("probe the app itself"))
 }
@@ -76,7 +74,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::ReadinessPlaceholder;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::rules::tests::{container, fires, pod, silent};
+
+    #[test]
+    fn the_probe_of_a_native_sidecar_counts_for_the_pod_too() {
+        let probe = json!({"exec": {"command": ["true"]}});
+        let sidecar = json!({"name": "proxy", "restartPolicy": "Always", "readinessProbe": probe});
+        let (field, _) = fires(&pod(|pod| pod["initContainers"] = json!([sidecar])), ReadinessPlaceholder);
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].readinessProbe.exec");
+    }
 
     fn probe(command: &[&str]) -> Value {
         container(|app| app["readinessProbe"] = json!({"exec": {"command": command}}))

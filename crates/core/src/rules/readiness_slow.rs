@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::Probe;
 
 use crate::duration::Seconds;
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::pod::sidecars::running;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -20,13 +20,13 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if drain == Seconds::ZERO {
         return Vec::new();
     }
-    let containers = subject.containers().iter();
-    let probes = containers.filter_map(|container| Some((container, container.readiness_probe.as_ref()?)));
+    let containers = running(&subject.workload.pod);
+    let probes = containers.filter_map(|running| Some((running, running.container.readiness_probe.as_ref()?)));
     // The defaults are slower than most drains, but the user did not set them.
     let chosen = probes.filter(|(_, probe)| period(probe) > PERIOD || failures(probe) > FAILURES);
-    let slow = chosen.map(|(container, probe)| (container, detection(probe))).filter(|(_, detected)| *detected > drain);
-    let findings = slow.map(|(container, detected)| {
-        let field = FieldPath::container(&container.name, "readinessProbe");
+    let slow = chosen.map(|(running, probe)| (running, detection(probe))).filter(|(_, detected)| *detected > drain);
+    let findings = slow.map(|(running, detected)| {
+        let field = running.field("readinessProbe");
         let problem = format!("a failing app is detected after up to {detected}, longer than the drain of {drain}");
         RULE.finding(field, problem).fact(detected).fact(drain).hint("lower periodSeconds or failureThreshold")
     });
@@ -88,7 +88,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::ReadinessSlow;
-    use crate::rules::tests::{container, deployment, fires, silent};
+    use crate::rules::tests::{container, deployment, fires, pod, silent};
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let probe = json!({"tcpSocket": {"port": 80}, "periodSeconds": 60});
+        let sidecar = json!({"name": "proxy", "restartPolicy": "Always", "readinessProbe": probe});
+        let (field, _) = fires(&pod(|pod| pod["initContainers"] = json!([sidecar])), ReadinessSlow);
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].readinessProbe");
+    }
 
     fn probe(fields: &Value) -> Value {
         container(|app| {

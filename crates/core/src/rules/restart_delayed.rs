@@ -4,6 +4,7 @@
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::pod::sidecars::running;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -19,12 +20,13 @@ pub(crate) const RULE: Rule = Rule {
 const NOTICEABLE: Seconds = Seconds::new(30);
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let slow = subject.hooks().filter(|(_, hook)| hook.duration > NOTICEABLE);
-    let findings = slow.flat_map(|(container, hook)| {
+    let containers = running(&subject.workload.pod).zip(&subject.plan.lanes);
+    let findings = containers.filter(|(_, lane)| lane.hook > NOTICEABLE).flat_map(|(running, lane)| {
+        let container = running.container;
         let probes = [("livenessProbe", &container.liveness_probe), ("startupProbe", &container.startup_probe)];
         let present = probes.into_iter().filter_map(|(name, probe)| Some((name, probe.as_ref()?)));
         let waiting = present.filter(|(_, probe)| probe.termination_grace_period_seconds.is_none());
-        waiting.map(|(name, _)| finding(FieldPath::container(&container.name, name), hook.duration))
+        waiting.map(move |(name, _)| finding(running.field(name), lane.hook))
     });
     findings.collect()
 }
@@ -61,7 +63,17 @@ mod tests {
     use serde_json::json;
 
     use crate::finding::Code::RestartDelayed;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::rules::tests::{container, fires, pod, silent};
+
+    #[test]
+    fn native_sidecars_are_checked() {
+        let sidecar = json!({
+            "name": "proxy", "restartPolicy": "Always", "livenessProbe": {"tcpSocket": {"port": 80}},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 31}}},
+        });
+        let (field, _) = fires(&pod(|pod| pod["initContainers"] = json!([sidecar])), RestartDelayed);
+        assert_eq!(field, "spec.template.spec.initContainers[proxy].livenessProbe");
+    }
 
     #[test]
     fn a_long_hook_delays_the_restart() {

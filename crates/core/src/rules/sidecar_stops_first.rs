@@ -42,9 +42,10 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 const PAGE: &str = r"## Why
 
 The main containers of a pod stop independently of each other: each gets SIGTERM when its own preStop hook ends. A proxy
-that carries the app's connections (Istio, Linkerd, Envoy, the Cloud SQL and AlloyDB proxies) and runs as a main container
-therefore gets SIGTERM at the same time as the app. It exits, or refuses new connections, while the app still processes its
-last requests. These requests then fail, because the app has no connection to its database or to another service.
+that carries the app's connections (Istio, Linkerd, Consul, Kuma, Dapr, Envoy, the Cloud SQL and AlloyDB proxies) and runs
+as a main container therefore gets SIGTERM at the same time as the app. It exits, or refuses new connections, while the app
+still processes its last requests. These requests then fail, because the app has no connection to its database or to another
+service.
 
 ## What to do
 
@@ -60,7 +61,8 @@ initContainers:
 
 Linkerd and Istio can inject their proxies as native sidecars, newer versions do so by default. If a native sidecar is not
 possible, configure the proxy to wait as long as the app may need: `--min-sigterm-delay` for Cloud SQL and AlloyDB,
-`terminationDrainDuration` for Istio. A longer preStop sleep of the proxy works too; it counts only for the proxy.
+`terminationDrainDuration` for Istio, `-shutdown-grace-period-seconds` for Consul, `--drain-time` for Kuma,
+`--dapr-block-shutdown-duration` for Dapr. A longer preStop sleep of the proxy works too; it counts only for the proxy.
 
 ## Source
 
@@ -90,6 +92,7 @@ mod tests {
             json!({"name": "db", "image": "gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.11.0"}),
             json!({"name": "cloudsql-proxy", "image": "registry:5000/mirror@sha256:0"}),
             json!({"name": "mesh", "image": "envoyproxy/envoy:v1.30"}),
+            json!({"name": "daprd", "image": "daprio/daprd:1.16"}),
         ] {
             let (field, message) = fires(&with_sidecar(sidecar.clone()), SidecarStopsFirst);
             let name = sidecar["name"].as_str().unwrap();
@@ -116,6 +119,14 @@ mod tests {
             "{message}"
         );
         silent(&proxy(json!({"args": ["--min-sigterm-delay", "20s", "db"]})), SidecarStopsFirst);
+        let mesh = |name: &str, args: &[&str]| with_sidecar(json!({"name": name, "args": args}));
+        for (name, short, long) in [
+            ("daprd", "--dapr-block-shutdown-duration=19s", "--dapr-block-shutdown-duration=20s"),
+            ("consul-dataplane", "-shutdown-grace-period-seconds=19", "-shutdown-grace-period-seconds=20"),
+        ] {
+            fires(&mesh(name, &["run", short]), SidecarStopsFirst);
+            silent(&mesh(name, &["run", long]), SidecarStopsFirst);
+        }
         silent(&proxy(json!({"env": [{"name": "CSQL_PROXY_MIN_SIGTERM_DELAY", "value": "30s"}]})), SidecarStopsFirst);
     }
 

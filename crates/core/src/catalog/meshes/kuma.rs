@@ -1,0 +1,32 @@
+//! Kuma and Kong Mesh: <https://kuma.io/docs/latest/reference/kubernetes-annotations/>. Only the control plane can make the
+//! proxy a native sidecar (`experimental.sidecarContainers`).
+
+use super::{Pods, Proxy};
+use crate::duration::Seconds;
+use crate::duration::go::go_duration;
+
+/// A label of the pod or of its namespace; older versions also read the annotation.
+const INJECT: &str = "kuma.io/sidecar-injection";
+const DRAIN: &str = "kuma.io/sidecar-drain-time";
+/// The time for which the proxy drains, all of which it waits, before it exits.
+const DEFAULT_DRAIN: Seconds = Seconds::new(30);
+
+pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
+    let inject = pods.label_or_annotation(INJECT).or_else(|| pods.namespace_label(INJECT));
+    if !matches!(inject, Some("enabled" | "true")) {
+        return None;
+    }
+    let configured = pods.annotation(DRAIN).and_then(go_duration);
+    let exits_after = configured.unwrap_or(DEFAULT_DRAIN);
+    Some(Proxy {
+        mesh: "Kuma",
+        is_certain: configured.is_some(),
+        accepts_for: exits_after,
+        exits_after,
+        is_called_by_app: false,
+        exit_is_configured: configured.is_some(),
+        wait_key: DRAIN,
+        wait_setting: |seconds| format!("{DRAIN}: \"{seconds}\""),
+        native_key: None,
+    })
+}
