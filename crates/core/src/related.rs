@@ -38,6 +38,8 @@ pub struct Related {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Namespace {
     labels: BTreeMap<String, String>,
+    /// Only those of meshes.
+    annotations: BTreeMap<String, String>,
     autoscalers: Vec<Autoscaler>,
     disruption_budgets: Vec<DisruptionBudget>,
     services: Vec<Service>,
@@ -57,6 +59,8 @@ pub(crate) struct Neighbours<'a> {
     pub(crate) pods: &'a [PodGroup],
     /// The labels of its namespace; none if the Namespace is unknown.
     pub(crate) namespace_labels: Option<&'a BTreeMap<String, String>>,
+    /// Its annotations that configure a mesh for all of its pods.
+    pub(crate) namespace_annotations: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Related {
@@ -91,7 +95,12 @@ impl Related {
                     self.ingress_classes.insert(name.to_owned(), controller.to_owned());
                 }
             }
-            Relation::Namespace => self.namespace(name).labels = labels(object.pointer("/metadata/labels")),
+            Relation::Namespace => {
+                let namespace = self.namespace(name);
+                namespace.labels = labels(object.pointer("/metadata/labels"));
+                namespace.annotations = labels(object.pointer("/metadata/annotations"));
+                namespace.annotations.retain(|key, _| is_of_mesh(key));
+            }
         }
     }
 
@@ -106,6 +115,7 @@ impl Related {
         for (name, mut from) in other.namespaces {
             let into = self.namespace(&name);
             into.labels.extend(from.labels);
+            into.annotations.extend(from.annotations);
             append(&mut into.autoscalers, &mut from.autoscalers);
             append(&mut into.disruption_budgets, &mut from.disruption_budgets);
             append(&mut into.services, &mut from.services);
@@ -133,6 +143,7 @@ impl Related {
             exposures: exposure::of(labels, &namespace.services, &namespace.ingresses, &self.ingress_classes),
             pods: &namespace.pods,
             namespace_labels: Some(&namespace.labels).filter(|labels| !labels.is_empty()),
+            namespace_annotations: Some(&namespace.annotations).filter(|annotations| !annotations.is_empty()),
         }
     }
 
@@ -180,6 +191,12 @@ fn push<T>(list: &mut Vec<T>, object: Option<T>) {
 fn append<T>(list: &mut Vec<T>, more: &mut Vec<T>) {
     list.append(more);
     list.truncate(MAX_OBJECTS);
+}
+
+/// Whether a mesh reads this annotation of a namespace for the pods in it. Linkerd reads all of its own.
+fn is_of_mesh(key: &str) -> bool {
+    let (domain, name) = key.split_once('/').unwrap_or_default();
+    domain == "linkerd.io" || domain.ends_with(".linkerd.io") || (domain, name) == ("kuma.io", "sidecar-injection")
 }
 
 /// The strings of a map; others are left out.

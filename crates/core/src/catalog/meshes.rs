@@ -7,12 +7,11 @@ mod istio;
 mod kuma;
 mod linkerd;
 
-use std::collections::BTreeMap;
-
 use crate::annotations::Declaration;
 use crate::budget::Budget;
 use crate::duration::Seconds;
 use crate::pod::sidecars::native_sidecars;
+use crate::related::Neighbours;
 use crate::workload::Workload;
 
 /// A proxy that a mesh injects as a classic sidecar: a main container, which stops at the same time as the app.
@@ -85,13 +84,14 @@ const MESHES: [(&str, Reader); 5] = [
 
 impl Proxy {
     /// The proxies of a workload's pods. Those are left out that are native sidecars, and those that the template already
-    /// contains, which `SidecarStopsFirst` then checks. `namespace`: the labels of the namespace, if they are known.
-    pub(crate) fn of(workload: &Workload, declaration: &Declaration, namespace: Option<&Labels>) -> Vec<Self> {
+    /// contains, which `SidecarStopsFirst` then checks. The labels and annotations of the namespace count if `related` has
+    /// them.
+    pub(crate) fn of(workload: &Workload, declaration: &Declaration, related: Option<&Neighbours<'_>>) -> Vec<Self> {
         let is_present = |name: &str| {
             let mut containers = workload.pod.containers.iter().chain(native_sidecars(&workload.pod));
             containers.any(|container| container.name == name)
         };
-        let pods = Pods { workload, traffic: declaration.traffic.map(|traffic| traffic.name.as_str()), namespace };
+        let pods = Pods { workload, traffic: declaration.traffic.map(|traffic| traffic.name.as_str()), related };
         let injected = MESHES.iter().filter(|(container, _)| !is_present(container));
         injected.filter_map(|(_, proxy)| proxy(&pods)).collect()
     }
@@ -122,16 +122,13 @@ impl Proxy {
     }
 }
 
-/// Labels by key.
-type Labels = BTreeMap<String, String>;
-
 /// The pods of a workload, as a mesh sees them.
 struct Pods<'a> {
     workload: &'a Workload,
     /// The value of `winddown.dev/traffic`. A mesh as the source of traffic means that the pods belong to it: a label of
     /// the namespace can inject the proxy without any annotation of the template.
     traffic: Option<&'a str>,
-    namespace: Option<&'a Labels>,
+    related: Option<&'a Neighbours<'a>>,
 }
 
 impl<'a> Pods<'a> {
@@ -147,7 +144,13 @@ impl<'a> Pods<'a> {
 
     /// A label of the namespace.
     fn namespace_label(&self, key: &str) -> Option<&'a str> {
-        self.namespace?.get(key).map(String::as_str).filter(|text| !text.is_empty())
+        self.related?.namespace_labels?.get(key).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// An annotation of the namespace.
+    fn namespace_annotation(&self, key: &str) -> Option<&'a str> {
+        let annotation = self.related?.namespace_annotations?.get(key).map(|text| text.trim());
+        annotation.filter(|text| !text.is_empty())
     }
 
     /// A label, or an annotation if there is no label.
@@ -166,12 +169,16 @@ impl<'a> Pods<'a> {
 
     /// An annotation with a number of seconds.
     fn seconds(&self, key: &str) -> Option<Seconds> {
-        let number: u32 = self.annotation(key)?.parse().ok()?;
-        Some(Seconds::new(number).min(Seconds::MAX))
+        seconds(self.annotation(key)?)
     }
 
     /// Whether the pods are in the network of their node, where these meshes do not inject: Istio, Linkerd.
     fn use_host_network(&self) -> bool {
         self.workload.pod.host_network == Some(true)
     }
+}
+
+fn seconds(text: &str) -> Option<Seconds> {
+    let number: u32 = text.parse().ok()?;
+    Some(Seconds::new(number).min(Seconds::MAX))
 }

@@ -146,3 +146,15 @@ fn the_labels_of_a_namespace_are_those_of_its_object() {
     assert_eq!(labels("web"), Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])));
     assert_eq!(labels(""), None);
 }
+
+#[test]
+fn only_the_annotations_of_meshes_are_kept() {
+    let annotations =
+        json!({"linkerd.io/inject": "enabled", "config.linkerd.io/skip": "1", "linkerd.io": "x", "a/b": "c"});
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web", "annotations": annotations}});
+    let related = related(&[namespace]);
+    let neighbours = related.of("web", Kind::Deployment, "shop", &labels());
+    let keys: Vec<_> = neighbours.namespace_annotations.unwrap().keys().collect();
+    assert_eq!(keys, ["config.linkerd.io/skip", "linkerd.io/inject"]);
+}

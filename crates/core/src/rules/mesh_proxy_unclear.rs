@@ -28,7 +28,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
         let field = FieldPath::template_annotation(proxy.native_key.unwrap_or(proxy.wait_key));
         Some(RULE.finding(field, problem).fact(effect).fact(after).fact(needed).hint(hint))
     };
-    let proxies = Proxy::of(subject.workload, subject.resolved.declaration, related.namespace_labels);
+    let proxies = Proxy::of(subject.workload, subject.resolved.declaration, Some(related));
     proxies.iter().filter_map(unclear).collect()
 }
 
@@ -42,7 +42,8 @@ the app would lose its connections before it has finished. The template does not
 Winddown expects a proxy if the template asks for one (`sidecar.istio.io/inject`, `istio.io/rev`, `linkerd.io/inject`,
 `consul.hashicorp.com/connect-inject`, `kuma.io/sidecar-injection`, `dapr.io/enabled`), or if `winddown.dev/traffic` is
 `istio` or `linkerd`: the proxy can also be injected because of a label of the namespace. Winddown reads the labels
-`istio-injection`, `istio.io/rev` and `kuma.io/sidecar-injection` of a Namespace that it knows. If it is not, for example in
+`istio-injection`, `istio.io/rev` and `kuma.io/sidecar-injection` and the annotation `linkerd.io/inject` of a Namespace that
+it knows. If it is not, for example in
 Istio's ambient mode, say so in the template (`istio.io/dataplane-mode: ambient`, `sidecar.istio.io/inject: "false"`,
 `linkerd.io/inject: disabled`).
 
@@ -185,6 +186,14 @@ mod tests {
             fires(&within(plain(), &labels), MeshProxyUnclear);
             silent(&within(off(), &labels), MeshProxyUnclear);
         }
+        let annotated = |annotations: &Value| {
+            let mut list = within(plain(), &json!({}));
+            list["items"][1]["metadata"]["annotations"] = annotations.clone();
+            list
+        };
+        fires(&annotated(&json!({"linkerd.io/inject": "enabled"})), MeshProxyUnclear);
+        silent(&annotated(&json!({"linkerd.io/inject": "enabled", NATIVE: "true"})), MeshProxyUnclear);
+        silent(&annotated(&json!({"linkerd.io/inject": "disabled"})), MeshProxyUnclear);
         silent(&within(plain(), &json!({"istio-injection": ""})), MeshProxyUnclear);
         fires(&within(implied(), &json!({"team": "shop"})), MeshProxyUnclear);
         silent(&within(implied(), &json!({"istio-injection": "disabled"})), MeshProxyUnclear);

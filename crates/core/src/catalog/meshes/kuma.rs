@@ -12,7 +12,8 @@ const DRAIN: &str = "kuma.io/sidecar-drain-time";
 const DEFAULT_DRAIN: Seconds = Seconds::new(30);
 
 pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
-    let inject = pods.label_or_annotation(INJECT).or_else(|| pods.namespace_label(INJECT));
+    let of_namespace = || pods.namespace_label(INJECT).or_else(|| pods.namespace_annotation(INJECT));
+    let inject = pods.label_or_annotation(INJECT).or_else(of_namespace);
     if !matches!(inject, Some("enabled" | "true")) {
         return None;
     }

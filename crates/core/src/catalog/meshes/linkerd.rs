@@ -1,6 +1,6 @@
 //! Linkerd: <https://linkerd.io/2/reference/proxy-configuration/>.
 
-use super::{Pods, Proxy};
+use super::{Pods, Proxy, seconds};
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
 
@@ -17,16 +17,18 @@ const NATIVE: [&str; 3] = [
 const DEFAULT_GRACE: Seconds = Seconds::new(120);
 
 pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
-    let is_injected = match pods.annotation("linkerd.io/inject") {
+    // The annotations of the namespace are the defaults of its pods.
+    let annotation = |key: &str| pods.annotation(key).or_else(|| pods.namespace_annotation(key));
+    let is_injected = match annotation("linkerd.io/inject") {
         Some(inject) => matches!(inject, "enabled" | "ingress"),
         None => pods.traffic == Some("linkerd"),
     };
-    let native = NATIVE.into_iter().find_map(|key| pods.annotation(key));
+    let native = NATIVE.into_iter().find_map(annotation);
     if !is_injected || native == Some("true") || pods.use_host_network() {
         return None;
     }
-    let wait = pods.seconds(WAIT);
-    let grace = pods.annotation(GRACE).and_then(go_duration);
+    let wait = annotation(WAIT).and_then(seconds);
+    let grace = annotation(GRACE).and_then(go_duration);
     let accepts_for = wait.unwrap_or_default();
     Some(Proxy {
         mesh: "Linkerd",
