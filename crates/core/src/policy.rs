@@ -56,8 +56,10 @@ impl Policies {
 pub struct Numbers {
     /// How long traffic keeps arriving.
     pub drain: Seconds,
-    /// How long the app needs after SIGTERM.
+    /// How long the app needs after SIGTERM: the longest of its containers.
     pub deadline: Seconds,
+    /// That of the containers without a timeout of their own, if it is shorter.
+    pub others: Option<Seconds>,
     /// The time between the deadline and SIGKILL.
     pub margin: Seconds,
 }
@@ -85,6 +87,8 @@ pub struct Resolved<'a> {
     pub(crate) settings: Vec<(String, Setting)>,
     /// The deadline of a container without such a timeout.
     general: (Seconds, Source),
+    /// The names of the app's containers.
+    apps: Vec<String>,
 }
 
 impl<'a> Resolved<'a> {
@@ -99,33 +103,53 @@ impl<'a> Resolved<'a> {
         let margin = declaration.margin.unwrap_or(policy.margin);
         let setting = |app: &&Container| Some((app.name.clone(), Setting::of(app, declaration.runtime)?));
         let settings = apps.iter().take(MOST_READ).filter_map(setting).collect();
+        let apps = apps.iter().map(|app| app.name.clone()).collect();
         let (deadline, deadline_from) = general.clone();
-        let mut resolved =
-            Self { declaration, policy, mode, drain, drain_from, deadline, deadline_from, margin, settings, general };
-        let deadlines = apps.iter().map(|app| resolved.deadline_of(&app.name));
-        if let Some(longest) = deadlines.max_by_key(|(deadline, _)| *deadline) {
-            (resolved.deadline, resolved.deadline_from) = longest;
-        }
+        let mut resolved = Self {
+            declaration,
+            policy,
+            mode,
+            drain,
+            drain_from,
+            deadline,
+            deadline_from,
+            margin,
+            settings,
+            general,
+            apps,
+        };
+        (resolved.deadline, resolved.deadline_from) = resolved.longest_deadline();
         resolved
+    }
+
+    fn longest_deadline(&self) -> (Seconds, Source) {
+        let deadlines = self.apps.iter().map(|app| self.deadline_of(app));
+        deadlines.max_by_key(|(deadline, _)| *deadline).unwrap_or_else(|| self.general.clone())
     }
 
     /// How long the app in a container needs after SIGTERM, and the source.
     #[must_use]
     pub fn deadline_of(&self, container: &str) -> (Seconds, Source) {
         let setting = self.settings.iter().find(|(name, _)| name == container).map(|(_, setting)| setting);
-        match setting.and_then(|setting| Some((setting.time?, setting))) {
-            // A deadline is at most as long as one that can be declared.
-            Some((time, setting)) if self.declaration.deadline.is_none() && time <= Seconds::MAX => {
-                (time, Source::Setting(format!("{} {}", setting.runtime, setting.label)))
-            }
-            _ => self.general.clone(),
+        match setting.and_then(|setting| Some((self.time(setting)?, setting))) {
+            Some((time, setting)) => (time, Source::Setting(format!("{} {}", setting.runtime, setting.label))),
+            None => self.general.clone(),
         }
+    }
+
+    /// The timeout, if it is the deadline of its container.
+    fn time(&self, setting: &Setting) -> Option<Seconds> {
+        // A deadline is at most as long as one that can be declared.
+        setting.time.filter(|time| self.declaration.deadline.is_none() && *time <= Seconds::MAX)
     }
 
     /// The numbers of the budget.
     #[must_use]
     pub fn numbers(&self) -> Numbers {
-        Numbers { drain: self.drain, deadline: self.deadline, margin: self.margin }
+        let with_timeout = self.settings.iter().filter(|(_, setting)| self.time(setting).is_some()).count();
+        let others = (with_timeout < self.apps.len()).then_some(self.general.0);
+        let others = others.filter(|deadline| *deadline != self.deadline);
+        Numbers { drain: self.drain, deadline: self.deadline, others, margin: self.margin }
     }
 
     /// The same with other numbers for what the declaration leaves open, such as those of an earlier version. That version
@@ -138,10 +162,13 @@ impl<'a> Resolved<'a> {
             ..self.clone()
         };
         let deadline = self.declaration.deadline.unwrap_or(numbers.deadline);
-        if deadline != self.deadline {
-            earlier.general.0 = deadline;
-            (earlier.deadline, earlier.deadline_from) = earlier.general.clone();
-            earlier.settings.clear();
+        if deadline != self.deadline || numbers.others.is_some() {
+            earlier.general.0 = self.declaration.deadline.or(numbers.others).unwrap_or(deadline);
+            if earlier.longest_deadline().0 != deadline {
+                earlier.general.0 = deadline;
+                earlier.settings.clear();
+            }
+            (earlier.deadline, earlier.deadline_from) = earlier.longest_deadline();
         }
         earlier
     }
@@ -159,9 +186,14 @@ impl<'a> Resolved<'a> {
         };
         let deadlines = self.settings.iter().map(|(app, _)| (app, self.deadline_of(app).0));
         let shorter = deadlines.filter(|(_, deadline)| *deadline != self.deadline);
-        shorter.fold(declaration.to_string(), |text, (app, deadline)| format!("{text} {app}={deadline}"))
+        let text = shorter.fold(declaration.to_string(), |text, (app, deadline)| format!("{text} {app}={deadline}"));
+        // No container has this name.
+        self.numbers().others.map(|deadline| format!("{text} {OTHERS}={deadline}")).unwrap_or(text)
     }
 }
+
+/// The key of [`Numbers::others`] in the canonical form.
+pub(crate) const OTHERS: &str = "*";
 
 /// In how many containers of the app timeouts are searched, to limit the time for a review.
 const MOST_READ: usize = 100;
@@ -171,5 +203,56 @@ fn choose(declared: Option<Seconds>, preset: Option<(Seconds, &str)>, default: S
         (Some(declared), _) => (declared, Source::Declared),
         (None, Some((proposed, name))) => (proposed, Source::Preset(name.to_owned())),
         (None, None) => (default, Source::Default),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Container, Declaration, Mode, Numbers, Policy, Resolved, Seconds};
+
+    #[test]
+    fn the_numbers_of_an_earlier_version_include_timeouts_that_it_read() {
+        let app = |name: &str, command: &[&str]| -> Container {
+            serde_json::from_value(json!({"name": name, "command": command})).unwrap()
+        };
+        let (plain, at_once) = (app("plain", &["app"]), app("short", &["gunicorn", "--graceful-timeout=0"]));
+        let long = app("long", &["gunicorn", "--graceful-timeout=90"]);
+        let declaration = Declaration::default();
+        for (apps, earlier_deadline, expected) in [
+            // The policy of the earlier version had another deadline. It read the timeout.
+            (&[&plain, &at_once][..], 20, &[("plain", 20), ("short", 0)][..]),
+            // The earlier version did not read the timeout.
+            (&[&long], 20, &[("long", 20)]),
+            (&[&at_once], 20, &[("short", 20)]),
+            (&[&plain, &long], 20, &[("plain", 20), ("long", 20)]),
+            // Nothing changed.
+            (&[&plain, &long], 90, &[("plain", 25), ("long", 90)]),
+        ] {
+            let policy = Policy::default();
+            let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, apps);
+            let numbers = Numbers { deadline: Seconds::new(earlier_deadline), others: None, ..resolved.numbers() };
+            let earlier = resolved.with_numbers(numbers);
+            assert_eq!(earlier.numbers().deadline, numbers.deadline);
+            for (name, deadline) in expected {
+                assert_eq!(earlier.deadline_of(name).0, Seconds::new(*deadline), "{name} {earlier:?}");
+            }
+        }
+    }
+    #[test]
+    fn the_numbers_of_the_containers_without_a_timeout_are_known() {
+        let app = |name: &str, command: &[&str]| -> Container {
+            serde_json::from_value(json!({"name": name, "command": command})).unwrap()
+        };
+        let (plain, long) = (app("plain", &["app"]), app("long", &["gunicorn", "--graceful-timeout=26"]));
+        let (declaration, policy) = (Declaration::default(), Policy::default());
+        let earlier = Resolved::new(&declaration, Mode::Enforce, &policy, &[&plain, &long]);
+        assert_eq!(earlier.numbers().others, Some(Seconds::new(25)));
+        let policy = Policy { deadline: Seconds::new(40), ..policy };
+        let later = Resolved::new(&declaration, Mode::Enforce, &policy, &[&plain, &long]);
+        let kept = later.with_numbers(earlier.numbers());
+        assert_eq!(kept.numbers(), earlier.numbers());
+        assert_eq!((kept.deadline_of("plain").0, kept.deadline_of("long").0), (Seconds::new(25), Seconds::new(26)));
     }
 }

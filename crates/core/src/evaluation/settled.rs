@@ -23,6 +23,8 @@ pub(super) struct Settled {
     declared: String,
     drain: Seconds,
     deadline: Seconds,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    others: Option<Seconds>,
     margin: Seconds,
 }
 
@@ -31,12 +33,13 @@ const LONGEST: usize = 256;
 
 impl Settled {
     pub(super) fn new(template: Template<'_>, declaration: &Declaration, numbers: Numbers) -> Self {
-        let Numbers { drain, deadline, margin } = numbers;
+        let Numbers { drain, deadline, others, margin } = numbers;
         Self {
             template: fingerprint::of_json(template.value()),
             declared: fingerprint::of_texts(&[&declaration.to_string()]),
             drain,
             deadline,
+            others,
             margin,
         }
     }
@@ -52,7 +55,7 @@ impl Settled {
     }
 
     pub(super) fn numbers(&self) -> Numbers {
-        Numbers { drain: self.drain, deadline: self.deadline, margin: self.margin }
+        Numbers { drain: self.drain, deadline: self.deadline, others: self.others, margin: self.margin }
     }
 
     /// The text of the annotation.
@@ -74,14 +77,15 @@ pub(super) fn numbers_in_text(text: &str, template: Template<'_>, resolved: &Res
     let drain = seconds(drain_term)?;
     // The length of a hook is not the number that the declaration or a default stands for.
     let of_hook = drain_term.contains("(preStop of ");
-    let numbers = Numbers { drain: if of_hook { resolved.drain } else { drain }, deadline, margin };
+    let numbers = Numbers { drain: if of_hook { resolved.drain } else { drain }, deadline, others: None, margin };
     let needed = seconds(needed)?;
     let consistent = drain.plus(deadline).plus(margin) == needed
         && seconds(grace_period).is_some_and(|grace_period| {
             grace_period >= needed
                 && template.grace_period().and_then(serde_json::Value::as_i64) == Some(grace_period.as_i64())
         });
-    (consistent && resolved.with_numbers(numbers).numbers() == numbers).then_some(numbers)
+    let applied = Numbers { others: None, ..resolved.with_numbers(numbers).numbers() };
+    (consistent && applied == numbers).then_some(numbers)
 }
 
 /// A number of seconds, up to the name of its source.

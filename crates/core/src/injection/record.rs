@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS};
 use crate::duration::Seconds;
 use crate::object::Template;
-use crate::policy::{Numbers, Resolved};
+use crate::policy::{Numbers, OTHERS, Resolved};
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// The maximum size of a record in bytes: it is user input, and every review reads it.
@@ -139,8 +139,14 @@ impl Record {
 
     /// The numbers that it was written for.
     pub(crate) fn numbers(&self) -> Option<Numbers> {
-        let term = |key: &str| self.resolved.split(' ').find_map(|term| Seconds::from_printed(term.strip_prefix(key)?));
-        Some(Numbers { drain: term("drain=")?, deadline: term("deadline=")?, margin: term("margin=")? })
+        let mut numbers = BTreeMap::new();
+        for (key, text) in self.resolved.split(' ').filter_map(|term| term.split_once('=')) {
+            // The deadlines of containers follow, and a container can have the name of a number.
+            numbers.entry(key).or_insert_with(|| Seconds::from_printed(text));
+        }
+        let term = |key: &str| numbers.get(key).copied().flatten();
+        let (drain, deadline, margin) = (term("drain")?, term("deadline")?, term("margin")?);
+        Some(Numbers { drain, deadline, others: term(OTHERS), margin })
     }
 
     /// Whether the other record contains all injected fields of this one, with any values.
