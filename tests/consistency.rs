@@ -46,6 +46,18 @@ fn the_rules_of_the_chart_have_the_kinds_of_the_code_and_no_others() {
 }
 
 #[test]
+fn the_chart_excludes_kube_system_and_passes_the_selectors_to_the_controller() {
+    let selector = "namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: \
+                    [kube-system]}]}";
+    assert_eq!(file("charts/winddown/values.yaml").matches(selector).count(), 2);
+    let deployment = file("charts/winddown/templates/deployment.yaml");
+    assert!(deployment.contains(r#"range $webhook := list "mutating" "validating""#));
+    assert!(deployment.contains(r#"pick (get $.Values.webhook $webhook) "namespaceSelector" "objectSelector""#));
+    let cli = file("docs/cli.md");
+    assert!(["mutating", "validating"].iter().all(|webhook| cli.contains(&format!("--{webhook}-selectors"))));
+}
+
+#[test]
 fn the_chart_never_sets_a_ca_bundle() {
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/winddown/templates");
     for entry in fs::read_dir(templates).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::api_server::{ApiServer, free_ports};
 use crate::chart::{Manifests, RELEASE};
 use crate::supervised_process::SupervisedProcess;
+use crate::tools;
 use crate::wait::until;
 
 /// For operations that take about a second on an idle machine.
@@ -34,7 +35,20 @@ pub struct Ports {
 pub struct Operator {
     process: SupervisedProcess,
     ports: Ports,
+    version: Version,
 }
+
+/// Which operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one of this working tree.
+    Current,
+    /// That of an earlier commit (`e2e/tools/earlier`).
+    Earlier,
+}
+
+/// The flags of the chart that the earlier operator does not have.
+const NEW_FLAGS: [&str; 2] = ["--mutating-selectors=", "--validating-selectors="];
 
 impl Ports {
     /// Two unused loopback ports.
@@ -59,14 +73,45 @@ pub fn render(server: &ApiServer, ports: Ports) -> Result<Manifests> {
 impl Operator {
     /// Starts a replica with this pod name. Does not wait until it is ready.
     pub fn start(server: &ApiServer, manifests: &Manifests, pod: &str, ports: Ports) -> Result<Self> {
+        Self::start_version(Version::Current, server, manifests, pod, ports)
+    }
+
+    /// Starts a replica of this version.
+    pub fn start_version(
+        version: Version,
+        server: &ApiServer,
+        manifests: &Manifests,
+        pod: &str,
+        ports: Ports,
+    ) -> Result<Self> {
         let variables = [("$(POD_NAMESPACE)", RELEASE), ("$(POD_NAME)", pod)];
         let expand =
             |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
-        let mut command = Command::new(binary()?);
-        command.args(manifests.operator_arguments()?.into_iter().map(expand));
+        let mut arguments = manifests.operator_arguments()?;
+        let binary = match version {
+            Version::Current => binary()?,
+            Version::Earlier => {
+                arguments.retain(|argument| !NEW_FLAGS.iter().any(|flag| argument.starts_with(flag)));
+                tools::earlier_operator()?
+            }
+        };
+        let mut command = Command::new(binary);
+        command.args(arguments.into_iter().map(expand));
         command.env("KUBECONFIG", server.service_account_kubeconfig(RELEASE, RELEASE)?);
         let process = SupervisedProcess::start(&command, &server.directory().join(format!("{pod}.log")))?;
-        Ok(Self { process, ports })
+        Ok(Self { process, ports, version })
+    }
+
+    /// Which operator this is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The port of its webhooks.
+    #[must_use]
+    pub fn webhook_port(&self) -> u16 {
+        self.ports.webhook
     }
 
     /// Waits until `/readyz` returns 200.

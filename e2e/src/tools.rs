@@ -32,6 +32,15 @@ pub(crate) fn get(names: &[&str]) -> Result<Tools> {
     Ok(Tools { directories, path })
 }
 
+/// The operator of an earlier commit, with other numbers. The first call on a machine takes minutes.
+pub(crate) fn earlier_operator() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/earlier");
+    let output = Command::new(&script).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("run {}", script.display()))?;
+    ensure!(output.status.success(), "e2e/tools/earlier failed ({})", output.status);
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
 /// Runs `e2e/tools/get` and returns the folders that it prints.
 fn build(names: &[&str]) -> Result<Vec<PathBuf>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/get");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use winddown_e2e::api_server::ApiServer;
 use winddown_e2e::chart::{Manifests, RELEASE};
-use winddown_e2e::operator_process::{Operator, Ports, render};
+use winddown_e2e::operator_process::{Operator, Ports, Version, render};
 
 use crate::manifest::deployment;
 use crate::request::{apply, create, delete, get, send};
@@ -58,6 +58,10 @@ impl Environment {
 
     /// Restores the webhook configurations and the operator after an exclusive test.
     pub(crate) async fn restore(&self) -> Result<()> {
+        let mut operator = self.operator.lock().await;
+        // It stops when it is dropped.
+        *operator = operator.take().filter(|operator| operator.version() == Version::Current);
+        drop(operator);
         let healthy = self.is_healthy().await;
         self.install_webhooks().await?;
         if !healthy {
@@ -76,7 +80,12 @@ impl Environment {
 
     /// Applies one webhook configuration; `index` as in [`CONFIGURATIONS`].
     pub(crate) async fn install_webhook(&self, index: usize) -> Result<()> {
-        let configuration = &self.manifests.webhook_configurations(self.ports.webhook)[index];
+        self.install_webhook_on(index, self.ports.webhook).await
+    }
+
+    /// Applies one webhook configuration that calls the replica on this port.
+    pub(crate) async fn install_webhook_on(&self, index: usize, port: u16) -> Result<()> {
+        let configuration = &self.manifests.webhook_configurations(port)[index];
         send(&self.client(), &apply(configuration)).await?.into_object()?;
         Ok(())
     }
@@ -120,7 +129,16 @@ impl Environment {
 
     /// Starts the first replica and waits until it is ready and the leader.
     pub(crate) async fn start_operator(&self) -> Result<()> {
-        let mut operator = self.start_first_replica()?;
+        self.start_first_operator(Version::Current).await
+    }
+
+    /// Starts the earlier version as the first replica.
+    pub(crate) async fn start_earlier_operator(&self) -> Result<()> {
+        self.start_first_operator(Version::Earlier).await
+    }
+
+    async fn start_first_operator(&self, version: Version) -> Result<()> {
+        let mut operator = self.start_first_replica(version)?;
         let ready = operator.wait_until_ready().await;
         *self.operator.lock().await = Some(operator);
         ready?;
@@ -132,13 +150,27 @@ impl Environment {
 
     /// Starts the first replica without waiting.
     pub(crate) async fn start_operator_without_waiting(&self) -> Result<()> {
-        let operator = self.start_first_replica()?;
+        let operator = self.start_first_replica(Version::Current)?;
         *self.operator.lock().await = Some(operator);
         Ok(())
     }
 
-    fn start_first_replica(&self) -> Result<Operator> {
-        Operator::start(&self.server, &self.manifests, FIRST_REPLICA, self.ports)
+    fn start_first_replica(&self, version: Version) -> Result<Operator> {
+        Operator::start_version(version, &self.server, &self.manifests, FIRST_REPLICA, self.ports)
+    }
+
+    /// The port of the first replica's webhooks.
+    pub(crate) fn webhook_port(&self) -> u16 {
+        self.ports.webhook
+    }
+
+    /// Starts an additional replica of the earlier version and waits until it is ready.
+    pub(crate) async fn start_earlier_replica(&self, pod: &str) -> Result<Operator> {
+        let ports = Ports::free()?;
+        let manifests = render(&self.server, ports)?;
+        let mut operator = Operator::start_version(Version::Earlier, &self.server, &manifests, pod, ports)?;
+        operator.wait_until_ready().await?;
+        Ok(operator)
     }
 
     /// Starts an additional replica. The webhook configurations do not refer to it.

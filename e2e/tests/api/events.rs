@@ -9,7 +9,10 @@ use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
     [
-        tests![shared: an_event_is_published_when_the_budget_changes],
+        tests![shared:
+            an_event_is_published_when_the_budget_changes,
+            a_forged_budget_text_is_restored_and_not_published,
+        ],
         tests![exclusive: an_event_reports_a_budget_over_the_grace_period],
     ]
     .concat()
@@ -59,6 +62,21 @@ async fn an_event_is_published_when_the_budget_changes(namespace: Namespace) -> 
     assert_eq!((&event["type"], &event["regarding"]["kind"]), (&json!("Normal"), &json!("Deployment")));
     assert_eq!(event["regarding"]["apiVersion"], "apps/v1");
     assert_eq!(event["regarding"]["uid"], web["metadata"]["uid"]);
+    Ok(())
+}
+
+async fn a_forged_budget_text_is_restored_and_not_published(namespace: Namespace) -> Result<()> {
+    namespace.accepts(deployment("web").with_budget()).await?;
+    namespace.wait_for_event("web", APPLIED).await?;
+    let forged = json!({"winddown.dev/budget": "reviewed by security\n\u{1b}[2Jok"});
+    let restored = namespace.accepts(namespace.annotate("web", forged)).await?;
+    let budget = &restored["metadata"]["annotations"]["winddown.dev/budget"];
+    assert_eq!(budget, "drain 5s + deadline 25s + margin 5s = 35s of 35s");
+    // The Event about a later change shows that this one was reconciled.
+    namespace.accepts(namespace.annotate("web", json!({"winddown.dev/drain": "6s"}))).await?;
+    namespace.wait_for_event("web", "BudgetApplied: drain 6s").await?;
+    let events = namespace.events_about("web").await?;
+    assert!(events.iter().all(|event| event.starts_with("BudgetApplied: drain")), "{events:?}");
     Ok(())
 }
 

@@ -25,6 +25,7 @@ mod rights;
 mod soak;
 mod suite;
 mod undo;
+mod upgrade;
 mod ways_of_writing;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             agreement::tests(),
             controller::tests(),
             leadership::tests(),
+            upgrade::tests(),
             certificates::tests(),
             rights::tests(),
             soak::tests(),

@@ -19,6 +19,8 @@ pub(crate) fn tests() -> Vec<Test> {
         audit_set_during_an_outage_removes_the_injection,
         missed_workloads_are_rolled_out_one_at_a_time,
         invalid_workloads_do_not_delay_others,
+        an_update_that_is_reverted_three_times_is_reported_and_not_repeated,
+        workloads_in_kube_system_are_left_alone,
     ]
 }
 
@@ -137,6 +139,45 @@ async fn missed_workloads_are_rolled_out_one_at_a_time(namespace: Namespace) -> 
     let first = namespace.workload(kinds[first], first).await?;
     assert_eq!((&first["status"]["updatedReplicas"], &first["status"]["availableReplicas"]), (&json!(1), &json!(1)));
     Ok(())
+}
+
+async fn an_update_that_is_reverted_three_times_is_reported_and_not_repeated(namespace: Namespace) -> Result<()> {
+    namespace.environment.remove_webhooks().await?;
+    let created = namespace.accepts(deployment("web").with_budget()).await?;
+    let mut original = created["spec"]["template"].clone();
+    original["metadata"]["annotations"] = Value::Null;
+    original["metadata"]["labels"]["winddown.dev/managed"] = Value::Null;
+    let original = json!({"spec": {"template": original}});
+    let mut reverts = 0;
+    until("the Event InjectionReverted", async || {
+        if namespace.is_updated("Deployment", "web").await? {
+            namespace.accepts(namespace.merge("web", original.clone())).await?;
+            reverts += 1;
+        }
+        let events = namespace.events_about("web").await?;
+        let reported = events.iter().find(|event| event.starts_with("InjectionReverted: ")).cloned();
+        Ok(reported.inspect(|event| assert!(event.contains("last by field manager \""), "{event}")))
+    })
+    .await?;
+    assert_eq!(reverts, 3);
+    // No condition to poll for: earlier patches came within this time.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!namespace.is_updated("Deployment", "web").await?);
+    Ok(())
+}
+
+async fn workloads_in_kube_system_are_left_alone(namespace: Namespace) -> Result<()> {
+    let system = Namespace { name: "kube-system".to_owned(), ..namespace.clone() };
+    let created = system.accepts(deployment("dns").with_budget()).await?;
+    assert_eq!(created.pointer(GRACE_PERIOD), Some(&json!(30)));
+    // Another workload that needs an update shows that the controller has passed over this one.
+    namespace.environment.remove_webhooks().await?;
+    namespace.accepts(deployment("web").with_budget()).await?;
+    namespace.wait_for_grace_period("Deployment", "web", 35).await?;
+    let kept = system.deployment("dns").await?;
+    assert_eq!(kept["spec"], created["spec"]);
+    assert_eq!(system.events_about("dns").await?, Vec::<String>::new());
+    system.delete_workloads().await
 }
 
 async fn invalid_workloads_do_not_delay_others(namespace: Namespace) -> Result<()> {
