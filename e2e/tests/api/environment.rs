@@ -192,10 +192,6 @@ impl Environment {
         Ok(())
     }
 
-    pub(crate) fn webhook_port(&self) -> u16 {
-        self.ports.webhook
-    }
-
     /// The chart's memory limit in bytes.
     pub(crate) fn memory_limit(&self) -> Result<u64> {
         self.manifests.memory_limit()
