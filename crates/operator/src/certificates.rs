@@ -6,16 +6,22 @@
 //!
 //! A rotation does not break TLS handshakes. The new authority is added to the bundle, the bundle is written to the
 //! `caBundle` of both webhook configurations, and a replica serves a certificate of the new authority only after both have
-//! contained it for some time. The old authority stays in the bundle until it expires.
+//! contained it for some time. The old authority stays in the bundle for the lifetime of a serving certificate.
 //!
-//! Decisions are pure functions of their arguments, the time included ([`authority`], [`bundle`], [`secret`],
-//! [`rotation`]); [`rotator`] reads and writes. [`mounted`] serves certificates of cert-manager instead.
+//! If the Secret cannot be read or written, the authority in it, or else the last one in memory, signs until it expires.
+//! Every certificate is valid from two days before its creation, so that replicas and API servers whose clocks differ by a
+//! day accept it, and no replica takes the authority of another one for invalid.
+//!
+//! Decisions are pure functions of their arguments, the time included ([`authority`], [`bundle`], [`known`],
+//! [`secret`], [`rotation`], [`reminder`]); [`rotator`] reads and writes. [`mounted`] serves certificates of cert-manager instead.
 
 pub(crate) mod authority;
 pub(crate) mod bundle;
 pub(crate) mod certificate;
 pub(crate) mod configurations;
+pub(crate) mod known;
 pub(crate) mod mounted;
+pub(crate) mod reminder;
 pub(crate) mod resolver;
 pub(crate) mod rotation;
 pub(crate) mod rotator;
@@ -37,6 +43,14 @@ pub(crate) enum Error {
     /// The DER is not an X.509 certificate.
     #[error("not an X.509 certificate: {0}")]
     NotACertificate(String),
+    /// Larger than any common certificate.
+    #[error("the certificate has {size} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Bytes of the DER.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The certificate must not sign others.
     #[error("the certificate is not a certificate authority (CA:TRUE is missing)")]
     NotAnAuthority,

@@ -29,6 +29,8 @@ struct Store {
     /// The requests by method and path.
     requests: BTreeMap<(Method, String), u64>,
     forbidden: bool,
+    /// The answer to requests of this method to this path.
+    failing: BTreeMap<(Method, String), StatusCode>,
     /// Paths, and the watch events of their objects.
     events: broadcast::Sender<(String, Value)>,
     webhook: Option<Webhook>,
@@ -37,7 +39,15 @@ struct Store {
 impl Default for Store {
     fn default() -> Self {
         let events = broadcast::channel(4096).0;
-        Self { objects: BTreeMap::new(), writes: 0, requests: BTreeMap::new(), forbidden: false, events, webhook: None }
+        Self {
+            objects: BTreeMap::new(),
+            writes: 0,
+            requests: BTreeMap::new(),
+            forbidden: false,
+            failing: BTreeMap::new(),
+            events,
+            webhook: None,
+        }
     }
 }
 
@@ -74,6 +84,15 @@ impl FakeApiServer {
     /// Makes every request fail with 403, or none.
     pub(crate) fn forbid(&self, forbidden: bool) {
         self.store().forbidden = forbidden;
+    }
+
+    /// Answers requests of this method to this path with a status; `None` answers them normally again.
+    pub(crate) fn fail(&self, method: Method, path: &str, status: Option<StatusCode>) {
+        let failing = &mut self.store().failing;
+        match status {
+            Some(status) => failing.insert((method, path.to_owned()), status),
+            None => failing.remove(&(method, path.to_owned())),
+        };
     }
 
     /// How many requests of this method had a path with this prefix.
@@ -165,6 +184,9 @@ async fn answer(
     *store.requests.entry((method.clone(), path.clone())).or_default() += 1;
     if store.forbidden {
         return error(StatusCode::FORBIDDEN).into_response();
+    }
+    if let Some(status) = store.failing.get(&(method.clone(), path.clone())) {
+        return error(*status).into_response();
     }
     if method == Method::GET && is_collection(&path) {
         let watch = uri.query().is_some_and(|query| query.contains("watch=true"));

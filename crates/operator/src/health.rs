@@ -15,15 +15,16 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether this replica can answer reviews: it serves a certificate, and the API servers trust its issuer.
 ///
-/// Readiness is sticky until shutdown. If an API server error or a deleted webhook configuration made replicas unready,
-/// all of them would leave the Service at the same time, and webhook calls that still work would fail.
+/// A replica that is ready stays ready until shutdown, unless its certificate is about to expire. If an API server error or
+/// a deleted webhook configuration made replicas unready, all of them would leave the Service at the same time, and webhook
+/// calls that still work would fail. `/readyz` lists such problems after "ok".
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness(watch::Sender<Phase>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Waiting(Vec<String>),
-    Ready,
+    Ready { problems: Vec<String> },
     ShuttingDown,
 }
 
@@ -37,13 +38,38 @@ impl Readiness {
     /// Publishes the reasons why this replica is not ready; an empty list means ready.
     pub(crate) fn publish(&self, reasons: Vec<String>) {
         self.0.send_if_modified(|phase| {
-            let next = if reasons.is_empty() { Phase::Ready } else { Phase::Waiting(reasons) };
+            let next = if reasons.is_empty() { Phase::Ready { problems: Vec::new() } } else { Phase::Waiting(reasons) };
             let changed = matches!(phase, Phase::Waiting(_)) && *phase != next;
             if changed {
-                if next == Phase::Ready {
+                if matches!(next, Phase::Ready { .. }) {
                     tracing::info!("ready");
                 }
                 *phase = next;
+            }
+            changed
+        });
+    }
+
+    /// Lists problems on `/readyz` while this replica is ready; an empty list means that there are none.
+    pub(crate) fn report(&self, problems: Vec<String>) {
+        self.0.send_if_modified(|phase| {
+            let changed = matches!(phase, Phase::Ready { problems: known } if *known != problems);
+            if changed {
+                *phase = Phase::Ready { problems };
+            }
+            changed
+        });
+    }
+
+    /// Makes this replica not ready even if it was, until [`Self::publish`] is called without reasons.
+    pub(crate) fn withdraw(&self, reasons: Vec<String>) {
+        self.0.send_if_modified(|phase| {
+            if matches!(phase, Phase::Ready { .. }) {
+                tracing::warn!(reasons = reasons.join("; "), "not ready any more");
+            }
+            let changed = *phase != Phase::ShuttingDown;
+            if changed {
+                *phase = Phase::Waiting(reasons);
             }
             changed
         });
@@ -55,7 +81,7 @@ impl Readiness {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        *self.0.borrow() == Phase::Ready
+        matches!(*self.0.borrow(), Phase::Ready { .. })
     }
 }
 
@@ -72,7 +98,10 @@ fn router(readiness: Readiness) -> Router {
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
     match &*readiness.0.borrow() {
-        Phase::Ready => (StatusCode::OK, "ok\n".to_owned()),
+        Phase::Ready { problems } => (
+            StatusCode::OK,
+            std::iter::once("ok").chain(problems.iter().map(String::as_str)).collect::<Vec<_>>().join("\n") + "\n",
+        ),
         Phase::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned()),
         Phase::Waiting(reasons) => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
     }
@@ -104,14 +133,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readiness_is_sticky_until_shutdown() {
+    async fn a_replica_stays_ready_until_its_certificate_is_about_to_expire_or_it_shuts_down() {
         let readiness = Readiness::default();
         readiness.publish(vec![]);
         assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
         readiness.publish(vec!["the API server does not answer".to_owned()]);
         assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
+        readiness.report(vec!["the API server does not answer".to_owned()]);
+        assert_eq!(get(&readiness, "/readyz").await, (200, "ok\nthe API server does not answer\n".to_owned()));
+        readiness.report(vec![]);
+        assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
+        readiness.withdraw(vec!["the certificate expires".to_owned()]);
+        assert_eq!(get(&readiness, "/readyz").await, (503, "the certificate expires\n".to_owned()));
+        readiness.publish(vec![]);
+        assert_eq!(get(&readiness, "/readyz").await, (200, "ok\n".to_owned()));
         readiness.shut_down();
         readiness.publish(vec![]);
+        readiness.withdraw(vec![]);
         assert_eq!(get(&readiness, "/readyz").await, (503, "shutting down\n".to_owned()));
         assert_eq!(get(&readiness, "/healthz").await, (200, "ok\n".to_owned()));
     }

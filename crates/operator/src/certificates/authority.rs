@@ -12,9 +12,10 @@ use super::certificate::{Certificate, Validity};
 use super::serving_certificate::ServingCertificate;
 
 const AUTHORITY_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
-const SERVING_CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// `notBefore` is this much in the past, for clients with clocks that are behind.
-const BACKDATED: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const SERVING_CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// `notBefore` is this much in the past: a certificate that a replica with a clock a day ahead creates is valid at once for
+/// the API servers, and for a replica with a clock a day behind.
+pub(crate) const BACKDATED: SignedDuration = SignedDuration::from_hours(48);
 
 /// A CA certificate with its private key (ECDSA P-256).
 #[derive(Debug)]

@@ -20,6 +20,10 @@ impl Validity {
         now.as_second() >= self.not_before.as_second() + life / 3 * 2
     }
 
+    pub(crate) fn has_started(&self, now: Timestamp) -> bool {
+        self.not_before <= now
+    }
+
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         now > self.not_after
     }
@@ -35,7 +39,13 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    /// Limit of the DER in bytes. An RSA certificate with a 4096-bit key has about 1.5 KiB.
+    const MAX_SIZE: usize = 8 * 1024;
+
     pub(crate) fn from_der(der: CertificateDer<'static>) -> Result<Self, Error> {
+        if der.len() > Self::MAX_SIZE {
+            return Err(Error::TooLarge { size: der.len(), limit: Self::MAX_SIZE });
+        }
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| Error::NotACertificate(error.to_string()))?;
         let date = |date: x509_parser::time::ASN1Time| {
             Timestamp::from_second(date.timestamp()).map_err(|error| Error::NotACertificate(error.to_string()))
@@ -105,6 +115,7 @@ mod tests {
     fn invalid_pem_is_an_error() {
         assert!(Certificate::from_pem(b"").is_err());
         assert!(Certificate::from_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+        assert!(matches!(Certificate::from_der(vec![0x30; 9000].into()), Err(Error::TooLarge { size: 9000, .. })));
         assert_eq!(Certificate::all_from_pem(b"\xff\xfe-----BEGIN CERTIFICATE-----\n%%%\n"), []);
     }
 }

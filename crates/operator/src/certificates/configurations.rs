@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
@@ -25,6 +26,26 @@ pub(crate) struct Configurations {
     mutating: Api<MutatingWebhookConfiguration>,
     validating: Api<ValidatingWebhookConfiguration>,
     name: String,
+}
+
+/// What a `caBundle` must contain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'a> {
+    /// The bundle in the Secret.
+    Exactly(&'a Bundle),
+    /// The Secret does not contain the bundle, so other replicas may need other authorities: none is removed.
+    AtLeast(&'a Bundle, Timestamp),
+}
+
+impl Wanted<'_> {
+    /// The content to write; `None` if `existing` is as wanted.
+    fn replacement(self, existing: &[u8]) -> Option<ByteString> {
+        let pem = match self {
+            Self::Exactly(bundle) => Some(bundle.to_pem()).filter(|pem| pem.as_bytes() != existing),
+            Self::AtLeast(bundle, now) => bundle.added_to(existing, now),
+        };
+        pem.map(|pem| ByteString(pem.into_bytes()))
+    }
 }
 
 /// The result of a check, for each configuration.
@@ -58,12 +79,12 @@ impl Configurations {
         Self { mutating: Api::all(client.clone()), validating: Api::all(client.clone()), name: name.into() }
     }
 
-    /// Writes the bundle where the `caBundle` differs. Returns for each whether it contained `issuer` before, because a
+    /// Writes the bundle where the `caBundle` is not as wanted. Returns for each whether it contained `issuer` before, because a
     /// bundle that was just written has not reached every API server yet.
-    pub(crate) async fn write_bundle(&self, bundle: &Bundle, issuer: &Certificate) -> Outcome {
+    pub(crate) async fn write_bundle(&self, wanted: Wanted<'_>, issuer: &Certificate) -> Outcome {
         let (mutating, validating) = futures::join!(
-            write_bundle(&self.mutating, &self.name, bundle, issuer),
-            write_bundle(&self.validating, &self.name, bundle, issuer)
+            write_bundle(&self.mutating, &self.name, wanted, issuer),
+            write_bundle(&self.validating, &self.name, wanted, issuer)
         );
         Outcome { mutating, validating }
     }
@@ -109,27 +130,27 @@ async fn read<K: WebhookConfiguration>(api: &Api<K>, name: &str) -> Result<K, Er
 async fn write_bundle<K: WebhookConfiguration>(
     api: &Api<K>,
     name: &str,
-    bundle: &Bundle,
+    wanted: Wanted<'_>,
     issuer: &Certificate,
 ) -> Result<bool, Error> {
     let kind = K::kind(&());
-    let wanted = bundle.to_pem().into_bytes();
     let mut attempts = 0;
     loop {
         let object = read(api, name).await?;
         let client_configs = object.client_configs();
         let trusted = client_configs.iter().all(|each| Certificate::all_from_pem(ca_bundle(each)).contains(issuer));
-        let outdated: Vec<usize> =
-            (0..client_configs.len()).filter(|&index| ca_bundle(client_configs[index]) != wanted).collect();
+        let replace =
+            |(index, config): (usize, &WebhookClientConfig)| Some((index, wanted.replacement(ca_bundle(config))?));
+        let outdated: Vec<(usize, ByteString)> = client_configs.into_iter().enumerate().filter_map(replace).collect();
         if outdated.is_empty() {
             return Ok(trusted);
         }
 
         // Fails if the configuration changed since it was read, because the webhooks may have been reordered.
         let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": object.resource_version()});
-        let writes = outdated.iter().map(|index| {
+        let writes = outdated.iter().map(|(index, bundle)| {
             let path = format!("/webhooks/{index}/clientConfig/caBundle");
-            json!({"op": "add", "path": path, "value": ByteString(wanted.clone())})
+            json!({"op": "add", "path": path, "value": bundle})
         });
         let operations = serde_json::Value::Array(std::iter::once(test).chain(writes).collect());
         let patch = serde_json::from_value::<json_patch::Patch>(operations).unwrap_or_default();

@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::configurations::Configurations;
 use super::resolver::CertificateSender;
+use crate::error_chain::ErrorChain;
 use crate::health::Readiness;
 use crate::kubernetes;
 use crate::telemetry::FailureLog;
@@ -69,6 +70,8 @@ impl Mounted {
         loop {
             let result = self.sync().await;
             self.failures.record(result.as_ref().err());
+            self.readiness
+                .report(result.as_ref().err().map(|error| ErrorChain(error).to_string()).into_iter().collect());
             // Checks more often until the replica is ready.
             let pause = if self.readiness.is_ready() { INTERVAL } else { INTERVAL / 5 };
             tokio::time::sleep(pause).await;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
@@ -13,6 +14,7 @@ use super::Error;
 use super::authority::Authority;
 use super::bundle::Bundle;
 use super::certificate::Certificate;
+use super::known::Known;
 
 pub(crate) const CERTIFICATE: &str = "ca.crt";
 pub(crate) const KEY: &str = "ca.key";
@@ -25,8 +27,11 @@ pub(crate) type Data = BTreeMap<String, ByteString>;
 /// What the Secret should contain.
 #[derive(Debug)]
 pub(crate) struct Desired {
-    pub authority: Authority,
+    pub authority: Arc<Authority>,
     pub bundle: Bundle,
+    /// The authority that the Secret contains, unless it is invalid or has expired. It is used if the Secret cannot be
+    /// written.
+    pub found: Option<Arc<Authority>>,
     /// Why the Secret must be written; `None` if it is up to date.
     pub change: Option<Change>,
 }
@@ -67,19 +72,24 @@ impl fmt::Display for Change {
 
 /// Parses the Secret's data and creates a new authority where necessary.
 ///
-/// `known` is the bundle that this process read last. It stays trusted: after the Secret is deleted, replicas serve
-/// certificates of the old authority until the API servers trust the new one.
-pub(crate) fn desired(data: &Data, known: &Bundle, now: Timestamp) -> Result<Desired, Error> {
+/// After the Secret is deleted, replicas serve certificates of the old authority until the API servers trust the new one,
+/// so what is `known` stays trusted.
+pub(crate) fn desired(data: &Data, known: &Known, now: Timestamp) -> Result<Desired, Error> {
     let field = |name: &str| data.get(name).map_or(&[][..], |value| value.0.as_slice());
-    let trusted = Certificate::all_from_pem(field(BUNDLE)).into_iter().chain(known.certificates().cloned());
+    let mut stored = Certificate::all_from_pem(field(BUNDLE));
 
+    let mut found = None;
     let change = match Authority::from_pem(field(CERTIFICATE), field(KEY)) {
         Ok(authority) if authority.validity().is_expired(now) => Change::Expired,
-        Ok(authority) if authority.validity().is_due(now) => Change::Due,
+        Ok(authority) if authority.validity().is_due(now) => {
+            found = Some(Arc::new(authority));
+            Change::Due
+        }
         Ok(authority) => {
-            let bundle = Bundle::new(authority.certificate(), trusted, now);
+            let authority = Arc::new(authority);
+            let bundle = known.bundle_for(authority.certificate(), stored, now);
             let change = (bundle.to_pem().as_bytes() != field(BUNDLE)).then_some(Change::Bundle);
-            return Ok(Desired { authority, bundle, change });
+            return Ok(Desired { found: Some(authority.clone()), authority, bundle, change });
         }
         Err(_) if field(CERTIFICATE).is_empty() && field(KEY).is_empty() => Change::Created,
         // Without the sources of the error, which could quote the private key.
@@ -87,9 +97,9 @@ pub(crate) fn desired(data: &Data, known: &Bundle, now: Timestamp) -> Result<Des
     };
     let authority = Authority::generate(now)?;
     // Its key may be missing, but certificates that it signed are still served.
-    let predecessor = Certificate::from_pem(field(CERTIFICATE)).ok();
-    let bundle = Bundle::new(authority.certificate(), predecessor.into_iter().chain(trusted), now);
-    Ok(Desired { authority, bundle, change: Some(change) })
+    stored.splice(0..0, Certificate::from_pem(field(CERTIFICATE)).ok());
+    let bundle = known.bundle_for(authority.certificate(), stored, now);
+    Ok(Desired { authority: Arc::new(authority), bundle, found, change: Some(change) })
 }
 
 impl Desired {
@@ -118,7 +128,7 @@ mod tests {
     }
 
     fn after(data: &Data, days: i64) -> Desired {
-        desired(data, &Bundle::default(), after_days(days)).unwrap()
+        desired(data, &Known::default(), after_days(days)).unwrap()
     }
 
     fn fresh() -> Data {
@@ -144,17 +154,60 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_keeps_the_old_authority_in_the_bundle_until_it_expires() {
+    fn a_rotation_keeps_the_old_authority_in_the_bundle_for_the_lifetime_of_a_serving_certificate() {
         let old = fresh();
         let rotated = after(&old, 250);
         let certificates: Vec<_> = rotated.bundle.certificates().cloned().collect();
         let before = Certificate::from_pem(&old[CERTIFICATE].0).unwrap();
         assert_eq!(certificates, [rotated.authority.certificate().clone(), before]);
 
-        assert_eq!(after(&rotated.data(), 364).change, None);
-        let later = after(&rotated.data(), 366);
-        assert_eq!(later.change, Some(Change::Bundle));
-        assert_eq!(later.bundle.certificates().collect::<Vec<_>>(), [rotated.authority.certificate()]);
+        let mut known = Known::default();
+        known.remember(rotated.authority.clone(), rotated.bundle.clone(), after_days(250));
+        let later = |days| desired(&rotated.data(), &known, after_days(days)).unwrap();
+        assert_eq!(later(256).change, None);
+        assert_eq!(later(258).change, Some(Change::Bundle));
+        assert_eq!(later(258).bundle.certificates().collect::<Vec<_>>(), [rotated.authority.certificate()]);
+    }
+
+    #[test]
+    fn the_served_authority_stays_in_the_bundle_however_often_the_secret_is_replaced_and_the_bundle_stays_small() {
+        let first = after(&Data::new(), 0);
+        let mut known = Known::default();
+        known.serving = Some(first.authority.sign(&[], start()).unwrap());
+        known.remember(first.authority.clone(), first.bundle, start());
+        let served = first.authority.certificate();
+        let mut stored = Data::new();
+        for keeps_bundle in [false, true] {
+            for _ in 0..20 {
+                stored.retain(|field, _| keeps_bundle && field == BUNDLE);
+                let next = desired(&stored, &known, start()).unwrap();
+                assert_eq!(next.change, Some(Change::Created));
+                assert!(next.bundle.certificates().any(|each| each == served));
+                assert!(next.bundle.to_pem().len() < 8 * 1024);
+                stored = next.data();
+                known.remember(next.authority, next.bundle, start());
+            }
+        }
+        assert_eq!(known.bundle.certificates().count(), Bundle::MAX);
+    }
+
+    #[test]
+    fn a_large_bundle_of_somebody_else_is_cut_and_a_large_certificate_is_no_authority() {
+        let known = Known::default();
+        let others = (0..20).map(|_| after(&Data::new(), 0).authority.certificate().to_pem()).collect::<String>();
+        let mut data = fresh();
+        data.insert(BUNDLE.to_owned(), ByteString(others.into_bytes()));
+        assert_eq!(desired(&data, &known, start()).unwrap().bundle.certificates().count(), Bundle::MAX);
+
+        let large = pem::encode(&pem::Pem::new("CERTIFICATE", vec![0x30; 500_000]));
+        data.insert(CERTIFICATE.to_owned(), ByteString(large.into_bytes()));
+        let change = desired(&data, &known, start()).unwrap().change.unwrap();
+        assert!(change.to_string().contains("has 500000 bytes; the limit is 8192"), "{change}");
+    }
+
+    #[test]
+    fn an_authority_that_is_not_valid_yet_is_kept() {
+        assert_eq!(after(&fresh(), -10).change, None);
     }
 
     #[test]
@@ -197,7 +250,9 @@ mod tests {
     #[test]
     fn a_deleted_secret_gets_a_new_authority_and_the_old_one_stays_trusted() {
         let before = after(&fresh(), 0);
-        let replaced = desired(&Data::new(), &before.bundle, after_days(1)).unwrap();
+        let mut known = Known::default();
+        known.remember(before.authority.clone(), before.bundle, start());
+        let replaced = desired(&Data::new(), &known, after_days(1)).unwrap();
         assert_ne!(replaced.authority.certificate(), before.authority.certificate());
         assert!(replaced.bundle.certificates().any(|certificate| certificate == before.authority.certificate()));
     }
