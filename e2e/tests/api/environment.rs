@@ -1,5 +1,6 @@
 //! One API server and one operator, installed as the chart installs it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -26,6 +27,8 @@ const FIRST_REPLICA: &str = "winddown-0";
 pub(crate) struct Environment {
     // Declared before `server`: the operator stops before the API server does.
     operator: Mutex<Option<Operator>>,
+    /// How many bytes of the first replica's log contain errors that a test caused on purpose.
+    expected_log: AtomicUsize,
     manifests: Manifests,
     ports: Ports,
     /// The client of the operator's `ServiceAccount`.
@@ -45,7 +48,14 @@ impl Environment {
             send(&client, &create(object)).await?.into_object()?;
         }
         let operator_client = server.service_account_client(RELEASE, RELEASE).await?;
-        let environment = Self { operator: Mutex::default(), manifests, ports, operator_client, server };
+        let environment = Self {
+            operator: Mutex::default(),
+            expected_log: AtomicUsize::new(0),
+            manifests,
+            ports,
+            operator_client,
+            server,
+        };
         environment.install_webhooks().await?;
         environment.start_operator().await?;
         environment.wait_for_webhooks().await?;
@@ -186,7 +196,8 @@ impl Environment {
             let status = operator.terminate().await?;
             assert!(status.success(), "winddown exited with {status}; log:\n{log}");
             // The chart's RBAC rights are sufficient, and no internal error was logged.
-            let error = log.lines().find(|line| line.contains("forbidden") || line.contains("\"level\":\"ERROR\""));
+            let checked = log.get(self.expected_log.load(Ordering::Relaxed)..).unwrap_or(&log);
+            let error = checked.lines().find(|line| line.contains("forbidden") || line.contains("\"level\":\"ERROR\""));
             assert_eq!(error, None);
         }
         Ok(())
@@ -200,6 +211,11 @@ impl Environment {
     /// The process ID of the first replica.
     pub(crate) async fn operator_pid(&self) -> Result<u32> {
         self.operator.lock().await.as_ref().context("no replica runs")?.pid()
+    }
+
+    /// Declares that the errors in the log up to now were expected.
+    pub(crate) async fn expect_logged_errors(&self) {
+        self.expected_log.store(self.log().await.len(), Ordering::Relaxed);
     }
 
     /// Whether the first replica runs and `/healthz` returns 200.
