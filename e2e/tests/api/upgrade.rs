@@ -231,7 +231,11 @@ async fn no_apply_is_rejected_while_both_versions_answer(namespace: Namespace) -
             }
             let mut current = namespace.workload(history.kind, &kept).await?;
             current["metadata"]["labels"]["replaced"] = json!("yes");
-            current["metadata"].as_object_mut().map(|metadata| metadata.remove("managedFields"));
+            if let Some(metadata) = current["metadata"].as_object_mut() {
+                metadata.remove("managedFields");
+                // Whatever its controller wrote in the meantime.
+                metadata.remove("resourceVersion");
+            }
             namespace.accepts(replace(&current)).await?;
         }
     }

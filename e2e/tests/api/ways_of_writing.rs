@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::manifest::{GRACE_PERIOD, Manifest};
 use crate::namespace::Namespace;
+use crate::suite::until;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -97,7 +98,13 @@ impl Way {
             return Ok(());
         }
         let generation = async || namespace.deployment("web").await.map(|web| web["metadata"]["generation"].clone());
-        let before = generation().await?;
+        // Its controller writes the revision into an annotation, which would be a difference to an earlier read.
+        let before = until("the controller of the Deployment to see it", async || {
+            let web = namespace.deployment("web").await?;
+            let generation = &web["metadata"]["generation"];
+            Ok((web["status"]["observedGeneration"] == *generation).then(|| generation.clone()))
+        })
+        .await?;
         if let Self::ArgoCd | Self::ArgoCdServerSide | Self::Flux = self {
             let difference = namespace.gitops(self.gitops_tool(), "diff", manifest).await?;
             ensure!(difference.is_empty(), "out of sync: {difference}");

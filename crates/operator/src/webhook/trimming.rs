@@ -4,25 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long after a large review. Those in between share one call.
-const DELAY: Duration = Duration::from_secs(1);
+/// The delays between a large review and the calls. Reviews in between share them. The later calls return what the rest of
+/// the process, such as the controller, allocated at the same time and freed since.
+const DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
 
-/// Whether a call is planned.
+/// Whether calls are planned.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trimming(Arc<AtomicBool>);
 
 impl Trimming {
-    /// Plans a call, unless one is planned.
+    /// Plans the calls, unless they are planned.
     pub(super) fn request(&self) {
         if self.0.swap(true, Ordering::Relaxed) {
             return;
         }
         let planned = self.0.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(DELAY).await;
-            planned.store(false, Ordering::Relaxed);
-            // It can take milliseconds. Without a result: the runtime may be shutting down.
-            let _ = tokio::task::spawn_blocking(winddown_allocator::trim).await;
+            for delay in DELAYS {
+                tokio::time::sleep(delay).await;
+                if delay == DELAYS[DELAYS.len() - 1] {
+                    planned.store(false, Ordering::Relaxed);
+                }
+                // It can take milliseconds. Without a result: the runtime may be shutting down.
+                let _ = tokio::task::spawn_blocking(winddown_allocator::trim).await;
+            }
         });
     }
 }
