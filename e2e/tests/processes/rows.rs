@@ -190,8 +190,9 @@ pub(crate) const ROWS: &[Row] = &[
     row(&["setsid", "-w", "./app"]),
     needs(1, row(&["uwsgi", "--master", "--socket", "s", "--attach-daemon", "./app"])),
     needs(1, row(&["tini", "--", "uwsgi", "--master", "--socket", "s", "--attach-daemon", "./app"])),
+    // With that setting uWSGI ends after a second, whatever its child does.
     set(
         &[("UWSGI_DIE_ON_TERM", "1")],
-        needs(1, row(&["uwsgi", "--master", "--socket", "s", "--attach-daemon", "./app"])),
+        needs(0, row(&["uwsgi", "--master", "--socket", "s", "--attach-daemon", "./app"])),
     ),
 ];

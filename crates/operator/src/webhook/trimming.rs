@@ -6,7 +6,8 @@ use std::time::Duration;
 
 /// The delays between a large review and the calls. Reviews in between share them. The later calls return what the rest of
 /// the process, such as the controller, allocated at the same time and freed since.
-const DELAYS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+const DELAYS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10), Duration::from_secs(15)];
 
 /// Whether calls are planned.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 /// How often the memory is read.
 const INTERVAL: Duration = Duration::from_millis(20);
 /// How long freed memory may take to return to the system.
-const RETURN_LIMIT: Duration = Duration::from_secs(20);
+const RETURN_LIMIT: Duration = Duration::from_secs(40);
 
 /// The resident memory of a process.
 pub(super) struct Resident {
