@@ -52,7 +52,8 @@ impl Seconds {
 
     /// The inverse of `Display`, which has no limit of digits.
     pub(crate) fn from_printed(text: &str) -> Option<Self> {
-        text.strip_suffix('s')?.parse().ok().map(Self)
+        let seconds = text.strip_suffix('s').and_then(|number| number.parse().ok());
+        seconds.or_else(|| u32::try_from(milliseconds(text).ok()? / 1000).ok()).map(Self)
     }
 
     /// Seconds from an integer of the API, limited to the range of this type (136 years).
@@ -86,9 +87,18 @@ impl Seconds {
     }
 }
 
+/// The largest number that a component of a duration can have (GEP-2257).
+const LARGEST_COMPONENT: u32 = 99_999;
+
 impl fmt::Display for Seconds {
+    /// `90s`; a number that is too long for an annotation is shown with larger units: `168h`, `48h1m5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}s", self.0)
+        let (hours, minutes, seconds) = (self.0 / 3600, self.0 / 60 % 60, self.0 % 60);
+        if self.0 <= LARGEST_COMPONENT || hours > LARGEST_COMPONENT {
+            return write!(f, "{}s", self.0);
+        }
+        let parts = [(hours, "h"), (minutes, "m"), (seconds, "s")];
+        parts.into_iter().filter(|(number, _)| *number > 0).try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
     }
 }
 
@@ -96,23 +106,7 @@ impl FromStr for Seconds {
     type Err = ParseSecondsError;
 
     fn from_str(text: &str) -> Result<Self, ParseSecondsError> {
-        if text.is_empty() {
-            return Err(ParseSecondsError::Empty);
-        }
-        let mut rest = text;
-        let mut milliseconds = 0_u64;
-        for _ in 0..4 {
-            let (part, tail) = component(rest)?;
-            // At most 4 × 99,999 h, far below u64::MAX milliseconds.
-            milliseconds += part;
-            rest = tail;
-            if rest.is_empty() {
-                break;
-            }
-        }
-        if !rest.is_empty() {
-            return Err(ParseSecondsError::Malformed);
-        }
+        let milliseconds = milliseconds(text)?;
         if !milliseconds.is_multiple_of(1000) {
             return Err(ParseSecondsError::Fraction);
         }
@@ -121,6 +115,25 @@ impl FromStr for Seconds {
             _ => Err(ParseSecondsError::TooLong),
         }
     }
+}
+
+/// The sum of one to four components.
+fn milliseconds(text: &str) -> Result<u64, ParseSecondsError> {
+    if text.is_empty() {
+        return Err(ParseSecondsError::Empty);
+    }
+    let mut rest = text;
+    let mut milliseconds = 0_u64;
+    for _ in 0..4 {
+        let (part, tail) = component(rest)?;
+        // At most 4 × 99,999 h, far below u64::MAX milliseconds.
+        milliseconds += part;
+        rest = tail;
+        if rest.is_empty() {
+            return Ok(milliseconds);
+        }
+    }
+    Err(ParseSecondsError::Malformed)
 }
 
 /// The first `[0-9]{1,5}(h|m|s|ms)` of a text in milliseconds, and the rest.
@@ -166,6 +179,27 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
             assert_eq!(Seconds::from_printed(&Seconds::new(seconds).to_string()), Some(Seconds::new(seconds)));
+        }
+    }
+
+    #[test]
+    fn a_printed_duration_can_be_declared() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (86_400, "86400s"),
+            (99_999, "99999s"),
+            (100_000, "27h46m40s"),
+            (172_801, "48h1s"),
+            (604_800, "168h"),
+            (604_860, "168h1m"),
+            (2_592_000, "720h"),
+        ] {
+            assert_eq!(Seconds::new(seconds).to_string(), text);
+            assert_eq!(text.parse(), Ok(Seconds::new(seconds)), "{text}");
+        }
+        for seconds in [2_592_001, 359_996_400, 359_999_999, 360_000_000, u32::MAX] {
+            let printed = Seconds::new(seconds).to_string();
+            assert_eq!(Seconds::from_printed(&printed), Some(Seconds::new(seconds)), "{printed}");
         }
     }
 
