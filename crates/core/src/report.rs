@@ -80,7 +80,7 @@ impl Current {
         Self { budget: applied.as_ref().map(hash), applied, unverified, actionable }
     }
 
-    /// With the budget that was reported last, as long as the text that stands there is not known to be Winddown's.
+    /// Keeps the budget that was reported last if Winddown did not write the current text.
     #[must_use]
     pub fn after(mut self, before: Option<&Reported>) -> Self {
         if std::mem::take(&mut self.unverified) {

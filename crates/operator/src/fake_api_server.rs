@@ -123,7 +123,7 @@ impl Store {
         object["metadata"]["resourceVersion"] = json!(self.writes.to_string());
         let answer = (StatusCode::OK, object.to_string());
         let event = if self.objects.contains_key(path) { "MODIFIED" } else { "ADDED" };
-        // Nobody may be watching.
+        // Fails without a watch.
         let _ = self.events.send((path.to_owned(), json!({"type": event, "object": object})));
         self.objects.insert(path.to_owned(), object);
         answer

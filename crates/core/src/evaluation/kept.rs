@@ -64,7 +64,7 @@ impl<'a> Kept<'a> {
     }
 
     /// The template that pods run already, if injection changes only label and record. A record that lacks an injected field
-    /// is replaced all the same: its owner has withdrawn the value, which would otherwise stay for ever.
+    /// is replaced nevertheless: the owner removed that value from the manifest, and only a record leads to its removal.
     pub(super) fn running(
         running: Option<Template<'a>>,
         bare: &BareTemplate<'_>,
@@ -128,7 +128,7 @@ mod tests {
     use crate::object::LazyObject;
     use crate::policy::Policy;
 
-    /// A Deployment with a hook of its own and a grace period that nobody set.
+    /// A Deployment with its own hook, and with the default grace period.
     fn hooked(annotations: &Value) -> Value {
         json!({
             "kind": "Deployment",

@@ -34,7 +34,7 @@ const BUSYBOX_SHELL: &str = "ash";
 /// What happens to the app of a container after the stop signal. Everything is `None` if it seems to receive the signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reception {
-    /// Why the signal does not, or may not, reach the app, or nobody waits for the app.
+    /// Why the app does not, or may not, receive the signal, or why the first process does not wait for the app.
     pub(crate) loss: Option<SignalLoss>,
     /// A program that kills the app after some time.
     pub(crate) limit: Option<Limit>,

@@ -67,8 +67,8 @@ const fn explain(why: Failure) -> Option<(&'static str, &'static str, &'static s
 const PAGE: &str = r#"## Why
 
 If a hook fails, the pod gets a `FailedPreStopHook` Event, and the kubelet sends SIGTERM immediately. The container has no
-drain, although its manifest seems to have one. The Event belongs to a pod that is deleted a moment later, so nobody sees
-it. Winddown reports only what certainly fails:
+drain, although its manifest seems to have one. The Event is easy to miss, because its pod is deleted shortly
+afterwards. Winddown reports only hooks that certainly fail:
 
 | hook | what happens |
 | --- | --- |

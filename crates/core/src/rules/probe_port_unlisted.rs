@@ -44,7 +44,7 @@ const PAGE: &str = r"## Why
 The kubelet sends a request to a port number whether it is listed or not; the list of ports only documents them and gives
 them names. But if a container lists some ports and its probe or hook uses another one, that may be a typo, such as 8008
 for 8080. A typo in a readiness probe shows in the first rollout. A typo in a preStop hook does not: the hook fails
-immediately, and the only sign is a `FailedPreStopHook` Event on a pod that is deleted a moment later.
+immediately, and the only sign is a `FailedPreStopHook` Event on a pod that is deleted shortly afterwards.
 
 ## What to do
 

@@ -36,7 +36,7 @@ A classic sidecar gets SIGTERM at the same time as the app. But the traffic of t
 requests that still arrive during the drain, and the app's own calls to databases and other services until it exits.
 Linkerd's proxy refuses every new request as soon as it gets SIGTERM, and finishes open ones. Istio's agent waits for
 `terminationDrainDuration` (5s by default) and then stops Envoy with all its connections. Kuma drains for 30s and Consul for
-30s (nothing, if its lifecycle management is disabled), whatever the app needs. Dapr closes its API at once, so that the
+30s (nothing, if its lifecycle management is disabled), whatever the app needs. Dapr closes its API immediately, so the
 app can neither publish nor save anything while it shuts down. Users see errors although the app shuts down correctly.
 
 ## What to do

@@ -14,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     check: Check::Plan(check),
 };
 
-/// `WaitToKillServiceTimeout` in the registry of the image, if nobody changed it.
+/// The default of `WaitToKillServiceTimeout` in the registry of the image.
 const TIMEOUT: Seconds = Seconds::new(5);
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
@@ -43,8 +43,8 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 const PAGE: &str = r"## Why
 
 Windows has no SIGTERM. The first process of a container gets `CTRL_SHUTDOWN_EVENT` when its preStop hook ends. An image of
-Windows Server Core then waits for `WaitToKillServiceTimeout` in its own registry, 5s if nobody changed it, and ends all
-processes, whatever the grace period of the pod is. An image of Nano Server waits for the grace period.
+Windows Server Core then waits for `WaitToKillServiceTimeout` of its registry, by default 5s, and ends all processes,
+whatever the grace period of the pod is. An image of Nano Server waits for the grace period.
 
 Since containerd 1.6.19 the runtime raises this timeout itself. The manifest shows neither the base of an image nor the
 version of containerd, so this is only an info. Winddown does not report it if the image has `nanoserver` in its name, or

@@ -13,7 +13,7 @@ use super::serving_certificate::ServingCertificate;
 
 const AUTHORITY_LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 pub(crate) const SERVING_CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// `notBefore` is this much in the past: a certificate that a replica with a clock a day ahead creates is valid at once for
+/// `notBefore` is this much in the past: a certificate that a replica with a clock a day ahead creates is immediately valid for
 /// the API servers, and for a replica with a clock a day behind.
 pub(crate) const BACKDATED: SignedDuration = SignedDuration::from_hours(48);
 

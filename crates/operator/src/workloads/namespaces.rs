@@ -47,7 +47,7 @@ impl Namespaces {
                     if old.is_some_and(|old| old.metadata.labels != namespace.metadata.labels)
                         && let Some(name) = &namespace.metadata.name
                     {
-                        // Nobody listens before the controllers run.
+                        // Fails until the controllers run, and they start with the current labels.
                         let _ = sender.send(name.as_str().into());
                     }
                 }

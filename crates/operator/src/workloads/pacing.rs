@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(pacing.delay_without_rollout("c", now), Some(2 * INTERVAL));
         assert_eq!(pacing.delay_without_rollout("b", now), Some(INTERVAL), "it keeps its turn");
         assert_eq!(pacing.delay_without_rollout("b", now + INTERVAL), None);
-        // Turns that another leader's time has passed over do not all come due together.
+        // Turns that expired while another replica led do not all start at the same time.
         let later = now + 2 * EXPIRY;
         assert_eq!(pacing.delay_without_rollout("c", later), None);
         assert_eq!(pacing.delay_without_rollout("b", later), Some(INTERVAL));
