@@ -28,7 +28,7 @@ impl OwnedProbe {
             let owner = owner.field(key);
             let (removed, emptied) = match (fields.get_mut(key), ours) {
                 (Some(Value::Object(found)), Value::Object(ours)) => {
-                    (remove_from_handler(found, ours, is_part(key, ours), owner), found.is_empty())
+                    (remove_from_handler(found, ours, owner), found.is_empty())
                 }
                 (Some(found), ours) => {
                     let removed = found == ours && !owner.wrote(found);
@@ -77,20 +77,10 @@ impl OwnedProbe {
     }
 }
 
-/// Whether a recorded handler is only what an owner's part of it lacked.
-fn is_part(handler: &str, recorded: &Fields) -> bool {
-    let injected: &[&str] = match handler {
-        "httpGet" => &["path", "port", "scheme"],
-        "grpc" => &["port", "service"],
-        _ => &[],
-    };
-    !injected.iter().all(|field| recorded.contains_key(*field))
-}
-
 /// Removes the injected fields of a handler, and returns whether all were there. Without a field that an apply wrote, a
-/// changed handler was edited as a whole: then it is the owner's as it is. One that was completed always differs.
-fn remove_from_handler(found: &mut Fields, ours: &Fields, is_part: bool, owner: FieldOwner<'_>) -> bool {
-    if !owner.wrote_any() && found != ours && !is_part {
+/// handler in which one of them changed was edited as a whole: then it is the owner's as it is.
+fn remove_from_handler(found: &mut Fields, ours: &Fields, owner: FieldOwner<'_>) -> bool {
+    if !owner.wrote_any() && ours.iter().any(|(key, value)| found.get(key) != Some(value)) {
         return false;
     }
     let before = found.len();
