@@ -90,11 +90,11 @@ fn tcp<'a>(running: Running<'a>, place: &'static str, action: &'a TCPSocketActio
 }
 
 /// An empty host equals an absent one.
-fn host(host: Option<&String>) -> Option<&str> {
+pub(super) fn host(host: Option<&String>) -> Option<&str> {
     host.map(String::as_str).filter(|host| !host.is_empty())
 }
 
-fn port(port: &IntOrString) -> Port<'_> {
+pub(super) fn port(port: &IntOrString) -> Port<'_> {
     match port {
         IntOrString::Int(number) => Port::Number(*number),
         // A port name contains a letter.

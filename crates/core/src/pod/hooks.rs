@@ -1,9 +1,9 @@
 //! The preStop hook of a container: how long it runs, as far as the manifest shows it, and whether it works at all.
 
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, PodSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::command::{is_shell, program};
+use super::handlers::{self, Port};
 use super::image::{Shell, shell};
 use super::shell::Variables;
 use super::shell::effect::{Effect, Failure, Status, seconds};
@@ -78,13 +78,12 @@ impl PreStop {
 
     /// The kubelet sends GET, and does not look at the status of the answer (`pkg/kubelet/lifecycle/handlers.go`).
     fn of_request(request: &HTTPGetAction, container: &Container, pod: &PodSpec) -> Self {
-        let has_host = request.host.as_ref().is_some_and(|host| !host.is_empty());
-        let port = match &request.port {
-            IntOrString::Int(port) => Some(*port),
-            IntOrString::String(name) => {
-                let ports = container.ports.iter().flatten();
-                let mut named = ports.filter(|port| port.name.as_ref() == Some(name)).map(|port| port.container_port);
-                name.parse().ok().or_else(|| named.next())
+        let has_host = handlers::host(request.host.as_ref()).is_some();
+        let port = match handlers::port(&request.port) {
+            Port::Number(port) => Some(port),
+            Port::Name(name) => {
+                let mut ports = container.ports.iter().flatten();
+                ports.find(|port| port.name.as_deref() == Some(name)).map(|port| port.container_port)
             }
         };
         if pod.host_network == Some(true) && !has_host {

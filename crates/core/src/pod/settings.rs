@@ -72,7 +72,7 @@ impl Setting {
             sum(settings, &reader.find(settings, is_known))
         });
         // An unknown time may be the longest.
-        found.max_by_key(|setting| setting.time.map_or(u64::MAX, |time| time.as_i64().unsigned_abs()))
+        found.max_by_key(|setting| (setting.time.is_none(), setting.time))
     }
 }
 
@@ -95,7 +95,7 @@ fn sum(settings: &'static Settings, found: &[Found]) -> Option<Setting> {
         let field = group.values().next()?.field.clone();
         Some(Setting { runtime: &settings.runtime, label: labels.join(" + "), field, time })
     });
-    sums.max_by_key(|setting| setting.time.map_or(u64::MAX, |time| time.as_i64().unsigned_abs()))
+    sums.max_by_key(|setting| (setting.time.is_none(), setting.time))
 }
 
 /// The texts of a container.

@@ -17,6 +17,7 @@ mod wrappers;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::command::{Script, program};
+use super::environment::Environment;
 use super::image;
 pub(crate) use limits::Limit;
 pub(crate) use restarts::Restart;
@@ -73,7 +74,9 @@ impl Reception {
         let Some(command) = container.command.as_ref().filter(|command| !command.is_empty()) else {
             return Self { limit: Limit::of_image(container), ..Self::default() };
         };
-        let line: Vec<_> = command.iter().chain(container.args.iter().flatten()).cloned().collect();
+        let environment = Environment::of(container);
+        let words = command.iter().chain(container.args.iter().flatten());
+        let line: Vec<_> = words.map(|word| environment.expand(word).into_owned()).collect();
         Self::of_line(&line, container, 0)
     }
 
@@ -146,11 +149,9 @@ fn has_busybox(container: &Container) -> bool {
     container.image.as_deref().is_some_and(image::has_busybox)
 }
 
-/// The literal value of an environment variable.
-fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a str> {
-    // The last one with a name counts.
-    let mut variables = container.env.iter().flatten().rev();
-    variables.find(|variable| variable.name == name)?.value.as_deref()
+/// The value of an environment variable, with `UNKNOWN` for text that the manifest does not contain.
+fn variable(container: &Container, name: &str) -> Option<String> {
+    Environment::of(container).get(name).map(str::to_owned)
 }
 
 /// The value of an option in the forms `--name value` and `--name=value`.

@@ -38,10 +38,21 @@ pub(super) fn is_whole_line(first: &str) -> bool {
     !(is_path || first.contains('\\'))
 }
 
+/// How deep nodes may be nested. A script may contain scripts, and each level of both needs stack.
+const MOST_NESTED: u32 = 128;
+
+/// How much text costs as much as a command.
+const BYTES_PER_COMMAND: usize = 64;
+
+/// How many words of a command cost as much as another command.
+const WORDS_PER_COMMAND: usize = 16;
+
 pub(super) struct Interpreter<'a> {
     /// How many more commands are computed.
     pub(super) fuel: usize,
     pub(super) depth: u32,
+    /// How deep the current node is nested, in all scripts together.
+    nested: u32,
     /// The runs that have ended: by `exit`, for example.
     ended: Option<State<'a>>,
     /// The syntax of the current script.
@@ -51,11 +62,15 @@ pub(super) struct Interpreter<'a> {
 impl<'a> Interpreter<'a> {
     /// For command lines of that length. The work is in proportion to it.
     fn new(length: usize) -> Self {
-        Self { fuel: 200 + length.min(4_000), depth: 0, ended: None, dialect: Dialect::Posix }
+        Self { fuel: 200 + length.min(4_000), depth: 0, nested: 0, ended: None, dialect: Dialect::Posix }
     }
 
     /// A script in a shell of its own.
     pub(super) fn script(&mut self, text: &str, dialect: Dialect, state: State<'a>) -> Effect {
+        if self.fuel == 0 {
+            return Effect::unknown();
+        }
+        self.fuel = self.fuel.saturating_sub(text.len() / BYTES_PER_COMMAND);
         let parsed = parse(text, dialect);
         let outer = std::mem::replace(&mut self.dialect, dialect);
         let effect = self.isolated(state, |this, mut state| {
@@ -105,11 +120,18 @@ impl<'a> Interpreter<'a> {
 
     /// `None` if the script ends there. With `checked`, `set -e` applies.
     pub(super) fn run(&mut self, node: &Node, mut state: State<'a>, checked: bool) -> Option<State<'a>> {
-        if self.fuel == 0 {
+        if self.fuel == 0 || self.nested == MOST_NESTED {
             state.lose_track();
             return Some(state);
         }
         self.fuel -= 1;
+        self.nested += 1;
+        let after = self.node(node, state, checked);
+        self.nested -= 1;
+        after
+    }
+
+    fn node(&mut self, node: &Node, mut state: State<'a>, checked: bool) -> Option<State<'a>> {
         let state = match node {
             Node::Simple(simple) => self.simple(simple, state)?,
             Node::Redirected(node, redirects) => {
@@ -239,6 +261,7 @@ impl<'a> Interpreter<'a> {
     }
 
     fn simple(&mut self, simple: &Simple, mut state: State<'a>) -> Option<State<'a>> {
+        self.fuel = self.fuel.saturating_sub(simple.words.len() / WORDS_PER_COMMAND);
         let values = simple.assignments.iter().map(|(_, value)| value);
         state.status = Status::Succeeds;
         for word in values.chain(&simple.words) {

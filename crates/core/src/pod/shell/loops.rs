@@ -42,10 +42,18 @@ impl<'a> Interpreter<'a> {
         for word in words {
             self.substitutions(word, &mut state);
         }
-        let items: Option<Vec<_>> = words.iter().map(|word| items(word, &state, self.dialect)).collect();
+        // More items than can be computed are as an unknown number of them.
+        let mut left = self.fuel;
+        let items = words.iter().map(|word| {
+            let items = items(word, &state, self.dialect)?;
+            left = left.checked_sub(items.len().max(1))?;
+            Some(items)
+        });
+        let items: Option<Vec<_>> = items.collect();
         let may_skip = state.may_skip;
         state.status = Status::Succeeds;
         let Some(items) = items else {
+            self.fuel = left;
             let before = state.clone();
             state.set(name, None);
             let mut state = joined(Some(before), self.run(body, state, checked))?;

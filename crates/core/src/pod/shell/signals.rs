@@ -42,20 +42,24 @@ impl<'a> Arguments<'a> {
     fn of(arguments: &'a [Option<String>], signal_options: &[&str], with_value: &[&str]) -> Self {
         let (mut signal, mut operands, mut flags) = (Some("TERM"), Vec::new(), Vec::new());
         let mut words = arguments.iter().map(Option::as_deref);
-        let mut options = true;
+        let (mut options, mut given) = (true, false);
         while let Some(word) = words.next() {
             match word {
                 Some("--") if options => options = false,
-                Some(option) if options && signal_options.contains(&option) => signal = words.next().flatten(),
+                Some(option) if options && signal_options.contains(&option) => {
+                    (signal, given) = (words.next().flatten(), true);
+                }
+                // A group of processes: a signal comes first.
+                Some(group) if options && given && is_number(group.strip_prefix('-')) => operands.push(word),
                 Some(option) if options && with_value.contains(&option) => {
                     flags.push(option);
                     words.next();
                 }
                 Some(option) if options && option.len() > 1 && option.starts_with('-') => {
                     if let Some(name) = option.strip_prefix("--signal=") {
-                        signal = Some(name);
+                        (signal, given) = (Some(name), true);
                     } else if let Some(name) = option.strip_prefix('-').filter(|name| is_signal(name)) {
-                        signal = Some(name);
+                        (signal, given) = (Some(name), true);
                     } else {
                         flags.push(option);
                     }
@@ -69,6 +73,10 @@ impl<'a> Arguments<'a> {
         let usr1 = signal.is_some_and(|signal| matches!(signal.trim_start_matches("SIG"), "USR1" | "10"));
         Self { signal: action(signal), usr1, operands, flags }
     }
+}
+
+fn is_number(text: Option<&str>) -> bool {
+    text.is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether an option is a signal, and not a letter: `-9`, `-QUIT`, `-SIGQUIT`.

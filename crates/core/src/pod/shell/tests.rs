@@ -331,6 +331,33 @@ fn no_text_panics_and_the_work_is_bounded() {
     assert!(script(&nested).time.most.is_none());
     let recursive = "f() { f; sleep 1; }; f; sleep 1";
     assert!(script(recursive).time.most.is_none());
+    // Scripts in scripts, each with nested commands. Tests have a stack of 2 MiB, like the threads that answer reviews.
+    let in_commands = |text: String| (0..22).fold(text, |text, _| format!("u;a&&! if b;then {text};fi >/x"));
+    let scripts = (0..22).fold("sleep 1".to_owned(), |text, _| in_commands(format!(": $({text})")));
+    assert!(script(&scripts).time.most.is_none());
+    // Without a limit, these take minutes.
+    let words = "a ".repeat(29_000);
+    for text in
+        [format!("for i in $(seq 999); do : {words}; done"), format!("for i in $(seq 999); do x=$(: {words}); done")]
+    {
+        assert!(script(&text).time.most.is_none());
+    }
+    let items = format!("for j in {{1..900}}; do for i in {}; do :; done; done", "{1..999} ".repeat(6_000));
+    assert!(run(&["bash", "-c", &items]).time.most.is_none());
+}
+
+#[test]
+fn a_signal_to_all_processes_reaches_the_app() {
+    for text in ["kill -9 -1", "kill -TERM -1", "kill -s TERM -1", "kill -- -1"] {
+        let signal = script(text).signal.unwrap_or_else(|| panic!("{text}"));
+        assert!(!signal.exactly, "{text}");
+    }
+}
+
+#[test]
+fn the_options_of_a_command_are_not_those_of_timeout() {
+    assert_eq!(limits(run(&["timeout", "20", "./app", "-k", "50"])), (0.0, Some(20.0)));
+    assert_eq!(limits(run(&["timeout", "-k", "50", "20", "./app"])), (0.0, Some(70.0)));
 }
 
 #[test]

@@ -97,7 +97,8 @@ impl<'a> Interpreter<'a> {
             Some(None) => return Effect::fails(Failure::BadDuration),
             None => return Effect::unknown(),
         };
-        let kill_after = programs::limit(arguments, &["--kill-after", "-k"]).unwrap_or_default();
+        let kill_after =
+            programs::limit(&arguments[..arguments.len() - rest.len()], &["--kill-after", "-k"]).unwrap_or_default();
         let status = match effect.status {
             _ if effect.time.least > limit => Status::Fails(Failure::TimedOut),
             status if effect.time.most.is_some_and(|most| most < limit) => status,

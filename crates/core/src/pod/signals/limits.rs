@@ -124,7 +124,7 @@ impl Limit {
         let is_it = |name: &&&str| if name.starts_with('/') { **name == first } else { **name == program(first) };
         let (known, name) = PROGRAMS.iter().find_map(|known| Some((known, known.names.iter().find(is_it)?)))?;
         let shown = if *name == "/init" { "s6-overlay" } else { name };
-        Some(known.limit(shown, arguments, container))
+        known.limit(shown, arguments, container)
     }
 
     /// The limit of `su` and `runuser`, which is fixed.
@@ -160,20 +160,22 @@ impl Limit {
 }
 
 impl Known {
-    fn limit(&self, name: &str, arguments: &[String], container: &Container) -> Limit {
-        let set = self.variable.and_then(|name| variable(container, name));
-        let set = option(arguments, self.options).or(set).and_then(|value| value.parse::<u32>().ok()).map(u64::from);
+    /// `None` if the manifest sets it to a value that it does not contain.
+    fn limit(&self, name: &str, arguments: &[String], container: &Container) -> Option<Limit> {
+        let set = || self.variable.and_then(|name| variable(container, name));
+        let set = option(arguments, self.options).map(str::to_owned).or_else(set);
+        let set = set.map(|value| value.parse::<u32>()).transpose().ok()?.map(u64::from);
         let after = match self.unit {
             Unit::Seconds => set.map(|seconds| seconds * 1000),
             Unit::Milliseconds => set,
         };
-        Limit {
+        Some(Limit {
             program: name.to_owned(),
             after: Milliseconds(after.unwrap_or(self.after)),
             // A setting in the manifest has precedence, as far as that is known.
             file: self.file.filter(|_| after.is_none()),
             change: self.change,
-        }
+        })
     }
 }
 

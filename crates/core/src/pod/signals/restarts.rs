@@ -29,7 +29,7 @@ impl Restart {
         // uWSGI accepts `--die-on-term`, `-die-on-term=true`, and any option as a variable.
         let dies =
             |word: &String| word.trim_start_matches('-').starts_with("die-on-term") || word.contains("unix_signal:15 ");
-        let is_set = |value: &str| !matches!(value, "" | "0" | "false" | "no");
+        let is_set = |value: String| !matches!(value.as_str(), "" | "0" | "false" | "no");
         if arguments.iter().any(dies) || variable(container, "UWSGI_DIE_ON_TERM").is_some_and(is_set) {
             return None;
         }
