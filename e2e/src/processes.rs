@@ -34,8 +34,6 @@ pub struct Case<'a> {
     pub files: &'a [(&'a str, &'a str)],
     /// How long the app needs to stop.
     pub needs: Duration,
-    /// The signal to the first process.
-    pub signal: Signal,
     /// How long after the signal everything is killed.
     pub grace: Duration,
 }
@@ -115,7 +113,7 @@ impl Runner {
         command
     }
 
-    /// Starts the command line, sends the signal as soon as the app runs, and waits for the end.
+    /// Starts the command line, sends SIGTERM as soon as the app runs, and waits for the end.
     pub fn run(&self, case: &Case<'_>) -> Result<Outcome> {
         let folder = tempfile::tempdir_in(self.root.path()).context("create a folder")?;
         let path = folder.path();
@@ -145,7 +143,7 @@ impl Runner {
         // A wrapper may install its handlers after it has started the app.
         sleep(SETTLE);
         let (sent, clock) = (Instant::now(), monotonic_now());
-        process.signal(case.signal)?;
+        process.signal(Signal::TERM)?;
         let status = process.exit_within(case.grace)?;
         let end = status.map(|status| (sent.elapsed(), status.code().unwrap_or(-1)));
         let output = process.output();
@@ -176,9 +174,6 @@ fn programs() -> Result<(OsString, OsString)> {
     let path = std::env::join_paths(path.filter(|folder| !folder.as_os_str().is_empty()))?;
     Ok((path, std::env::join_paths(libraries.into_iter().flatten())?))
 }
-
-/// The signal of the kubelet, if `stopSignal` names no other.
-pub const TERM: Signal = Signal::TERM;
 
 const SETTLE: Duration = Duration::from_millis(500);
 

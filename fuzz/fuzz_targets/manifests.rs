@@ -37,14 +37,14 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         assert_eq!(planned[0].exit, Exit::Unusable, "{error}");
         errors_name_an_existing_line(lines, error);
     }
+    let [_, yaml, _, json, sarif, ..] = &planned;
+    let rows: Value = serde_json::from_str(&json.out).expect("JSON");
+    for line in rows.as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()) {
+        assert!((1..=lines as u64).contains(&line), "line {line} of {lines}");
+    }
+    let _: Value = serde_json::from_str(&sarif.out).expect("SARIF is JSON");
     if planned[0].exit != Exit::Unusable {
-        let [_, yaml, _, json, sarif, ..] = &planned;
         the_yaml_output_equals_the_plan(&stream.workloads, &yaml.out);
-        let rows: Value = serde_json::from_str(&json.out).expect("JSON");
-        for line in rows.as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()) {
-            assert!((1..=lines as u64).contains(&line), "line {line} of {lines}");
-        }
-        let _: Value = serde_json::from_str(&sarif.out).expect("SARIF is JSON");
     }
     Corpus::Keep
 });

@@ -186,7 +186,7 @@ fn run(
             Ok(workload) => workloads.push(workload),
             Err(error) => {
                 loaded.errors.push(format!("{file}: {error}"));
-                loaded.put_back(error.slot, error.object);
+                error.slot.fill(&mut loaded.documents, error.object);
             }
         }
     }

@@ -70,10 +70,7 @@ pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
 /// All documents, with the workloads in their desired state. Lists stay lists.
 pub(crate) fn yaml_of_all(mut documents: Vec<Value>, workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
     for workload in workloads {
-        let document = documents.get_mut(workload.slot.document);
-        if let Some(place) = document.and_then(|document| document.pointer_mut(&workload.slot.pointer)) {
-            *place = workload.desired();
-        }
+        workload.slot.fill(&mut documents, workload.desired());
     }
     write_documents(documents, out)
 }

@@ -61,6 +61,16 @@ pub struct Slot {
     pub pointer: String,
 }
 
+impl Slot {
+    /// Puts an object in this place.
+    pub fn fill(&self, documents: &mut [Value], object: Value) {
+        let document = documents.get_mut(self.document);
+        if let Some(place) = document.and_then(|document| document.pointer_mut(&self.pointer)) {
+            *place = object;
+        }
+    }
+}
+
 /// An object of a supported kind in another API group or version, or an object of another kind that has annotations of
 /// Winddown.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,7 +30,6 @@ pub struct Pacing {
     patches: TokenBucket,
     last: Option<Patched>,
     events: TokenBucket,
-    withheld: usize,
 }
 
 /// The patch that was sent last.
@@ -109,21 +108,18 @@ impl Pacing {
         }
     }
 
-    /// How many of this number of Events may be published, and how many were withheld before; or after which delay the next
-    /// one may be.
+    /// How many of this number of Events may be published, and how many are withheld; or after which delay the next one may
+    /// be.
     pub fn publish(&mut self, wanted: usize, now: Instant) -> Result<(usize, usize), Duration> {
         let mut allowed = 0;
         while allowed < wanted {
             match self.events.take(EVENTS, now) {
                 Ok(()) => allowed += 1,
                 Err(_) if allowed > 0 => break,
-                Err(delay) => {
-                    self.withheld = self.withheld.saturating_add(wanted);
-                    return Err(delay);
-                }
+                Err(delay) => return Err(delay),
             }
         }
-        Ok((allowed, std::mem::take(&mut self.withheld).saturating_add(wanted - allowed)))
+        Ok((allowed, wanted - allowed))
     }
 
     /// Whether nothing in it has an effect any more.
@@ -136,7 +132,6 @@ impl Pacing {
             && self.last.as_ref().is_none_or(quiet)
             && self.patches.is_full(now)
             && self.events.is_full(now)
-            && self.withheld == 0
     }
 }
 
@@ -302,8 +297,7 @@ mod tests {
         assert_eq!(pacing.publish(10, now), Ok((6, 4)));
         assert_eq!(pacing.publish(1, now), Err(60 * SECOND));
         assert_eq!(pacing.publish(2, now + 30 * SECOND), Err(30 * SECOND));
-        assert_eq!(pacing.publish(1, now + 60 * SECOND), Ok((1, 3)));
-        assert_eq!(pacing.publish(1, now + 120 * SECOND), Ok((1, 0)));
+        assert_eq!(pacing.publish(2, now + 60 * SECOND), Ok((1, 1)));
     }
 
     #[test]

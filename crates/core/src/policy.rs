@@ -212,11 +212,12 @@ mod tests {
 
     use super::{Container, Declaration, Mode, Numbers, Policy, Resolved, Seconds};
 
+    fn app(name: &str, command: &[&str]) -> Container {
+        serde_json::from_value(json!({"name": name, "command": command})).unwrap()
+    }
+
     #[test]
     fn the_numbers_of_an_earlier_version_include_timeouts_that_it_read() {
-        let app = |name: &str, command: &[&str]| -> Container {
-            serde_json::from_value(json!({"name": name, "command": command})).unwrap()
-        };
         let (plain, at_once) = (app("plain", &["app"]), app("short", &["gunicorn", "--graceful-timeout=0"]));
         let long = app("long", &["gunicorn", "--graceful-timeout=90"]);
         let declaration = Declaration::default();
@@ -240,11 +241,9 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn the_numbers_of_the_containers_without_a_timeout_are_known() {
-        let app = |name: &str, command: &[&str]| -> Container {
-            serde_json::from_value(json!({"name": name, "command": command})).unwrap()
-        };
         let (plain, long) = (app("plain", &["app"]), app("long", &["gunicorn", "--graceful-timeout=26"]));
         let (declaration, policy) = (Declaration::default(), Policy::default());
         let earlier = Resolved::new(&declaration, Mode::Enforce, &policy, &[&plain, &long]);

@@ -148,9 +148,6 @@ impl Related {
     }
 
     fn namespace(&mut self, name: &str) -> &mut Namespace {
-        if !self.namespaces.contains_key(name) {
-            self.namespaces.insert(name.to_owned(), Namespace::default());
-        }
         self.namespaces.entry(name.to_owned()).or_default()
     }
 }

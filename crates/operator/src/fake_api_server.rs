@@ -129,13 +129,6 @@ impl Store {
         answer
     }
 
-    /// The objects of a resource in a namespace.
-    fn list_in_namespace(&self, path: &str) -> Answer {
-        let below = |object: &str| object.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-        let items: Vec<_> = self.objects.iter().filter(|(path, _)| below(path)).map(|(_, object)| object).collect();
-        (StatusCode::OK, json!({"metadata": {}, "items": items}).to_string())
-    }
-
     /// The objects of a collection.
     fn list(&self, collection: &str) -> Answer {
         let items: Vec<_> =
@@ -194,7 +187,7 @@ async fn answer(
     }
     let in_namespace = path.split_once("/namespaces/").map(|(_, rest)| rest.split('/').count());
     if method == Method::GET && in_namespace == Some(2) {
-        return store.list_in_namespace(&path).into_response();
+        return store.list(&path).into_response();
     }
     object_request(&mut store, method, path, &headers, &body).into_response()
 }

@@ -86,6 +86,12 @@ impl Namespace {
         Ok(response.object)
     }
 
+    /// Removes the declaration of a Deployment with `kubectl annotate`.
+    pub(crate) async fn undeclare(&self, name: &str) -> Result<()> {
+        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+        self.kubectl(&format!("annotate deployment {name} {keys}"), None).await.map(drop)
+    }
+
     /// Reads a Deployment.
     pub(crate) async fn deployment(&self, name: &str) -> Result<Value> {
         self.workload("Deployment", name).await

@@ -273,8 +273,7 @@ async fn a_new_image_keeps_the_fields_of_the_owner(namespace: Namespace) -> Resu
     Way::ServerSideApply.write(&namespace, &last().declared(), None).await?;
     namespace.kubectl("set image deployment web app=registry.example/app:2", None).await?;
     last().check(&namespace.deployment("web").await?);
-    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    namespace.undeclare("web").await?;
     assert_is(&namespace, "web", &last().bare().image("registry.example/app:2")).await
 }
 
@@ -303,8 +302,7 @@ async fn a_copied_manifest_is_injected_anew(namespace: Namespace) -> Result<()> 
         namespace.kubectl(command, Some(&copy(name))).await?;
         let live = namespace.deployment(name).await?;
         assert_eq!(live["spec"]["template"]["spec"], original["spec"]["template"]["spec"], "{command}");
-        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-        namespace.kubectl(&format!("annotate deployment {name} {keys}"), None).await?;
+        namespace.undeclare(name).await?;
         if is_owner {
             // The manifest that was applied contains them.
             let left = namespace.deployment(name).await?;
@@ -331,8 +329,7 @@ async fn a_restored_backup_is_still_known(namespace: Namespace) -> Result<()> {
             step.check(&namespace.deployment("web").await?);
         }
         // The restoring client manages the annotations too, so an apply without them does not remove them.
-        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-        namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+        namespace.undeclare("web").await?;
         assert_is(&namespace, "web", &last().bare()).await?;
         namespace.kubectl("delete deployment web", None).await?;
     }
@@ -347,7 +344,7 @@ async fn a_last_applied_configuration_is_out_of_date_after_a_move_to_server_side
         grace_period.map_or(manifest.clone(), |seconds| manifest.grace_period(seconds))
     };
     namespace.kubectl("apply -f -", Some(&within(deployment("web"), Some(30)))).await?;
-    // Argo CD does not update the annotation that kubectl wrote.
+    // Flux does not update the annotation that kubectl wrote.
     let moved = within(deployment("web"), None);
     namespace.gitops("flux", "apply", &moved).await?;
     let web = namespace.deployment("web").await?;

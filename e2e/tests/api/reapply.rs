@@ -125,8 +125,7 @@ async fn a_rollout_restart_keeps_the_injection(namespace: Namespace) -> Result<(
     let restarted = namespace.deployment("web").await?;
     assert_eq!(restarted["spec"]["template"]["spec"], first["spec"]["template"]["spec"]);
     assert_eq!(namespace.revisions("web").await?.len(), 2);
-    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    namespace.undeclare("web").await?;
     let template = namespace.deployment("web").await?["spec"]["template"].clone();
     let annotations = template["metadata"]["annotations"].as_object().context("the restart set no annotation")?;
     assert_eq!(annotations.keys().collect::<Vec<_>>(), ["kubectl.kubernetes.io/restartedAt"]);

@@ -54,8 +54,7 @@ async fn removing_annotations_with_server_side_apply_removes_the_injection(names
 
 async fn removing_annotations_with_kubectl_annotate_removes_the_injection(namespace: Namespace) -> Result<()> {
     namespace.accepts(annotated()).await?;
-    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    namespace.undeclare("web").await?;
     assert_no_injection(&namespace).await
 }
 
@@ -107,8 +106,7 @@ async fn changes_by_the_owner_are_kept(namespace: Namespace) -> Result<()> {
     let changed = namespace.deployment("web").await?;
     let budget = &changed["metadata"]["annotations"]["winddown.dev/budget"];
     assert_eq!(budget, "drain 8s (preStop of app) + deadline 25s + margin 5s = 38s of 38s");
-    let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-    namespace.kubectl(&format!("annotate deployment web {keys}"), None).await?;
+    namespace.undeclare("web").await?;
     let removed: Value = namespace.deployment("web").await?;
     let container = &removed["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["lifecycle"]["preStop"], json!({"sleep": {"seconds": 8}}));

@@ -226,7 +226,7 @@ async fn no_apply_is_rejected_while_both_versions_answer(namespace: Namespace) -
                     "{case}: {:?}",
                     applied.warnings
                 );
-                let labels = json!({"metadata": {"labels": {"touched": case.replace([' ', ','], "-").chars().take(60).collect::<String>()}}});
+                let labels = json!({"metadata": {"labels": {"touched": format!("{mutating}-{validating}")}}});
                 namespace.accepts(merge(&namespace.workload_path(history.kind, name), labels)).await?;
             }
             let mut current = namespace.workload(history.kind, &kept).await?;

@@ -63,8 +63,7 @@ impl Way {
 
     async fn change(self, namespace: &Namespace, manifest: &Manifest, previous: &Manifest) -> Result<()> {
         if manifest.as_ref()["metadata"]["annotations"].is_null() {
-            let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
-            return namespace.kubectl(&format!("annotate deployment web {keys}"), None).await.map(drop);
+            return namespace.undeclare("web").await;
         }
         let (kind, patch) = match self {
             Self::StrategicPatch => ("strategic", strategic_patch(previous.as_ref(), manifest.as_ref())),

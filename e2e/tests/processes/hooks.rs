@@ -92,7 +92,7 @@ pub(crate) fn trials(runner: &Arc<Runner>) -> Vec<Trial> {
         .map(|run| {
             let name = format!("hook: {} {}", run.shell.join(" "), run.line[1..].join(" ").replace('\n', "\\n"));
             let needed = run.shell.first().copied().unwrap_or_default();
-            let is_missing = needed == "busybox" && runner.find(needed).is_none();
+            let is_missing = ["busybox", "dash"].contains(&needed) && runner.find(needed).is_none();
             if is_missing {
                 eprintln!("skipped: {name}: there is no {needed}");
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use winddown_e2e::pid_namespace::Privileges;
-use winddown_e2e::processes::{Case, Outcome, Runner, TERM};
+use winddown_e2e::processes::{Case, Outcome, Runner};
 
 use crate::hooks;
 use crate::prediction::Prediction;
@@ -78,7 +78,7 @@ fn predict(row: &Row) -> Result<Prediction> {
 
 fn observe(row: &Row, runner: &Runner) -> Result<Outcome> {
     let Row { command, environment, files, prefer, needs, .. } = *row;
-    runner.run(&Case { command, prefer, environment, files, needs, signal: TERM, grace: needs + MARGIN })
+    runner.run(&Case { command, prefer, environment, files, needs, grace: needs + MARGIN })
 }
 
 /// The command line, with what distinguishes it from others.

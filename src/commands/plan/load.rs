@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::input::Input;
 use crate::render::sanitize::sanitize;
 use winddown_core::kind::Kind;
-use winddown_core::manifest::{self, Manifest, ManifestError, Skipped, Slot, Stream};
+use winddown_core::manifest::{self, Manifest, Skipped, Stream};
 use winddown_core::related::Related;
 
 /// What the inputs contain. An input that cannot be used does not affect the others.
@@ -29,8 +29,11 @@ pub(super) struct Loaded {
     pub(super) errors: Vec<String>,
 }
 
-/// Files of kustomize that describe no object and that every directory of kustomize has.
-const KUSTOMIZATIONS: [&str; 2] = ["kustomization.yaml", "kustomization.yml"];
+/// Whether a file is the one that every directory of kustomize has.
+fn is_kustomization(name: &str) -> bool {
+    let file = Path::new(name).file_name();
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"].into_iter().any(|known| file == Some(known.as_ref()))
+}
 
 impl Loaded {
     /// Reads the inputs one after another. `keep_all`: also keeps the objects that are no workloads.
@@ -38,10 +41,14 @@ impl Loaded {
         let mut loaded = Self::default();
         for Input { name, discovered, text } in inputs {
             let file: Rc<str> = sanitize(&name).into();
+            if discovered && is_kustomization(&name) {
+                loaded.notes.push(format!("{file}: skipped: kustomize reads it, and it describes no object"));
+                continue;
+            }
             match text {
                 Ok(text) => {
                     let stream = if keep_all { manifest::read_all(&text) } else { manifest::read(&text) };
-                    loaded.add(&file, discovered, stream);
+                    loaded.add(&file, stream);
                 }
                 Err(error) => loaded.errors.push(format!("{file}: {error}")),
             }
@@ -49,18 +56,9 @@ impl Loaded {
         loaded
     }
 
-    fn add(&mut self, file: &Rc<str>, discovered: bool, stream: Stream) {
+    fn add(&mut self, file: &Rc<str>, stream: Stream) {
         let first_document = self.documents.len();
-        let skips_foreign = discovered
-            && Path::new(&**file).file_name().is_some_and(|name| KUSTOMIZATIONS.iter().any(|known| name == *known));
-        for error in stream.errors {
-            match error {
-                ManifestError::Foreign { .. } if skips_foreign => {
-                    self.notes.push(format!("{file}: skipped: {error}"));
-                }
-                error => self.errors.push(format!("{file}: {error}")),
-            }
-        }
+        self.errors.extend(stream.errors.iter().map(|error| format!("{file}: {error}")));
         self.documents.extend(stream.documents);
         self.related.extend(stream.related);
         for mut workload in stream.workloads {
@@ -71,13 +69,6 @@ impl Loaded {
             *self.others.entry(kind).or_default() += count;
         }
         self.notes.extend(stream.skipped.into_iter().map(|skipped| format!("{file}: {}", describe(&skipped))));
-    }
-
-    /// Puts an object that cannot be evaluated back among the documents.
-    pub(super) fn put_back(&mut self, Slot { document, pointer }: Slot, object: Value) {
-        if let Some(place) = self.documents.get_mut(document).and_then(|document| document.pointer_mut(&pointer)) {
-            *place = object;
-        }
     }
 
     /// The number of other objects by kind, for example `ConfigMap 1, Service 3`.

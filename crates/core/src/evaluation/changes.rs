@@ -74,7 +74,7 @@ impl Changes {
         !self.rolls_out() && self.annotations().iter().all(|(_, change)| **change == AnnotationChange::Keep)
     }
 
-    /// Whether `winddown.dev/budget` stands as it should.
+    /// Whether `winddown.dev/budget` already has the right value.
     #[must_use]
     pub fn keeps_budget(&self) -> bool {
         self.budget == AnnotationChange::Keep

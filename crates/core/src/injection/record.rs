@@ -127,7 +127,7 @@ impl Record {
     /// later change of the policy has no effect, because the declaration is the same.
     #[must_use]
     pub fn was_written_for(&self, fingerprint: &str, resolved: &Resolved<'_>) -> bool {
-        let declared = self.declared == resolved.declaration.to_string();
+        let declared = self.declares(resolved.declaration);
         let same_numbers = || self.resolved == resolved.canonical();
         (declared || same_numbers()) && self.template == fingerprint
     }

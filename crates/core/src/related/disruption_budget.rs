@@ -76,8 +76,10 @@ impl DisruptionBudget {
         };
         let blocks = match self.limit {
             Limit::MaxUnavailable(amount) => amount.rounded_up(most) == 0,
-            Limit::MinAvailable(Amount::Percent(percent)) => percent >= 100,
-            Limit::MinAvailable(Amount::Pods(pods)) => pods >= most.max(self.expected.unwrap_or_else(selected)),
+            Limit::MinAvailable(amount) => {
+                let total = most.max(self.expected.unwrap_or_else(selected));
+                amount.rounded_up(total) >= total
+            }
         };
         (blocks && most > 0).then_some(self.limit)
     }

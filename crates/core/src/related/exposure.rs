@@ -48,7 +48,8 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The name of the traffic preset, if there is one.
+    /// The name of the traffic preset whose drain it needs. What nodes behind a Network Load Balancer need depends on the
+    /// traffic policy.
     pub(crate) const fn preset(self) -> Option<&'static str> {
         match self {
             Self::AlbIp => Some("alb-ip"),

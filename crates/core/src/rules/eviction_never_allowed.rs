@@ -31,9 +31,9 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
 const PAGE: &str = r"## Why
 
 `kubectl drain`, an upgrade of the nodes and the cluster autoscaler evict pods, and an eviction has to be allowed by the
-PodDisruptionBudget. One with `maxUnavailable: 0`, with `minAvailable: 100%`, or with a `minAvailable` of at least all pods
-allows none. The drain of a node then never completes. Sooner or later somebody, or the platform, deletes the node or kills
-the pods without the grace period, and the requests that the budget was meant to protect fail.
+PodDisruptionBudget. One with `maxUnavailable: 0`, or with a `minAvailable` of all pods, allows none. A percentage is
+rounded up: 80% of 3 pods are 3. The drain of a node then never completes. If an administrator or the platform then deletes
+the node or kills the pods without the grace period, the requests that the PodDisruptionBudget was meant to protect fail.
 
 A rollout does not ask the PodDisruptionBudget. Winddown reads the object if it is in the input of `winddown plan`, and the
 controller reads it from the cluster. If an autoscaler scales the workload, its maximum counts.
@@ -91,6 +91,7 @@ mod tests {
             (json!({"maxUnavailable": 0}), "maxUnavailable 0"),
             (json!({"maxUnavailable": "0%"}), "maxUnavailable 0%"),
             (json!({"minAvailable": "100%"}), "minAvailable 100%"),
+            (json!({"minAvailable": "67%"}), "minAvailable 67%"),
             (json!({"minAvailable": 3}), "minAvailable 3"),
             (json!({"minAvailable": 9, "selector": {}}), "minAvailable 9"),
         ] {
@@ -112,7 +113,8 @@ mod tests {
             json!({"maxUnavailable": 1}),
             json!({"maxUnavailable": "1%"}),
             json!({"minAvailable": 2}),
-            json!({"minAvailable": "99%", "selector": null}),
+            json!({"minAvailable": "66%"}),
+            json!({"minAvailable": "100%", "selector": null}),
             json!({}),
             json!({"maxUnavailable": 0, "selector": {"matchLabels": {"app": "other"}}}),
             json!({"maxUnavailable": 0, "selector": null}),

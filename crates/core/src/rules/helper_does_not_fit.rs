@@ -54,7 +54,7 @@ The containers of a pod stop at the same time, each after its own preStop hook. 
 grace period has to be long enough for the longest of them. The container in the message needs more: it is killed before it
 has finished, while the app itself has enough time. The last logs, metrics or connections of that container may be lost.
 
-A native sidecar gets its stop signal only after all main containers have exited, so its own stop comes on top.
+A native sidecar gets its stop signal only after all main containers have exited, so its own stop is added.
 
 Winddown takes a container for a helper if
 

@@ -1,4 +1,4 @@
-//! A field about the shutdown that stands where the API does not have it, or is misspelt.
+//! A field about the shutdown in a place where the API does not have it, or is misspelt.
 
 use k8s_openapi::api::core::v1::{Container, Probe};
 
@@ -12,7 +12,7 @@ use crate::workload::misplaced::Misplaced;
 pub(crate) const RULE: Rule = Rule {
     code: Code::MisplacedField,
     severity: Severity::Warning,
-    title: "A grace period or a hook stands where it has no effect, or another one.",
+    title: "A grace period or a hook is in a place where it has no effect, or another effect.",
     page: PAGE,
     check: Check::Plan(check),
 };

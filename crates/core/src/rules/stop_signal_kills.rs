@@ -3,6 +3,7 @@
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::plan::lanes::Role;
 use crate::pod::signals::stop_signal;
 use crate::rule::{Check, Rule, Subject};
 
@@ -15,17 +16,14 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let deadline = subject.budget().deadline;
-    // An app that has nothing to finish can be killed.
-    if deadline == Seconds::ZERO {
-        return Vec::new();
-    }
     let pod = &subject.workload.pod;
-    let killed = subject.containers().iter().filter(|container| stop_signal(pod, container) == "SIGKILL");
-    let findings = killed.map(|container| {
+    let killed = subject.lanes(Role::App).filter(|(container, _)| stop_signal(pod, container) == "SIGKILL");
+    let findings = killed.filter_map(|(container, lane)| {
+        // An app that has nothing to finish can be killed.
+        let deadline = lane.stop.filter(|deadline| *deadline != Seconds::ZERO)?;
         let field = FieldPath::container(&container.name, "lifecycle.stopSignal");
         let problem = format!("SIGKILL stops the app immediately, without the deadline of {deadline}");
-        RULE.finding(field, problem).fact(deadline).hint("use a signal that the app can handle")
+        Some(RULE.finding(field, problem).fact(deadline).hint("use a signal that the app can handle"))
     });
     findings.collect()
 }
@@ -99,6 +97,17 @@ mod tests {
     #[test]
     fn a_signal_without_the_operating_system_is_never_sent() {
         silent(&container(|app| app["lifecycle"] = json!({"stopSignal": "SIGKILL"})), StopSignalKills);
+    }
+
+    #[test]
+    fn a_helper_can_be_killed() {
+        let manifest = pod(|pod| {
+            pod["os"] = json!({"name": "linux"});
+            pod["containers"][0]["ports"] = json!([{"containerPort": 80}]);
+            let agent = json!({"name": "agent", "lifecycle": {"stopSignal": "SIGKILL"}});
+            pod["containers"].as_array_mut().unwrap().push(agent);
+        });
+        silent(&manifest, StopSignalKills);
     }
 
     #[test]

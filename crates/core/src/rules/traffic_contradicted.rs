@@ -20,7 +20,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     contradiction(traffic, related).into_iter().collect()
 }
 
-fn contradiction(traffic: &Traffic, related: &Neighbours<'_>) -> Option<Finding> {
+pub(super) fn contradiction(traffic: &Traffic, related: &Neighbours<'_>) -> Option<Finding> {
     let name = traffic.name.as_str();
     let exposures = || related.exposures.iter().filter(|exposure| exposure.target != Target::LocalNodes);
     if exposures().any(|exposure| exposure.target.preset() == Some(name)) {
@@ -31,7 +31,7 @@ fn contradiction(traffic: &Traffic, related: &Neighbours<'_>) -> Option<Finding>
     let finding = RULE.finding(FieldPath::annotation(TRAFFIC), problem).fact(name).fact(target.setting()).fact(*object);
     Some(match target.preset() {
         Some(preset) => finding.hint(format!("declare {preset}, or change the {kind}")),
-        None => finding.hint("change one of them"),
+        None => finding.hint(format!("declare nlb-instance, or change the {kind}")),
     })
 }
 

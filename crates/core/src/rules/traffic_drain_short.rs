@@ -4,8 +4,9 @@ use crate::annotations::{DRAIN, TRAFFIC};
 use crate::catalog::traffic::Traffic;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::related::{Exposure, Neighbours};
+use crate::related::{Exposure, Neighbours, Target};
 use crate::rule::{Check, Rule, Subject};
+use crate::rules::traffic_contradicted::contradiction;
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::TrafficDrainShort,
@@ -17,11 +18,13 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let drain = subject.budget().drain;
-    let declared = subject.resolved.declaration.traffic.map(|traffic| traffic.name.as_str());
+    let declared = subject.resolved.declaration.traffic;
+    let contradicted = declared.is_some_and(|traffic| contradiction(traffic, related).is_some());
     let presets = related.exposures.iter().filter_map(|exposure| {
         let preset: &Traffic = exposure.target.preset()?.parse().ok()?;
         // BalancerPollsSlower and TrafficContradicted compare a declared preset.
-        (preset.drain > drain && Some(preset.name.as_str()) != declared).then_some((exposure, preset))
+        let is_compared = declared == Some(preset) || contradicted && exposure.target != Target::LocalNodes;
+        (preset.drain > drain && !is_compared).then_some((exposure, preset))
     });
     let Some((exposure, preset)) = presets.max_by_key(|(_, preset)| preset.drain) else { return Vec::new() };
     let Exposure { kind, name, target, .. } = exposure;
@@ -102,6 +105,10 @@ mod tests {
         for annotations in [drain("45s"), both, json!({"winddown.dev/traffic": "service-local"})] {
             silent(&behind_service(&annotations, &json!({}), &local("LoadBalancer")), TrafficDrainShort);
         }
+        // TrafficContradicted reports that preset.
+        let ip = json!({"alb.ingress.kubernetes.io/target-type": "ip"});
+        let service = json!({"winddown.dev/traffic": "service"});
+        silent(&behind_ingress(&service, &ip, &json!({})), TrafficDrainShort);
         let other = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "selector": {"app": "other"}});
         for spec in [local("ClusterIP"), json!({"type": "LoadBalancer"}), other] {
             silent(&behind_service(&drain("5s"), &json!({}), &spec), TrafficDrainShort);

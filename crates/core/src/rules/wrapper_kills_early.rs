@@ -18,8 +18,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let deadline = subject.budget().deadline;
-    subject.lanes(Role::App).filter_map(|(container, _)| finding(container, deadline)).collect()
+    subject.lanes(Role::App).filter_map(|(container, lane)| finding(container, lane.stop?)).collect()
 }
 
 fn finding(container: &Container, deadline: Seconds) -> Option<Finding> {
@@ -86,7 +85,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::WrapperKillsEarly;
-    use crate::rules::tests::{container, fires, silent};
+    use crate::rules::tests::{container, fires, pod, silent};
 
     fn runs(command: &[&str]) -> Value {
         container(|app| app["command"] = json!(command))
@@ -97,6 +96,38 @@ mod tests {
             app["command"] = json!(command);
             app["env"] = json!([{"name": name, "value": value}]);
         })
+    }
+
+    #[test]
+    fn a_setting_that_the_manifest_does_not_show_is_not_the_default() {
+        let from_map = json!({"name": "PM2_KILL_TIMEOUT", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}});
+        let reference = json!({"name": "PM2_KILL_TIMEOUT", "value": "$(TIMEOUT)"});
+        let long = json!({"name": "TIMEOUT", "value": "30000"});
+        for env in [json!([from_map]), json!([long, reference])] {
+            silent(
+                &container(|app| {
+                    app["command"] = json!(["pm2-runtime", "app.js"]);
+                    app["env"] = env;
+                }),
+                WrapperKillsEarly,
+            );
+        }
+    }
+
+    #[test]
+    fn each_app_is_compared_with_its_own_deadline() {
+        let with_deadline = |timeout: &str| {
+            let mut manifest = pod(|pod| {
+                pod["containers"] = json!([
+                    {"name": "jobs", "command": ["foreman", "start", "--timeout=30"]},
+                    {"name": "web", "command": ["gunicorn", format!("--graceful-timeout={timeout}"), "app:app"]},
+                ]);
+            });
+            manifest["metadata"]["annotations"] = json!({"winddown.dev/drain": "5s"});
+            manifest
+        };
+        // The default of 25s is the deadline of jobs.
+        silent(&with_deadline("90"), WrapperKillsEarly);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The shortest time between two lines.
-const INTERVAL: Duration = Duration::from_secs(1);
+use winddown_core::pacing::{Rate, TokenBucket};
+
+const LINES: Rate = Rate { burst: 1, interval: Duration::from_secs(1) };
 
 /// Counts what is not logged.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct LogLimit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<Instant>,
+    lines: TokenBucket,
     unlogged: u64,
 }
 
@@ -24,11 +25,10 @@ impl LogLimit {
 
     fn at(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.is_some_and(|last| now.duration_since(last) < INTERVAL) {
+        if state.lines.take(LINES, now).is_err() {
             state.unlogged += 1;
             return None;
         }
-        state.last = Some(now);
         Some(std::mem::take(&mut state.unlogged))
     }
 }

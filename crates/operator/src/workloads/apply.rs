@@ -1,7 +1,8 @@
 //! Patches one workload to its desired state.
 
+use std::time::Duration;
+
 use json_patch::Patch;
-use kube::runtime::controller::Action;
 use serde_json::Value;
 
 use super::context::{Shared, Watched, now};
@@ -16,31 +17,32 @@ use winddown_core::patch;
 use winddown_core::report;
 
 /// Patches the workload. A change of the pod template waits until no other rollout is in progress, another change for its
-/// turn, and a change that was reverted several times until the workload changes for another reason.
+/// turn, and a change that was reverted several times until the workload changes for another reason. Returns the delay after
+/// which to try again.
 pub(super) async fn apply(
     context: &Shared,
     workload: &Reference,
     watched: &Watched,
     object: &Value,
     evaluation: &Evaluation,
-) -> Result<Action, Error> {
+) -> Result<Option<Duration>, Error> {
     let uid = watched.metadata.uid.as_deref().unwrap_or_default();
     let rollout = evaluation.changes.rolls_out();
     let desired = desired_state(&evaluation.changes.apply(object));
     // Asked first: a workload that was given up must not wait for, or hold, a turn of the others.
     let by = Object::new(object).last_manager(FIELD_MANAGER);
     let turn = context.pacing.turn(uid, &desired, now());
-    if let Some(action) = delayed(context, workload, watched, turn, by).await {
-        return Ok(action);
+    if let Some(delay) = delayed(context, workload, watched, turn, by).await {
+        return Ok(Some(delay));
     }
     // Requested before the first patch, because that patch alone can start the rollout.
     let permit = if rollout {
         match context.gate.request(workload, &context.workloads, now()).await? {
             Decision::Start(permit) => Some(permit),
-            Decision::RetryAfter(delay) => return Ok(Action::requeue(delay)),
+            Decision::RetryAfter(delay) => return Ok(Some(delay)),
         }
     } else if let Some(delay) = context.pacing.delay_without_rollout(uid, now()) {
-        return Ok(Action::requeue(delay));
+        return Ok(Some(delay));
     } else {
         None
     };
@@ -63,33 +65,33 @@ pub(super) async fn apply(
     context.pacing.sent(uid, &desired, now());
     tracing::info!(%workload, rollout, "patched");
     if remaining(&changed).is_none() {
-        return Ok(Action::await_change());
+        return Ok(None);
     }
     // Another webhook changed the same request, and no event may follow.
     let turn = context.pacing.turn(uid, &desired, now());
-    Ok(delayed(context, workload, watched, turn, None).await.unwrap_or_else(Action::await_change))
+    Ok(delayed(context, workload, watched, turn, None).await)
 }
 
-/// What to do until it is the workload's turn. Reverts are reported once.
+/// How long it is not the workload's turn. Reverts are reported once.
 async fn delayed(
     context: &Shared,
     workload: &Reference,
     watched: &Watched,
     turn: Turn,
     by: Option<&str>,
-) -> Option<Action> {
+) -> Option<Duration> {
     match turn {
         Turn::Now => None,
-        Turn::After(delay) => Some(Action::requeue(delay)),
+        Turn::After(delay) => Some(delay),
         Turn::Reverted { times, pause, report } => {
             if report {
                 tracing::warn!(%workload, times, by, "patches were reverted, not patched again until it changes");
-                if publish(context, workload.kind, watched, vec![report::reverted(times, by)]).await.is_none() {
+                if publish(context, workload, watched, vec![report::reverted(times, by)]).await.is_none() {
                     let uid = watched.metadata.uid.as_deref().unwrap_or_default();
                     context.pacing.reported_reverts(uid, now());
                 }
             }
-            Some(Action::requeue(pause))
+            Some(pause)
         }
     }
 }

@@ -6,16 +6,20 @@ use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 
 use super::context::{Shared, Watched, now};
+use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{self, api_resource, within};
 use winddown_core::kind::Kind;
 use winddown_core::report::{self, EventKind};
 
+/// After a failure of the API server. Each attempt also counts as an Event.
+pub(super) const RETRY: Duration = Duration::from_mins(1);
+
 /// Publishes what the limit allows; the first Event tells how many were withheld. Returns the delay after which to try again
 /// if nothing could be published: the Events are then those of the state at that time.
 pub(super) async fn publish(
     context: &Shared,
-    kind: Kind,
+    workload: &Reference,
     watched: &Watched,
     events: Vec<report::Event>,
 ) -> Option<Duration> {
@@ -34,10 +38,10 @@ pub(super) async fn publish(
     let mut again = None;
     for event in events {
         // Without quota for Events in a namespace, its workloads are still updated.
-        if let Err(error) = create(context, kind, watched, event).await {
-            tracing::warn!(uid, error = %ErrorChain(&error), "an Event was not published");
+        if let Err(error) = create(context, workload.kind, watched, event).await {
+            tracing::warn!(%workload, error = %ErrorChain(&error), "an Event was not published");
             if error.is_transient() {
-                again = Some(context.pacing.failed(uid, now()));
+                again = Some(RETRY);
             }
         }
     }

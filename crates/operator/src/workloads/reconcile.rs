@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 
 use super::apply::apply;
 use super::context::{Context, Watched, now};
-use super::publish::publish;
+use super::publish::{RETRY, publish};
 use super::related_objects::SETTLE;
 use super::selection::Selected;
 use super::workload_client::Reference;
@@ -67,7 +67,17 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     let policy = context.policies.for_namespace(namespace);
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let settles_in = created.and_then(|created: Timestamp| settles_in(created, Timestamp::now()));
-    let related = if settles_in.is_none() { context.related.of(namespace).await? } else { None };
+    let mut unread = None;
+    let related = if settles_in.is_none() {
+        context.related.of(namespace).await.unwrap_or_else(|error| {
+            // They only refine findings, so the workload is still updated.
+            tracing::warn!(workload = %reference, error = %ErrorChain(&error), "related objects were not read");
+            unread = Some(RETRY);
+            None
+        })
+    } else {
+        None
+    };
     let evaluated = evaluate_among(&workload, Existing::Unchanged, policy, Origin::ApiServer, related.as_deref());
     let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
@@ -77,33 +87,40 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
         }
     };
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
+    // Without the findings that need related objects, the state is not the one to report.
     if !*context.leading.borrow() {
-        context.history.mark_seen_by_follower(uid, current.reported(), now());
-        return Ok(settles_in.map_or_else(Action::await_change, Action::requeue));
+        if unread.is_none() {
+            context.history.mark_seen_by_follower(uid, current.reported(), now());
+        }
+        return Ok(earliest([unread, settles_in]));
     }
-    let just_created = created.is_some_and(|created: Timestamp| created >= context.started);
-    let again = publish(context, kind, watched, report::events(before.as_ref(), &current, just_created)).await;
+    let just_created = created.is_some_and(|created| created >= context.started);
+    let again = match unread {
+        Some(_) => unread,
+        None => publish(context, &reference, watched, report::events(before.as_ref(), &current, just_created)).await,
+    };
     if again.is_none() {
         context.history.mark_reported(uid, current.reported());
     }
 
-    let action = if evaluation.changes.is_empty() {
+    let wait = if evaluation.changes.is_empty() {
         context.workloads.release_fields(&reference, &workload).await?;
-        Action::await_change()
+        None
     } else if !selected.mutating {
-        Action::await_change()
+        None
     } else if object.is_controlled() {
         // Its owner would revert the patch. The webhook injects when the owner writes it.
         tracing::debug!(workload = %reference, "has a controlling owner, not patched");
-        Action::await_change()
+        None
     } else {
         apply(context, &reference, watched, &workload, &evaluation).await?
     };
-    Ok(match (again, settles_in) {
-        (Some(wait), _) => Action::requeue(wait),
-        (None, Some(wait)) if action == Action::await_change() => Action::requeue(wait),
-        _ => action,
-    })
+    Ok(earliest([again, settles_in, wait]))
+}
+
+/// After the shortest of these delays; without one, at the next change.
+fn earliest<const N: usize>(delays: [Option<Duration>; N]) -> Action {
+    delays.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue)
 }
 
 /// How long the objects that are installed together with a new workload may still be missing.

@@ -15,6 +15,7 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::context::now;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use winddown_core::related::Related;
@@ -65,16 +66,18 @@ impl RelatedObjects {
 
     fn fresh(&self, namespace: &str) -> Option<Arc<Related>> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.get(namespace).filter(|(when, _)| when.elapsed() < FRESH).map(|(_, related)| related.clone())
+        read.get(namespace)
+            .filter(|(when, _)| now().saturating_duration_since(*when) < FRESH)
+            .map(|(_, related)| related.clone())
     }
 
     fn keep(&self, namespace: &str, related: Arc<Related>) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= MAX_NAMESPACES {
-            read.retain(|_, (when, _)| when.elapsed() < FRESH);
+            read.retain(|_, (when, _)| now().saturating_duration_since(*when) < FRESH);
         }
         if read.len() < MAX_NAMESPACES {
-            read.insert(namespace.to_owned(), (Instant::now(), related));
+            read.insert(namespace.to_owned(), (now(), related));
         }
     }
 

@@ -131,11 +131,18 @@ fn every_format_has_the_results_of_the_rest() {
 
 #[test]
 fn the_kustomization_of_a_directory_is_skipped_and_an_error_if_named() {
-    let directory = Directory::new("kustomization", &[("kustomization.yaml", "resources:\n- shop.yaml\n")]);
-    let (exit, out, err) = directory.plan("", &[]);
-    assert_eq!(exit, Exit::Success, "{err}");
-    assert!(out.contains("Deployment web/shop"), "{out}");
-    assert!(err.contains("kustomization.yaml: skipped: line 1: document 1 is not a Kubernetes object"), "{err}");
+    let without_header = "resources:\n- shop.yaml\n";
+    let header = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n";
+    for text in [without_header, &format!("{header}{without_header}")] {
+        let directory = Directory::new("kustomization", &[("kustomization.yaml", text)]);
+        for arguments in [&[][..], &["-o", "yaml", "--all"]] {
+            let (exit, out, err) = directory.plan("", arguments);
+            assert_eq!(exit, Exit::Success, "{err}");
+            assert!(out.contains("shop") && !out.contains("Kustomization"), "{out}");
+            assert!(err.contains("kustomization.yaml: skipped: kustomize reads it"), "{err}");
+        }
+    }
+    let directory = Directory::new("kustomization", &[("kustomization.yaml", without_header)]);
     assert_eq!(directory.plan("kustomization.yaml", &[]).0, Exit::Unusable);
 }
 
