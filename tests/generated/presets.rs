@@ -72,7 +72,8 @@ nothing.
         let parts =
             settings.names().map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
         let parts: Vec<_> = parts.collect();
-        writeln!(text, "| `{}` | {} | {} |", settings.runtime, parts.join("<br>+ "), links(&settings.sources)).unwrap();
+        writeln!(text, "| `{}` | {} | {} |", settings.runtime, parts.join("<br>+ "), links(settings.sources()))
+            .unwrap();
     }
     text
 }

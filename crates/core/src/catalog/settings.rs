@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::runtimes::Runtime;
 use crate::duration::Seconds;
 use crate::duration::notation::Notation;
 
@@ -16,6 +17,9 @@ pub struct Settings {
     /// The programs and images that show it.
     #[serde(default)]
     pub(crate) programs: Vec<String>,
+    /// More images that show it.
+    #[serde(default)]
+    pub(crate) images: Vec<String>,
     /// Variables with more arguments, in ascending precedence.
     #[serde(default)]
     pub(crate) arguments: Vec<String>,
@@ -27,8 +31,8 @@ pub struct Settings {
     pub(crate) relaxed: bool,
     /// The sum of these is the time from SIGTERM to the exit.
     pub(crate) parts: Vec<Part>,
-    /// The sources.
-    pub sources: Vec<String>,
+    #[serde(default)]
+    sources: Vec<String>,
 }
 
 /// A setting.
@@ -70,6 +74,15 @@ impl Settings {
         &SETTINGS
     }
 
+    /// Where that comes from: their own sources, or else those of the preset.
+    #[must_use]
+    pub fn sources(&self) -> &[String] {
+        match self.runtime.parse::<&Runtime>() {
+            Ok(runtime) if self.sources.is_empty() => &runtime.sources,
+            _ => &self.sources,
+        }
+    }
+
     /// The names of all settings, with `+` between those that are added.
     pub fn names(&self) -> impl Iterator<Item = Vec<&str>> {
         self.parts.iter().map(|part| {
@@ -102,6 +115,11 @@ impl Name {
     pub(crate) fn is_short(&self) -> bool {
         self.text.len() == 2
     }
+
+    /// An argument without a dash: `name=VALUE`.
+    pub(crate) fn is_bare(&self) -> bool {
+        !self.text.starts_with('-')
+    }
 }
 
 impl From<String> for Name {
@@ -129,8 +147,8 @@ mod tests {
         for settings in Settings::all() {
             let name = settings.runtime.as_str();
             assert!(name.parse::<&Runtime>().is_ok(), "{name}");
-            assert!(settings.sources.iter().all(|source| source.starts_with("https://")), "{name}");
-            assert!(!settings.sources.is_empty() && !settings.parts.is_empty(), "{name}");
+            assert!(settings.sources().iter().all(|source| source.starts_with("https://")), "{name}");
+            assert!(!settings.sources().is_empty() && !settings.parts.is_empty(), "{name}");
             assert!(settings.names().all(|names| !names.is_empty()), "{name}");
         }
     }

@@ -68,7 +68,8 @@ impl Setting {
             all.filter(|settings| known.is_empty() || known.iter().any(|known| known.runtime == settings.runtime));
         let found = found.filter_map(|settings| {
             let is_declared = declared.is_some_and(|runtime| runtime.name == settings.runtime);
-            let is_known = !known.is_empty() || is_declared || settings.programs.iter().any(|name| name == image);
+            let mut images = settings.programs.iter().chain(&settings.images);
+            let is_known = !known.is_empty() || is_declared || images.any(|name| name == image);
             sum(settings, &reader.find(settings, is_known))
         });
         // An unknown time may be the longest.
@@ -223,10 +224,13 @@ fn in_flags(
     found: &mut Vec<Found>,
 ) {
     for (at, word) in words.iter().enumerate() {
-        let Some(text) = word.strip_prefix('-') else { continue };
-        let (long, inline) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        let (long, inline) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        let is_bare = !word.starts_with('-');
+        if is_bare && inline.is_none() {
+            continue;
+        }
         let long = comparable(long);
-        for (index, name) in names(settings, |part| &part.flags) {
+        for (index, name) in names(settings, |part| &part.flags).filter(|(_, name)| name.is_bare() == is_bare) {
             let part = &settings.parts[index];
             let after = || words.get(at + 1).map(String::as_str);
             let (group, value) = if name.is_short() {

@@ -133,6 +133,20 @@ mod tests {
             let problem =
                 "is no field of the API in this place: kubectl rejects it, other clients drop it with a warning; ";
             assert!(message.starts_with(&format!("{problem}move it to ")), "{message}");
+            if value.is_number() {
+                assert_eq!(fires(&at(pointer, field, json!("60")), MisplacedField), (found, message), "in quotes");
+            }
+        }
+        for handler in
+            [json!({"sleep": {"seconds": 5}}), json!({"exec": {"command": ["x"]}}), json!({"httpGet": {"port": 80}})]
+        {
+            let name = handler.as_object().unwrap().keys().next().unwrap().clone();
+            let mut in_handler = container(|app| app["lifecycle"] = json!({"preStop": handler}));
+            let app = in_handler.pointer_mut(APP).unwrap();
+            app["lifecycle"]["preStop"][&name]["terminationGracePeriodSeconds"] = json!("60");
+            let (field, _) = fires(&in_handler, MisplacedField);
+            let hook = "spec.template.spec.containers[app].lifecycle.preStop";
+            assert_eq!(field, format!("{hook}.{name}.terminationGracePeriodSeconds"));
         }
         let in_lifecycle = container(|app| app["lifecycle"] = json!({"terminationGracePeriodSeconds": 60}));
         let (field, _) = fires(&in_lifecycle, MisplacedField);
@@ -195,6 +209,9 @@ mod tests {
             MisplacedField,
         );
         silent(&at("/spec", "terminationGracePeriodSeconds", Value::Null), MisplacedField);
+        let header = json!({"name": "A", "value": "b"});
+        let http = json!({"host": "a", "path": "/", "port": 80, "scheme": "HTTP", "httpHeaders": [header]});
+        silent(&container(|app| app["lifecycle"] = json!({"preStop": {"httpGet": http}})), MisplacedField);
     }
 
     #[test]

@@ -84,6 +84,32 @@ mod tests {
     }
 
     #[test]
+    fn every_default_differs_from_another_deadline() {
+        for (runtime, default) in [
+            ("dropwizard", 30),
+            ("helidon", 1),
+            ("camel", 45),
+            ("tomcat", 2),
+            ("jetty", 5),
+            ("sanic", 15),
+            ("aiohttp", 60),
+            ("solid_queue", 5),
+            ("shoryuken", 8),
+            ("fastify-cli", 1),
+            ("dramatiq", 600),
+            ("rq", 180),
+            ("laravel-queue", 60),
+            ("rocket", 5),
+            ("redis", 10),
+        ] {
+            let (_, message) = fires(&with_runtime(runtime, Some("20s")), RuntimeDeadlineDiffers);
+            let start = format!("by default {runtime} stops after {default}s, but the deadline is 20s; ");
+            assert!(message.starts_with(&start), "{message}");
+            silent(&with_runtime(runtime, Some(&format!("{default}s"))), RuntimeDeadlineDiffers);
+        }
+    }
+
+    #[test]
     fn the_default_and_runtimes_without_a_limit_are_not_reported() {
         let mut configured = with_runtime("gunicorn", Some("60s"));
         configured["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--graceful-timeout=60", "shop:app"]);

@@ -106,6 +106,47 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_of_every_kind_of_runtime_contradict_the_deadline() {
+        for (args, start) in [
+            (&["celery", "-A", "shop", "worker", "--time-limit=60"][..], "--time-limit lets celery take 60s"),
+            (
+                &["dramatiq", "shop", "--worker-shutdown-timeout=600000"],
+                "--worker-shutdown-timeout lets dramatiq take 600s",
+            ),
+            (&["good_job", "start", "--shutdown-timeout=60"], "--shutdown-timeout lets good_job take 60s"),
+            (&["shoryuken", "-t", "60"], "-t lets shoryuken take 60s"),
+            (&["php", "artisan", "queue:work", "--timeout=60"], "--timeout lets laravel-queue take 60s"),
+            (&["fastify", "start", "-g", "60000", "app.js"], "-g lets fastify-cli take 60s"),
+            (&["redis-server", "--shutdown-timeout", "60"], "--shutdown-timeout lets redis take 60s"),
+            (
+                &["standalone.sh", "-Dorg.wildfly.sigterm.suspend.timeout=60"],
+                "org.wildfly.sigterm.suspend.timeout lets wildfly take 60s",
+            ),
+            (
+                &["java", "-jar", "start.jar", "jetty.server.stopTimeout=60000"],
+                "jetty.server.stopTimeout lets jetty take 60s",
+            ),
+        ] {
+            let (_, message) = fires(&runs(args), RuntimeTimeoutDiffers);
+            assert!(message.starts_with(&format!("{start}, but the deadline is 20s, ")), "{message}");
+        }
+        for (name, value, start) in [
+            ("SANIC_GRACEFUL_SHUTDOWN_TIMEOUT", "60", "sanic"),
+            ("GOOD_JOB_SHUTDOWN_TIMEOUT", "60", "good_job"),
+            ("FASTIFY_CLOSE_GRACE_DELAY", "60000", "fastify-cli"),
+            ("KONG_NGINX_MAIN_WORKER_SHUTDOWN_TIMEOUT", "60s", "kong"),
+            ("CAMEL_MAIN_SHUTDOWNTIMEOUT", "60", "camel"),
+        ] {
+            let (field, message) = fires(&with_variable(name, &json!(value)), RuntimeTimeoutDiffers);
+            assert_eq!(field, format!("spec.template.spec.containers[app].env[{name}]"));
+            assert!(
+                message.starts_with(&format!("{name} lets {start} take 60s, but the deadline is 20s, ")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn a_shorter_timeout_is_reported() {
         let (_, message) =
             fires(&with_variable("SPRING_LIFECYCLE_TIMEOUT_PER_SHUTDOWN_PHASE", &json!("5s")), RuntimeTimeoutDiffers);
@@ -139,6 +180,15 @@ mod tests {
             &["gunicorn", "--graceful-timeout", "soon", "shop:app"],
             &["gunicorn", "shop:app"],
             &["server", "--graceful-timeout", "60"],
+            &["celery", "worker", "--time-limit=20"],
+            &["dramatiq", "shop", "--worker-shutdown-timeout=20000"],
+            &["good_job", "start", "--shutdown-timeout=20"],
+            &["shoryuken", "-t", "20"],
+            &["php", "artisan", "queue:work", "--timeout=20"],
+            &["fastify", "start", "-g", "20000", "app.js"],
+            &["redis-server", "--shutdown-timeout", "20"],
+            &["standalone.sh", "-Dorg.wildfly.sigterm.suspend.timeout=20"],
+            &["java", "-jar", "start.jar", "jetty.server.stopTimeout=20000"],
         ] {
             silent(&runs(args), RuntimeTimeoutDiffers);
         }

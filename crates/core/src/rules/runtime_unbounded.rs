@@ -88,8 +88,28 @@ mod tests {
 
     #[test]
     fn a_runtime_that_does_not_wait_is_reported() {
-        for runtime in ["node", "go", "axum", "quarkus"] {
+        for runtime in
+            ["node", "go", "axum", "quarkus", "undertow", "wildfly", "daphne", "arq", "resque", "grpc-python"]
+        {
             fires(&with_runtime(runtime, Some("20s")), RuntimeUnbounded);
+        }
+    }
+
+    #[test]
+    fn a_runtime_without_a_limit_is_reported_until_the_manifest_sets_one() {
+        let limits = [
+            ("celery", &["celery", "worker", "--time-limit=20"][..]),
+            ("good_job", &["good_job", "start", "--shutdown-timeout=20"]),
+            ("wildfly", &["standalone.sh", "-Dorg.wildfly.sigterm.suspend.timeout=20"]),
+        ];
+        for (runtime, args) in limits {
+            let mut manifest = with_runtime(runtime, Some("20s"));
+            fires(&manifest, RuntimeUnbounded);
+            manifest["spec"]["template"]["spec"]["containers"][0]["args"] = json!(args);
+            silent(&manifest, RuntimeUnbounded);
+        }
+        for runtime in ["rails", "passenger", "kafka-streams", "grpc-cpp", "grpc-node", "rabbitmq", "kong"] {
+            fires(&with_runtime(runtime, None), RuntimeUnbounded);
         }
     }
 

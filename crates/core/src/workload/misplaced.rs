@@ -61,7 +61,12 @@ pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
             check(Some(container), path.clone(), &["lifecycle"]);
             let path = path.join("lifecycle");
             check(container.get("lifecycle"), path.clone(), &["preStop"]);
-            check(container.pointer("/lifecycle/preStop"), path.join("preStop"), &[]);
+            let Some(hook) = container.pointer("/lifecycle/preStop") else { continue };
+            let path = path.join("preStop");
+            check(Some(hook), path.clone(), &[]);
+            for handler in ["sleep", "exec", "httpGet"] {
+                check(hook.get(handler), path.clone().join(handler), &[]);
+            }
         }
     }
     found.truncate(MOST);

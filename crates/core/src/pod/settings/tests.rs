@@ -60,6 +60,32 @@ fn flags_of_servers() {
         ),
         (&["gunicorn", "app:app"], None),
         (&["gunicorn", "--timeout", "120"], None),
+        (&["redis-server", "--shutdown-timeout", "60"], Some("redis --shutdown-timeout 60s")),
+        (
+            &["java", "-jar", "/jetty/start.jar", "jetty.server.stopTimeout=9000"],
+            Some("jetty jetty.server.stopTimeout 9s"),
+        ),
+        (&["java", "-jar", "/jetty/start.jar", "jetty.server.stopTimeout", "9000"], None),
+        (&["java", "-jar", "app.jar", "jetty.server.stopTimeout=9000"], None),
+        (&["server", "shutdown-timeout=60"], None),
+        (&["server", "--cache", "redis", "--shutdown-timeout", "60"], None),
+    ]);
+}
+
+#[test]
+fn flags_of_workers() {
+    commands(&[
+        (&["celery", "-A", "shop", "worker", "--time-limit=300"], Some("celery --time-limit 300s")),
+        (&["celery", "-A", "shop", "worker", "--soft-time-limit=300"], None),
+        (&["dramatiq", "shop", "--worker-shutdown-timeout", "45000"], Some("dramatiq --worker-shutdown-timeout 45s")),
+        (&["bundle", "exec", "good_job", "start", "--shutdown-timeout=45"], Some("good_job --shutdown-timeout 45s")),
+        (&["good_job", "start", "--shutdown-timeout", "-1"], None),
+        (&["bundle", "exec", "shoryuken", "-t", "20", "-R"], Some("shoryuken -t 20s")),
+        (&["php", "artisan", "queue:work", "--timeout=90"], Some("laravel-queue --timeout 90s")),
+        (&["php", "artisan", "queue:work", "--timeout=0"], None),
+        (&["php", "artisan", "serve", "--timeout=90"], None),
+        (&["npx", "fastify", "start", "-g", "20000", "app.js"], Some("fastify-cli -g 20s")),
+        (&["fastify", "start", "--close-grace-delay", "20000", "app.js"], Some("fastify-cli --close-grace-delay 20s")),
     ]);
 }
 
@@ -133,6 +159,12 @@ fn variables_of_servers() {
         ("HostOptions__ShutdownTimeout", "00:00:45", Some("dotnet HostOptions__ShutdownTimeout 45s")),
         ("HOSTOPTIONS__SHUTDOWNTIMEOUT", "00:01:30", Some("dotnet HostOptions__ShutdownTimeout 90s")),
         ("UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN", "soon", Some("uvicorn UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN ?")),
+        ("SANIC_GRACEFUL_SHUTDOWN_TIMEOUT", "40.0", Some("sanic SANIC_GRACEFUL_SHUTDOWN_TIMEOUT 40s")),
+        ("GOOD_JOB_SHUTDOWN_TIMEOUT", "45", Some("good_job GOOD_JOB_SHUTDOWN_TIMEOUT 45s")),
+        ("GOOD_JOB_SHUTDOWN_TIMEOUT", "-1", None),
+        ("FASTIFY_CLOSE_GRACE_DELAY", "20000", Some("fastify-cli FASTIFY_CLOSE_GRACE_DELAY 20s")),
+        ("KONG_NGINX_MAIN_WORKER_SHUTDOWN_TIMEOUT", "1m", Some("kong KONG_NGINX_MAIN_WORKER_SHUTDOWN_TIMEOUT 60s")),
+        ("KONG_NGINX_MAIN_WORKER_SHUTDOWN_TIMEOUT", "0", None),
         ("GRACEFUL_TIMEOUT", "25", None),
     ]);
 }
@@ -165,11 +197,35 @@ fn variables_and_properties_of_java() {
             Some("micronaut MICRONAUT_LIFECYCLE_GRACEFUL_SHUTDOWN_GRACE_PERIOD 45s"),
         ),
     ]);
+    variables(&[
+        (
+            "JAVA_OPTS",
+            "-Xmx1g -Dorg.wildfly.sigterm.suspend.timeout=60",
+            Some("wildfly org.wildfly.sigterm.suspend.timeout 60s"),
+        ),
+        ("JAVA_OPTS", "-Dorg.wildfly.sigterm.suspend.timeout=-1", None),
+        ("JAVA_OPTIONS", "-Djetty.server.stopTimeout=30000", Some("jetty jetty.server.stopTimeout 30s")),
+        ("JAVA_OPTS", "-Ddw.server.shutdownGracePeriod=60s", Some("dropwizard dw.server.shutdownGracePeriod 60s")),
+        ("CAMEL_MAIN_SHUTDOWN_TIMEOUT", "60", Some("camel CAMEL_MAIN_SHUTDOWNTIMEOUT 60s")),
+        (
+            "SPRING_APPLICATION_JSON",
+            r#"{"camel.main.shutdown-timeout": 60}"#,
+            Some("camel camel.main.shutdownTimeout 60s"),
+        ),
+    ]);
     let flag = "--spring.lifecycle.timeout-per-shutdown-phase=45s";
     commands(&[
         (&["java", "-Dspring.lifecycle.timeout-per-shutdown-phase=45s", "-jar", "app.jar"], property),
         (&["java", "-jar", "app.jar", "-Dspring.lifecycle.timeout-per-shutdown-phase=45s"], None),
         (&["java", "-jar", "app.jar", flag], Some("spring-boot --spring.lifecycle.timeout-per-shutdown-phase 45s")),
+        (
+            &["standalone.sh", "-b", "0.0.0.0", "-Dorg.wildfly.sigterm.suspend.timeout=20"],
+            Some("wildfly org.wildfly.sigterm.suspend.timeout 20s"),
+        ),
+        (
+            &["java", "-jar", "app.jar", "--camel.main.shutdown-timeout=60"],
+            Some("camel --camel.main.shutdownTimeout 60s"),
+        ),
     ]);
 }
 
@@ -220,6 +276,11 @@ fn flags_that_several_programs_have_need_a_known_program() {
     assert_eq!(read(&args, Some("spring-boot")), None);
     let image = json!({"image": "quay.io/keycloak/keycloak:26", "args": ["start", "--shutdown-timeout=30s"]});
     assert_eq!(read(&image, None).as_deref(), Some("keycloak --shutdown-timeout 31s"));
+    let image = json!({"image": "redis:7", "args": ["--shutdown-timeout", "60"]});
+    assert_eq!(read(&image, None).as_deref(), Some("redis --shutdown-timeout 60s"));
+    let worker = json!({"args": ["worker", "--time-limit=60"]});
+    assert_eq!(read(&worker, None), None);
+    assert_eq!(read(&worker, Some("celery")).as_deref(), Some("celery --time-limit 60s"));
 }
 
 #[test]
@@ -251,11 +312,23 @@ fn every_setting_of_the_data_is_read() {
             let found = read(&container, None).unwrap();
             assert!(found.starts_with(settings.runtime.as_str()) && !found.ends_with('?'), "{found}");
         }
+        for property in &part.properties {
+            let value = if part.notation.read("17").is_some() { "17" } else { "17s" };
+            let container = json!({"command": ["java", format!("-D{}={value}", property.text), "-jar", "app.jar"]});
+            let found = read(&container, None).unwrap();
+            assert!(found.starts_with(settings.runtime.as_str()) && !found.ends_with('?'), "{found}");
+        }
         for flag in &part.flags {
             let program = settings.programs.first().map_or("java", String::as_str);
             let value = if part.notation.read("17").is_some() { "17" } else { "17s" };
             let value = part.directive.as_ref().map_or(value.to_owned(), |directive| format!("{directive} {value}"));
-            let container = json!({"command": [program, flag.text.replace('*', "web"), value]});
+            let flag = flag.text.replace('*', "web");
+            let command = if flag.starts_with('-') {
+                json!([program, flag, value])
+            } else {
+                json!([program, format!("{flag}={value}")])
+            };
+            let container = json!({"command": command});
             let found = read(&container, None).unwrap();
             assert!(found.starts_with(settings.runtime.as_str()) && !found.ends_with('?'), "{found}");
         }
