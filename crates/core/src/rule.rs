@@ -76,9 +76,9 @@ impl<'a> Subject<'a> {
         self.workload.pod.containers.iter().zip(&self.plan.hooks)
     }
 
-    /// The proxies that meshes inject as classic sidecars, as far as the workload shows it.
-    pub(crate) fn proxies(&self) -> Vec<Proxy> {
-        Proxy::of(self.workload, self.resolved.declaration, None)
+    /// The proxies that meshes inject as classic sidecars, as far as the workload and its namespace show it.
+    pub(crate) fn proxies(&self, related: &Neighbours<'_>) -> Vec<Proxy> {
+        Proxy::of(self.workload, self.resolved.declaration, related)
     }
 
     /// The time at which all main containers have exited, so that native sidecars get their stop signal.

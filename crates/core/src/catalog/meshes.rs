@@ -9,6 +9,7 @@ mod linkerd;
 
 use crate::annotations::Declaration;
 use crate::budget::Budget;
+use crate::catalog::sidecars::Sidecar;
 use crate::duration::Seconds;
 use crate::pod::sidecars::native_sidecars;
 use crate::related::Neighbours;
@@ -70,8 +71,9 @@ impl EarlyStop {
     }
 }
 
-/// Reads what the pods of a workload say about the proxy of a mesh.
-type Reader = fn(&Pods<'_>) -> Option<Proxy>;
+/// Reads what the pods of a workload say about the proxy of a mesh. Its name, and how long it runs after SIGTERM by default,
+/// are those of the known sidecar.
+type Reader = fn(&Pods<'_>, &'static Sidecar) -> Option<Proxy>;
 
 /// The container of each mesh, and what reads its annotations.
 const MESHES: [(&str, Reader); 5] = [
@@ -84,16 +86,15 @@ const MESHES: [(&str, Reader); 5] = [
 
 impl Proxy {
     /// The proxies of a workload's pods. Those are left out that are native sidecars, and those that the template already
-    /// contains, which `SidecarStopsFirst` then checks. The labels and annotations of the namespace count if `related` has
-    /// them.
-    pub(crate) fn of(workload: &Workload, declaration: &Declaration, related: Option<&Neighbours<'_>>) -> Vec<Self> {
+    /// contains, which `SidecarStopsFirst` then checks. The labels and annotations of the namespace count if they are known.
+    pub(crate) fn of(workload: &Workload, declaration: &Declaration, related: &Neighbours<'_>) -> Vec<Self> {
         let is_present = |name: &str| {
             let mut containers = workload.pod.containers.iter().chain(native_sidecars(&workload.pod));
             containers.any(|container| container.name == name)
         };
         let pods = Pods { workload, traffic: declaration.traffic.map(|traffic| traffic.name.as_str()), related };
         let injected = MESHES.iter().filter(|(container, _)| !is_present(container));
-        injected.filter_map(|(_, proxy)| proxy(&pods)).collect()
+        injected.filter_map(|(container, proxy)| proxy(&pods, Sidecar::named(container)?)).collect()
     }
 
     /// The problem, if it is a classic sidecar and stops too early.
@@ -128,7 +129,7 @@ struct Pods<'a> {
     /// The value of `winddown.dev/traffic`. A mesh as the source of traffic means that the pods belong to it: a label of
     /// the namespace can inject the proxy without any annotation of the template.
     traffic: Option<&'a str>,
-    related: Option<&'a Neighbours<'a>>,
+    related: &'a Neighbours<'a>,
 }
 
 impl<'a> Pods<'a> {
@@ -144,12 +145,12 @@ impl<'a> Pods<'a> {
 
     /// A label of the namespace.
     fn namespace_label(&self, key: &str) -> Option<&'a str> {
-        self.related?.namespace_labels?.get(key).map(String::as_str).filter(|text| !text.is_empty())
+        self.related.namespace_labels?.get(key).map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// An annotation of the namespace.
     fn namespace_annotation(&self, key: &str) -> Option<&'a str> {
-        let annotation = self.related?.namespace_annotations?.get(key).map(|text| text.trim());
+        let annotation = self.related.namespace_annotations?.get(key).map(|text| text.trim());
         annotation.filter(|text| !text.is_empty())
     }
 
@@ -181,4 +182,17 @@ impl<'a> Pods<'a> {
 fn seconds(text: &str) -> Option<Seconds> {
     let number: u32 = text.parse().ok()?;
     Some(Seconds::new(number).min(Seconds::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MESHES, Sidecar};
+
+    /// Without an entry, the proxy of a mesh would not be found at all.
+    #[test]
+    fn the_proxy_of_each_mesh_is_a_known_sidecar() {
+        for (container, _) in MESHES {
+            assert!(Sidecar::named(container).is_some(), "{container}");
+        }
+    }
 }

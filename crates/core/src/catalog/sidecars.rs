@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
+use crate::pod::environment::Environment;
 use crate::pod::image;
 
 /// A proxy for the connections of an app.
@@ -51,6 +52,11 @@ impl Sidecar {
         Self::all().iter().find(|sidecar| sidecar.is_run_by(container))
     }
 
+    /// The proxy that a container with this name runs, if any.
+    pub(crate) fn named(container: &str) -> Option<&'static Self> {
+        Self::all().iter().find(|sidecar| sidecar.known_by.iter().any(|name| name == container))
+    }
+
     /// Whether a container runs this proxy.
     pub(crate) fn is_run_by(&self, container: &Container) -> bool {
         is_one_of(container, &self.known_by)
@@ -64,12 +70,11 @@ impl Sidecar {
     /// How long this proxy is configured to wait for the app in this container. An idle one has no connections: it does
     /// not wait for a limit.
     pub(crate) fn wait(&self, container: &Container, is_idle: bool) -> Option<Wait> {
-        let environment = container.env.iter().flatten().map(|variable| {
-            let value = variable.value.as_deref().unwrap_or_default();
-            format!("{}={value}", variable.name)
-        });
-        let arguments: Vec<_> = container.command.iter().chain(&container.args).flatten().map(String::as_str).collect();
-        self.wait_in(environment.chain([arguments.join(" ")]), is_idle)
+        let environment = Environment::of(container);
+        let words = container.command.iter().chain(&container.args).flatten();
+        let arguments: Vec<_> = words.map(|word| environment.expand(word)).collect();
+        let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
+        self.wait_in(variables.chain([arguments.join(" ")]), is_idle)
     }
 
     /// How long this proxy is configured to wait for the app in the annotations of its pod.
@@ -125,6 +130,18 @@ mod tests {
         let sidecars = Sidecar::all().iter();
         assert_documented(sidecars.map(|it| (it.name.as_str(), it.on_sigterm.as_str(), it.sources.as_slice())));
         assert!(Sidecar::all().iter().all(|sidecar| !sidecar.name.is_empty() && !sidecar.known_by.is_empty()));
+    }
+
+    #[test]
+    fn the_text_names_the_default_duration() {
+        for sidecar in Sidecar::all() {
+            let expected = match sidecar.stops_after {
+                Some(Seconds::ZERO) => "immediately".to_owned(),
+                Some(seconds) => seconds.to_string(),
+                None => continue,
+            };
+            assert!(sidecar.on_sigterm.contains(&expected), "{}: {expected}", sidecar.name);
+        }
     }
 
     #[test]

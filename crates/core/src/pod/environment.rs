@@ -41,6 +41,11 @@ impl<'a> Environment<'a> {
         self.values.get(name).map(Cow::as_ref)
     }
 
+    /// Every variable with its value, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (*name, value.as_ref()))
+    }
+
     /// The text with the references `$(NAME)` that the kubelet replaces: those to known variables. `$$` is `$`.
     pub(crate) fn expand<'text>(&self, text: &'text str) -> Cow<'text, str> {
         if !text.contains("$(") && !text.contains("$$") {

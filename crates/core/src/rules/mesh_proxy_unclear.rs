@@ -28,8 +28,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
         let field = FieldPath::template_annotation(proxy.native_key.unwrap_or(proxy.wait_key));
         Some(RULE.finding(field, problem).fact(effect).fact(after).fact(needed).hint(hint))
     };
-    let proxies = Proxy::of(subject.workload, subject.resolved.declaration, Some(related));
-    proxies.iter().filter_map(unclear).collect()
+    subject.proxies(related).iter().filter_map(unclear).collect()
 }
 
 const PAGE: &str = r#"## Why
@@ -86,7 +85,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::{MeshProxyUnclear, ProxyStopsFirst};
-    use crate::rules::tests::{among, deployment, fires, silent};
+    use crate::rules::tests::{deployment, fires, silent, within};
 
     const NATIVE: &str = "config.beta.linkerd.io/proxy-enable-native-sidecar";
 
@@ -169,12 +168,7 @@ mod tests {
 
     #[test]
     fn labels_of_the_namespace_ask_for_the_proxy_or_refute_it() {
-        let within = |mut workload: Value, labels: &Value| {
-            workload["metadata"]["namespace"] = json!("web");
-            let namespace =
-                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web", "labels": labels}});
-            among(workload, &[namespace])
-        };
+        let labelled = |workload: Value, labels: &Value| within(workload, &json!({"labels": labels}));
         let plain = || meshed(&json!({}));
         let implied = || with_traffic("istio", &json!({}));
         let off = || meshed(&json!({"sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection": "disabled"}));
@@ -183,21 +177,17 @@ mod tests {
             json!({"istio.io/rev": "stable"}),
             json!({"kuma.io/sidecar-injection": "enabled"}),
         ] {
-            fires(&within(plain(), &labels), MeshProxyUnclear);
-            silent(&within(off(), &labels), MeshProxyUnclear);
+            fires(&labelled(plain(), &labels), MeshProxyUnclear);
+            silent(&labelled(off(), &labels), MeshProxyUnclear);
         }
-        let annotated = |annotations: &Value| {
-            let mut list = within(plain(), &json!({}));
-            list["items"][1]["metadata"]["annotations"] = annotations.clone();
-            list
-        };
+        let annotated = |annotations: &Value| within(plain(), &json!({"annotations": annotations}));
         fires(&annotated(&json!({"linkerd.io/inject": "enabled"})), MeshProxyUnclear);
         silent(&annotated(&json!({"linkerd.io/inject": "enabled", NATIVE: "true"})), MeshProxyUnclear);
         silent(&annotated(&json!({"linkerd.io/inject": "disabled"})), MeshProxyUnclear);
-        silent(&within(plain(), &json!({"istio-injection": ""})), MeshProxyUnclear);
-        fires(&within(implied(), &json!({"team": "shop"})), MeshProxyUnclear);
-        silent(&within(implied(), &json!({"istio-injection": "disabled"})), MeshProxyUnclear);
-        silent(&within(implied(), &json!({"istio.io/dataplane-mode": "ambient"})), MeshProxyUnclear);
+        silent(&labelled(plain(), &json!({"istio-injection": ""})), MeshProxyUnclear);
+        fires(&labelled(implied(), &json!({"team": "shop"})), MeshProxyUnclear);
+        silent(&labelled(implied(), &json!({"istio-injection": "disabled"})), MeshProxyUnclear);
+        silent(&labelled(implied(), &json!({"istio.io/dataplane-mode": "ambient"})), MeshProxyUnclear);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::catalog::meshes::Proxy;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -10,12 +11,12 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "The proxy of a mesh is configured to wait for longer than the grace period.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
+fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let grace_period = subject.budget().grace_period;
-    let mut proxies = subject.proxies();
+    let mut proxies = subject.proxies(related);
     // Without a configured wait, the mesh uses its default, which does not contradict the manifest.
     proxies.retain(|proxy| proxy.is_certain && proxy.exit_is_configured && proxy.exits_after > grace_period);
     let findings = proxies.into_iter().map(|proxy| {
@@ -62,7 +63,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::ProxyOutlivesGracePeriod;
-    use crate::rules::tests::{deployment, fires, silent};
+    use crate::rules::tests::{deployment, fires, silent, within};
 
     const WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
     const GRACE: &str = "config.linkerd.io/shutdown-grace-period";
@@ -91,6 +92,16 @@ mod tests {
     fn a_default_or_a_short_wait_is_not_reported() {
         silent(&meshed(&json!({"linkerd.io/inject": "enabled", WAIT: "10"})), ProxyOutlivesGracePeriod);
         silent(&istio("terminationDrainDuration: 35s\n"), ProxyOutlivesGracePeriod);
+    }
+
+    #[test]
+    fn the_namespace_configures_the_wait() {
+        let linkerd = || meshed(&json!({"linkerd.io/inject": "enabled", WAIT: "10"}));
+        let grace = |value: &str| json!({"annotations": {GRACE: value}});
+        fires(&within(linkerd(), &grace("2m")), ProxyOutlivesGracePeriod);
+        silent(&within(linkerd(), &grace("20s")), ProxyOutlivesGracePeriod);
+        let disabled = json!({"labels": {"istio-injection": "disabled"}});
+        silent(&within(istio("terminationDrainDuration: 1m"), &disabled), ProxyOutlivesGracePeriod);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::catalog::meshes::Proxy;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
+use crate::related::Neighbours;
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -10,11 +11,11 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "The classic proxy of a mesh stops before the app.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Related(check),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    subject.proxies().iter().filter_map(|proxy| finding(subject, proxy)).collect()
+fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
+    subject.proxies(related).iter().filter_map(|proxy| finding(subject, proxy)).collect()
 }
 
 fn finding(subject: &Subject<'_>, proxy: &Proxy) -> Option<Finding> {
@@ -38,6 +39,8 @@ Linkerd's proxy refuses every new request as soon as it gets SIGTERM, and finish
 `terminationDrainDuration` (5s by default) and then stops Envoy with all its connections. Kuma drains for 30s and Consul for
 30s (nothing, if its lifecycle management is disabled), whatever the app needs. Dapr closes its API immediately, so the
 app can neither publish nor save anything while it shuts down. Users see errors although the app shuts down correctly.
+
+The labels and annotations of the Namespace count, too, if it is in the input of `winddown plan`; the controller reads it.
 
 ## What to do
 
@@ -86,7 +89,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::{ProxyOutlivesGracePeriod, ProxyStopsFirst};
-    use crate::rules::tests::{deployment, fires, found, silent};
+    use crate::rules::tests::{deployment, fires, found, silent, within};
 
     const WAIT: &str = "config.alpha.linkerd.io/proxy-wait-before-exit-seconds";
     const GRACE: &str = "config.linkerd.io/shutdown-grace-period";
@@ -206,6 +209,30 @@ mod tests {
         for manifest in [linkerd(&[]), istio("{}"), istio("[nonsense"), istio("terminationDrainDuration: soon")] {
             silent(&manifest, ProxyStopsFirst);
         }
+    }
+
+    #[test]
+    fn the_namespace_injects_configures_or_refutes_the_proxy() {
+        let annotations = |settings: &Value| json!({"annotations": settings});
+        let plain = || meshed(&json!({}));
+        let (_, message) = fires(
+            &within(plain(), &annotations(&json!({"linkerd.io/inject": "enabled", NATIVE: "false"}))),
+            ProxyStopsFirst,
+        );
+        assert!(message.starts_with("Linkerd proxy refuses new requests after 0s, but the drain is 10s"), "{message}");
+        fires(&within(linkerd(&[]), &annotations(&json!({WAIT: "9"}))), ProxyStopsFirst);
+        silent(&within(linkerd(&[]), &annotations(&json!({WAIT: "10"}))), ProxyStopsFirst);
+        silent(&within(linkerd(&[(WAIT, "9")]), &annotations(&json!({NATIVE: "true"}))), ProxyStopsFirst);
+        fires(&within(linkerd(&[(WAIT, "9")]), &annotations(&json!({WAIT: "30"}))), ProxyStopsFirst);
+
+        let short = || istio("terminationDrainDuration: 15s");
+        fires(&within(short(), &json!({"labels": {"istio-injection": "enabled"}})), ProxyStopsFirst);
+        silent(&within(short(), &json!({"labels": {"istio-injection": "disabled"}})), ProxyStopsFirst);
+
+        let kuma = || meshed(&json!({"kuma.io/sidecar-drain-time": "15s"}));
+        silent(&kuma(), ProxyStopsFirst);
+        fires(&within(kuma(), &json!({"labels": {"kuma.io/sidecar-injection": "enabled"}})), ProxyStopsFirst);
+        silent(&within(kuma(), &json!({"labels": {"kuma.io/sidecar-injection": "disabled"}})), ProxyStopsFirst);
     }
 
     #[test]

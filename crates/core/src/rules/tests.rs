@@ -77,6 +77,14 @@ pub(crate) fn among(workload: Value, others: &[Value]) -> Value {
     json!({"kind": "List", "items": items})
 }
 
+/// The same in a Namespace with these labels and annotations.
+pub(crate) fn within(mut workload: Value, metadata: &Value) -> Value {
+    workload["metadata"]["namespace"] = json!("web");
+    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+    namespace["metadata"]["name"] = json!("web");
+    among(workload, &[namespace])
+}
+
 /// The same with an autoscaler that keeps at least that many pods.
 pub(crate) fn autoscaled(workload: Value, least: u32) -> Value {
     let target = json!({"apiVersion": "apps/v1", "kind": workload["kind"], "name": workload["metadata"]["name"]});

@@ -20,10 +20,10 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use winddown_core::related::Related;
 
-/// How long the objects of a namespace are not read again.
+/// How long the objects of a namespace, and the IngressClasses of the cluster, are not read again.
 const FRESH: Duration = Duration::from_secs(5);
 /// An installation creates a workload before its autoscaler. The findings about related objects wait that long, and for
-/// objects that are as new. Longer than [`FRESH`].
+/// objects that are as new. Twice [`FRESH`]: the IngressClasses of a namespace may be that old.
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
 /// Objects of one kind in a namespace; more are not considered.
 const MAX_OBJECTS: u32 = 500;
@@ -34,13 +34,15 @@ const MAX_NAMESPACES: usize = 64;
 pub(super) struct RelatedObjects {
     client: Client,
     read: Mutex<HashMap<String, (Instant, Arc<Related>)>>,
+    /// They belong to no namespace, so they are not read once for each.
+    ingress_classes: Mutex<Option<(Instant, Arc<Related>)>>,
     /// Whether missing rights were logged.
     forbidden: AtomicBool,
 }
 
 impl RelatedObjects {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, read: Mutex::default(), forbidden: AtomicBool::new(false) }
+        Self { client, read: Mutex::default(), ingress_classes: Mutex::default(), forbidden: AtomicBool::new(false) }
     }
 
     /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld.
@@ -66,15 +68,13 @@ impl RelatedObjects {
 
     fn fresh(&self, namespace: &str) -> Option<Arc<Related>> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.get(namespace)
-            .filter(|(when, _)| now().saturating_duration_since(*when) < FRESH)
-            .map(|(_, related)| related.clone())
+        read.get(namespace).filter(|(when, _)| is_fresh(*when)).map(|(_, related)| related.clone())
     }
 
     fn keep(&self, namespace: &str, related: Arc<Related>) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= MAX_NAMESPACES {
-            read.retain(|_, (when, _)| now().saturating_duration_since(*when) < FRESH);
+            read.retain(|_, (when, _)| is_fresh(*when));
         }
         if read.len() < MAX_NAMESPACES {
             read.insert(namespace.to_owned(), (now(), related));
@@ -88,7 +88,7 @@ impl RelatedObjects {
         add(&mut related, Api::<PodDisruptionBudget>::namespaced(client(), namespace)).await?;
         add(&mut related, Api::<Service>::namespaced(client(), namespace)).await?;
         add(&mut related, Api::<Ingress>::namespaced(client(), namespace)).await?;
-        add(&mut related, Api::<IngressClass>::all(client())).await?;
+        related.extend(Related::clone(&*self.ingress_classes().await?));
         let namespaces: Api<Namespace> = Api::all(client());
         match within(format!("read Namespace {namespace}"), namespaces.get(namespace)).await {
             Ok(namespace) => add_object(&mut related, &namespace),
@@ -97,6 +97,24 @@ impl RelatedObjects {
         }
         Ok(related)
     }
+
+    async fn ingress_classes(&self) -> Result<Arc<Related>, Error> {
+        let read = self.ingress_classes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((when, classes)) = read
+            && is_fresh(when)
+        {
+            return Ok(classes);
+        }
+        let mut classes = Related::default();
+        add(&mut classes, Api::<IngressClass>::all(self.client.clone())).await?;
+        let classes = Arc::new(classes);
+        *self.ingress_classes.lock().unwrap_or_else(PoisonError::into_inner) = Some((now(), classes.clone()));
+        Ok(classes)
+    }
+}
+
+fn is_fresh(when: Instant) -> bool {
+    now().saturating_duration_since(when) < FRESH
 }
 
 async fn add<K>(related: &mut Related, api: Api<K>) -> Result<(), Error>
@@ -144,6 +162,23 @@ mod tests {
         server.delete(path);
         assert_eq!(objects.of("web").await.unwrap().unwrap(), first);
         assert_ne!(objects.of("other").await.unwrap().unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn the_ingress_classes_of_the_cluster_are_read_once_for_all_namespaces() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client());
+        let class = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"},
+            "spec": {"controller": "k8s.io/ingress-nginx"},
+        });
+        server.put("/apis/networking.k8s.io/v1/ingressclasses/nginx", class);
+        for namespace in ["web", "shop", "cart"] {
+            assert_ne!(*objects.of(namespace).await.unwrap().unwrap(), winddown_core::related::Related::default());
+        }
+        let lists = |path: &str| server.requests(&http::Method::GET, path);
+        assert_eq!(lists("/apis/networking.k8s.io/v1/ingressclasses"), 1);
+        assert_eq!(lists("/apis/networking.k8s.io/v1/namespaces/"), 3);
     }
 
     #[tokio::test]

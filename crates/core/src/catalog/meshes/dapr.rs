@@ -1,7 +1,6 @@
 //! Dapr: <https://docs.dapr.io/reference/arguments-annotations-overview/>. The app calls its API until it exits.
 
-use super::{Pods, Proxy};
-use crate::duration::Seconds;
+use super::{Pods, Proxy, Sidecar};
 use crate::duration::go::go_duration;
 
 const ENABLED: &str = "dapr.io/enabled";
@@ -10,9 +9,8 @@ const BLOCK: &str = "dapr.io/block-shutdown-duration";
 /// How long the proxy waits for open requests after that, in seconds.
 const GRACE: &str = "dapr.io/graceful-shutdown-seconds";
 const NATIVE: &str = "dapr.io/enable-native-sidecar";
-const DEFAULT_GRACE: Seconds = Seconds::new(5);
 
-pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
+pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy> {
     let is_true = |key: &str| {
         let value = pods.annotation(key)?.to_ascii_lowercase();
         Some(matches!(value.as_str(), "true" | "t" | "yes" | "y" | "on" | "1"))
@@ -23,11 +21,12 @@ pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
     }
     let block = pods.annotation(BLOCK).and_then(go_duration);
     let accepts_for = block.unwrap_or_default();
+    let grace = pods.seconds(GRACE).or(sidecar.stops_after).unwrap_or_default();
     Some(Proxy {
-        mesh: "Dapr",
+        mesh: &sidecar.name,
         is_certain: native.is_some() || block.is_some(),
         accepts_for,
-        exits_after: accepts_for.plus(pods.seconds(GRACE).unwrap_or(DEFAULT_GRACE)),
+        exits_after: accepts_for.plus(grace),
         is_called_by_app: true,
         exit_is_configured: block.is_some(),
         wait_key: BLOCK,

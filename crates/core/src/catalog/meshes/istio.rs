@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Pods, Proxy};
-use crate::duration::Seconds;
+use super::{Pods, Proxy, Sidecar};
 use crate::duration::go::go_duration;
 
 const CONFIG: &str = "proxy.istio.io/config";
@@ -15,8 +14,6 @@ const INJECT: &str = "sidecar.istio.io/inject";
 const REVISION: &str = "istio.io/rev";
 /// `ambient` is a mesh without sidecars.
 const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
-/// `terminationDrainDuration` if it is not configured.
-const DEFAULT_DRAIN: Seconds = Seconds::new(5);
 
 const NAMESPACE_INJECT: &str = "istio-injection";
 
@@ -37,7 +34,7 @@ struct Config {
     proxy_metadata: BTreeMap<String, serde_json::Value>,
 }
 
-pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
+pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy> {
     // Istio does not apply a configuration that cannot be parsed either.
     let config = pods.annotation(CONFIG);
     let config: Option<Config> = config.map(|config| serde_saphyr::from_str(config).unwrap_or_default());
@@ -57,9 +54,9 @@ pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
         return None;
     }
     let configured = config.termination_drain_duration.as_deref().and_then(go_duration);
-    let exits_after = configured.unwrap_or(DEFAULT_DRAIN);
+    let exits_after = configured.or(sidecar.stops_after).unwrap_or_default();
     Some(Proxy {
-        mesh: "Istio",
+        mesh: &sidecar.name,
         is_certain: native.is_some() || configured.is_some(),
         accepts_for: exits_after,
         exits_after,

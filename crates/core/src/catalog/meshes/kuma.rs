@@ -1,26 +1,24 @@
 //! Kuma and Kong Mesh: <https://kuma.io/docs/latest/reference/kubernetes-annotations/>. Only the control plane can make the
 //! proxy a native sidecar (`experimental.sidecarContainers`).
 
-use super::{Pods, Proxy};
-use crate::duration::Seconds;
+use super::{Pods, Proxy, Sidecar};
 use crate::duration::go::go_duration;
 
 /// A label of the pod or of its namespace; older versions also read the annotation.
 const INJECT: &str = "kuma.io/sidecar-injection";
-const DRAIN: &str = "kuma.io/sidecar-drain-time";
 /// The time for which the proxy drains, all of which it waits, before it exits.
-const DEFAULT_DRAIN: Seconds = Seconds::new(30);
+const DRAIN: &str = "kuma.io/sidecar-drain-time";
 
-pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
+pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy> {
     let of_namespace = || pods.namespace_label(INJECT).or_else(|| pods.namespace_annotation(INJECT));
     let inject = pods.label_or_annotation(INJECT).or_else(of_namespace);
     if !matches!(inject, Some("enabled" | "true")) {
         return None;
     }
     let configured = pods.annotation(DRAIN).and_then(go_duration);
-    let exits_after = configured.unwrap_or(DEFAULT_DRAIN);
+    let exits_after = configured.or(sidecar.stops_after).unwrap_or_default();
     Some(Proxy {
-        mesh: "Kuma",
+        mesh: &sidecar.name,
         is_certain: configured.is_some(),
         accepts_for: exits_after,
         exits_after,

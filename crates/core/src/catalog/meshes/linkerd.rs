@@ -1,6 +1,6 @@
 //! Linkerd: <https://linkerd.io/2/reference/proxy-configuration/>.
 
-use super::{Pods, Proxy, seconds};
+use super::{Pods, Proxy, Sidecar, seconds};
 use crate::duration::Seconds;
 use crate::duration::go::go_duration;
 
@@ -14,9 +14,10 @@ const NATIVE: [&str; 3] = [
     "config.beta.linkerd.io/proxy-enable-native-sidecar",
     "config.alpha.linkerd.io/proxy-enable-native-sidecar",
 ];
+/// Only the longest time: connections that are closed earlier end it earlier.
 const DEFAULT_GRACE: Seconds = Seconds::new(120);
 
-pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
+pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy> {
     // The annotations of the namespace are the defaults of its pods.
     let annotation = |key: &str| pods.annotation(key).or_else(|| pods.namespace_annotation(key));
     let is_injected = match annotation("linkerd.io/inject") {
@@ -31,7 +32,7 @@ pub(super) fn proxy(pods: &Pods<'_>) -> Option<Proxy> {
     let grace = annotation(GRACE).and_then(go_duration);
     let accepts_for = wait.unwrap_or_default();
     Some(Proxy {
-        mesh: "Linkerd",
+        mesh: &sidecar.name,
         is_certain: native.is_some() || wait.is_some(),
         accepts_for,
         exits_after: accepts_for.plus(grace.unwrap_or(DEFAULT_GRACE)),
