@@ -22,15 +22,22 @@ deadline. Explicit values in `winddown.dev/drain` and `winddown.dev/deadline` ta
 How long traffic continues to arrive after the deletion of a pod. Each number is an upper end of what was observed in
 practice and not a guarantee: measure your environment and set `winddown.dev/drain`.
 
-| `winddown.dev/traffic` | Drain | Reason | Sources |
-| --- | --- | --- | --- |
+The last column has what shows it in related objects: the controller or the name of an IngressClass, or the beginning of
+an annotation (or the `loadBalancerClass`) of a Service with `externalTrafficPolicy: Local`. The load balancers of AWS and
+Google Cloud are also known by the annotations for their targets.
+
+| `winddown.dev/traffic` | Drain | Reason | Sources | Detected by |
+| --- | --- | --- | --- | --- |
 "
     .to_owned();
-    for Traffic { name, drain, why, polls, sources, .. } in Traffic::all() {
+    for Traffic { name, drain, why, polls, sources, controllers, classes, local, .. } in Traffic::all() {
         let polls = polls.map_or(String::new(), |polls| {
             format!(" It polls every {} and removes a target after {} failures.", polls.period, polls.failures)
         });
-        writeln!(text, "| `{name}` | {drain} | {}.{polls} | {} |", sentence(why), links(sources)).unwrap();
+        let shown_by: Vec<_> =
+            [controllers, classes, local].into_iter().flatten().map(|it| format!("`{it}`")).collect();
+        let (why, sources, shown_by) = (sentence(why), links(sources), shown_by.join(" "));
+        writeln!(text, "| `{name}` | {drain} | {why}.{polls} | {sources} | {shown_by} |").unwrap();
     }
     write!(
         text,

@@ -8,6 +8,7 @@ mod exposure;
 mod selector;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ struct Namespace {
     disruption_budgets: Vec<DisruptionBudget>,
     services: Vec<Service>,
     /// By the name of the Service that they send to.
-    ingresses: BTreeMap<String, Vec<Ingress>>,
+    ingresses: BTreeMap<String, Vec<Arc<Ingress>>>,
     pods: Vec<PodGroup>,
 }
 

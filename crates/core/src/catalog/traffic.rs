@@ -20,9 +20,21 @@ pub struct Traffic {
     pub why: String,
     /// Its health check, if it detects terminating pods with it.
     pub polls: Option<Polling>,
+    /// What configures that check.
+    pub health_check: Option<HealthCheck>,
     /// Whether it sends to a new pod only some time after the pod is Ready.
     #[serde(default)]
     pub registers: bool,
+    /// `spec.controller` of its `IngressClasses`, or what precedes a slash there.
+    #[serde(default)]
+    pub controllers: Vec<String>,
+    /// The usual names of these `IngressClasses`.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// How annotations, or the `loadBalancerClass`, of a Service with `externalTrafficPolicy: Local` begin if it is this
+    /// load balancer.
+    #[serde(default)]
+    pub local: Vec<String>,
     /// The sources for the numbers.
     pub sources: Vec<String>,
 }
@@ -35,6 +47,16 @@ pub struct Polling {
     pub period: Seconds,
     /// The number of consecutive failures.
     pub failures: u32,
+}
+
+/// The annotations that configure the health check of a load balancer.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// The seconds between two checks.
+    pub period: String,
+    /// The number of consecutive failures.
+    pub failures: String,
 }
 
 impl Polling {
@@ -55,7 +77,33 @@ impl Traffic {
     pub fn all() -> &'static [Self] {
         &TRAFFIC
     }
+
+    /// What serves an Ingress, by the name of its class and, if the `IngressClass` is known, by the controller of that.
+    pub(crate) fn of_ingress(class: &str, controller: Option<&str>) -> Option<&'static Self> {
+        let is_of = |controller: &str, name: &str| {
+            controller.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Self::all().iter().find(|traffic| match controller {
+            Some(controller) => traffic.controllers.iter().any(|name| is_of(controller, name)),
+            None => traffic.classes.iter().any(|name| name == class),
+        })
+    }
+
+    /// The load balancer of a Service with `externalTrafficPolicy: Local`, by the keys of its annotations and its
+    /// `loadBalancerClass`.
+    pub(crate) fn of_local(names: &[&str]) -> Option<&'static Self> {
+        let shows = |start: &String| names.iter().any(|name| name.starts_with(start.as_str()));
+        Self::all().iter().find(|traffic| traffic.local.iter().any(shows)).or_else(|| SERVICE_LOCAL.parse().ok())
+    }
+
+    /// Whether it sends to the nodes that have a pod of a Service.
+    pub(crate) fn is_local(&self) -> bool {
+        self.name == SERVICE_LOCAL || !self.local.is_empty()
+    }
 }
+
+/// Any load balancer for a Service with `externalTrafficPolicy: Local`.
+const SERVICE_LOCAL: &str = "service-local";
 
 impl FromStr for &'static Traffic {
     type Err = UnknownPreset;
@@ -82,6 +130,20 @@ mod tests {
         for traffic in Traffic::all() {
             assert!(traffic.polls.is_none_or(|polls| polls.notices_after() < traffic.drain), "{}", traffic.name);
         }
+    }
+
+    #[test]
+    fn what_shows_a_preset_shows_no_other() {
+        let all = |list: fn(&Traffic) -> &Vec<String>| Traffic::all().iter().flat_map(list).collect::<Vec<_>>();
+        for names in
+            [all(|traffic| &traffic.controllers), all(|traffic| &traffic.classes), all(|traffic| &traffic.local)]
+        {
+            for (at, name) in names.iter().enumerate() {
+                let others = names.iter().enumerate().filter(|(other, _)| *other != at);
+                assert!(others.clone().all(|(_, other)| !name.starts_with(other.as_str())), "{name}");
+            }
+        }
+        assert!(Traffic::all().iter().all(|traffic| traffic.health_check.is_none() || traffic.polls.is_some()));
     }
 
     #[test]

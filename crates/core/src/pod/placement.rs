@@ -112,7 +112,8 @@ impl NodeLabel<'_> {
     /// select these nodes.
     fn is_tolerated(self, toleration: &Toleration) -> bool {
         toleration.key.as_deref() == Some(self.key)
-            && (toleration.operator.as_deref() == Some("Exists") || toleration.value.as_deref() == Some(self.value))
+            && (toleration.operator.as_deref() == Some("Exists")
+                || toleration.value.as_deref().unwrap_or_default() == self.value)
     }
 }
 
@@ -174,10 +175,20 @@ mod tests {
             (json!({"key": SPOT, "operator": "Exists"}), possible("tolerations")),
             (json!({"key": SPOT, "value": "true"}), possible("tolerations")),
             (json!({"key": SPOT, "value": "false"}), None),
+            (json!({"key": SPOT}), None),
             (json!({"operator": "Exists"}), None),
         ] {
             assert_eq!(placement(json!({"tolerations": [toleration]})), expected, "{toleration}");
         }
+    }
+
+    /// The taint has no value either.
+    #[test]
+    fn a_toleration_without_a_value_is_for_a_label_without_one() {
+        let pod = json!({"tolerations": [{"key": SPOT, "effect": "NoSchedule"}]});
+        let label = NodeLabel { key: SPOT, value: "" };
+        let found = Placement::of(&serde_json::from_value(pod).unwrap(), label);
+        assert_eq!(found, Some(Placement::Possible(FieldPath::pod("tolerations"))));
     }
 
     #[test]

@@ -1,25 +1,27 @@
 //! What sends traffic to the pods: Services, and the Ingresses in front of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::selector::Selector;
 use super::{MAX_MATCHES, labels};
+use crate::catalog::traffic::{Polling, Traffic};
 use crate::duration::Seconds;
 use crate::object::Object;
 
 /// More backends than any real Ingress has.
 const MAX_BACKENDS: usize = 1_000;
 const ALB_TARGET: &str = "alb.ingress.kubernetes.io/target-type";
-const ALB_INTERVAL: &str = "alb.ingress.kubernetes.io/healthcheck-interval-seconds";
-const ALB_FAILURES: &str = "alb.ingress.kubernetes.io/unhealthy-threshold-count";
 /// The controller of the `IngressClass` of the AWS Load Balancer Controller.
 const ALB_CONTROLLER: &str = "ingress.k8s.aws/alb";
 const NLB_TARGET: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type";
 const NLB_TYPE: &str = "service.beta.kubernetes.io/aws-load-balancer-type";
-/// Classes whose controllers do not read the annotations of AWS.
-const OTHER_CLASSES: [&str; 4] = ["nginx", "traefik", "gce", "azure-application-gateway"];
+/// Lets the load balancers of Google Cloud send to the pods, for an Ingress or for exposed ports. A JSON object.
+const NEG: &str = "cloud.google.com/neg";
+/// The classes of an Ingress on GKE, which has no `IngressClass`. It is also the one without a class.
+const GCE_CLASSES: [&str; 2] = ["gce", "gce-internal"];
 
 /// A load balancer that sends to the pods of a workload.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,14 +29,14 @@ pub(crate) struct Exposure<'a> {
     /// `Service` or `Ingress`.
     pub(crate) kind: &'static str,
     pub(crate) name: &'a str,
-    pub(crate) target: Target,
-    /// The health check that its annotations configure: the time between two checks, and the number of failures.
-    pub(crate) health_check: (Option<Seconds>, Option<u32>),
+    pub(crate) target: Target<'a>,
+    /// Its health check, if annotations configure it.
+    pub(crate) health_check: Option<Polling>,
 }
 
 /// Where a load balancer sends to, and how that is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Target<'a> {
     /// An Application Load Balancer of AWS with pods as targets.
     AlbIp,
     /// An Application Load Balancer of AWS with nodes as targets.
@@ -43,30 +45,47 @@ pub(crate) enum Target {
     NlbIp,
     /// A Network Load Balancer of AWS with nodes as targets.
     NlbInstance,
+    /// A load balancer of Google Cloud with pods as targets.
+    Neg,
+    /// The pods of an Ingress with a class of a known controller.
+    Class(&'a str, &'static Traffic),
     /// Nodes that have a pod of the Service.
-    LocalNodes,
+    LocalNodes(&'static Traffic),
 }
 
-impl Target {
-    /// The name of the traffic preset whose drain it needs. What nodes behind a Network Load Balancer need depends on the
-    /// traffic policy.
-    pub(crate) const fn preset(self) -> Option<&'static str> {
-        match self {
-            Self::AlbIp => Some("alb-ip"),
-            Self::AlbInstance => Some("alb-instance"),
-            Self::NlbIp => Some("nlb-ip"),
-            Self::NlbInstance => None,
-            Self::LocalNodes => Some("service-local"),
-        }
+impl Target<'_> {
+    /// The traffic preset whose drain it needs. What nodes behind a Network Load Balancer need depends on the traffic
+    /// policy.
+    pub(crate) fn preset(self) -> Option<&'static Traffic> {
+        let name = match self {
+            Self::AlbIp => "alb-ip",
+            Self::AlbInstance => "alb-instance",
+            Self::NlbIp => "nlb-ip",
+            Self::Neg => "gce-neg",
+            Self::NlbInstance => return None,
+            Self::Class(_, traffic) | Self::LocalNodes(traffic) => return Some(traffic),
+        };
+        name.parse().ok()
     }
 
     /// The setting in the manifest.
-    pub(crate) const fn setting(self) -> &'static str {
+    pub(crate) fn setting(self) -> String {
         match self {
-            Self::AlbIp | Self::NlbIp => "target type ip",
-            Self::AlbInstance | Self::NlbInstance => "target type instance",
-            Self::LocalNodes => "externalTrafficPolicy Local",
+            Self::AlbIp | Self::NlbIp => "target type ip".to_owned(),
+            Self::AlbInstance | Self::NlbInstance => "target type instance".to_owned(),
+            Self::Neg => "network endpoint groups".to_owned(),
+            Self::Class(class, _) => format!("class {class}"),
+            Self::LocalNodes(_) => "externalTrafficPolicy Local".to_owned(),
         }
+    }
+}
+
+impl Exposure<'_> {
+    /// How long it may send to a pod that terminates: the drain of its preset, with the health check that is configured.
+    pub(crate) fn sends_for(&self) -> Option<Seconds> {
+        let preset = self.target.preset()?;
+        let (Some(default), Some(own)) = (preset.polls, self.health_check) else { return Some(preset.drain) };
+        Some(preset.drain.minus(default.notices_after()).plus(own.notices_after()).min(Seconds::MAX))
     }
 }
 
@@ -74,16 +93,19 @@ impl Target {
 pub(super) struct Service {
     name: String,
     selector: Selector,
-    target: Option<Target>,
+    target: Option<Target<'static>>,
+    health_check: Option<Polling>,
+    /// Whether an Ingress of Google Cloud has the pods as targets.
+    has_neg: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ingress {
     name: String,
     class: Option<String>,
-    /// The target of an ALB; whether it is one depends on the class.
-    target: Target,
-    health_check: (Option<Seconds>, Option<u32>),
+    /// The target if it is an ALB; whether it is one depends on the class.
+    alb: Option<Target<'static>>,
+    health_check: Option<Polling>,
 }
 
 impl Service {
@@ -98,37 +120,43 @@ impl Service {
             (Some("instance"), _) => Some(Target::NlbInstance),
             _ => None,
         };
+        let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+        let names: Vec<_> = annotations.map(|(key, _)| key.as_str()).chain(text("/spec/loadBalancerClass")).collect();
+        let neg: Option<Value> = service.annotation(NEG).and_then(|neg| serde_json::from_str(neg).ok());
+        let neg = |field: &str| neg.as_ref().and_then(|neg| neg.get(field));
         let target = match nlb.filter(|_| kind == Some("LoadBalancer")) {
             Some(Target::NlbIp) => Some(Target::NlbIp),
-            _ if is_local && is_external => Some(Target::LocalNodes),
+            _ if is_local && is_external => Traffic::of_local(&names).map(Target::LocalNodes),
+            None if neg("exposed_ports").is_some() => Some(Target::Neg),
             nlb => nlb,
         };
         Some(Self {
             name: service.name()?.to_owned(),
             selector: Selector::of_labels(&labels(object.pointer("/spec/selector")))?,
             target,
+            health_check: target.and_then(|target| health_check(service, target.preset()?)),
+            has_neg: neg("ingress") == Some(&Value::Bool(true)),
         })
     }
 }
 
 impl Ingress {
-    /// The Ingress for each Service that it sends to; none if it says nothing about its targets.
-    pub(super) fn read(object: &Value) -> Vec<(String, Self)> {
+    /// The Ingress for each Service that it sends to.
+    pub(super) fn read(object: &Value) -> Vec<(String, Arc<Self>)> {
         let ingress = Object::new(object);
-        let target = match ingress.annotation(ALB_TARGET) {
-            Some("ip") => Target::AlbIp,
-            Some("instance") => Target::AlbInstance,
-            _ => return Vec::new(),
+        let alb = match ingress.annotation(ALB_TARGET) {
+            Some("ip") => Some(Target::AlbIp),
+            Some("instance") => Some(Target::AlbInstance),
+            _ => None,
         };
         let class = object.pointer("/spec/ingressClassName").and_then(Value::as_str);
         let class = class.or_else(|| ingress.annotation("kubernetes.io/ingress.class"));
-        let number = |key: &str| ingress.annotation(key)?.trim().parse::<u32>().ok();
-        let read = Self {
+        let read = Arc::new(Self {
             name: ingress.name().unwrap_or_default().to_owned(),
             class: class.map(str::to_owned),
-            target,
-            health_check: (number(ALB_INTERVAL).map(Seconds::new), number(ALB_FAILURES)),
-        };
+            alb,
+            health_check: alb.and_then(|alb| health_check(ingress, alb.preset()?)),
+        });
         let rules = object.pointer("/spec/rules").and_then(Value::as_array).into_iter().flatten();
         let paths = rules.filter_map(|rule| rule.pointer("/http/paths")?.as_array()).flatten();
         let backends = paths.filter_map(|path| path.get("backend")).chain(object.pointer("/spec/defaultBackend"));
@@ -137,35 +165,51 @@ impl Ingress {
         services.into_iter().map(|service| (service.to_owned(), read.clone())).collect()
     }
 
-    /// Whether its controller reads the annotations of AWS.
-    fn is_alb(&self, classes: &BTreeMap<String, String>) -> bool {
-        let Some(class) = &self.class else { return true };
-        match classes.get(class) {
+    /// What it sends to, if its controller is known.
+    fn target(&self, service: &Service, classes: &BTreeMap<String, String>) -> Option<Target<'_>> {
+        let class = self.class.as_deref();
+        let controller = class.and_then(|class| classes.get(class)).map(String::as_str);
+        let is_gce = controller.is_none() && class.is_none_or(|class| GCE_CLASSES.contains(&class));
+        let traffic = class.and_then(|class| Some((class, Traffic::of_ingress(class, controller)?)));
+        let may_be_alb = match controller {
             Some(controller) => controller == ALB_CONTROLLER,
-            None => !OTHER_CLASSES.contains(&class.as_str()),
+            None => traffic.is_none() && class.is_none_or(|class| !GCE_CLASSES.contains(&class)),
+        };
+        match self.alb {
+            Some(alb) if may_be_alb => Some(alb),
+            _ if is_gce && service.has_neg => Some(Target::Neg),
+            _ => traffic.map(|(class, traffic)| Target::Class(class, traffic)),
         }
     }
+}
+
+/// The health check that annotations of an Ingress or a Service configure.
+fn health_check(object: Object<'_>, traffic: &Traffic) -> Option<Polling> {
+    let (keys, default) = (traffic.health_check.as_ref()?, traffic.polls?);
+    let number = |key: &str| object.annotation(key)?.trim().parse::<u32>().ok();
+    let (period, failures) = (number(&keys.period), number(&keys.failures));
+    (period.is_some() || failures.is_some()).then(|| Polling {
+        period: period.map_or(default.period, Seconds::new),
+        failures: failures.unwrap_or(default.failures),
+    })
 }
 
 /// The load balancers that send to pods with these labels.
 pub(super) fn of<'a>(
     labels: &BTreeMap<String, String>,
     services: &'a [Service],
-    ingresses: &'a BTreeMap<String, Vec<Ingress>>,
+    ingresses: &'a BTreeMap<String, Vec<Arc<Ingress>>>,
     classes: &BTreeMap<String, String>,
 ) -> Vec<Exposure<'a>> {
     let services = services.iter().filter(|service| service.selector.matches(labels)).take(MAX_MATCHES);
     let exposures = services.flat_map(|service| {
-        let (kind, name) = ("Service", service.name.as_str());
-        let own = service.target.map(|target| Exposure { kind, name, target, health_check: (None, None) });
-        let ingresses = ingresses.get(name).into_iter().flatten().filter(|ingress| ingress.is_alb(classes));
-        let before = ingresses.take(MAX_MATCHES).map(|Ingress { name, target, health_check, .. }| Exposure {
-            kind: "Ingress",
-            name,
-            target: *target,
-            health_check: *health_check,
+        let Service { name, health_check, .. } = service;
+        let own = |target| Exposure { kind: "Service", name, target, health_check: *health_check };
+        let before = ingresses.get(name).into_iter().flatten().filter_map(|ingress| {
+            let target = ingress.target(service, classes)?;
+            Some(Exposure { kind: "Ingress", name: &ingress.name, target, health_check: ingress.health_check })
         });
-        own.into_iter().chain(before)
+        service.target.map(own).into_iter().chain(before.take(MAX_MATCHES))
     });
     exposures.collect()
 }

@@ -66,11 +66,12 @@ fn objects_of_other_groups_and_unreadable_ones_are_left_out() {
     }
 }
 
-/// The load balancers that send to the pods.
-fn targets(objects: &[Value]) -> Vec<(&'static str, Target)> {
+/// The load balancers that send to the pods: the kind of the object, and the preset.
+fn targets(objects: &[Value]) -> Vec<(&'static str, &'static str)> {
     let related = related(objects);
     let neighbours = related.of("", Kind::Deployment, "shop", &labels());
-    neighbours.exposures.iter().map(|exposure| (exposure.kind, exposure.target)).collect()
+    let preset = |target: Target<'_>| target.preset().map_or("", |traffic| traffic.name.as_str());
+    neighbours.exposures.iter().map(|exposure| (exposure.kind, preset(exposure.target))).collect()
 }
 
 fn service(more: &Value) -> Value {
@@ -91,41 +92,116 @@ fn ingress(annotations: &Value, more: &Value) -> Value {
 #[test]
 fn an_ingress_sends_to_the_pods_of_its_services() {
     let ip = json!({"alb.ingress.kubernetes.io/target-type": "ip"});
-    let class = |controller: &str| {
-        let mut class = object("networking.k8s.io/v1", "IngressClass", None, &json!({"controller": controller}));
-        class["metadata"]["name"] = json!("internal");
-        class
-    };
-    let internal = json!({"ingressClassName": "internal"});
     let default_backend = json!({"rules": [], "defaultBackend": {"service": {"name": "shop"}}});
     for (objects, expected) in [
         (vec![service(&json!({})), ingress(&ip, &json!({}))], true),
         (vec![service(&json!({})), ingress(&ip, &default_backend)], true),
-        (vec![service(&json!({})), ingress(&ip, &internal)], true),
-        (vec![service(&json!({})), ingress(&ip, &internal), class("ingress.k8s.aws/alb")], true),
-        (vec![service(&json!({})), ingress(&ip, &internal), class("k8s.io/ingress-nginx")], false),
-        (vec![service(&json!({})), ingress(&ip, &json!({"ingressClassName": "nginx"}))], false),
         (vec![service(&json!({})), ingress(&json!({}), &json!({}))], false),
         (vec![service(&json!({"selector": {"app": "other"}})), ingress(&ip, &json!({}))], false),
         (vec![service(&json!({"selector": null})), ingress(&ip, &json!({}))], false),
         (vec![ingress(&ip, &json!({}))], false),
     ] {
-        let expected = if expected { vec![("Ingress", Target::AlbIp)] } else { vec![] };
+        let expected = if expected { vec![("Ingress", "alb-ip")] } else { vec![] };
         assert_eq!(targets(&objects), expected, "{objects:?}");
     }
+}
+
+#[test]
+fn the_class_of_an_ingress_shows_what_serves_it() {
+    let target_type = json!({"alb.ingress.kubernetes.io/target-type": "ip"});
+    for (class, controller, annotations, expected) in [
+        ("internal", "", &target_type, "alb-ip"),
+        ("internal", "ingress.k8s.aws/alb", &target_type, "alb-ip"),
+        ("internal", "k8s.io/ingress-nginx", &target_type, "ingress-nginx"),
+        ("nginx", "", &target_type, "ingress-nginx"),
+        ("nginx", "", &Value::Null, "ingress-nginx"),
+        ("nginx", "ingress.k8s.aws/alb", &target_type, "alb-ip"),
+        ("nginx", "nginx.org/ingress-controller", &Value::Null, ""),
+        ("traefik", "", &Value::Null, "traefik"),
+        ("public", "traefik.io/ingress-controller", &Value::Null, "traefik"),
+        ("haproxy", "", &Value::Null, "haproxy-ingress"),
+        ("public", "haproxy-ingress.github.io/controller/staging", &Value::Null, "haproxy-ingress"),
+        ("public", "haproxy-ingress.github.io/controllers", &Value::Null, ""),
+        ("public", "haproxy.org/ingress-controller", &Value::Null, "haproxy-ingress"),
+        ("openshift-default", "", &Value::Null, "openshift-route"),
+        ("public", "openshift.io/ingress-to-route", &Value::Null, "openshift-route"),
+        ("kong", "", &Value::Null, "kong"),
+        ("public", "ingress-controllers.konghq.com/kong", &Value::Null, "kong"),
+        ("contour", "", &Value::Null, "contour"),
+        ("public", "projectcontour.io/projectcontour/contour", &Value::Null, "contour"),
+        ("apisix", "", &Value::Null, "apisix"),
+        ("public", "apisix.apache.org/apisix-ingress-controller", &Value::Null, "apisix"),
+        ("azure-application-gateway", "", &Value::Null, "agic"),
+        ("public", "azure/application-gateway", &Value::Null, "agic"),
+        ("istio", "", &Value::Null, "istio"),
+        ("public", "istio.io/ingress-controller", &Value::Null, "istio"),
+        ("internal", "", &Value::Null, ""),
+        ("gce", "", &target_type, ""),
+    ] {
+        let mut objects = vec![service(&json!({})), ingress(annotations, &json!({"ingressClassName": class}))];
+        if !controller.is_empty() {
+            let mut object = object("networking.k8s.io/v1", "IngressClass", None, &json!({"controller": controller}));
+            object["metadata"]["name"] = json!(class);
+            objects.push(object);
+        }
+        let expected = if expected.is_empty() { vec![] } else { vec![("Ingress", expected)] };
+        assert_eq!(targets(&objects), expected, "{class} {controller}");
+    }
+    let annotated = ingress(&json!({"kubernetes.io/ingress.class": "nginx"}), &json!({}));
+    assert_eq!(targets(&[service(&json!({})), annotated]), [("Ingress", "ingress-nginx")]);
+}
+
+#[test]
+fn network_endpoint_groups_of_google_cloud_have_the_pods_as_targets() {
+    let with = |neg: &str, class: &Value| {
+        let mut service = service(&json!({}));
+        service["metadata"]["annotations"] = json!({"cloud.google.com/neg": neg});
+        targets(&[service, ingress(&json!({}), &json!({"ingressClassName": class}))])
+    };
+    let ingress = r#"{"ingress": true}"#;
+    for class in [json!("gce"), json!("gce-internal"), json!(null)] {
+        assert_eq!(with(ingress, &class), [("Ingress", "gce-neg")], "{class}");
+        assert_eq!(with(r#"{"ingress": false}"#, &class), [], "{class}");
+        assert_eq!(with("not JSON", &class), [], "{class}");
+    }
+    assert_eq!(with(ingress, &json!("nginx")), [("Ingress", "ingress-nginx")]);
+    assert_eq!(with(r#"{"exposed_ports": {"80": {}}}"#, &json!("internal")), [("Service", "gce-neg")]);
 }
 
 #[test]
 fn a_service_with_a_local_policy_sends_to_the_nodes_of_its_pods() {
     let local = |kind: &str| json!({"type": kind, "externalTrafficPolicy": "Local"});
     for (spec, expected) in [
-        (local("LoadBalancer"), vec![("Service", Target::LocalNodes)]),
-        (local("NodePort"), vec![("Service", Target::LocalNodes)]),
+        (local("LoadBalancer"), vec![("Service", "service-local")]),
+        (local("NodePort"), vec![("Service", "service-local")]),
         (local("ClusterIP"), vec![]),
         (json!({"type": "LoadBalancer", "externalTrafficPolicy": "Cluster"}), vec![]),
     ] {
         assert_eq!(targets(&[service(&spec)]), expected, "{spec}");
     }
+}
+
+#[test]
+fn annotations_of_a_service_with_a_local_policy_show_its_load_balancer() {
+    for (annotation, expected) in [
+        ("service.beta.kubernetes.io/azure-load-balancer-internal", "azure-lb"),
+        ("service.beta.kubernetes.io/azure-pip-name", "azure-lb"),
+        ("service.beta.kubernetes.io/do-loadbalancer-name", "do-lb"),
+        ("kubernetes.digitalocean.com/load-balancer-id", "do-lb"),
+        ("metallb.io/ip-allocated-from-pool", "metallb"),
+        ("metallb.universe.tf/address-pool", "metallb"),
+        ("example.com/azure-load-balancer-internal", "service-local"),
+    ] {
+        let mut local = service(&json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"}));
+        local["metadata"]["annotations"] = json!({annotation: "x"});
+        assert_eq!(targets(&[local.clone()]), [("Service", expected)], "{annotation}");
+        local["spec"]["externalTrafficPolicy"] = json!("Cluster");
+        assert_eq!(targets(&[local]), [], "{annotation}");
+    }
+    let nlb = json!({
+        "type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerClass": "service.k8s.aws/nlb",
+    });
+    assert_eq!(targets(&[service(&nlb)]), [("Service", "nlb-instance")]);
 }
 
 #[test]

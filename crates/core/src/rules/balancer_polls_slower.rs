@@ -2,7 +2,7 @@
 
 use crate::annotations::{DRAIN, TRAFFIC};
 use crate::budget::Source;
-use crate::catalog::traffic::Polling;
+use crate::catalog::traffic::{Polling, Traffic};
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::related::Neighbours;
@@ -20,7 +20,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let (declaration, budget) = (subject.resolved.declaration, subject.budget());
     let Some(traffic) = declaration.traffic else { return Vec::new() };
     let Some(polls) = traffic.polls else { return Vec::new() };
-    let polls = configured(polls, &traffic.name, related);
+    let polls = configured(polls, traffic, related);
     let (drain, needed) = (budget.drain, polls.notices_after());
     if drain >= needed {
         return Vec::new();
@@ -39,13 +39,10 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     vec![finding.hint(format!("raise it, or shorten the health check and remove {TRAFFIC}"))]
 }
 
-/// The health check with the numbers of the Ingresses in front of the pods; of several, the slowest.
-fn configured(polls: Polling, traffic: &str, related: &Neighbours<'_>) -> Polling {
+/// The health check with the numbers of the Services and Ingresses in front of the pods; of several, the slowest.
+fn configured(polls: Polling, traffic: &Traffic, related: &Neighbours<'_>) -> Polling {
     let exposures = related.exposures.iter().filter(|exposure| exposure.target.preset() == Some(traffic));
-    let checks = exposures.map(|exposure| {
-        let (period, failures) = exposure.health_check;
-        Polling { period: period.unwrap_or(polls.period), failures: failures.unwrap_or(polls.failures) }
-    });
+    let checks = exposures.map(|exposure| exposure.health_check.unwrap_or(polls));
     checks.max_by_key(|polls| polls.notices_after()).unwrap_or(polls)
 }
 
@@ -64,14 +61,21 @@ observed in practice.
 
 Remove `winddown.dev/drain`, so that the drain of the preset applies, or raise it to at least the number in the message.
 
-Or configure a faster health check. Winddown reads these annotations of an Ingress if it is in the input of `winddown plan`,
-and the controller reads it from the cluster. If you configured the health check elsewhere, set the drain that you measured
-and remove `winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
+Or configure a faster health check. Winddown reads these annotations if the Ingress or Service is in the input of `winddown
+plan`, and the controller reads them from the cluster. If you configured the health check elsewhere, set the drain that you
+measured and remove `winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
 
 ```yaml
 # on the Ingress
 alb.ingress.kubernetes.io/healthcheck-interval-seconds: "5"
 alb.ingress.kubernetes.io/unhealthy-threshold-count: "2"
+# on the Service
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-interval: "5"
+service.beta.kubernetes.io/aws-load-balancer-healthcheck-unhealthy-threshold: "2"
+service.beta.kubernetes.io/azure-load-balancer-health-probe-interval: "5"
+service.beta.kubernetes.io/azure-load-balancer-health-probe-num-of-probe: "2"
+service.beta.kubernetes.io/do-loadbalancer-healthcheck-check-interval-seconds: "3"
+service.beta.kubernetes.io/do-loadbalancer-healthcheck-unhealthy-threshold: "2"
 ```
 
 ## Source
@@ -87,7 +91,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::BalancerPollsSlower;
-    use crate::rules::tests::{behind_ingress, deployment, fires, silent};
+    use crate::rules::tests::{behind_ingress, behind_service, deployment, fires, silent};
 
     fn behind(traffic: &str, drain: Option<&str>) -> Value {
         deployment(|deployment| {
@@ -125,6 +129,36 @@ mod tests {
     }
 
     #[test]
+    fn the_health_check_of_the_service_counts() {
+        for (traffic, period, failures, default) in [
+            (
+                "azure-lb",
+                "service.beta.kubernetes.io/azure-load-balancer-health-probe-interval",
+                "service.beta.kubernetes.io/azure-load-balancer-health-probe-num-of-probe",
+                10,
+            ),
+            (
+                "do-lb",
+                "service.beta.kubernetes.io/do-loadbalancer-healthcheck-check-interval-seconds",
+                "service.beta.kubernetes.io/do-loadbalancer-healthcheck-unhealthy-threshold",
+                9,
+            ),
+        ] {
+            let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"});
+            let with = |drain: u32, of_service: &Value| {
+                let annotations = json!({"winddown.dev/traffic": traffic, "winddown.dev/drain": format!("{drain}s")});
+                behind_service(&annotations, of_service, &local)
+            };
+            fires(&with(default - 1, &json!({})), BalancerPollsSlower);
+            silent(&with(default, &json!({})), BalancerPollsSlower);
+            let slow = json!({period: "20", failures: "4"});
+            let (_, message) = fires(&with(79, &slow), BalancerPollsSlower);
+            assert!(message.starts_with(&format!("{traffic} needs 4 x 20s = 80s to stop sending")), "{message}");
+            silent(&with(80, &slow), BalancerPollsSlower);
+        }
+    }
+
+    #[test]
     fn a_hook_that_is_shorter_than_the_health_check_is_reported() {
         let mut manifest = behind("alb-instance", None);
         manifest["spec"]["template"]["spec"]["containers"][0]["lifecycle"] =
@@ -147,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_balancer_that_is_notified_is_not_reported() {
-        for traffic in ["alb-ip", "nlb-ip", "gce-neg", "agic", "service"] {
+        for traffic in ["alb-ip", "nlb-ip", "gce-neg", "agic", "service", "metallb", "contour"] {
             silent(&behind(traffic, Some("1s")), BalancerPollsSlower);
         }
         silent(&deployment(|_| ()), BalancerPollsSlower);

@@ -36,6 +36,8 @@ A pod that is deleted through the API gets its grace period. If its node is remo
 gets: a Spot VM is reclaimed some seconds after a notice. Everything that the budget needs beyond that is cut off. The drain
 runs first, so the requests that are still open are lost.
 
+On the virtual nodes of AKS, no pod gets any time: they have no container hooks, and containers are deleted immediately.
+
 A drain that makes rollouts safe can make a preemption worse: it uses a part of the little time that is available.
 
 ## What to do
@@ -61,6 +63,7 @@ configured.
 - [Graceful node shutdown](https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#graceful-node-shutdown)
 - [GKE Spot VMs](https://cloud.google.com/kubernetes-engine/docs/concepts/spot-vms)
 - [EC2 Spot interruption notices](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)
+- [AKS virtual nodes](https://github.com/Azure/AKS/issues/1267)
 - [AKS Spot node pools](https://learn.microsoft.com/en-us/azure/aks/spot-node-pool)
 - [A preStop sleep on preemptible nodes](https://github.com/kubernetes/kubernetes/issues/106476)
 ";
@@ -126,6 +129,57 @@ mod tests {
             let hint = "shorten drain and deadline, or avoid these nodes";
             assert_eq!(message, format!("{problem}: {effect}; {hint}"));
         }
+    }
+
+    #[test]
+    fn every_platform_is_known_by_its_labels_and_taints() {
+        let spot_strategy = "node.alibabacloud.com/spot-strategy";
+        for (key, value, limit) in [
+            (SPOT, "true", "15s limit on GKE Spot VMs"),
+            ("cloud.google.com/gke-preemptible", "true", "15s limit on GKE preemptible VMs"),
+            ("eks.amazonaws.com/capacityType", "SPOT", "120s limit on EKS Spot capacity"),
+            ("karpenter.sh/capacity-type", "spot", "120s limit on Karpenter Spot capacity"),
+            ("kubernetes.azure.com/scalesetpriority", "spot", "30s limit on AKS Spot nodes"),
+            ("scheduling.cast.ai/spot", "true", "30s limit on Cast AI Spot nodes"),
+            ("machine.openshift.io/interruptible-instance", "", "30s limit on interruptible instances of OpenShift"),
+            ("oci.oraclecloud.com/oke-is-preemptible", "true", "120s limit on OKE preemptible nodes"),
+            (spot_strategy, "SpotAsPriceGo", "300s limit on Alibaba Cloud spot instances"),
+            (spot_strategy, "SpotWithPriceLimit", "300s limit on Alibaba Cloud spot instances"),
+            ("azure.com/aci", "", "0s limit on virtual nodes of AKS"),
+        ] {
+            let with = |fields: &Value, deadline: &str| {
+                let mut workload = pod_with(fields);
+                workload["metadata"]["annotations"]["winddown.dev/deadline"] = json!(deadline);
+                workload
+            };
+            let selected = json!({"nodeSelector": {key: value}});
+            let (_, message) = fires(&with(&selected, "500s"), PlatformCap);
+            assert!(message.starts_with(limit), "{message}");
+            let tolerated = json!({"tolerations": [{"key": key, "operator": "Exists"}]});
+            let (_, message) = fires(&with(&tolerated, "500s"), PlatformCap);
+            assert!(message.starts_with(&limit.replace(" on ", " if scheduled onto ")), "{message}");
+            silent(&with(&json!({"nodeSelector": {key: "other"}}), "500s"), PlatformCap);
+            if !limit.starts_with("0s") {
+                silent(&with(&selected, "5s"), PlatformCap);
+            }
+        }
+        silent(&pod_with(&json!({"nodeSelector": {spot_strategy: "NoSpot"}})), PlatformCap);
+    }
+
+    #[test]
+    fn a_virtual_node_gives_no_time_at_all() {
+        let pod = |node_selector: &Value| {
+            let tolerations =
+                json!([{"key": "virtual-kubelet.io/provider", "operator": "Exists"}, {"key": "azure.com/aci"}]);
+            pod_with(&json!({"nodeSelector": node_selector, "tolerations": tolerations}))
+        };
+        let (_, message) = fires(&pod(&json!({"type": "virtual-kubelet"})), PlatformCap);
+        let problem = "0s limit if scheduled onto virtual nodes of AKS: no preStop hook runs, and the containers are \
+                       killed immediately; use other nodes";
+        assert!(message.starts_with(problem), "{message}");
+        silent(&pod(&json!({"virtualization": "virtualnode2"})), PlatformCap);
+        let other = json!([{"key": "virtual-kubelet.io/provider", "value": "alibabacloud"}]);
+        silent(&pod_with(&json!({"tolerations": other})), PlatformCap);
     }
 
     #[test]

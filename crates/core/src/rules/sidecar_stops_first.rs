@@ -136,15 +136,17 @@ mod tests {
             with_sidecar(json!({"name": "cloud-sql-proxy", "image": "cloud-sql-proxy:2", "args": args, "env": env}))
         };
         let argument = json!(["--min-sigterm-delay=$(DELAY)", "db"]);
-        let delay = |value: &str| json!([{"name": "SECONDS", "value": value}, {"name": "DELAY", "value": "$(SECONDS)s"}]);
+        let delay =
+            |value: &str| json!([{"name": "SECONDS", "value": value}, {"name": "DELAY", "value": "$(SECONDS)s"}]);
         let (_, message) = fires(&with(&argument, &delay("19")), SidecarStopsFirst);
-        assert!(message.starts_with("gets SIGTERM at 10s and waits 19s, but the app may need it until 30s"), "{message}");
+        assert!(
+            message.starts_with("gets SIGTERM at 10s and waits 19s, but the app may need it until 30s"),
+            "{message}"
+        );
         silent(&with(&argument, &delay("20")), SidecarStopsFirst);
         let secret = json!({"secretKeyRef": {"name": "proxy", "key": "delay"}});
         silent(&with(&argument, &json!([{"name": "DELAY", "valueFrom": secret}])), SidecarStopsFirst);
-        let own = |value: &str| {
-            json!([{"name": "DELAY", "value": value}, {"name": "CSQL_PROXY_MIN_SIGTERM_DELAY", "value": "$(DELAY)"}])
-        };
+        let own = |value: &str| json!([{"name": "DELAY", "value": value}, {"name": "CSQL_PROXY_MIN_SIGTERM_DELAY", "value": "$(DELAY)"}]);
         fires(&with(&json!(["db"]), &own("19s")), SidecarStopsFirst);
         silent(&with(&json!(["db"]), &own("20s")), SidecarStopsFirst);
     }

@@ -22,15 +22,16 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
 
 pub(super) fn contradiction(traffic: &Traffic, related: &Neighbours<'_>) -> Option<Finding> {
     let name = traffic.name.as_str();
-    let exposures = || related.exposures.iter().filter(|exposure| exposure.target != Target::LocalNodes);
-    if exposures().any(|exposure| exposure.target.preset() == Some(name)) {
+    let is_local = |exposure: &Exposure<'_>| matches!(exposure.target, Target::LocalNodes(_));
+    let exposures = || related.exposures.iter().filter(|exposure| !is_local(exposure));
+    if exposures().any(|exposure| exposure.target.preset() == Some(traffic)) {
         return None;
     }
     let Exposure { kind, name: object, target, .. } = exposures().find(|exposure| contradicts(traffic, exposure))?;
     let problem = format!("{name} is declared, but {kind} {object} has {}", target.setting());
     let finding = RULE.finding(FieldPath::annotation(TRAFFIC), problem).fact(name).fact(target.setting()).fact(*object);
     Some(match target.preset() {
-        Some(preset) => finding.hint(format!("declare {preset}, or change the {kind}")),
+        Some(Traffic { name, .. }) => finding.hint(format!("declare {name}, or change the {kind}")),
         None => finding.hint(format!("declare nlb-instance, or change the {kind}")),
     })
 }
@@ -41,22 +42,21 @@ fn contradicts(traffic: &Traffic, exposure: &Exposure<'_>) -> bool {
         Target::AlbIp => "alb-instance",
         Target::AlbInstance => "alb-ip",
         Target::NlbInstance => "nlb-ip",
-        Target::NlbIp | Target::LocalNodes => "",
+        Target::NlbIp | Target::Neg | Target::Class(..) | Target::LocalNodes(_) => "",
     };
-    let preset = exposure.target.preset().and_then(|name| name.parse::<&Traffic>().ok());
-    traffic.name == opposite || preset.is_some_and(|preset| preset.drain > traffic.drain)
+    traffic.name == opposite || exposure.target.preset().is_some_and(|preset| preset.drain > traffic.drain)
 }
 
 const PAGE: &str = r"## Why
 
 The presets of `winddown.dev/traffic` propose a drain for one kind of load balancer and one kind of target. A load balancer
 of AWS sends either to the nodes (target type `instance`) or to the pods (`ip`), and stops in different ways: it notices a
-node by its health checks, and a pod is deregistered through the API of AWS. If the preset is for another one than the
-Ingress or Service configures, the drain is the wrong one, and the other findings about traffic are about the wrong load
-balancer.
+node by its health checks, and a pod is deregistered through the API of AWS. The controller of an Ingress needs its own time,
+in addition to the time of a Service. If the preset is for another one than the Ingress or Service configures, the drain is
+the wrong one, and the other findings about traffic are about the wrong load balancer.
 
 Winddown reads Ingress, IngressClass and Service if they are in the input of `winddown plan`, and the controller reads them
-from the cluster.
+from the cluster. The [table of presets](presets.md#traffic) shows which classes and annotations it knows.
 
 ## What to do
 
@@ -110,6 +110,38 @@ mod tests {
                 .1
                 .starts_with("nlb-ip is declared, but Service shop has target type instance")
         );
+    }
+
+    #[test]
+    fn a_class_whose_controller_sends_for_longer_is_reported() {
+        for (class, preset) in [
+            ("nginx", "ingress-nginx"),
+            ("traefik", "traefik"),
+            ("haproxy", "haproxy-ingress"),
+            ("openshift-default", "openshift-route"),
+            ("kong", "kong"),
+            ("contour", "contour"),
+            ("apisix", "apisix"),
+            ("azure-application-gateway", "agic"),
+            ("istio", "istio"),
+        ] {
+            let behind = |traffic: &str| {
+                let fields = json!({"ingressClassName": class});
+                behind_ingress(&json!({"winddown.dev/traffic": traffic}), &json!({}), &fields)
+            };
+            let (_, message) = fires(&behind("service"), TrafficContradicted);
+            let hint = format!("declare {preset}, or change the Ingress");
+            assert_eq!(message, format!("service is declared, but Ingress shop has class {class}; {hint}"));
+            silent(&behind(preset), TrafficContradicted);
+            silent(&behind("nlb-ip"), TrafficContradicted);
+        }
+        let fields = json!({"ingressClassName": "internal"});
+        silent(&behind_ingress(&json!({"winddown.dev/traffic": "service"}), &json!({}), &fields), TrafficContradicted);
+        let neg = json!({"cloud.google.com/neg": "{\"exposed_ports\": {\"80\": {}}}"});
+        let exposed = |traffic: &str| behind_service(&json!({"winddown.dev/traffic": traffic}), &neg, &json!({}));
+        let (_, message) = fires(&exposed("envoy-gateway"), TrafficContradicted);
+        assert!(message.contains("but Service shop has network endpoint groups; declare gce-neg"), "{message}");
+        silent(&exposed("gce-neg"), TrafficContradicted);
     }
 
     #[test]

@@ -21,31 +21,41 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let declared = subject.resolved.declaration.traffic;
     let contradicted = declared.is_some_and(|traffic| contradiction(traffic, related).is_some());
     let presets = related.exposures.iter().filter_map(|exposure| {
-        let preset: &Traffic = exposure.target.preset()?.parse().ok()?;
+        let (preset, needed) = (exposure.target.preset()?, exposure.sends_for()?);
         // BalancerPollsSlower and TrafficContradicted compare a declared preset.
-        let is_compared = declared == Some(preset) || contradicted && exposure.target != Target::LocalNodes;
-        (preset.drain > drain && !is_compared).then_some((exposure, preset))
+        let is_compared = match exposure.target {
+            _ if declared == Some(preset) => true,
+            // The Service does not always show which load balancer it is, but it does if it configures the health check.
+            Target::LocalNodes(_) => declared.is_some_and(Traffic::is_local) && needed <= preset.drain,
+            _ => contradicted,
+        };
+        (needed > drain && !is_compared).then_some((exposure, preset, needed))
     });
-    let Some((exposure, preset)) = presets.max_by_key(|(_, preset)| preset.drain) else { return Vec::new() };
+    let Some((exposure, preset, needed)) = presets.max_by_key(|(_, _, needed)| *needed) else { return Vec::new() };
     let Exposure { kind, name, target, .. } = exposure;
     let problem = format!(
-        "{kind} {name} has {}, which may send for {} after a pod started to terminate, but the drain takes {drain}",
-        target.setting(),
-        preset.drain
+        "{kind} {name} has {}, which may send for {needed} after a pod started to terminate, but the drain takes {drain}",
+        target.setting()
     );
-    let finding = RULE.finding(FieldPath::annotation(DRAIN), problem).fact(*name).fact(preset.drain).fact(drain);
-    vec![finding.hint(format!("raise it to {}, or declare {TRAFFIC}: {}", preset.drain, preset.name))]
+    let finding = RULE.finding(FieldPath::annotation(DRAIN), problem).fact(*name).fact(needed).fact(drain);
+    vec![finding.hint(if needed > preset.drain {
+        format!("raise it to {needed}, or shorten the health check")
+    } else {
+        format!("raise it to {needed}, or declare {TRAFFIC}: {}", preset.name)
+    })]
 }
 
 const PAGE: &str = r"## Why
 
 A Service with `externalTrafficPolicy: Local` lets the load balancer of the cloud send to each node that has a pod, and the
 load balancer finds out by health checks that the last pod of a node terminates. A load balancer with pods as targets
-(target type `ip`) deregisters a pod through the API of the cloud. Both keep sending for longer than kube-proxy in the
-cluster. If the drain ends earlier, the app has closed its listener, and new connections fail.
+(target type `ip`) deregisters a pod through the API of the cloud. The controller of an Ingress learns of the endpoint like
+kube-proxy, but it then has to update its proxies. All keep sending for longer than kube-proxy in the cluster. If the drain
+ends earlier, the app has closed its listener, and new connections fail.
 
 Winddown reads Ingress, IngressClass and Service if they are in the input of `winddown plan`, and the controller reads them
-from the cluster. The number in the message is the drain of the preset.
+from the cluster. The [table of presets](presets.md#traffic) shows which classes and annotations it knows. The number in the
+message is the drain of the preset, with the health check that annotations configure.
 
 ## What to do
 
@@ -96,6 +106,66 @@ mod tests {
         let nlb = json!({"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip"});
         let (_, message) = fires(&behind_service(&declared, &nlb, &local("LoadBalancer")), TrafficDrainShort);
         assert!(message.contains("may send for 130s"), "{message}");
+    }
+
+    #[test]
+    fn the_class_of_an_ingress_shows_how_long_it_sends() {
+        for (class, needed) in [
+            ("nginx", 10),
+            ("traefik", 10),
+            ("haproxy", 10),
+            ("openshift-default", 15),
+            ("kong", 10),
+            ("contour", 10),
+            ("apisix", 15),
+            ("azure-application-gateway", 90),
+            ("istio", 15),
+        ] {
+            let behind = |drain: u32| {
+                let annotations = json!({"winddown.dev/drain": format!("{drain}s")});
+                behind_ingress(&annotations, &json!({}), &json!({"ingressClassName": class}))
+            };
+            let (_, message) = fires(&behind(needed - 1), TrafficDrainShort);
+            let problem = format!("Ingress shop has class {class}, which may send for {needed}s after a pod started");
+            assert!(message.starts_with(&problem), "{message}");
+            silent(&behind(needed), TrafficDrainShort);
+        }
+        let fields = json!({"ingressClassName": "internal"});
+        silent(&behind_ingress(&json!({"winddown.dev/drain": "1s"}), &json!({}), &fields), TrafficDrainShort);
+    }
+
+    #[test]
+    fn the_annotations_of_a_service_show_how_long_its_load_balancer_sends() {
+        const AZURE: &str = "service.beta.kubernetes.io/azure-load-balancer-health-probe-interval";
+        const DO: &str = "service.beta.kubernetes.io/do-loadbalancer-healthcheck-unhealthy-threshold";
+        const AWS: &str = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type";
+        for (annotation, value, preset, needed) in [
+            ("service.beta.kubernetes.io/azure-load-balancer-internal", "true", "azure-lb", 15),
+            (AZURE, "5", "azure-lb", 15),
+            (AZURE, "30", "azure-lb", 65),
+            ("service.beta.kubernetes.io/do-loadbalancer-name", "shop", "do-lb", 15),
+            (DO, "5", "do-lb", 21),
+            ("metallb.io/address-pool", "edge", "metallb", 5),
+            (AWS, "instance", "nlb-instance", 45),
+        ] {
+            let behind =
+                |annotations: &Value| behind_service(annotations, &json!({annotation: value}), &local("LoadBalancer"));
+            let drain = |drain: u32| json!({"winddown.dev/drain": format!("{drain}s")});
+            let (_, message) = fires(&behind(&drain(needed - 1)), TrafficDrainShort);
+            assert!(message.contains(&format!("may send for {needed}s after")), "{message}");
+            silent(&behind(&drain(needed)), TrafficDrainShort);
+            // BalancerPollsSlower compares a declared preset.
+            silent(&behind(&json!({"winddown.dev/traffic": preset})), TrafficDrainShort);
+        }
+        // Without such an annotation, it may be any of them.
+        for preset in ["azure-lb", "do-lb", "metallb", "nlb-instance"] {
+            let declared = json!({"winddown.dev/traffic": preset});
+            silent(&behind_service(&declared, &json!({}), &local("LoadBalancer")), TrafficDrainShort);
+        }
+        let slow = json!({AZURE: "60"});
+        let declared = json!({"winddown.dev/traffic": "service-local"});
+        let (_, message) = fires(&behind_service(&declared, &slow, &local("LoadBalancer")), TrafficDrainShort);
+        assert!(message.ends_with("; raise it to 125s, or shorten the health check"), "{message}");
     }
 
     #[test]

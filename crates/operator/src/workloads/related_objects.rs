@@ -20,10 +20,10 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use winddown_core::related::Related;
 
-/// How long the objects of a namespace, and the IngressClasses of the cluster, are not read again.
+/// How long the objects of a namespace, and the `IngressClasses` of the cluster, are not read again.
 const FRESH: Duration = Duration::from_secs(5);
 /// An installation creates a workload before its autoscaler. The findings about related objects wait that long, and for
-/// objects that are as new. Twice [`FRESH`]: the IngressClasses of a namespace may be that old.
+/// objects that are as new. Twice [`FRESH`]: the `IngressClasses` of a namespace may be that old.
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
 /// Objects of one kind in a namespace; more are not considered.
 const MAX_OBJECTS: u32 = 500;
