@@ -37,9 +37,10 @@ test-load:
 test-example:
 	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
 
-api:
-	$(CARGO) build --locked --package winddown
-	$(CARGO) test --locked --package winddown-e2e --test api
+# The operator is optimized, as in `make test`: the tests check how fast it answers under load.
+api: ## Run only the API tests, on any version that the chart supports (KUBERNETES_VERSION=v1.30.14)
+	$(CARGO) build --locked --profile quick --package winddown
+	WINDDOWN_BIN="$$(realpath $(or $(CARGO_TARGET_DIR),target))/quick/winddown" $(CARGO) test --locked --package winddown-e2e --test api
 
 fuzz: ## Fuzz the core, 30 s for each target (FUZZ_SECONDS), from the cases and the kept corpus
 	fuzz/run

@@ -29,7 +29,11 @@ pub struct ApiServer {
     kubeconfig: PathBuf,
     client: Client,
     tools: Tools,
+    minor_version: u32,
 }
+
+/// The minor version of Kubernetes that introduced `lifecycle.stopSignal`, with a feature gate that is off by default (KEP-4960).
+pub const STOP_SIGNAL_SINCE: u32 = 33;
 
 /// For the start, with a margin for a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -41,6 +45,7 @@ impl ApiServer {
     pub async fn start() -> Result<Self> {
         let tools =
             tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4", "gitops"])?;
+        let minor_version = minor_version(&tools)?;
         let directory = tempfile::Builder::new().prefix("winddown-api-").tempdir()?;
         let authority = Authority::new(directory.path())?;
         let audit_log = AuditLog::new(directory.path())?;
@@ -54,10 +59,14 @@ impl ApiServer {
         let mut processes = vec![start(&etcd_command(&tools, directory.path(), &etcd, peer_port)?, "etcd.log")?];
         let mut command = api_server_command(&tools, directory.path(), &etcd, port, &authority, &serving)?;
         command.args(audit_log.flags());
+        if minor_version >= STOP_SIGNAL_SINCE {
+            command.arg("--feature-gates=ContainerStopSignals=true");
+        }
         processes.push(start(&command, "kube-apiserver.log")?);
 
         let client = client(&kubeconfig).await?;
-        let mut server = Self { processes, directory, authority, audit_log, url, kubeconfig, client, tools };
+        let mut server =
+            Self { processes, directory, authority, audit_log, url, kubeconfig, client, tools, minor_version };
         server.wait_until_ready().await?;
         let command = controller_manager_command(&server.tools, &server.kubeconfig, &server.authority)?;
         let log = server.directory.path().join("kube-controller-manager.log");
@@ -118,11 +127,25 @@ impl ApiServer {
         self.audit_log.annotations()
     }
 
+    /// The minor version of Kubernetes: 37 for 1.37.2.
+    #[must_use]
+    pub fn minor_version(&self) -> u32 {
+        self.minor_version
+    }
+
     /// The programs, among them kubectl and helm.
     #[must_use]
     pub fn tools(&self) -> &Tools {
         &self.tools
     }
+}
+
+/// From the output of `kube-apiserver --version`, such as `Kubernetes v1.37.2`.
+fn minor_version(tools: &Tools) -> Result<u32> {
+    let output = tools.command("kube-apiserver")?.arg("--version").output().context("run kube-apiserver --version")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let minor = text.split_once("v1.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    minor.with_context(|| format!("kube-apiserver --version printed {text:?}"))
 }
 
 async fn client(kubeconfig: &Path) -> Result<Client> {
@@ -174,8 +197,6 @@ fn api_server_command(
         "--authorization-mode=RBAC".to_owned(),
         // No controller creates the default service accounts.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
-        // Alpha in 1.37; without it the API server drops `stopSignal`.
-        "--feature-gates=ContainerStopSignals=true".to_owned(),
         "--service-account-issuer=https://127.0.0.1".to_owned(),
         flag("service-account-key-file", &serving.certificate),
         flag("service-account-signing-key-file", &serving.key),

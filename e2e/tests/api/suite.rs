@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use futures::future::LocalBoxFuture;
+use futures::future::{FutureExt as _, LocalBoxFuture};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 use winddown_e2e::operator_process::LIMIT;
@@ -110,8 +110,10 @@ fn start(runtime: &Runtime) -> Result<Arc<Environment>, String> {
 
 async fn execute(test: &Test, environment: Arc<Environment>) -> Result<()> {
     let namespace = Namespace::create(environment, test.name).await?;
-    let result = tokio::time::timeout(TEST_LIMIT, (test.body)(namespace.clone())).await;
-    result.with_context(|| format!("the test did not finish within {} s", TEST_LIMIT.as_secs()))??;
-    // Remaining workloads would keep the controller busy during later tests.
-    namespace.delete_workloads().await
+    let body = AssertUnwindSafe((test.body)(namespace.clone())).catch_unwind();
+    let outcome = tokio::time::timeout(TEST_LIMIT, body).await;
+    // Also after a failure: remaining workloads would keep the controller busy during later tests, or hold its rollout gate.
+    let deleted = namespace.delete_workloads().await;
+    let outcome = outcome.with_context(|| format!("the test did not finish within {} s", TEST_LIMIT.as_secs()))?;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic)).and(deleted)
 }
