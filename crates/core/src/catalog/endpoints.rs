@@ -72,6 +72,8 @@ mod tests {
             ("127.0.0.1:19000/drain_listeners?graceful", Some("/drain_listeners")),
             ("http://localhost:4191/shutdown", Some("/shutdown")),
             ("http://localhost:8080/shutdown", None),
+            ("http://localhost:2019/stop", Some("/stop")),
+            ("http://localhost:8080/stop", None),
             ("http://localhost/health", None),
             ("localhost", None),
         ] {

@@ -10,7 +10,9 @@ use serde::Deserialize;
 pub struct StopCommand {
     /// The names of its program, without directory.
     pub programs: Vec<String>,
-    /// Arguments in this order, one after the other. One of these is enough; upper and lower case are the same.
+    /// Arguments in this order, one after the other. One of these is enough; upper and lower case are the same. Empty if the
+    /// program needs none.
+    #[serde(default)]
     pub arguments: Vec<Vec<String>>,
     /// Whether it ends only after the app.
     #[serde(default)]
@@ -41,7 +43,7 @@ impl StopCommand {
             })
         };
         let mut commands = Self::all().iter().filter(|command| command.programs.iter().any(|name| name == program));
-        commands.find(|command| command.arguments.iter().any(has))
+        commands.find(|command| command.arguments.is_empty() || command.arguments.iter().any(has))
     }
 }
 
@@ -53,8 +55,12 @@ mod tests {
     #[test]
     fn every_command_is_documented() {
         let commands = StopCommand::all().iter();
+        let names: Vec<_> = commands.clone().map(|it| format!("{} {:?}", it.programs[0], it.arguments)).collect();
         assert_documented(
-            commands.map(|it| (it.programs[0].as_str(), it.arguments[0][0].as_str(), it.sources.as_slice())),
+            commands
+                .clone()
+                .zip(&names)
+                .map(|(it, name)| (name.as_str(), it.programs[0].as_str(), it.sources.as_slice())),
         );
         assert!(StopCommand::all().iter().flat_map(|it| &it.arguments).all(|words| !words.is_empty()));
     }
@@ -69,9 +75,20 @@ mod tests {
             ("redis-cli", &["-a", "x", "SHUTDOWN", "nosave"], true),
             ("sleep", &["-s", "quit"], false),
             ("nginx", &[], false),
+            ("supervisorctl", &["stop", "all"], true),
+            ("supervisorctl", &["restart", "all"], false),
+            ("sv", &["-w", "30", "force-shutdown", "app"], true),
+            ("kafka-server-stop.sh", &[], true),
+            ("kafka-server-start.sh", &["server.properties"], false),
         ] {
             let words: Vec<_> = arguments.iter().map(|word| Some((*word).to_owned())).collect();
             assert_eq!(StopCommand::of(program, &words).is_some(), found, "{program} {arguments:?}");
         }
+    }
+
+    #[test]
+    fn supervisorctl_waits_for_a_program_and_not_for_supervisord() {
+        let waits = |word: &str| StopCommand::of("supervisorctl", &[Some(word.to_owned())]).map(|it| it.waits);
+        assert_eq!((waits("stop"), waits("shutdown"), waits("status")), (Some(true), Some(false), None));
     }
 }

@@ -87,6 +87,9 @@ mod tests {
             (script("killall -q haproxy -USR1"), 0),
             (script("sleep 3; curl -sf -X POST localhost:8080/actuator/shutdown"), 3),
             (script("su-exec app supervisorctl stop all"), 0),
+            (script("supervisorctl shutdown; sleep 10"), 0),
+            (command(&["/opt/kafka/bin/kafka-server-stop.sh"]), 0),
+            (script("sleep 2; curl -X POST localhost:2019/stop"), 2),
         ] {
             let (field, message) = fires(&manifest, HookEndsDrain);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop.exec");
@@ -127,6 +130,8 @@ mod tests {
             "kill -l",
             "/usr/bin/pkill -10 memcached; sleep 60s",
             "nginx -s reload",
+            "supervisorctl restart app",
+            "curl -X POST localhost:8080/stop",
             "sleep 20 & kill $!",
             "curl localhost:8080/actuator/shutdown",
             "echo kill 1",

@@ -201,6 +201,11 @@ mod tests {
                 ".httpGet",
                 "has no effect: this endpoint of Spring Boot only accepts POST, and the kubelet sends GET",
             ),
+            (
+                json!({"httpGet": {"port": 2019, "path": "/stop"}}),
+                ".httpGet",
+                "has no effect: this endpoint of Caddy only accepts POST, and the kubelet sends GET",
+            ),
         ] {
             let (found, text) = fires(&pre_stop(&hook), HookFails);
             assert_eq!(found, format!("spec.template.spec.containers[app].lifecycle.preStop{field}"));

@@ -108,7 +108,8 @@ mod tests {
             manifest["spec"]["template"]["spec"]["containers"][0]["args"] = json!(args);
             silent(&manifest, RuntimeUnbounded);
         }
-        for runtime in ["rails", "passenger", "kafka-streams", "grpc-cpp", "grpc-node", "rabbitmq", "kong"] {
+        for runtime in ["rails", "passenger", "kafka-streams", "grpc-cpp", "grpc-node", "rabbitmq", "kong", "postgres"]
+        {
             fires(&with_runtime(runtime, None), RuntimeUnbounded);
         }
     }
