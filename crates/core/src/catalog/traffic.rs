@@ -16,6 +16,8 @@ pub struct Traffic {
     pub name: String,
     /// How long it keeps sending after the pod started to terminate.
     pub drain: Seconds,
+    /// The shortest drain that may be enough, if the proposal has a reserve.
+    pub least: Option<Seconds>,
     /// The reason for this duration.
     pub why: String,
     /// Its health check, if it detects terminating pods with it.
@@ -129,6 +131,7 @@ mod tests {
     fn the_drain_of_a_preset_is_longer_than_its_polling() {
         for traffic in Traffic::all() {
             assert!(traffic.polls.is_none_or(|polls| polls.notices_after() < traffic.drain), "{}", traffic.name);
+            assert!(traffic.least.is_none_or(|least| least < traffic.drain), "{}", traffic.name);
         }
     }
 

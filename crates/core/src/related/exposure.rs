@@ -87,6 +87,11 @@ impl Exposure<'_> {
         let (Some(default), Some(own)) = (preset.polls, self.health_check) else { return Some(preset.drain) };
         Some(preset.drain.minus(default.notices_after()).plus(own.notices_after()).min(Seconds::MAX))
     }
+
+    /// The shortest drain that may be enough.
+    pub(crate) fn needs(&self) -> Option<Seconds> {
+        self.target.preset()?.least.or_else(|| self.sends_for())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
             Target::LocalNodes(_) => declared.is_some_and(Traffic::is_local) && needed <= preset.drain,
             _ => contradicted,
         };
-        (needed > drain && !is_compared).then_some((exposure, preset, needed))
+        (exposure.needs()? > drain && !is_compared).then_some((exposure, preset, needed))
     });
     let Some((exposure, preset, needed)) = presets.max_by_key(|(_, _, needed)| *needed) else { return Vec::new() };
     let Exposure { kind, name, target, .. } = exposure;
@@ -55,7 +55,8 @@ ends earlier, the app has closed its listener, and new connections fail.
 
 Winddown reads Ingress, IngressClass and Service if they are in the input of `winddown plan`, and the controller reads them
 from the cluster. The [table of presets](presets.md#traffic) shows which classes and annotations it knows. The number in the
-message is the drain of the preset, with the health check that annotations configure.
+message is the drain of the preset, with the health check that annotations configure. A preset with a reserve, such as
+`ingress-nginx`, is not reported if the drain is at least 5s.
 
 ## What to do
 
@@ -110,25 +111,25 @@ mod tests {
 
     #[test]
     fn the_class_of_an_ingress_shows_how_long_it_sends() {
-        for (class, needed) in [
-            ("nginx", 10),
-            ("traefik", 10),
-            ("haproxy", 10),
-            ("openshift-default", 15),
-            ("kong", 10),
-            ("contour", 10),
-            ("apisix", 15),
-            ("azure-application-gateway", 90),
-            ("istio", 15),
+        for (class, needed, least) in [
+            ("nginx", 10, 5),
+            ("traefik", 10, 5),
+            ("haproxy", 10, 5),
+            ("openshift-default", 15, 15),
+            ("kong", 10, 5),
+            ("contour", 10, 5),
+            ("apisix", 15, 15),
+            ("azure-application-gateway", 90, 90),
+            ("istio", 15, 15),
         ] {
             let behind = |drain: u32| {
                 let annotations = json!({"winddown.dev/drain": format!("{drain}s")});
                 behind_ingress(&annotations, &json!({}), &json!({"ingressClassName": class}))
             };
-            let (_, message) = fires(&behind(needed - 1), TrafficDrainShort);
+            let (_, message) = fires(&behind(least - 1), TrafficDrainShort);
             let problem = format!("Ingress shop has class {class}, which may send for {needed}s after a pod started");
             assert!(message.starts_with(&problem), "{message}");
-            silent(&behind(needed), TrafficDrainShort);
+            silent(&behind(least), TrafficDrainShort);
         }
         let fields = json!({"ingressClassName": "internal"});
         silent(&behind_ingress(&json!({"winddown.dev/drain": "1s"}), &json!({}), &fields), TrafficDrainShort);
