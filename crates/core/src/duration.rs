@@ -6,6 +6,7 @@ pub(crate) mod quantity;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use quantity::split_quantity;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ impl Seconds {
     #[must_use]
     pub const fn new(seconds: u32) -> Self {
         Self(seconds)
+    }
+
+    /// A duration, rounded up; `None` if it is longer than this type can hold.
+    pub(crate) fn rounded_up(duration: Duration) -> Option<Self> {
+        let whole = duration.as_secs().checked_add(u64::from(duration.subsec_nanos() > 0))?;
+        u32::try_from(whole).ok().map(Self)
     }
 
     /// The inverse of `Display`, which has no limit of digits.

@@ -25,8 +25,7 @@ pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
         sum = sum.checked_add(Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?)?;
         rest = tail;
     }
-    let whole = sum.as_secs().saturating_add(u64::from(sum.subsec_nanos() > 0));
-    Some(u32::try_from(whole).map_or(Seconds::MAX, Seconds::new).min(Seconds::MAX))
+    Some(Seconds::rounded_up(sum).map_or(Seconds::MAX, |seconds| seconds.min(Seconds::MAX)))
 }
 
 #[cfg(test)]

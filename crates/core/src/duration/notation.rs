@@ -49,7 +49,7 @@ impl Notation {
         let duration = match self {
             Self::Seconds => number(text, 1.0),
             Self::Milliseconds => number(text, 1e-3),
-            Self::GoOrSeconds => return go_duration(text).or_else(|| number(text, 1.0).and_then(rounded_up)),
+            Self::GoOrSeconds => return go_duration(text).or_else(|| number(text, 1.0).and_then(Seconds::rounded_up)),
             Self::Spring => iso(text).or_else(|| {
                 one(text, &[("us", 1e-6), ("ns", 1e-9), MILLIS, SECONDS, MINUTES, HOURS, DAYS], Some(1e-3))
             }),
@@ -62,13 +62,8 @@ impl Notation {
             Self::Nginx => several(text, &[MILLIS, SECONDS, MINUTES, HOURS, DAYS, ("w", 604_800.0)], Some(1.0)),
             Self::HumanOrSeconds => several(text, &[SECONDS, MINUTES, HOURS, DAYS], Some(1.0)),
         };
-        rounded_up(duration?)
+        Seconds::rounded_up(duration?)
     }
-}
-
-fn rounded_up(duration: Duration) -> Option<Seconds> {
-    let whole = duration.as_secs().checked_add(u64::from(duration.subsec_nanos() > 0))?;
-    u32::try_from(whole).ok().map(Seconds::new)
 }
 
 /// Digits with an optional fraction, in this unit.

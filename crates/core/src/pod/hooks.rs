@@ -1,12 +1,14 @@
 //! The preStop hook of a container: how long it runs, as far as the manifest shows it, and whether it works at all.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, PodSpec};
 
 use super::command::{is_shell, program};
 use super::handlers::{self, Port};
 use super::image::{Shell, shell};
 use super::shell::Variables;
-use super::shell::effect::{Effect, Failure, Status, seconds};
+use super::shell::effect::{Effect, Failure, Status};
 use super::shell::interpreter::command_line;
 use crate::catalog::endpoints::Endpoint;
 use crate::duration::Seconds;
@@ -128,6 +130,10 @@ impl PreStop {
             _ => self.at_least(),
         }
     }
+}
+
+fn seconds(time: Duration) -> Seconds {
+    Seconds::rounded_up(time).map_or(Seconds::MAX, |seconds| seconds.min(Seconds::MAX))
 }
 
 /// Whether the image has no program of that name; it is a shell or a basic program.

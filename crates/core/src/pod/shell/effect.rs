@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::duration::Seconds;
-
 /// How long a command runs, how it ends, and whether it stops the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -175,10 +173,4 @@ impl Effect {
         let signal = Some(Signal { after: Duration::ZERO, exactly: true });
         Self { time, status: Status::Expected, signal }
     }
-}
-
-/// Whole seconds, rounded up.
-pub(crate) fn seconds(time: Duration) -> Seconds {
-    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
-    u32::try_from(seconds).map_or(Seconds::MAX, Seconds::new).min(Seconds::MAX)
 }
