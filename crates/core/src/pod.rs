@@ -12,3 +12,4 @@ pub(crate) mod shell;
 pub(crate) mod sidecars;
 pub(crate) mod signals;
 pub(crate) mod words;
+pub(crate) mod wrappers;

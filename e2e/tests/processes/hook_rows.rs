@@ -12,8 +12,12 @@ pub(crate) enum Hook {
     Bash(&'static str),
     /// A command line.
     Line(&'static [&'static str]),
+    /// A command line with a program that may be missing here.
+    Behind(&'static [&'static str]),
+    /// The same with a program that changes the user.
+    AsUser(&'static [&'static str]),
 }
-use Hook::{Bash, Line, Script};
+use Hook::{AsUser, Bash, Behind, Line, Script};
 
 /// The literal environment of the container.
 pub(crate) const ENVIRONMENT: &[(&str, &str)] = &[("DRAIN", "@15"), ("WORDS", "@5 @5")];
@@ -68,6 +72,8 @@ pub(crate) const HOOKS: &[Hook] = &[
     Script("trap '' TERM; sleep @15"),
     Script("'sleep @90'; sleep @15"),
     Bash("for i in {1..3}; do sleep @5; done"),
+    Bash("IFS=$'\\n\\t'; sleep @15"),
+    Bash("exec -a name sleep @15"),
     Bash("sleep @15 &> /dev/null"),
     Bash("[[ -f /x || -f /y ]]; sleep @15"),
     Bash("cat <<< x > /dev/null; sleep @15"),
@@ -76,6 +82,41 @@ pub(crate) const HOOKS: &[Hook] = &[
     Line(&["env", "sleep", "@15"]),
     Line(&["nice", "-n", "5", "sleep", "@15"]),
     Line(&["busybox", "sleep", "@15"]),
+    Behind(&["env", "-u", "HOME", "-C", "/", "--", "DRAIN=@5", "sh", "-c", "sleep $DRAIN"]),
+    Behind(&["env", "-", "sleep", "@15"]),
+    Behind(&["nice", "--adjustment", "5", "--", "sleep", "@15"]),
+    Behind(&["ionice", "-c", "2", "-n7", "sleep", "@15"]),
+    Behind(&["chrt", "--other", "0", "sleep", "@15"]),
+    Behind(&["taskset", "-c", "0", "sleep", "@15"]),
+    Behind(&["numactl", "--localalloc", "sleep", "@15"]),
+    Behind(&["prlimit", "--nofile=1024", "sleep", "@15"]),
+    Behind(&["stdbuf", "--output", "L", "-e0", "sleep", "@15"]),
+    Behind(&["nohup", "--", "sleep", "@15"]),
+    Behind(&["timeout", "--signal", "INT", "--foreground", "1h", "sleep", "@15"]),
+    Behind(&["timeout", "1h", "--", "sleep", "@15"]),
+    Behind(&["setpriv", "--no-new-privs", "sleep", "@15"]),
+    Behind(&["softlimit", "-o", "100", "sleep", "@15"]),
+    Behind(&["chpst", "-o", "100", "-v", "sleep", "@15"]),
+    Behind(&["s6-softlimit", "-o", "100", "sleep", "@15"]),
+    Behind(&["setsid", "-w", "sleep", "@15"]),
+    Behind(&["tini", "-s", "-e", "143", "--", "sleep", "@15"]),
+    Behind(&["tini-static", "-sg", "sleep", "@15"]),
+    Behind(&["dumb-init", "-c", "--rewrite", "15:3", "sleep", "@15"]),
+    Behind(&["catatonit", "-g", "--", "sleep", "@15"]),
+    Behind(&["time", "-p", "sleep", "@15"]),
+    AsUser(&["gosu", "nobody", "sleep", "@15"]),
+    AsUser(&["su", "nobody", "-s", "/bin/sh", "-c", "sleep @10; sleep $1", "_", "@5"]),
+    AsUser(&["su", "--shell=/bin/bash", "--command", "sleep $DRAIN", "nobody"]),
+    AsUser(&["su", "-", "nobody", "-s", "/bin/sh", "-c", "sleep @15"]),
+    AsUser(&["runuser", "-u", "nobody", "--", "sleep", "@15"]),
+    AsUser(&["runuser", "nobody", "-s", "/bin/sh", "-c", "sleep @15"]),
+    AsUser(&["setpriv", "--reuid=65534", "--regid", "65534", "--clear-groups", "sleep", "@15"]),
+    AsUser(&["chpst", "-unobody", "sleep", "@15"]),
+    AsUser(&["setuidgid", "nobody", "sleep", "@15"]),
+    AsUser(&["envuidgid", "nobody", "sleep", "@15"]),
+    AsUser(&["s6-applyuidgid", "-u", "65534", "-g", "65534", "sleep", "@15"]),
+    AsUser(&["chroot", "--userspec=65534", "/", "sleep", "@15"]),
+    AsUser(&["tini", "--", "gosu", "nobody", "env", "A=1", "nice", "sh", "-c", "exec sleep @15"]),
     Line(&["sh", "-c", "sleep $1", "_", "@15"]),
     Line(&["sh"]),
     // Lower bounds.

@@ -13,7 +13,7 @@ use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::finding::Code;
 use winddown_core::plan::timeline::Activity;
 use winddown_core::policy::Policy;
-use winddown_e2e::pid_namespace::FirstProcess;
+use winddown_e2e::pid_namespace::{FirstProcess, Privileges};
 use winddown_e2e::processes::Runner;
 
 use crate::hook_rows::{ENVIRONMENT, HOOKS, Hook};
@@ -88,16 +88,15 @@ struct Run {
 pub(crate) fn trials(runner: &Arc<Runner>) -> Vec<Trial> {
     let mut trials: Vec<_> = HOOKS
         .iter()
-        .flat_map(runs)
-        .map(|run| {
+        .flat_map(|hook| runs(hook).into_iter().map(move |run| (hook, run)))
+        .map(|(hook, run)| {
             let name = format!("hook: {} {}", run.shell.join(" "), run.line[1..].join(" ").replace('\n', "\\n"));
-            let needed = run.shell.first().copied().unwrap_or_default();
-            let is_missing = ["busybox", "dash"].contains(&needed) && runner.find(needed).is_none();
-            if is_missing {
-                eprintln!("skipped: {name}: there is no {needed}");
+            let skipped = why_skipped(hook, run.shell.first().copied().unwrap_or_default(), runner);
+            if let Some(reason) = &skipped {
+                eprintln!("skipped: {name}: {reason}");
             }
             let runner = runner.clone();
-            Trial::test(name, move || crate::suite::failed(check(&run, &runner))).with_ignored_flag(is_missing)
+            Trial::test(name, move || crate::suite::failed(check(&run, &runner))).with_ignored_flag(skipped.is_some())
         })
         .collect();
     let runner = runner.clone();
@@ -105,6 +104,14 @@ pub(crate) fn trials(runner: &Arc<Runner>) -> Vec<Trial> {
         crate::suite::failed(control(&runner))
     }));
     trials
+}
+
+fn why_skipped(hook: &Hook, program: &str, runner: &Runner) -> Option<String> {
+    let may_be_missing = matches!(hook, Hook::Behind(_) | Hook::AsUser(_)) || matches!(program, "busybox" | "dash");
+    if matches!(hook, Hook::AsUser(_)) && runner.privileges() != Privileges::Root {
+        return Some("only root can change the user".to_owned());
+    }
+    (may_be_missing && runner.find(program).is_none()).then(|| format!("there is no {program}"))
 }
 
 /// A script runs in every shell; the prediction is for `sh`.
@@ -116,7 +123,9 @@ fn runs(hook: &Hook) -> Vec<Run> {
             shells.map(|shell| Run { line: words(&["sh", "-c", text]), shell }).to_vec()
         }
         Hook::Bash(text) => vec![Run { line: words(&["bash", "-c", text]), shell: vec!["bash"] }],
-        Hook::Line(line) => vec![Run { line: words(line), shell: line[..1].to_vec() }],
+        Hook::Line(line) | Hook::Behind(line) | Hook::AsUser(line) => {
+            vec![Run { line: words(line), shell: line[..1].to_vec() }]
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Container;
 
 /// Stands for text that the manifest does not contain. No value of a setting contains it.
 pub(crate) const UNKNOWN: char = '\u{fffd}';
+pub(crate) const UNKNOWN_TEXT: &str = "\u{fffd}";
 
 /// How many bytes expanded references may add for each container. References to references could add any number.
 const MOST_EXPANDED: usize = 16 * 1024;
@@ -27,7 +28,7 @@ impl<'a> Environment<'a> {
         let mut environment = Self { values: HashMap::new(), left: Cell::new(MOST_EXPANDED) };
         for variable in container.env.iter().flatten() {
             let value = match &variable.value_from {
-                Some(_) => Cow::Owned(UNKNOWN.to_string()),
+                Some(_) => Cow::Borrowed(UNKNOWN_TEXT),
                 // References see the variables before this one.
                 None => environment.expand(variable.value.as_deref().unwrap_or_default()),
             };
@@ -79,7 +80,7 @@ impl<'a> Environment<'a> {
                 self.left.set(left);
                 value
             }
-            None => "\u{fffd}",
+            None => UNKNOWN_TEXT,
         }
     }
 }

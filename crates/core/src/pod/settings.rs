@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::command::program;
 use super::environment::Environment;
 use super::image;
-use super::words::{LONGEST, Words, split};
+use super::words::{LONGEST, Words};
 use crate::catalog::runtimes::Runtime;
 use crate::catalog::settings::{Name, Part, Settings, comparable};
 use crate::duration::Seconds;
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         self.in_json(settings, &mut found);
         for name in &settings.arguments {
             if let Some(value) = self.short(name) {
-                let words = split(value, &self.environment);
+                let words = shlex::split(value).unwrap_or_default();
                 in_flags(settings, &words, true, &|_| self.variable(name), &mut found);
             }
         }
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         if settings.parts.iter().all(|part| part.properties.is_empty()) {
             return;
         }
-        let in_variable = |name: &&str| Some((split(self.short(name)?, &self.environment), self.variable(name)));
+        let in_variable = |name: &&str| Some((shlex::split(self.short(name)?)?, self.variable(name)));
         let in_variables: Vec<_> = JVM_OPTIONS.iter().filter_map(in_variable).collect();
         for (words, field) in &in_variables {
             in_properties(settings, words, &|_| field.clone(), found);

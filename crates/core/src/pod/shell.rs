@@ -5,7 +5,9 @@
 //! when it stops the app, and whether it fails.
 
 mod builtins;
+pub(crate) mod commands;
 pub(crate) mod effect;
+mod expansion;
 pub(crate) mod interpreter;
 pub(crate) mod invocation;
 mod lexer;
@@ -24,6 +26,7 @@ mod wrappers;
 
 use std::rc::Rc;
 
+pub(crate) use sleep::duration;
 pub(crate) use variables::Variables;
 
 /// The syntax of a shell, where shells differ.
@@ -32,6 +35,15 @@ pub(crate) enum Dialect {
     Bash,
     /// `sh`, `ash` or `dash`: only what all of them accept.
     Posix,
+    /// What any shell accepts: for a script that is read and not run.
+    Any,
+}
+
+impl Dialect {
+    /// The dialect of a shell.
+    fn of(shell: &str) -> Self {
+        if shell == "bash" { Self::Bash } else { Self::Posix }
+    }
 }
 
 /// The reason why a script, or the rest of it, cannot be analysed.

@@ -10,15 +10,13 @@ mod restarts;
 mod script;
 #[cfg(test)]
 mod tests;
-mod user_switch;
-mod words;
-mod wrappers;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::command::{Script, program};
 use super::environment::Environment;
 use super::image;
+use super::wrappers::{OnSigterm, Runs, Wrapper};
 pub(crate) use limits::Limit;
 pub(crate) use restarts::Restart;
 pub(crate) use script::Fix;
@@ -91,22 +89,9 @@ impl Reception {
         if let Some(script) = Script::of(arguments).filter(|_| name == "busybox") {
             return Self::of_script(Script { shell: BUSYBOX_SHELL, ..script }, container, depth);
         }
-        if let Some(wrapped) = wrappers::unwrap(name, arguments) {
-            let inner = Self::of_line(wrapped.line, container, depth + 1);
-            return Self {
-                loss: wrapped.loss.or(inner.loss),
-                init: wrapped.is_init.then(|| name.to_owned()).or(inner.init),
-                ..inner
-            };
-        }
-        if let Some(switched) = user_switch::read(name, arguments) {
-            let inner = match switched.runs {
-                user_switch::Runs::Line(line) => Self::of_line(line, container, depth + 1),
-                user_switch::Runs::Script(script) => Self::of_script(script, container, depth + 1),
-                user_switch::Runs::Unknown => Self::default(),
-            };
-            let own = (name != "su" || !has_busybox(container)).then(|| Limit::of_user_switch(name));
-            return Self { limit: Limit::shortest(own, inner.limit), ..inner };
+        let words: Vec<_> = line.iter().map(|word| Some(word.as_str())).collect();
+        if let Some(wrapper) = Wrapper::of(&words) {
+            return Self::behind(&wrapper, line, container, depth);
         }
         Self {
             loss: managers::loss(name, arguments),
@@ -116,9 +101,24 @@ impl Reception {
         }
     }
 
+    fn behind(wrapper: &Wrapper<'_>, line: &[String], container: &Container, depth: usize) -> Self {
+        let program = wrapper.program.to_owned();
+        if let OnSigterm::Keeps(hint) = wrapper.on_sigterm {
+            return Self { loss: Some(SignalLoss::Program { program, hint }), ..Self::default() };
+        }
+        let inner = match wrapper.runs {
+            Runs::Line(at) => Self::of_line(line.get(at..).unwrap_or_default(), container, depth + 1),
+            Runs::Script(script) => Self::of_script(script, container, depth + 1),
+            Runs::Unknown => Self::default(),
+        };
+        let limit = Limit::shortest(Limit::of_wrapper(wrapper, container), inner.limit);
+        let is_init = wrapper.on_sigterm == OnSigterm::ForwardsAsInit;
+        Self { limit, init: is_init.then_some(program).or(inner.init), ..inner }
+    }
+
     fn of_script(script: Script<'_>, container: &Container, depth: usize) -> Self {
         let is_busybox = script.shell == BUSYBOX_SHELL || (script.shell == "sh" && has_busybox(container));
-        let (loss, runs) = script::read(script, is_busybox);
+        let (loss, runs) = script::read(script, is_busybox, &Environment::of(container));
         let inner = runs.map(|line| Self::of_line(&line, container, depth + 1)).unwrap_or_default();
         let loss = match inner.loss {
             // However the shell behaves.

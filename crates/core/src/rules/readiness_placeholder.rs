@@ -2,6 +2,7 @@
 
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{Script, program};
+use crate::pod::shell::commands::commands;
 use crate::pod::sidecars::{Running, running};
 use crate::rule::{Check, Rule, Subject};
 
@@ -20,11 +21,11 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 fn finding(running: Running<'_>) -> Option<Finding> {
     let line = running.container.readiness_probe.as_ref()?.exec.as_ref()?.command.as_deref()?;
     let command = match Script::of(line) {
-        Some(script) => match script.commands().as_slice() {
-            [only] if !only.text.contains(['<', '>', '$', '`', '(']) => always_succeeds(only.text.split_whitespace()),
+        Some(script) => match commands(script.text).as_slice() {
+            [only] if !only.redirects => only.literal().and_then(|words| always_succeeds(&words)),
             _ => None,
         },
-        None => always_succeeds(line.iter().map(String::as_str)),
+        None => always_succeeds(line),
     }?;
     let field = running.field("readinessProbe.exec");
     let finding = RULE.finding(field, format!("{command} always succeeds, whatever the state of the app"));
@@ -32,7 +33,8 @@ fn finding(running: Running<'_>) -> Option<Finding> {
 }
 
 /// The command, if it always succeeds. `ls` of a path may not: the app may create the file when it is ready.
-fn always_succeeds<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+fn always_succeeds(words: &[String]) -> Option<&'static str> {
+    let mut words = words.iter().map(String::as_str);
     match program(words.next()?) {
         "true" => Some("true"),
         ":" => Some(":"),

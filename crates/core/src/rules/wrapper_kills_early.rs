@@ -41,7 +41,8 @@ deadline has no effect, however long the grace period is. What each of them does
 
 | program | what the app gets | killed after | setting |
 | --- | --- | --- | --- |
-| `su`, `runuser` (util-linux 2.38) | SIGTERM | 2s | none |
+| `su`, `runuser` (util-linux 2.38), `doas` (OpenDoas 6.8 with PAM) | SIGTERM | 2s | none |
+| `timeout -k 5 1h` (coreutils 9.1) | SIGTERM | 5s | `--kill-after` |
 | `pm2-runtime` (pm2 6) | SIGINT, not SIGTERM | 1.6s | `PM2_KILL_TIMEOUT` (milliseconds), `kill_timeout` in its file |
 | `nodemon` 3 | SIGTERM and SIGINT | 10s | none |
 | `supervisord` 4.2 | SIGTERM | 10s | `stopwaitsecs` of the program |
@@ -49,8 +50,8 @@ deadline has no effect, however long the grace period is. What each of them does
 | `foreman`, `honcho` | SIGTERM | 5s | `--timeout`; none |
 | `overmind`, `hivemind` | SIGTERM or SIGINT | 5s | `OVERMIND_TIMEOUT`; `HIVEMIND_TIMEOUT` |
 
-The first four were measured; the others are documented. `pm2-runtime` ignores its option `--kill-timeout`. The `su` of
-BusyBox, as in Alpine, is not affected: the command replaces it.
+The first five were measured; the others are documented. `pm2-runtime` ignores its option `--kill-timeout`. `su` and
+`timeout` of BusyBox and the `doas` of Alpine are not affected: the command replaces them.
 
 ## What to do
 
@@ -72,6 +73,8 @@ env:
 ## Source
 
 - [util-linux: su-common.c](https://github.com/util-linux/util-linux/blob/master/login-utils/su-common.c)
+- [OpenDoas: pam.c](https://github.com/Duncaen/OpenDoas/blob/master/pam.c)
+- [coreutils: timeout.c](https://github.com/coreutils/coreutils/blob/master/src/timeout.c)
 - [pm2: graceful shutdown](https://pm2.keymetrics.io/docs/usage/signals-clean-restart/)
 - [nodemon: run.js](https://github.com/remy/nodemon/blob/main/lib/monitor/run.js)
 - [supervisord: stopwaitsecs](https://supervisord.org/configuration.html#program-x-section-settings)
@@ -138,6 +141,11 @@ mod tests {
             (&["runuser", "-u", "app", "--", "./server"], format!("runuser kills the app 2s after the stop signal, and the deadline is 20s{gosu}")),
             (&["tini", "--", "su", "app", "-c", "./server"], format!("su kills the app 2s after the stop signal, and the deadline is 20s{gosu}")),
             (&["sh", "-c", "chown app /data && exec su app -s /bin/sh -c 'exec ./server'"], format!("su kills the app 2s after the stop signal, and the deadline is 20s{gosu}")),
+            (&["doas", "-u", "app", "./server"], format!("doas kills the app 2s after the stop signal, and the deadline is 20s{gosu}")),
+            (
+                &["timeout", "--kill-after=5s", "1d", "./server"],
+                "timeout kills the app 5s after the stop signal, and the deadline is 20s; set --kill-after to 20".to_owned(),
+            ),
             (&["nodemon", "server.js"], "nodemon kills the app 10s after the stop signal, and the deadline is 20s; run the app directly".to_owned()),
             (
                 &["pm2-runtime", "start", "ecosystem.config.js"],
@@ -172,6 +180,7 @@ mod tests {
             fires(&with_variable(command, name, less), WrapperKillsEarly);
         }
         silent(&runs(&["foreman", "start", "--timeout=20"]), WrapperKillsEarly);
+        silent(&runs(&["timeout", "-k", "20", "1d", "./server"]), WrapperKillsEarly);
     }
 
     #[test]
@@ -200,6 +209,7 @@ mod tests {
             &["su-exec", "app", "./server"],
             &["setpriv", "--reuid", "1000", "./server"],
             &["sudo", "-u", "app", "./server"],
+            &["timeout", "1d", "./server"],
             &["./server", "su"],
         ] {
             silent(&runs(command), WrapperKillsEarly);

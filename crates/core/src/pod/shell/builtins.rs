@@ -41,7 +41,7 @@ impl<'a> Interpreter<'a> {
                 return self.end(state);
             }
             Some("exec") if !arguments.is_empty() => {
-                let effect = self.command(arguments, &state);
+                let effect = self.command(words, &state);
                 state.apply(effect);
                 return self.end(state);
             }

@@ -1,6 +1,5 @@
 //! The options of a shell.
 
-use super::Dialect;
 use super::effect::Failure;
 use crate::pod::command::{is_shell, program};
 
@@ -84,10 +83,6 @@ impl<'a> Invocation<'a> {
 
     fn operand(word: &'a str, has_script: bool, count: usize) -> Input<'a> {
         if has_script { Input::Script(word, count) } else { Input::File(word) }
-    }
-
-    pub(crate) fn dialect(&self) -> Dialect {
-        if self.shell == "bash" { Dialect::Bash } else { Dialect::Posix }
     }
 }
 

@@ -65,7 +65,7 @@ impl Lexer<'_> {
                 if text.bytes().all(|byte| byte.is_ascii_digit()) && self.rest.starts_with(['<', '>']) =>
             {
                 // The number of a descriptor. With two digits, dash reads it as an argument.
-                let is_number = text.len() == 1 || self.dialect == Dialect::Bash;
+                let is_number = text.len() == 1 || self.dialect != Dialect::Posix;
                 if is_number { self.token(before) } else { Err(Problem::Unsupported) }
             }
             _ => Ok(Token::Word(word)),
@@ -73,12 +73,15 @@ impl Lexer<'_> {
     }
 
     fn operator(&mut self, operator: &'static str) -> Result<Token, Problem> {
-        let is_bash = self.dialect == Dialect::Bash;
-        // dash reads `&>` as `&` and `>`, and rejects `|&` and `<<<`. A process substitution is a file that may block.
-        if matches!(operator, "&>" | "&>>" | "|&" | "<<<") && !is_bash
-            || operator == ";" && self.rest[1..].starts_with('&')
-            || matches!(operator, "<" | ">") && self.rest[1..].starts_with('(')
-        {
+        let differs = match operator {
+            // dash reads `&>` as `&` and `>`, and rejects `|&` and `<<<`.
+            "&>" | "&>>" | "|&" | "<<<" => self.dialect == Dialect::Posix,
+            ";" => self.dialect != Dialect::Any && self.rest[1..].starts_with('&'),
+            // A process substitution is a file that may block.
+            "<" | ">" => self.dialect != Dialect::Any && self.rest[1..].starts_with('('),
+            _ => false,
+        };
+        if differs {
             return Err(Problem::Unsupported);
         }
         self.rest = &self.rest[operator.len()..];
@@ -199,7 +202,7 @@ impl Lexer<'_> {
         } else if let Some(inside) = self.rest.strip_prefix('(') {
             let end = closing(self.rest, '(', ')')?;
             // The patterns of `case` have a parenthesis that opens nowhere.
-            if inside[..end - 1].contains("case") {
+            if inside[..end - 1].contains("case") && self.dialect != Dialect::Any {
                 return Err(Problem::Unsupported);
             }
             word.push(Part::Substitution { script: inside[..end - 1].to_owned(), quoted });
@@ -209,8 +212,11 @@ impl Lexer<'_> {
             word.push(parameter(&inside[..end - 1], quoted));
             self.rest = &self.rest[end + 1..];
         } else if self.rest.starts_with(['\'', '"']) && !quoted {
-            // `$'…'` differs between shells.
-            return Err(Problem::Unsupported);
+            if self.dialect == Dialect::Posix {
+                return Err(Problem::Unsupported);
+            }
+            self.rest = after_quotes(self.rest).ok_or(Problem::Syntax)?;
+            word.push(Part::Other);
         } else {
             let end = name_length(self.rest);
             let end = if end == 0 && self.rest.starts_with(SPECIAL_PARAMETERS) { 1 } else { end };
@@ -232,6 +238,19 @@ fn is_special(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\n' | ';' | '&' | '|' | '<' | '>' | '(' | ')' | '\\' | '\'' | '"' | '$' | '`')
 }
 
+/// What follows `'…'` or `"…"` with backslashes.
+fn after_quotes(text: &str) -> Option<&str> {
+    let mut chars = text.chars();
+    let quote = chars.next()?;
+    loop {
+        match chars.next()? {
+            '\\' => drop(chars.next()),
+            char if char == quote => return Some(chars.as_str()),
+            _ => {}
+        }
+    }
+}
+
 /// The length of the variable name at the start of a text.
 pub(super) fn name_length(text: &str) -> usize {
     if text.starts_with(|char: char| char.is_ascii_digit()) {
@@ -248,7 +267,9 @@ fn parameter(text: &str, quoted: bool) -> Part {
     let default = default.filter(|default| !default.contains(['$', '`', '"', '\'', '\\']));
     match (name, rest, default) {
         ("", ..) => Part::Other,
-        (_, "", _) => Part::Variable { name: name.to_owned(), default: None, quoted },
+        (_, rest, _) if rest.is_empty() || rest.starts_with(":?") || rest.starts_with('?') => {
+            Part::Variable { name: name.to_owned(), default: None, quoted }
+        }
         (_, _, Some(default)) => Part::Variable { name: name.to_owned(), default: Some(default.to_owned()), quoted },
         _ => Part::Other,
     }

@@ -354,7 +354,7 @@ fn plain(word: &Word) -> Option<&str> {
 }
 
 /// The name and the value of a word such as `NAME=value`.
-fn assignment(word: &Word) -> Option<(String, Word)> {
+pub(super) fn assignment(word: &Word) -> Option<(String, Word)> {
     let Some((Part::Plain(text), rest)) = word.split_first() else { return None };
     let (name, value) = text.split_once('=')?;
     if name.is_empty() || name_length(name) != name.len() {

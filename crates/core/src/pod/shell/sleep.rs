@@ -33,7 +33,7 @@ fn is_other_number(text: &str) -> bool {
 }
 
 /// A number with an optional fraction and an optional unit.
-pub(super) fn duration(word: &str) -> Option<Duration> {
+pub(crate) fn duration(word: &str) -> Option<Duration> {
     let (number, unit, rest) = split_quantity(word);
     let unit = match unit {
         "" | "s" => 1,

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::effect::{Effect, Signal, Span, Status};
+use super::expansion::fields;
 use super::variables::{Variable, Variables};
 use super::{Node, Part, Word};
+use crate::pod::wrappers::Wrapper;
 
 /// What is known before the next command.
 #[derive(Clone)]
@@ -24,7 +26,8 @@ pub(super) struct State<'a> {
     /// When each background job ends.
     pub(super) jobs: Vec<Span>,
     pub(super) functions: BTreeMap<String, Rc<Node>>,
-    environment: &'a Variables<'a>,
+    /// `None` if a program in front has hidden it.
+    environment: Option<&'a Variables<'a>>,
     /// The variables that the script sets; `None` for an unknown value.
     variables: BTreeMap<String, Option<String>>,
 }
@@ -43,7 +46,7 @@ impl<'a> State<'a> {
             pipefail: false,
             jobs: Vec::new(),
             functions: BTreeMap::new(),
-            environment,
+            environment: Some(environment),
             variables: BTreeMap::new(),
         }
     }
@@ -51,6 +54,24 @@ impl<'a> State<'a> {
     /// The state at the start of a subshell.
     pub(super) fn subshell(&self) -> Self {
         Self { time: Span::ZERO, signal: None, jobs: Vec::new(), may_skip: false, ..self.clone() }
+    }
+
+    /// What the command of a wrapper sees, if that is something else.
+    pub(super) fn behind(&self, wrapper: &Wrapper<'_>) -> Option<Self> {
+        let hides = wrapper.hides_environment();
+        let unset = wrapper.values(&["u", "unset"]).filter(|_| wrapper.program == "env").map(|name| (name, None));
+        let set = wrapper.variables.iter().filter_map(|word| word.split_once('='));
+        let mut changed = unset.chain(set.map(|(name, value)| (name, Some(value.to_owned())))).peekable();
+        if !hides && changed.peek().is_none() {
+            return None;
+        }
+        let mut state = self.clone();
+        if hides {
+            state.environment = None;
+            state.variables.clear();
+        }
+        changed.for_each(|(name, value)| state.set(name, value));
+        Some(state)
     }
 
     /// After a command.
@@ -141,49 +162,43 @@ impl<'a> State<'a> {
         match self.variables.get(name) {
             Some(Some(value)) => Variable::Known(value),
             Some(None) => Variable::Hidden,
-            None => self.environment.get(name),
+            None => self.environment.map_or(Variable::Hidden, |environment| environment.get(name)),
         }
     }
 
     /// Whether the manifest sets a variable of that name. No program has such a name.
     pub(super) fn is_variable(&self, name: &str) -> bool {
-        matches!(self.environment.get(name), Variable::Known(_))
+        self.environment.is_some_and(|environment| matches!(environment.get(name), Variable::Known(_)))
     }
 
     /// The fields that a word expands to; `None` if they are unknown.
     pub(super) fn expand(&self, word: &Word) -> Option<Vec<String>> {
-        let mut fields = Vec::new();
-        let mut current: Option<String> = None;
+        let mut length = 0;
         for part in word {
             match part {
                 Part::Plain(text) if is_pattern(text) => return None,
-                Part::Plain(text) | Part::Quoted(text) => current.get_or_insert_default().push_str(text),
-                Part::Variable { name, default, quoted } => {
-                    let value = match (self.get(name), default) {
-                        (Variable::Known(value), default) if !value.is_empty() || default.is_none() => value,
-                        (Variable::Known(_) | Variable::Unset, Some(default)) => default,
-                        _ => return None,
-                    };
-                    if *quoted {
-                        current.get_or_insert_default().push_str(value);
-                    } else {
-                        split(value, &mut fields, &mut current);
-                    }
-                }
-                // Text in the name of a variable of the manifest is no command, so its output is empty.
-                Part::Substitution { script, quoted } if self.is_variable(script.trim()) => {
-                    if *quoted {
-                        current.get_or_insert_default();
-                    }
-                }
-                Part::Substitution { .. } | Part::Other => return None,
-            }
-            if current.as_ref().is_some_and(|current| current.len() > LONGEST_WORD) || fields.len() > LONGEST_LIST {
-                return None;
+                Part::Plain(text) | Part::Quoted(text) => length += text.len(),
+                _ => length += self.value(part)?.len(),
             }
         }
-        fields.extend(current);
-        Some(fields)
+        if length > LONGEST_WORD {
+            return None;
+        }
+        fields(word, |part| self.value(part)).filter(|fields| fields.len() <= LONGEST_LIST)
+    }
+
+    /// What a part of a word expands to.
+    fn value<'w>(&'w self, part: &'w Part) -> Option<&'w str> {
+        match part {
+            Part::Variable { name, default, .. } => match (self.get(name), default) {
+                (Variable::Known(value), default) if !value.is_empty() || default.is_none() => Some(value),
+                (Variable::Known(_) | Variable::Unset, Some(default)) => Some(default),
+                _ => None,
+            },
+            // Text in the name of a variable of the manifest is no command, so its output is empty.
+            Part::Substitution { script, .. } => self.is_variable(script.trim()).then_some(""),
+            _ => None,
+        }
     }
 }
 
@@ -197,20 +212,4 @@ fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
         || has_both('[', ']')
         || (has_both('{', '}') && (text.contains(',') || text.contains("..")))
-}
-
-/// Splits the value of a variable without quotes at its blanks.
-fn split(value: &str, fields: &mut Vec<String>, current: &mut Option<String>) {
-    if value.starts_with(char::is_whitespace) {
-        fields.extend(current.take());
-    }
-    for (at, field) in value.split_whitespace().enumerate() {
-        if at > 0 {
-            fields.extend(current.take());
-        }
-        current.get_or_insert_default().push_str(field);
-    }
-    if value.ends_with(char::is_whitespace) {
-        fields.extend(current.take());
-    }
 }

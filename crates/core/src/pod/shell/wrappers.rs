@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::effect::{Effect, Failure, Signal, Status};
+use super::effect::{Effect, Failure, Signal, Span, Status};
 use super::interpreter::{Interpreter, is_whole_line};
 use super::invocation::{Input, Invocation};
-use super::programs;
 use super::sleep::duration;
 use super::state::State;
-use super::{DEEPEST, windows};
-use crate::pod::command::program;
+use super::{DEEPEST, Dialect, programs, windows};
+use crate::pod::command::{is_shell, program};
+use crate::pod::wrappers::{Runs, Wrapper};
 
 type Words = [Option<String>];
 
@@ -33,29 +33,39 @@ impl<'a> Interpreter<'a> {
         if let Some(effect) = windows::effect(words) {
             return effect;
         }
-        match program(first) {
-            "busybox" | "toybox" => self.command(arguments, state),
-            "env" => self.command(after_environment(arguments), state),
-            "command"
-                if arguments.first().is_some_and(|word| word.as_deref().is_some_and(|word| word.starts_with("-v"))) =>
-            {
-                Effect::immediate(Status::Either)
+        let texts: Vec<_> = words.iter().map(Option::as_deref).collect();
+        match Wrapper::of(&texts) {
+            Some(wrapper) => self.behind(&wrapper, words, state),
+            None => programs::effect(first, arguments),
+        }
+    }
+
+    /// What a wrapper runs.
+    fn behind(&mut self, wrapper: &Wrapper<'_>, words: &Words, state: &State<'a>) -> Effect {
+        let changed = state.behind(wrapper);
+        let state = changed.as_ref().unwrap_or(state);
+        let (command, before) = match wrapper.runs {
+            Runs::Line(at) => (words.get(at..).unwrap_or_default(), at.checked_sub(1).and_then(|at| words.get(at))),
+            Runs::Script(script) if is_shell(script.shell) => {
+                let mut inner = state.subshell();
+                inner.set_arguments(None);
+                return self.script_of(script.text, Dialect::of(script.shell), inner);
             }
-            "nice" | "ionice" | "chrt" => self.command(after_options(arguments, &["-n", "--adjustment", "-c"]), state),
-            "stdbuf" => self.command(after_options(arguments, &["-i", "-o", "-e"]), state),
-            "sudo" => self.command(after_options(arguments, &["-u", "-g"]), state),
-            "nohup" | "command" | "builtin" | "time" | "exec" => self.command(after_options(arguments, &["-a"]), state),
-            "tini" | "dumb-init" | "catatonit" => self.command(after_options(arguments, &["-p", "-e", "-r"]), state),
-            "gosu" | "su-exec" => self.command(arguments.get(1..).unwrap_or_default(), state),
-            "timeout" => self.timeout(arguments, state),
+            Runs::Script(_) | Runs::Unknown => return Effect::unknown(),
+        };
+        match wrapper.program {
+            "timeout" => self.timeout(wrapper, before, command, state),
             "xargs" => {
-                let mut line = after_options(arguments, &["-n", "-I", "-P", "-L", "-s", "-a", "-d", "-E"]).to_vec();
+                let mut line = command.to_vec();
                 line.push(None);
                 let effect = self.command(&line, state);
                 // It may run several times, or not at all.
-                Effect { time: super::effect::Span::at_least(Duration::ZERO), ..effect }
+                Effect { time: Span::at_least(Duration::ZERO), ..effect }
             }
-            _ => programs::effect(first, arguments),
+            "command" if wrapper.has(&["v", "V"]) => Effect::immediate(Status::Either),
+            // It shows something, or fails.
+            _ if command.is_empty() => Effect::immediate(Status::Either),
+            _ => self.command(command, state),
         }
     }
 
@@ -69,11 +79,10 @@ impl<'a> Interpreter<'a> {
         };
         let mut inner = state.subshell();
         (inner.errexit, inner.pipefail) = (invocation.errexit, invocation.pipefail);
-        inner.functions.clear();
         let arguments = words.get(used..).unwrap_or_default();
         // The first is `$0`.
         inner.set_arguments(Some(arguments.get(1..).unwrap_or_default()));
-        let effect = self.script(text, invocation.dialect(), inner);
+        let effect = self.script_of(text, Dialect::of(invocation.shell), inner);
         let is_split = !arguments.is_empty() && !text.trim().contains(char::is_whitespace);
         match effect.status {
             Status::Fails(_) if is_split => Effect { status: Status::Fails(Failure::SplitScript), ..effect },
@@ -81,24 +90,31 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// `timeout 20 COMMAND` of GNU, and `timeout -t 20 COMMAND` of older `BusyBox`.
-    fn timeout(&mut self, arguments: &Words, state: &State<'a>) -> Effect {
-        let is_old = matches!(arguments.first(), Some(Some(option)) if option == "-t");
-        let rest =
-            if is_old { &arguments[1..] } else { after_options(arguments, &["-k", "-s", "--kill-after", "--signal"]) };
-        let (limit, command) = match rest.split_first() {
-            Some((limit, command)) if !command.is_empty() => (limit, command),
-            _ => return Effect::fails(Failure::ExitStatus),
-        };
+    /// A script in a shell of its own, which does not know the functions of this one.
+    fn script_of(&mut self, text: &str, dialect: Dialect, mut inner: State<'a>) -> Effect {
+        inner.functions.clear();
+        self.script(text, dialect, inner)
+    }
+
+    /// `timeout 20 COMMAND`; older `BusyBox`: `timeout -t 20 COMMAND`.
+    fn timeout(
+        &mut self,
+        wrapper: &Wrapper<'_>,
+        limit: Option<&Option<String>>,
+        command: &Words,
+        state: &State<'a>,
+    ) -> Effect {
+        if command.is_empty() {
+            return Effect::fails(Failure::ExitStatus);
+        }
         let effect = self.command(command, state);
-        let limit = match limit.as_deref().map(duration) {
+        let limit = match limit.and_then(Option::as_deref).map(duration) {
             Some(Some(Duration::ZERO)) => return effect,
             Some(Some(limit)) => limit,
             Some(None) => return Effect::fails(Failure::BadDuration),
             None => return Effect::unknown(),
         };
-        let kill_after =
-            programs::limit(&arguments[..arguments.len() - rest.len()], &["--kill-after", "-k"]).unwrap_or_default();
+        let kill_after = wrapper.values(&["k", "kill-after"]).last().and_then(duration).unwrap_or_default();
         let status = match effect.status {
             _ if effect.time.least > limit => Status::Fails(Failure::TimedOut),
             status if effect.time.most.is_some_and(|most| most < limit) => status,
@@ -111,7 +127,7 @@ impl<'a> Interpreter<'a> {
             Some(most) if most < limit => Some(most),
             _ => time.most.map(|most| most.saturating_add(kill_after)),
         };
-        Effect { time: super::effect::Span { most, ..time }, status, signal }
+        Effect { time: Span { most, ..time }, status, signal }
     }
 }
 
@@ -139,29 +155,4 @@ fn is_command(file: &str) -> bool {
             | "kong"
     );
     is_known && (!first.contains('/') || first.starts_with('/')) || first == "exec"
-}
-
-/// The command after options; those in the list take the next word.
-fn after_options<'w>(words: &'w Words, with_value: &[&str]) -> &'w Words {
-    let mut rest = words;
-    while let Some((Some(word), after)) = rest.split_first() {
-        match word.as_str() {
-            "--" => return after,
-            option if with_value.contains(&option) => rest = after.get(1..).unwrap_or_default(),
-            option if option.starts_with('-') => rest = after,
-            _ => break,
-        }
-    }
-    rest
-}
-
-/// The command after the options and the variables of `env`.
-fn after_environment(words: &Words) -> &Words {
-    let mut rest = after_options(words, &["-u", "--unset", "-C", "--chdir"]);
-    while let Some((Some(word), after)) = rest.split_first()
-        && word.contains('=')
-    {
-        rest = after;
-    }
-    rest
 }

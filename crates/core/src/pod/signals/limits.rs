@@ -5,7 +5,9 @@ use std::fmt;
 use k8s_openapi::api::core::v1::Container;
 
 use super::super::command::program;
-use super::{option, variable};
+use super::super::shell::duration;
+use super::super::wrappers::Wrapper;
+use super::{has_busybox, option, variable};
 use crate::duration::Seconds;
 
 /// How long a program lets the app run after the stop signal.
@@ -127,10 +129,21 @@ impl Limit {
         known.limit(shown, arguments, container)
     }
 
-    /// The limit of `su` and `runuser`, which is fixed.
-    pub(super) fn of_user_switch(name: &str) -> Self {
-        let change = Change::Instead("use gosu, su-exec or setpriv, which the app replaces");
-        Self { program: name.to_owned(), after: Milliseconds(2000), file: None, change }
+    /// The limit of a program that runs another. Those of `BusyBox`, and Alpine's `doas`, are replaced by the command.
+    pub(super) fn of_wrapper(wrapper: &Wrapper<'_>, container: &Container) -> Option<Self> {
+        let (after, change) = match wrapper.program {
+            "su" | "doas" | "timeout" if has_busybox(container) => return None,
+            "su" | "runuser" | "doas" => {
+                (2000, Change::Instead("use gosu, su-exec or setpriv, which the app replaces"))
+            }
+            "timeout" => {
+                let kill_after = wrapper.values(&["k", "kill-after"]).last().and_then(duration)?;
+                let kill_after = u64::try_from(kill_after.as_millis()).ok().filter(|after| *after > 0)?;
+                (kill_after, Change::Set("--kill-after", Unit::Seconds))
+            }
+            _ => return None,
+        };
+        Some(Self { program: wrapper.program.to_owned(), after: Milliseconds(after), file: None, change })
     }
 
     /// The limit of s6-overlay as the entry point of the image: the manifest shows it only by its variable.

@@ -29,8 +29,7 @@ pub(super) fn loss(name: &str, arguments: &[String]) -> Option<SignalLoss> {
         "nodemon" if !forks(arguments) => unclear("how it starts the app", RUN_DIRECTLY),
         // Without --no-daemon pm2 ends as soon as it has started the app.
         "pm2" if has_any(&["--no-daemon"]) => keeps_signal(PM2),
-        "setsid" if has_any(&["-w", "--wait"]) => keeps_signal("start the app without setsid"),
-        "time" | "xargs" | "svscan" => keeps_signal(RUN_PROGRAM),
+        "svscan" => keeps_signal(RUN_PROGRAM),
         "runsvdir" => does_not_wait(RUN_PROGRAM),
         _ => None,
     }

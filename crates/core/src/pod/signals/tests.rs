@@ -153,34 +153,23 @@ fn the_command_of_the_image_is_unknown() {
 #[test]
 fn wrappers_that_the_app_replaces_are_removed() {
     for wrapper in [
-        &["env", "PORT=80"][..],
-        &["env", "-i", "-u", "HOME", "--", "PORT=80"],
+        &["env", "-i", "-u", "HOME", "--", "PORT=80"][..],
         &["gosu", "app"],
         &["su-exec", "app:app"],
         &["setpriv", "--reuid", "1000", "--regid=1000", "--clear-groups", "--"],
         &["chpst", "-u", "app", "-b", "name"],
-        &["s6-setuidgid", "app"],
-        &["nice", "-n", "5"],
         &["nice", "-5"],
-        &["ionice", "-c3"],
-        &["chrt", "-f", "10"],
         &["taskset", "-c", "0-3"],
-        &["numactl", "-N", "0", "--membind=0"],
-        &["stdbuf", "-oL"],
-        &["nohup"],
         &["timeout", "-k", "5", "1h"],
-        &["chroot", "--userspec=app", "/root"],
         &["sudo", "-E", "-u", "app", "PORT=80", "--"],
         &["doas", "-u", "app"],
-        &["tini", "-s", "-v", "-e", "143", "-p", "SIGTERM", "--"],
         &["tini", "-se", "143", "-pSIGTERM"],
         &["/sbin/docker-init", "--"],
         &["dumb-init", "--rewrite", "15:3", "--"],
-        &["dumb-init", "-c"],
         &["catatonit", "-g", "--"],
-        &["docker-php-entrypoint"],
         &["bundle", "exec"],
         &["busybox", "env"],
+        &["toybox", "nohup"],
     ] {
         let line = |command: &[&'static str]| [wrapper, command].concat();
         assert_eq!(not_waiting(&line(&["npm", "start"])), "npm", "{wrapper:?}");
@@ -215,7 +204,11 @@ fn some_programs_do_not_wait_for_the_app() {
     ] {
         assert_eq!(not_waiting(command), name, "{command:?}");
     }
-    for command in [&["pm2", "start", "app.js", "--no-daemon"][..], &["dumb-init", "-r", "15:0", "./server"]] {
+    for command in [
+        &["pm2", "start", "app.js", "--no-daemon"][..],
+        &["dumb-init", "-r", "15:0", "./server"],
+        &["setsid", "-w", "./server"],
+    ] {
         assert!(matches!(loss(command), Some(SignalLoss::Program { .. })), "{command:?}");
     }
     for command in [&["make", "run"][..], &["nodemon"], &["nodemon", "--exec", "npm start"], &["yarn"]] {
@@ -227,6 +220,7 @@ fn some_programs_do_not_wait_for_the_app() {
         &["pm2-runtime", "app.js"],
         &["pnpm", "install"],
         &["cargo", "run"],
+        &["setsid", "server"],
     ] {
         assert_eq!(loss(command), None, "{command:?}");
     }
@@ -243,8 +237,10 @@ fn busybox_may_replace_itself_and_its_su_does() {
     assert_eq!(loss(&["busybox", "sh", "-c", "a"]), unclear("ash", Fix::OnlyCommand));
     assert_eq!(loss(&["/bin/ash", "-c", "a && b"]), unclear("ash", Fix::LastCommand));
     assert_eq!(loss(&["ash", "-c", "a; exit 0"]), Some(shell("ash", Fix::AppOrTrap)));
-    assert_eq!(in_alpine(&["su", "app", "-c", "exec b"]), Reception::default());
-    assert!(reception(&["su", "app", "-c", "exec b"]).limit.is_some());
+    for command in [&["su", "app", "-c", "exec b"][..], &["doas", "-u", "app", "b"], &["timeout", "-k5", "1h", "b"]] {
+        assert_eq!(in_alpine(command), Reception::default(), "{command:?}");
+        assert!(reception(command).limit.is_some(), "{command:?}");
+    }
 }
 
 #[test]
@@ -262,6 +258,21 @@ fn options_of_su_are_read_in_any_order() {
     let bash = loss(&["su", "-s", "/bin/bash", "app", "-c", "a; b"]);
     assert_eq!(bash, Some(shell_unclear("bash", "its version", Fix::LastCommand)));
     assert_eq!(loss(&["su", "app"]), None);
+}
+
+#[test]
+fn a_script_is_read_as_a_shell_reads_it() {
+    for (script, expected) in [
+        ("IFS=$'\\n\\t'; migrate; server", Some(Fix::LastCommand)),
+        ("cat > x <<EOF\nexec a\nEOF\nserver", Some(Fix::LastCommand)),
+        ("diff <(a) <(b); server", Some(Fix::LastCommand)),
+        ("exec > log 2>&1 server", None),
+        ("A=1 B='x y' exec server", None),
+        ("case $x in a|b) exec server;; esac", None),
+    ] {
+        let expected = expected.map(|fix| shell("sh", fix));
+        assert_eq!(loss(&["sh", "-c", script]), expected, "{script}");
+    }
 }
 
 #[test]
