@@ -59,6 +59,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
+	e2e/tools/advisories
 	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
 	release/check
 
