@@ -189,8 +189,13 @@ impl<'a> Wrapper<'a> {
         wrapper.runs = Runs::Line((at + known.words).min(words.len()));
         match program {
             "env" if wrapper.has(&["S", "split-string"]) => wrapper.runs = Runs::Unknown,
-            "dumb-init" if wrapper.values(&["r", "rewrite"]).any(|pair| matches!(pair, "15:0" | "15:9")) => {
-                wrapper.on_sigterm = OnSigterm::Keeps("remove --rewrite 15:0");
+            "dumb-init" => {
+                let hint = wrapper.values(&["r", "rewrite"]).find_map(|pair| match pair {
+                    "15:0" => Some("remove --rewrite 15:0"),
+                    "15:9" => Some("remove --rewrite 15:9"),
+                    _ => None,
+                });
+                wrapper.on_sigterm = hint.map_or(wrapper.on_sigterm, OnSigterm::Keeps);
             }
             // It ends immediately.
             "setsid" if !wrapper.has(&["w", "wait"]) => return None,

@@ -165,7 +165,7 @@ fn most_wrappers_forward_the_signal() {
         (&["dumb-init", "-r", "15:3", "run"], ForwardsAsInit),
         (&["dumb-init", "-r", "15:0", "run"], Keeps("remove --rewrite 15:0")),
         (&["dumb-init", "-vr15:0", "run"], Keeps("remove --rewrite 15:0")),
-        (&["dumb-init", "--rewrite=15:0", "run"], Keeps("remove --rewrite 15:0")),
+        (&["dumb-init", "--rewrite=15:9", "run"], Keeps("remove --rewrite 15:9")),
         (&["dumb-init", "run", "-r", "15:0"], ForwardsAsInit),
         (&["time", "run"], Keeps("run the app directly")),
     ] {
