@@ -1,5 +1,7 @@
 //! Short hashes, to compare templates and texts.
 
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +22,14 @@ pub fn of_texts(texts: &[&str]) -> String {
         fed.extend_from_slice(text.as_bytes());
     }
     digits(&fed)
+}
+
+/// The hash of any value, which is the same in this process only.
+#[must_use]
+pub fn in_process(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The first eight bytes in lower-case hexadecimal digits.

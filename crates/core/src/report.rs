@@ -1,13 +1,13 @@
 //! The Events of a workload. The controller publishes them only after a change.
 
 use std::cmp::Reverse;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use serde_json::Value;
 
 use crate::annotations::BUDGET;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
+use crate::fingerprint::in_process;
 use crate::object::Object;
 use crate::sanitize::{escaped, quoted};
 
@@ -77,7 +77,7 @@ impl Current {
         let mut actionable: Vec<_> =
             findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
-        Self { budget: applied.as_ref().map(hash), applied, unverified, actionable }
+        Self { budget: applied.as_ref().map(in_process), applied, unverified, actionable }
     }
 
     /// Keeps the budget that was reported last if Winddown did not write the current text.
@@ -92,17 +92,11 @@ impl Current {
     /// The state to remember once its Events were published.
     #[must_use]
     pub fn reported(&self) -> Reported {
-        let mut actionable: Box<[u64]> = self.actionable.iter().map(|finding| hash(&finding.identity())).collect();
+        let mut actionable: Box<[u64]> =
+            self.actionable.iter().map(|finding| in_process(&finding.identity())).collect();
         actionable.sort_unstable();
         Reported { budget: self.budget, actionable }
     }
-}
-
-/// The same in this process only.
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The Events for the changes between the last reported state and the current one.
@@ -114,7 +108,7 @@ pub fn events(before: Option<&Reported>, now: &Current, just_created: bool) -> V
     let unknown = Reported::default();
     let known = before.is_some() || just_created;
     let before = before.unwrap_or(&unknown);
-    let existed = |finding: &Finding| before.actionable.binary_search(&hash(&finding.identity())).is_ok();
+    let existed = |finding: &Finding| before.actionable.binary_search(&in_process(&finding.identity())).is_ok();
     let new = now.actionable.iter().filter(|finding| (known || finding.is_error()) && !existed(finding));
     let new: Vec<_> = new.collect();
     let mut events: Vec<_> = new.iter().take(MAX_EVENTS).map(|finding| Event::of(finding)).collect();
@@ -181,7 +175,7 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Current, Event, EventKind, Reported, events, hash, reverted, shortened};
+    use super::{Applied, Current, Event, EventKind, Reported, events, in_process, reverted, shortened};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
@@ -191,7 +185,7 @@ mod tests {
 
     fn applied(sum: &str) -> Current {
         let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
-        Current { budget: Some(hash(&budget)), applied: Some(budget), ..Current::default() }
+        Current { budget: Some(in_process(&budget)), applied: Some(budget), ..Current::default() }
     }
 
     fn finding(code: Code, problem: &str, seconds: u32) -> Finding {

@@ -1,7 +1,6 @@
 //! Runs one controller per kind.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt, future, stream};
@@ -23,6 +22,7 @@ use super::selection::Selection;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
 use winddown_core::annotations::{PREFIX, SETTLED};
+use winddown_core::fingerprint::in_process;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
 
@@ -101,20 +101,14 @@ fn prune(watched: &mut Watched, with_labels: bool) {
 
 /// A map with only a hash of the map.
 fn hashed(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    BTreeMap::from([("hash".to_owned(), hash(map).to_string())])
-}
-
-fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    BTreeMap::from([("hash".to_owned(), in_process(map).to_string())])
 }
 
 /// A hash of what a reconciliation depends on, so that changes of the status cause no request. `generation` changes with the
 /// spec and with a deletion.
 fn relevant(watched: &Watched) -> u64 {
     let metadata = &watched.metadata;
-    hash((metadata.generation, metadata.deletion_timestamp.is_some(), &metadata.annotations, &metadata.labels))
+    in_process(&(metadata.generation, metadata.deletion_timestamp.is_some(), &metadata.annotations, &metadata.labels))
 }
 
 /// The workloads of namespaces whose labels change.
