@@ -32,6 +32,8 @@ pub(crate) struct Rule {
 pub(crate) enum Check {
     /// The parsed annotations.
     Annotations(fn(&Reading) -> Vec<Finding>),
+    /// Each container that runs when the pod is deleted.
+    Running(fn(Running<'_>) -> Option<Finding>),
     /// The workload and its plan.
     Plan(fn(&Subject<'_>) -> Vec<Finding>),
     /// The workload, its plan, and the objects that are related to it. Where those are unknown, as in the webhooks, it

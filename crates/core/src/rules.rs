@@ -6,6 +6,7 @@
 use crate::annotations::Reading;
 use crate::finding::{Code, Finding, Severity, for_each_code};
 use crate::pod::placement::windows;
+use crate::pod::sidecars::running;
 use crate::rule::{Check, Rule, Subject};
 
 macro_rules! rules {
@@ -30,7 +31,7 @@ const ABOUT_SIGNALS: [Code; 5] =
 pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
     let checks = RULES.iter().filter_map(|rule| match rule.check {
         Check::Annotations(check) => Some(check),
-        Check::Plan(_) | Check::Related(_) | Check::Reported => None,
+        Check::Running(_) | Check::Plan(_) | Check::Related(_) | Check::Reported => None,
     });
     checks.flat_map(|check| check(reading)).collect()
 }
@@ -40,6 +41,7 @@ pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
     let has_no_signals = windows(&subject.workload.pod).is_some();
     let rules = RULES.iter().filter(|rule| !(has_no_signals && ABOUT_SIGNALS.contains(&rule.code)));
     let findings = rules.flat_map(|rule| match rule.check {
+        Check::Running(check) => running(&subject.workload.pod).filter_map(check).collect(),
         Check::Plan(check) => check(subject),
         Check::Related(check) => subject.related.map_or_else(Vec::new, |related| check(subject, related)),
         Check::Annotations(_) | Check::Reported => Vec::new(),

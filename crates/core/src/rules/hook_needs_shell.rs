@@ -4,8 +4,8 @@ use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::program;
 use crate::pod::hooks::is_basic;
 use crate::pod::image::{Shell, shell, short_name};
-use crate::pod::sidecars::{Running, running};
-use crate::rule::{Check, Rule, Subject};
+use crate::pod::sidecars::Running;
+use crate::rule::{Check, Rule};
 use crate::sanitize::quoted;
 
 pub(crate) const RULE: Rule = Rule {
@@ -13,12 +13,8 @@ pub(crate) const RULE: Rule = Rule {
     severity: Severity::Warning,
     title: "A hook runs a shell or `sleep`, but the image does not seem to have it.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Running(finding),
 };
-
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    running(&subject.workload.pod).filter_map(finding).collect()
-}
 
 fn finding(running: Running<'_>) -> Option<Finding> {
     let container = running.container;

@@ -3,20 +3,16 @@
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::{Script, program};
 use crate::pod::shell::commands::commands;
-use crate::pod::sidecars::{Running, running};
-use crate::rule::{Check, Rule, Subject};
+use crate::pod::sidecars::Running;
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::ReadinessPlaceholder,
     severity: Severity::Warning,
     title: "A readiness probe succeeds whatever the app does.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Running(finding),
 };
-
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    running(&subject.workload.pod).filter_map(finding).collect()
-}
 
 fn finding(running: Running<'_>) -> Option<Finding> {
     let line = running.container.readiness_probe.as_ref()?.exec.as_ref()?.command.as_deref()?;

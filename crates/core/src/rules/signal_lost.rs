@@ -1,25 +1,20 @@
 //! A container with a first process that does not forward SIGTERM to the app, or does not wait for it.
 
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::sidecars::{Running, running};
+use crate::pod::sidecars::Running;
 use crate::pod::signals::{Reception, SignalLoss};
-use crate::rule::{Check, Rule, Subject};
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::SignalLost,
     severity: Severity::Warning,
     title: "The first process of a container does not forward SIGTERM, or does not wait for the app.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Running(finding),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let finding = |running: Running<'_>| finding(running.field("command"), Reception::of(running.container));
-    running(&subject.workload.pod).filter_map(finding).collect()
-}
-
-fn finding(field: FieldPath, reception: Reception) -> Option<Finding> {
+fn finding(running: Running<'_>) -> Option<Finding> {
+    let reception = Reception::of(running.container);
     let (program, problem, hint) = match (reception.loss?, reception.init) {
         (SignalLoss::Shell { shell, fix }, Some(init)) => {
             let problem = format!("{shell} ends on the SIGTERM of {init} without waiting for the app");
@@ -39,7 +34,7 @@ fn finding(field: FieldPath, reception: Reception) -> Option<Finding> {
         }
         (SignalLoss::ShellUnclear { .. } | SignalLoss::ManagerUnclear { .. }, _) => return None,
     };
-    Some(RULE.finding(field, problem).fact(program).hint(hint))
+    Some(RULE.finding(running.field("command"), problem).fact(program).hint(hint))
 }
 
 const PAGE: &str = r#"## Why

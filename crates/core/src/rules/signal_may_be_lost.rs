@@ -1,32 +1,26 @@
 //! A container in which SIGTERM may reach the app or not, depending on programs in the image.
 
-use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::sidecars::{Running, running};
+use crate::pod::sidecars::Running;
 use crate::pod::signals::{Reception, SignalLoss};
-use crate::rule::{Check, Rule, Subject};
+use crate::rule::{Check, Rule};
 
 pub(crate) const RULE: Rule = Rule {
     code: Code::SignalMayBeLost,
     severity: Severity::Info,
     title: "Whether SIGTERM reaches the app depends on programs in the image.",
     page: PAGE,
-    check: Check::Plan(check),
+    check: Check::Running(finding),
 };
 
-fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let finding = |running: Running<'_>| finding(running.field("command"), Reception::of(running.container));
-    running(&subject.workload.pod).filter_map(finding).collect()
-}
-
-fn finding(field: FieldPath, reception: Reception) -> Option<Finding> {
-    let (program, depends_on, hint) = match reception.loss? {
+fn finding(running: Running<'_>) -> Option<Finding> {
+    let (program, depends_on, hint) = match Reception::of(running.container).loss? {
         SignalLoss::ShellUnclear { shell, depends_on, fix } => (shell, depends_on, fix.hint()),
         SignalLoss::ManagerUnclear { manager, depends_on, hint } => (manager, depends_on, hint),
         SignalLoss::Shell { .. } | SignalLoss::Program { .. } | SignalLoss::Manager { .. } => return None,
     };
     let problem = format!("{program} may not forward SIGTERM, depending on {depends_on}");
-    Some(RULE.finding(field, problem).fact(program).hint(hint))
+    Some(RULE.finding(running.field("command"), problem).fact(program).hint(hint))
 }
 
 const PAGE: &str = r#"## Why
