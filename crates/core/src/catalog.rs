@@ -1,5 +1,6 @@
 //! Facts about load balancers, runtimes, platforms, sidecars and meshes: data with sources, in `data/`.
 
+pub mod agents;
 pub mod endpoints;
 pub(crate) mod meshes;
 pub mod minimal_images;

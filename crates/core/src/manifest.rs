@@ -1,6 +1,7 @@
 //! YAML or JSON text in, workloads out.
 
 mod documents;
+pub mod kustomization;
 mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};

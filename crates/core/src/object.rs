@@ -131,12 +131,20 @@ impl<'a> Object<'a> {
 
     /// The pod template. Its metadata must be an object, null or absent, so that label and record can be added.
     pub fn template(self) -> Result<Template<'a>, InvalidField> {
-        let not_an_object = |field| InvalidField::new(FieldPath::new(field), "is not an object");
-        let template = self.spec().get("template").filter(|template| template.is_object());
-        let template = template.ok_or_else(|| not_an_object("spec.template"))?;
+        let invalid = |field, problem: &str| InvalidField::new(FieldPath::new(field), problem);
+        let template = match self.spec().get("template") {
+            Some(template) if template.is_object() => template,
+            None | Some(Value::Null) => {
+                return Err(invalid(
+                    "spec.template",
+                    "is missing, so this is no whole object but a patch, for example",
+                ));
+            }
+            Some(_) => return Err(invalid("spec.template", "is not an object")),
+        };
         match template.get("metadata") {
             None | Some(Value::Null | Value::Object(_)) => Ok(Template(template)),
-            Some(_) => Err(not_an_object("spec.template.metadata")),
+            Some(_) => Err(invalid("spec.template.metadata", "is not an object")),
         }
     }
 

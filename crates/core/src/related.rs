@@ -32,6 +32,8 @@ const MAX_MATCHES: usize = 10;
 pub struct Related {
     /// By name. Objects without a namespace are in the one of the request, which has an empty name here.
     namespaces: BTreeMap<String, Namespace>,
+    /// The namespace of objects without one, if it is known.
+    unnamed: Option<String>,
     /// The controller of each `IngressClass`, for example `ingress.k8s.aws/alb`.
     ingress_classes: BTreeMap<String, String>,
 }
@@ -128,6 +130,17 @@ impl Related {
         self.ingress_classes.extend(other.ingress_classes);
     }
 
+    /// Takes objects without a namespace for objects of the only namespace that is named. Many charts write the namespace
+    /// into some of their objects only.
+    pub fn place_unnamed(&mut self) {
+        let mut named = self.namespaces.keys().filter(|name| !name.is_empty());
+        let (Some(only), None) = (named.next().cloned(), named.next()) else { return };
+        if let Some(unnamed) = self.namespaces.remove("") {
+            self.extend(Self { namespaces: BTreeMap::from([(only.clone(), unnamed)]), ..Self::default() });
+        }
+        self.unnamed = Some(only);
+    }
+
     /// The objects that are related to a workload with these labels on its pods.
     pub(crate) fn of<'a>(
         &'a self,
@@ -136,6 +149,7 @@ impl Related {
         name: &str,
         labels: &BTreeMap<String, String>,
     ) -> Neighbours<'a> {
+        let namespace = self.unnamed.as_deref().filter(|_| namespace.is_empty()).unwrap_or(namespace);
         let Some(namespace) = self.namespaces.get(namespace) else { return Neighbours::default() };
         let budgets = namespace.disruption_budgets.iter().filter(|budget| budget.selector.matches(labels));
         Neighbours {
@@ -172,7 +186,7 @@ impl Relation {
             ("autoscaling", "HorizontalPodAutoscaler") | ("keda.sh", "ScaledObject") => Self::Autoscaler,
             ("policy", "PodDisruptionBudget") => Self::DisruptionBudget,
             ("", "Service") => Self::Service,
-            ("networking.k8s.io", "Ingress") => Self::Ingress,
+            ("networking.k8s.io" | "extensions", "Ingress") => Self::Ingress,
             ("networking.k8s.io", "IngressClass") => Self::IngressClass,
             ("", "Namespace") => Self::Namespace,
             _ => return None,

@@ -1,15 +1,16 @@
 //! Collects the workloads of all inputs, and every problem with an input.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::input::Input;
 use crate::render::sanitize::sanitize;
+use crate::render::workload::qualified_name;
 use winddown_core::kind::Kind;
-use winddown_core::manifest::{self, Manifest, Skipped, Stream};
+use winddown_core::manifest::{self, Manifest, Skipped, Stream, kustomization};
 use winddown_core::related::Related;
 
 /// What the inputs contain. An input that cannot be used does not affect the others.
@@ -35,14 +36,31 @@ fn is_kustomization(name: &str) -> bool {
     ["kustomization.yaml", "kustomization.yml", "Kustomization"].into_iter().any(|known| file == Some(known.as_ref()))
 }
 
+/// A path without `.` and `..`, as far as that is possible without reading the file system.
+fn normalized(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if normalized.file_name().is_some() => {
+                normalized.pop();
+            }
+            part => normalized.push(part),
+        }
+    }
+    normalized
+}
+
 impl Loaded {
     /// Reads the inputs one after another. `keep_all`: also keeps the objects that are no workloads.
     pub(super) fn read(inputs: impl Iterator<Item = Input>, keep_all: bool) -> Self {
-        let mut loaded = Self::default();
+        let (mut loaded, mut patches) = (Self::default(), HashSet::new());
         for Input { name, discovered, text } in inputs {
             let file: Rc<str> = sanitize(&name).into();
             if discovered && is_kustomization(&name) {
                 loaded.notes.push(format!("{file}: skipped: kustomize reads it, and it describes no object"));
+                let files = text.as_deref().map(kustomization::patches).unwrap_or_default();
+                patches.extend(files.iter().map(|patch| normalized(&Path::new(&name).with_file_name(patch))));
                 continue;
             }
             match text {
@@ -53,7 +71,25 @@ impl Loaded {
                 Err(error) => loaded.errors.push(format!("{file}: {error}")),
             }
         }
+        loaded.leave_out(&patches);
+        loaded.related.place_unnamed();
         loaded
+    }
+
+    /// Leaves out the workloads in these files, each of which is only a part of one.
+    fn leave_out(&mut self, patches: &HashSet<PathBuf>) {
+        let is_patch = |file: &str| patches.contains(&normalized(Path::new(file)));
+        let (parts, workloads) = std::mem::take(&mut self.workloads).into_iter().partition(|(file, _)| is_patch(file));
+        self.workloads = workloads;
+        for (file, part) in parts {
+            let Manifest { lines, kind, object, slot, .. } = part;
+            let (line, name) = (lines.first(), qualified_name(&object));
+            self.errors.push(format!(
+                "{file}: line {line}: {kind} {name} is a patch of a kustomization, and no whole object; evaluate the output \
+                 of kustomize build"
+            ));
+            slot.fill(&mut self.documents, object);
+        }
     }
 
     fn add(&mut self, file: &Rc<str>, stream: Stream) {

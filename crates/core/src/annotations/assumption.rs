@@ -54,7 +54,8 @@ impl FromStr for Assumption {
         for part in text.split(',') {
             match (part.split_once('='), &last) {
                 (Some((key, value)), _) => {
-                    let key = format!("{PREFIX}{}", key.trim());
+                    let key = key.trim();
+                    let key = format!("{PREFIX}{}", key.strip_prefix(PREFIX).unwrap_or(key));
                     if annotations.insert(key.clone(), value.trim().to_owned()).is_some() {
                         return Err(AssumptionError::Twice(bare(&key).to_owned()));
                     }

@@ -30,15 +30,23 @@ impl MinimalImage {
 
     /// Whether an image, given without its digest, is one of these.
     pub(crate) fn is_known(image: &str) -> bool {
-        let start = image.rfind('/').map_or(0, |slash| slash + 1);
-        let (repository, tag) = image.split_at(image[start..].find(':').map_or(image.len(), |colon| start + colon));
-        let ends_with = |name: &String| {
-            repository.strip_suffix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
-        };
+        let (_, tag) = parts(image);
         let has_shell =
             |entry: &Self| tag.split([':', '-', '.']).any(|word| entry.with_shell.iter().any(|it| it == word));
-        Self::all().iter().any(|entry| entry.names.iter().any(ends_with) && !has_shell(entry))
+        let is_named = |name: &String| is_repository(image, name);
+        Self::all().iter().any(|entry| entry.names.iter().any(is_named) && !has_shell(entry))
     }
+}
+
+/// Whether the repository of an image ends with this name, from a slash or the beginning on.
+pub(super) fn is_repository(image: &str, name: &str) -> bool {
+    parts(image).0.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// The repository, and the rest: the tag with its colon, or the digest.
+fn parts(image: &str) -> (&str, &str) {
+    let start = image.rfind('/').map_or(0, |slash| slash + 1);
+    image.split_at(image[start..].find([':', '@']).map_or(image.len(), |end| start + end))
 }
 
 #[cfg(test)]

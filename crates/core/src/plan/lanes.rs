@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Serialize;
 
 use crate::annotations::Declaration;
+use crate::catalog::agents::Agent;
 use crate::catalog::sidecars::{Sidecar, Wait};
 use crate::duration::Seconds;
 use crate::plan::hooks::PlannedHook;
@@ -149,9 +150,10 @@ fn proxies(pod: &PodSpec) -> Vec<&'static Sidecar> {
 
 /// The role of each main container, in the template's order; at least one is an app.
 ///
-/// A known proxy is a helper. Where `winddown.dev/containers` names some, the others are helpers. Without it, a container
-/// with neither a port nor a readiness probe is a helper if another one has one of them. If no container would remain,
-/// the ones that are left last are the app, for example the Envoy of a gateway.
+/// A known proxy is a helper. Where `winddown.dev/containers` names some, the others are helpers. Without it, a known agent
+/// is a helper beside an app, and a container with neither a port nor a readiness probe is one if another container has one
+/// of them. Ports for monitoring do not count there. If no container would remain, the ones that are left last are the app,
+/// for example the Envoy of a gateway.
 fn roles(pod: &PodSpec, named: Option<&[String]>) -> Vec<Role> {
     let containers = &pod.containers;
     let mut apps = vec![true; containers.len()];
@@ -165,11 +167,14 @@ fn roles(pod: &PodSpec, named: Option<&[String]>) -> Vec<Role> {
         keep(&mut apps, containers, |container| Sidecar::of(container).is_none());
     }
     if named.is_none() {
-        let receives = |container: &Container| container.readiness_probe.is_some() || ports::any(container);
         let is_the_app = |container: &Container| container.readiness_probe.is_some() || ports::for_users(container);
-        if containers.iter().zip(&apps).any(|(container, app)| *app && is_the_app(container)) {
-            keep(&mut apps, containers, receives);
+        // The first container is the main one by convention (`kubectl.kubernetes.io/default-container`), also if it is a
+        // worker without ports. So an agent that comes first is the app, beside a reloader for example.
+        let mut left = containers.iter().zip(&apps).enumerate().filter(|(_, (_, app))| **app);
+        if left.any(|(at, (container, _))| !Agent::is_run_by(container) && (at == 0 || is_the_app(container))) {
+            keep(&mut apps, containers, |container| !Agent::is_run_by(container));
         }
+        keep(&mut apps, containers, is_the_app);
     }
     apps.into_iter().map(|app| if app { Role::App } else { Role::Helper }).collect()
 }
@@ -223,9 +228,20 @@ mod tests {
             // At least one is an app.
             (json!([port("envoy", "http")]), None, "envoy"),
             (json!([port("envoy", "http"), port("shutdown-manager", "ready")]), None, "envoy"),
-            (json!([port("envoy", "http"), port("stats", "metrics")]), None, "envoy,stats"),
+            (json!([port("envoy", "http"), port("stats", "metrics")]), None, "envoy"),
             (json!([app, sql]), Some("cloud-sql-proxy"), "cloud-sql-proxy"),
             (json!([app, bare("agent")]), Some("missing"), "app,agent"),
+            // Ports for monitoring do not make an app of a container, unless no container has others.
+            (json!([app, port("exporter", "metrics")]), None, "app"),
+            (json!([port("worker", "metrics"), bare("agent")]), None, "worker,agent"),
+            (json!([port("worker", "metrics"), port("web", "http")]), None, "web"),
+            // Known agents.
+            (json!([app, port("fluent-bit", "forward")]), None, "app"),
+            (json!([probed("datadog-agent"), app]), None, "app"),
+            (json!([bare("worker"), port("datadog-agent", "trace")]), None, "worker"),
+            (json!([port("fluentd", "forward"), bare("reloader")]), None, "fluentd"),
+            (json!([port("fluentd", "forward"), bare("config-reloader")]), None, "fluentd"),
+            (json!([app, port("fluent-bit", "forward")]), Some("app,fluent-bit"), "app,fluent-bit"),
         ] {
             assert_eq!(apps(&containers, named), expected, "{containers} {named:?}");
         }

@@ -23,7 +23,7 @@ pub(crate) enum Shell {
     Possible,
     /// The name ends with `static` or `scratch`.
     Unlikely,
-    /// Distroless, Chainguard, and the images of `data/minimal_images.yaml`. Their debug variants have a shell.
+    /// Distroless, Chainguard, the chiseled ones of Ubuntu, and the images of `data/minimal_images.yaml`. Their debug variants have a shell.
     Absent,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn shell(image: &str) -> Shell {
     let ends_with = |word: &str| name.strip_suffix(word).is_some_and(|rest| rest.ends_with(['-', ':']));
     if contains(&["debug", "dev", "busybox", "bash", "wolfi"]) {
         Shell::Possible
-    } else if contains(&["distroless", "chainguard", "cgr.dev"]) || MinimalImage::is_known(name) {
+    } else if contains(&["distroless", "chainguard", "cgr.dev", "chiseled"]) || MinimalImage::is_known(name) {
         Shell::Absent
     } else if ends_with("static") || ends_with("scratch") {
         Shell::Unlikely
@@ -47,6 +47,12 @@ pub(crate) fn shell(image: &str) -> Shell {
 pub(crate) fn has_busybox(image: &str) -> bool {
     let name = without_digest(image);
     name.split(['/', ':', '-', '_', '.']).any(|word| word.starts_with("alpine") || word == "busybox")
+}
+
+/// Whether the name of an image shows that it is for Windows: `windows/servercore`, `windowsservercore-ltsc2022`.
+pub(crate) fn is_of_windows(image: &str) -> bool {
+    let name = without_digest(image);
+    name.contains("windows/servercore") || name.contains("windowsservercore") || name.contains("nanoserver")
 }
 
 fn without_digest(image: &str) -> &str {
@@ -92,6 +98,10 @@ mod tests {
             ("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2.14.0", Shell::Absent),
             ("registry.k8s.io/kube-apiserver:v1.37.0@sha256:ab", Shell::Absent),
             ("envoyproxy/envoy:distroless-v1.30", Shell::Absent),
+            ("mcr.microsoft.com/dotnet/aspnet:8.0-noble-chiseled-extra", Shell::Absent),
+            ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0", Shell::Absent),
+            ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0-alpine", Shell::Possible),
+            ("registry.k8s.io/sig-storage/csi-node-driver-registrar:v2.10.0", Shell::Absent),
             ("shop:1.2-static", Shell::Unlikely),
             ("shop:scratch", Shell::Unlikely),
             ("gcr.io/distroless/java21:debug", Shell::Possible),

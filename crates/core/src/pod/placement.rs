@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, PodSpec, Toleration};
 
 use crate::field_path::FieldPath;
+use crate::pod::image::is_of_windows;
 
 /// Whether a pod runs on nodes with a label, and the field that determines it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,16 +76,17 @@ enum Match {
     Unrelated,
 }
 
-/// The field that places the pods on nodes with Windows, if there is one.
+/// The field that shows that the pods run on nodes with Windows, if there is one: their placement, or an image.
 pub(crate) fn windows(pod: &PodSpec) -> Option<FieldPath> {
     if pod.os.as_ref().is_some_and(|os| os.name == "windows") {
         return Some(FieldPath::pod("os.name"));
     }
     let labels = ["kubernetes.io/os", "beta.kubernetes.io/os"].map(|key| NodeLabel { key, value: "windows" });
-    match Placement::of_any(pod, labels.into_iter())? {
-        Placement::Certain(field) => Some(field),
-        Placement::Possible(_) => None,
+    if let Some(Placement::Certain(field)) = Placement::of_any(pod, labels.into_iter()) {
+        return Some(field);
     }
+    let container = pod.containers.iter().find(|container| container.image.as_deref().is_some_and(is_of_windows))?;
+    Some(FieldPath::container(&container.name, "image"))
 }
 
 impl NodeLabel<'_> {

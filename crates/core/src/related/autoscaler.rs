@@ -41,7 +41,8 @@ impl Autoscaler {
     pub(super) fn read(object: &Value) -> Option<Self> {
         let Spec { scale_target_ref: target, min_replicas, max_replicas, min_replica_count, max_replica_count } =
             Spec::deserialize(object.get("spec")?).ok()?;
-        if target.api_version.is_some_and(|version| version != Kind::API_VERSION) {
+        // The autoscaler looks for the group and the kind, in any version.
+        if target.api_version.is_some_and(|version| version.split('/').next() != Some(Kind::GROUP)) {
             return None;
         }
         // Only KEDA has a default for the kind.
@@ -78,7 +79,7 @@ mod tests {
             (json!({"scaleTargetRef": {"name": "shop"}}), Some((1, 100))),
             (json!({"scaleTargetRef": target, "minReplicas": "3"}), None),
             (json!({"scaleTargetRef": {"kind": "Rollout", "name": "shop"}}), None),
-            (json!({"scaleTargetRef": {"apiVersion": "apps/v1beta1", "kind": "Deployment", "name": "shop"}}), None),
+            (json!({"scaleTargetRef": {"apiVersion": "extensions/v1beta1", "kind": "Deployment", "name": "shop"}}), None),
             (json!({}), None),
         ] {
             assert_eq!(read(&spec), expected, "{spec}");

@@ -164,8 +164,11 @@ impl Ingress {
         });
         let rules = object.pointer("/spec/rules").and_then(Value::as_array).into_iter().flatten();
         let paths = rules.filter_map(|rule| rule.pointer("/http/paths")?.as_array()).flatten();
-        let backends = paths.filter_map(|path| path.get("backend")).chain(object.pointer("/spec/defaultBackend"));
-        let services = backends.filter_map(|backend| backend.pointer("/service/name")?.as_str());
+        let defaults = ["/spec/defaultBackend", "/spec/backend"].map(|field| object.pointer(field));
+        let backends = paths.filter_map(|path| path.get("backend")).chain(defaults.into_iter().flatten());
+        // `serviceName` and `spec.backend` are those of v1beta1.
+        let services = backends
+            .filter_map(|backend| backend.pointer("/service/name").or_else(|| backend.get("serviceName"))?.as_str());
         let services: BTreeSet<_> = services.take(MAX_BACKENDS).collect();
         services.into_iter().map(|service| (service.to_owned(), read.clone())).collect()
     }

@@ -47,6 +47,38 @@ fn an_autoscaler_is_related_to_the_workload_of_its_kind_name_and_namespace() {
 }
 
 #[test]
+fn objects_without_a_namespace_may_belong_to_the_only_one_that_is_named() {
+    for (objects, found) in [
+        (&[autoscaler(Some("web"))][..], Some(3)),
+        (&[autoscaler(None)], Some(3)),
+        (&[autoscaler(None), namespace("web")], Some(3)),
+        (&[autoscaler(Some("web")), namespace("web")], Some(3)),
+        (&[autoscaler(Some("web")), namespace("shop")], None),
+    ] {
+        let mut related = related(objects);
+        related.place_unnamed();
+        assert_eq!(least(&related, "", Kind::Deployment, "shop"), found, "{objects:?}");
+    }
+    let mut related = related(&[autoscaler(None), namespace("web")]);
+    related.place_unnamed();
+    assert_eq!(least(&related, "web", Kind::Deployment, "shop"), Some(3));
+    assert_eq!(least(&related, "other", Kind::Deployment, "shop"), None);
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
+#[test]
+fn the_version_of_the_scaled_object_does_not_count() {
+    for (version, found) in [("apps/v1beta2", Some(3)), ("apps/v1", Some(3)), ("extensions/v1beta1", None)] {
+        let mut object = autoscaler(None);
+        object["spec"]["scaleTargetRef"]["apiVersion"] = json!(version);
+        assert_eq!(least(&related(&[object]), "", Kind::Deployment, "shop"), found, "{version}");
+    }
+}
+
+#[test]
 fn objects_of_other_groups_and_unreadable_ones_are_left_out() {
     let mut unreadable = autoscaler(None);
     unreadable["spec"]["minReplicas"] = json!("three");

@@ -60,7 +60,12 @@ Winddown takes a container for a helper if
 
 - it is a known proxy (Istio, Linkerd, Envoy, the Cloud SQL and AlloyDB proxies) beside an app, or
 - `winddown.dev/containers` names other containers and not this one, or
-- without that annotation, it has neither a port nor a readiness probe, and another container has one.
+- without that annotation, it is a known agent (Fluent Bit, the Datadog Agent, an exporter, …) beside an app, or
+- without that annotation, it has neither a port nor a readiness probe, and another container has one. Ports with names such
+  as `metrics` do not count.
+
+Agents are known by the names of their images and containers:
+[agents.yaml](https://github.com/winddown/winddown/blob/main/crates/core/data/agents.yaml).
 
 How long a helper runs after its stop signal is known only for known proxies. Otherwise it counts as 0s.
 
@@ -158,6 +163,24 @@ mod tests {
         manifest["metadata"]["annotations"]["winddown.dev/containers"] = json!("app");
         fires(&manifest, HelperDoesNotFit);
         silent(&manifest, BudgetDoesNotFit);
+    }
+
+    #[test]
+    fn an_agent_is_a_helper_whatever_ports_and_probes_it_has() {
+        let ports = json!([{"containerPort": 8126, "name": "trace"}]);
+        let probe = json!({"httpGet": {"path": "/ready", "port": 5555}});
+        for (name, image, ports) in [
+            ("agent", "datadog/agent:7", &ports),
+            ("fluent-bit", "logs:1", &ports),
+            ("metrics", "metrics:1", &json!([{"containerPort": 9113, "name": "metrics"}])),
+        ] {
+            let mut agent = json!({"name": name, "image": image, "ports": ports, "lifecycle": sleep(60)});
+            if name == "agent" {
+                agent["readinessProbe"] = probe.clone();
+            }
+            fires(&beside(40, &agent), HelperDoesNotFit);
+            silent(&beside(40, &agent), BudgetDoesNotFit);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A preStop hook that tells the app to stop: the drain ends at that time, not when the hook ends.
 
 use crate::finding::{Code, Finding, Severity};
+use crate::plan::lanes::Role;
 use crate::pod::hooks::PreStop;
 use crate::rule::{Check, Rule, Subject};
 
@@ -13,13 +14,15 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let findings = subject.own_hooks().filter_map(|(running, own)| {
+    let findings = subject.own_hooks().zip(&subject.plan.lanes).filter_map(|((running, own), lane)| {
         let PreStop::EndsDrain { after, exactly } = own else { return None };
         let when = if exactly { format!("after {after}") } else { format!("after {after} or later") };
-        let problem = if running.is_sidecar() {
-            format!("tells the sidecar to stop {when}, while the app may still need it")
-        } else {
-            format!("tells the app to stop {when}: that is the end of the drain, whatever the hook does then")
+        let problem = match lane.role {
+            Role::NativeSidecar => format!("tells the sidecar to stop {when}, while the app may still need it"),
+            Role::Helper => format!("tells the helper to stop {when}, while the app may still need it"),
+            Role::App => {
+                format!("tells the app to stop {when}: that is the end of the drain, whatever the hook does then")
+            }
         };
         let finding = RULE.finding(running.field("lifecycle.preStop.exec"), problem).fact(after);
         Some(finding.fact(u32::from(exactly)).hint("let the kubelet send the signal; lifecycle.stopSignal chooses it"))
@@ -118,6 +121,18 @@ mod tests {
             message.starts_with("tells the sidecar to stop after 0s, while the app may still need it"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_helper_is_not_the_app() {
+        let manifest = pod(|pod| {
+            let hook = json!({"preStop": {"exec": {"command": ["sh", "-c", "sleep 5 && pkill vault"]}}});
+            pod["containers"][0]["ports"] = json!([{"containerPort": 80}]);
+            pod["containers"].as_array_mut().unwrap().push(json!({"name": "vault-agent", "lifecycle": hook}));
+        });
+        let (field, message) = fires(&manifest, HookEndsDrain);
+        assert_eq!(field, "spec.template.spec.containers[vault-agent].lifecycle.preStop.exec");
+        assert!(message.starts_with("tells the helper to stop after 5s, while the app may still need it"), "{message}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ An exec hook runs a program of the container's image. Images such as Distroless,
 `scratch` have neither a shell nor `sleep`. The hook then fails immediately: the pod gets a `FailedPreStopHook` Event, the
 kubelet sends SIGTERM without a drain, and the connections of clients that still have the pod on their list are refused.
 
-Winddown looks only at the name of the image. It knows Distroless, Chainguard and the images in
+Winddown looks only at the name of the image. It knows Distroless, Chainguard, chiseled images of Ubuntu and the ones in
 [minimal_images.yaml](https://github.com/winddown/winddown/blob/main/crates/core/data/minimal_images.yaml), and their
 variants with a shell: there, the hook counts as no drain. An image whose name ends with `static` or `scratch` may have a
 shell; then there is nothing to do.

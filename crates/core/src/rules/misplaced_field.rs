@@ -60,10 +60,10 @@ fn in_probes(subject: &Subject<'_>) -> Vec<Finding> {
 
 const PAGE: &str = r"## Why
 
-`terminationGracePeriodSeconds` is a field of the pod spec, `lifecycle` of a container, `preStop` of `lifecycle`. In another
-place, or with a typo, the API has no such field. `kubectl apply` then rejects the manifest (`--validate=strict` is its
-default). Helm, and clients that ask for no validation, get a warning or nothing: the API server drops the field, and the
-pod has the default grace period of 30s and no hook.
+`terminationGracePeriodSeconds` is a field of the pod spec, `lifecycle` of a container, `preStop` and `stopSignal` of
+`lifecycle`. In another place, or with a typo, the API has no such field. `kubectl apply` then rejects the manifest
+(`--validate=strict` is its default). Helm, and clients that ask for no validation, get a warning or nothing: the API server
+drops the field, and the pod has the default grace period of 30s and no hook.
 
 A number in quotes is rejected by the API server, and by `winddown plan`.
 
@@ -101,7 +101,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::MisplacedField;
-    use crate::rules::tests::{container, deployment, fires, found, silent};
+    use crate::rules::tests::{container, deployment, fires, found, pod, silent};
 
     fn at(pointer: &str, field: &str, value: Value) -> Value {
         deployment(|workload| {
@@ -127,9 +127,12 @@ mod tests {
             ("/spec/template/spec", "lifecycle", &json!({"preStop": hook}), "spec.template.spec"),
             ("/spec/template/spec", "minReadySeconds", &grace_period, "spec.template.spec"),
             ("/spec/strategy", "progressDeadlineSeconds", &grace_period, "spec.strategy"),
+            ("", "terminationGracePeriodSeconds", &grace_period, ""),
+            (APP, "stopSignal", &json!("SIGQUIT"), "spec.template.spec.containers[app]"),
+            ("/spec/template/spec", "stopSignal", &json!("SIGQUIT"), "spec.template.spec"),
         ] {
             let (found, message) = fires(&at(pointer, field, value.clone()), MisplacedField);
-            assert_eq!(found, format!("{path}.{field}"));
+            assert_eq!(found, format!("{path}.{field}").trim_start_matches('.'));
             let problem =
                 "is no field of the API in this place: kubectl rejects it, other clients drop it with a warning; ";
             assert!(message.starts_with(&format!("{problem}move it to ")), "{message}");
@@ -147,6 +150,13 @@ mod tests {
             let (field, _) = fires(&in_handler, MisplacedField);
             let hook = "spec.template.spec.containers[app].lifecycle.preStop";
             assert_eq!(field, format!("{hook}.{name}.terminationGracePeriodSeconds"));
+        }
+        for (indented, place) in [
+            (container(|app| app["resources"] = json!({"terminationGracePeriodSeconds": 60})), "containers[app].resources"),
+            (pod(|pod| pod["securityContext"] = json!({"terminationGracePeriodSeconds": 60})), "securityContext"),
+        ] {
+            let (field, _) = fires(&indented, MisplacedField);
+            assert_eq!(field, format!("spec.template.spec.{place}.terminationGracePeriodSeconds"));
         }
         let in_lifecycle = container(|app| app["lifecycle"] = json!({"terminationGracePeriodSeconds": 60}));
         let (field, _) = fires(&in_lifecycle, MisplacedField);

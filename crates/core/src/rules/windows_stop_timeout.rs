@@ -103,6 +103,24 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_windows_shows_where_it_runs() {
+        for (image, fires_) in [
+            ("mcr.microsoft.com/windows/servercore/iis:windowsservercore-ltsc2022", true),
+            ("mcr.microsoft.com/dotnet/framework/aspnet:4.8-windowsservercore-ltsc2019", true),
+            ("mcr.microsoft.com/dotnet/aspnet:8.0-nanoserver-ltsc2022", false),
+            ("shop/windows:1", false),
+        ] {
+            let manifest = pod(|pod| pod["containers"][0]["image"] = json!(image));
+            if fires_ {
+                let field = fires(&manifest, WindowsStopTimeout).0;
+                assert_eq!(field, "spec.template.spec.containers[app].image");
+            } else {
+                silent(&manifest, WindowsStopTimeout);
+            }
+        }
+    }
+
+    #[test]
     fn linux_nano_server_and_short_deadlines_are_not_reported() {
         let windows = || on_windows(&json!({"os": {"name": "windows"}}));
         let mut nano = windows();

@@ -18,10 +18,11 @@ pub(crate) struct Misplaced {
 }
 
 /// The fields that are looked for, and the places where the API has them.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 6] = [
     ("terminationGracePeriodSeconds", "spec.template.spec"),
     ("lifecycle", "a container"),
     ("preStop", "lifecycle of a container"),
+    ("stopSignal", "lifecycle of a container"),
     ("minReadySeconds", "spec"),
     ("progressDeadlineSeconds", "spec of a Deployment"),
 ];
@@ -31,7 +32,7 @@ const MOST: usize = 10;
 
 /// The misplaced and misspelt fields of a workload.
 pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
-    let mut found = Vec::new();
+    let (mut found, mut deeper) = (Vec::new(), Vec::new());
     let mut check = |object: Option<&Value>, path: FieldPath, known: &[&str]| {
         if let Some(Value::Object(fields)) = object {
             found.extend(in_place(fields, &path, known));
@@ -39,7 +40,8 @@ pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
     };
     let template = "spec.template";
     for (pointer, path, known) in [
-        ("/metadata", "metadata", ["deletionGracePeriodSeconds"].as_slice()),
+        ("", "", [].as_slice()),
+        ("/metadata", "metadata", &["deletionGracePeriodSeconds"]),
         ("/spec", "spec", &["minReadySeconds", "progressDeadlineSeconds"]),
         ("/spec/strategy", "spec.strategy", &[]),
         ("/spec/updateStrategy", "spec.updateStrategy", &[]),
@@ -59,8 +61,9 @@ pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
                 None => path.push(Segment::Index(at)),
             };
             check(Some(container), path.clone(), &["lifecycle"]);
+            deeper.extend(indented(container, &path));
             let path = path.join("lifecycle");
-            check(container.get("lifecycle"), path.clone(), &["preStop"]);
+            check(container.get("lifecycle"), path.clone(), &["preStop", "stopSignal"]);
             let Some(hook) = container.pointer("/lifecycle/preStop") else { continue };
             let path = path.join("preStop");
             check(Some(hook), path.clone(), &[]);
@@ -69,8 +72,37 @@ pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
             }
         }
     }
+    if let Some(pod) = workload.pointer("/spec/template/spec") {
+        deeper.extend(indented(pod, &FieldPath::new("spec.template.spec")));
+    }
+    found.extend(deeper);
     found.truncate(MOST);
     found
+}
+
+/// Fields that are indented too far, so that they belong to a field above them: `resources`, `securityContext`.
+fn indented(object: &Value, path: &FieldPath) -> Vec<Misplaced> {
+    // These have such fields, or are looked at themselves.
+    const OTHERS: [&str; 7] = [
+        "containers",
+        "initContainers",
+        "ephemeralContainers",
+        "lifecycle",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+    ];
+    let fields = object.as_object().into_iter().flatten();
+    let inner = fields.filter(|(name, _)| !OTHERS.contains(&name.as_str())).filter_map(|(name, value)| {
+        let path = path.clone().push(Segment::Field(name.clone().into()));
+        let fields = value.as_object()?;
+        Some(KNOWN.into_iter().filter(|(name, _)| fields.contains_key(*name)).map(move |(name, home)| Misplaced {
+            field: path.clone().join(name),
+            name,
+            home,
+        }))
+    });
+    inner.flatten().collect()
 }
 
 /// The misplaced fields of one object, which may have these fields.

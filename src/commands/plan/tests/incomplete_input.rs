@@ -42,7 +42,7 @@ fn all_errors_are_reported_together_and_the_rest_is_evaluated() {
         "winddown: standard input: line 19, column 7: document 3 cannot be read: ",
         "winddown: no-such-file.yaml: cannot be read: No such file",
         "winddown: standard input: can only be read once",
-        "winddown: standard input: line 21: Deployment without a name in document 4: spec.template is not an object",
+        "winddown: standard input: line 21: Deployment without a name in document 4: spec.template is missing",
     ]) {
         assert!(line.starts_with(expected), "{line}");
     }
@@ -144,6 +144,23 @@ fn the_kustomization_of_a_directory_is_skipped_and_an_error_if_named() {
     }
     let directory = Directory::new("kustomization", &[("kustomization.yaml", without_header)]);
     assert_eq!(directory.plan("kustomization.yaml", &[]).0, Exit::Unusable);
+}
+
+#[test]
+fn a_patch_of_a_kustomization_is_named_and_the_rest_is_evaluated() {
+    let kustomization = "resources: [shop.yaml]\npatches: [{path: ./grace.yaml}]\n";
+    let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\n\
+                 spec: {template: {spec: {terminationGracePeriodSeconds: 5, containers: [{name: app}]}}}\n";
+    let directory = Directory::new("patches", &[("kustomization.yaml", kustomization), ("grace.yaml", patch)]);
+    for arguments in [&[][..], &["--assume", "drain=5s"], &["-o", "yaml"]] {
+        let (exit, out, err) = directory.plan("", arguments);
+        assert_eq!(exit, Exit::Unusable, "{err}");
+        assert!(out.contains("web/shop") || out.contains("namespace: web"), "{out}");
+        assert!(!out.contains("grace.yaml") && !out.contains("Seconds: 5\n"), "{out}");
+        assert!(err.contains("grace.yaml: line 1: Deployment shop is a patch of a kustomization"), "{err}");
+    }
+    let (_, out, _) = directory.plan("", &["-o", "yaml", "--all"]);
+    assert!(out.contains("terminationGracePeriodSeconds: 5\n"), "{out}");
 }
 
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: shop\nspec:\n  ports:\n  - port: 80\n";
