@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub struct StopCommand {
     /// The names of its program, without directory.
     pub programs: Vec<String>,
-    /// Arguments in this order, one after the other. One of these is enough; upper and lower case are the same. Empty if the
-    /// program needs none.
+    /// Arguments in this order, one after the other. One of these is enough; upper and lower case are the same, and `*` at
+    /// the end of a word stands for any text. Empty if the program needs none.
     #[serde(default)]
     pub arguments: Vec<Vec<String>>,
     /// Whether it ends only after the app.
@@ -36,14 +36,18 @@ impl StopCommand {
     pub(crate) fn of(program: &str, arguments: &[Option<String>]) -> Option<&'static Self> {
         let has = |wanted: &Vec<String>| {
             arguments.windows(wanted.len()).any(|words| {
-                words
-                    .iter()
-                    .zip(wanted)
-                    .all(|(word, wanted)| word.as_ref().is_some_and(|word| word.eq_ignore_ascii_case(wanted)))
+                words.iter().zip(wanted).all(|(word, wanted)| word.as_ref().is_some_and(|word| matches(word, wanted)))
             })
         };
         let mut commands = Self::all().iter().filter(|command| command.programs.iter().any(|name| name == program));
         commands.find(|command| command.arguments.is_empty() || command.arguments.iter().any(has))
+    }
+}
+
+fn matches(word: &str, wanted: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(start) => word.get(..start.len()).is_some_and(|word| word.eq_ignore_ascii_case(start)),
+        None => word.eq_ignore_ascii_case(wanted),
     }
 }
 
@@ -73,6 +77,9 @@ mod tests {
             ("nginx", &["-s", "reload"], false),
             ("nginx", &["quit", "-s"], false),
             ("redis-cli", &["-a", "x", "SHUTDOWN", "nosave"], true),
+            ("nats-server", &["-sl=ldm=/var/run/nats.pid"], true),
+            ("nats-server", &["-sl", "ldm"], true),
+            ("nats-server", &["-sl=reload"], false),
             ("sleep", &["-s", "quit"], false),
             ("nginx", &[], false),
             ("supervisorctl", &["stop", "all"], true),

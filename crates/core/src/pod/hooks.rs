@@ -48,6 +48,7 @@ impl PreStop {
         let hook = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
         match hook {
             None => Self::None,
+            Some(hook) if handlers(hook) > 1 => Self::fails(Failure::SeveralHandlers),
             Some(LifecycleHandler { sleep: Some(sleep), .. }) => match Seconds::from_api(sleep.seconds) {
                 Seconds::ZERO => Self::OptOut,
                 seconds => Self::Sleep(seconds),
@@ -134,6 +135,12 @@ impl PreStop {
 
 fn seconds(time: Duration) -> Seconds {
     Seconds::rounded_up(time).map_or(Seconds::MAX, |seconds| seconds.min(Seconds::MAX))
+}
+
+/// The number of its handlers. The API server accepts one.
+fn handlers(hook: &LifecycleHandler) -> usize {
+    let LifecycleHandler { exec, http_get, sleep, tcp_socket } = hook;
+    [exec.is_some(), http_get.is_some(), sleep.is_some(), tcp_socket.is_some()].into_iter().filter(|is| *is).count()
 }
 
 /// Whether the image has no program of that name; it is a shell or a basic program.

@@ -23,7 +23,8 @@ pub(crate) enum Shell {
     Possible,
     /// The name ends with `static` or `scratch`.
     Unlikely,
-    /// Distroless, Chainguard, the chiseled ones of Ubuntu, and the images of `data/minimal_images.yaml`. Their debug variants have a shell.
+    /// Distroless, Chainguard, the chiseled ones of Ubuntu, and the images of `data/minimal_images.yaml`. Their debug
+    /// variants have a shell.
     Absent,
 }
 

@@ -4,10 +4,13 @@
 //! that parse all of bash recurse without a limit.) The [`interpreter`] computes how long a script runs at least and at most,
 //! when it stops the app, and whether it fails.
 
+mod app;
+mod arithmetic;
 mod builtins;
 pub(crate) mod commands;
 pub(crate) mod effect;
 mod expansion;
+mod inline;
 pub(crate) mod interpreter;
 pub(crate) mod invocation;
 mod lexer;
@@ -18,6 +21,7 @@ mod requests;
 mod signals;
 mod sleep;
 mod state;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -138,6 +142,8 @@ pub(crate) enum Part {
     Variable { name: String, default: Option<String>, quoted: bool },
     /// The script of `$(…)`.
     Substitution { script: String, quoted: bool },
-    /// Any other expansion, such as `$((…))`.
+    /// The expression of `$((…))`.
+    Arithmetic(String),
+    /// Any other expansion.
     Other,
 }

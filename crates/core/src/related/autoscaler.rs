@@ -79,7 +79,10 @@ mod tests {
             (json!({"scaleTargetRef": {"name": "shop"}}), Some((1, 100))),
             (json!({"scaleTargetRef": target, "minReplicas": "3"}), None),
             (json!({"scaleTargetRef": {"kind": "Rollout", "name": "shop"}}), None),
-            (json!({"scaleTargetRef": {"apiVersion": "extensions/v1beta1", "kind": "Deployment", "name": "shop"}}), None),
+            (
+                json!({"scaleTargetRef": {"apiVersion": "extensions/v1beta1", "kind": "Deployment", "name": "shop"}}),
+                None,
+            ),
             (json!({}), None),
         ] {
             assert_eq!(read(&spec), expected, "{spec}");

@@ -37,6 +37,7 @@ connections, so the drain is over, even if the hook continues with a `sleep`. Cl
 get connection errors. Winddown therefore counts the drain until that command, and the app's deadline from there.
 
 `kill -0`, `kill -HUP`, `kill -USR1` and `pkill -10` stop nothing (except HAProxy, for which USR1 is the graceful stop).
+Neither does `kill -QUIT` for Java, which prints its threads.
 
 A native sidecar needs no such hook: the kubelet stops it after the main containers. The hook would stop it at the
 beginning of the drain.
@@ -88,6 +89,8 @@ mod tests {
             (script("kill -s QUIT $(cat /run/app.pid)"), 0),
             (script("pgrep app | xargs kill -15; sleep 10"), 0),
             (script("killall -q haproxy -USR1"), 0),
+            (script("PID=`pidof java` && kill -SIGTERM $PID && while ps -p $PID > /dev/null; do sleep 1; done"), 0),
+            (script("sleep $((2 + 3)); kill -s TERM $(pgrep -o ruby)"), 5),
             (script("sleep 3; curl -sf -X POST localhost:8080/actuator/shutdown"), 3),
             (script("su-exec app supervisorctl stop all"), 0),
             (script("supervisorctl shutdown; sleep 10"), 0),
@@ -148,6 +151,8 @@ mod tests {
             "supervisorctl restart app",
             "curl -X POST localhost:8080/stop",
             "sleep 20 & kill $!",
+            "kill -3 $(pidof java); sleep 10",
+            "pkill -QUIT java; sleep 10",
             "curl localhost:8080/actuator/shutdown",
             "echo kill 1",
             "# kill 1",

@@ -21,6 +21,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
         let effect = match why {
             Failure::NeedsPost(program) => format!("has no effect: this endpoint of {program} only accepts POST, and"),
             Failure::NoHandler | Failure::NoCommand => "is not a handler:".to_owned(),
+            Failure::SeveralHandlers => "is not valid:".to_owned(),
             _ if after == Seconds::ZERO => "fails immediately, so there is no drain:".to_owned(),
             _ => format!("fails after {after}:"),
         };
@@ -38,6 +39,7 @@ const fn explain(why: Failure) -> Option<(&'static str, &'static str, &'static s
     Some(match why {
         Failure::HostNetwork | Failure::UnknownPort | Failure::NoShell => return None,
         Failure::NoHandler => ("", "exec, httpGet and sleep are missing, so the API server rejects it", SLEEP),
+        Failure::SeveralHandlers => ("", "it has more than one handler, so the API server rejects it", "keep one"),
         Failure::NoCommand => ("exec", "it has no command, so the API server rejects it", SLEEP),
         Failure::TcpSocket => ("tcpSocket", "the kubelet does not support tcpSocket in hooks", SLEEP),
         Failure::NeedsPost(_) => ("httpGet", "the kubelet sends GET", "use an exec hook that sends POST"),
@@ -47,6 +49,7 @@ const fn explain(why: Failure) -> Option<(&'static str, &'static str, &'static s
             "write each argument as its own item",
         ),
         Failure::Builtin => ("exec", "only a shell knows this command", "use sh -c"),
+        Failure::NoProgram => ("exec", "the command is an option, and no program has that name", "start it with sh"),
         Failure::NoScript => ("exec", "-c has no script", SCRIPT),
         Failure::NotAScript => {
             ("exec", "without -c, a shell reads a script from a file, and this is a program", SCRIPT)
@@ -80,6 +83,7 @@ afterwards. Winddown reports only hooks that certainly fail:
 | `sleep 15 &; wait` | A syntax error in every shell: `&` already separates the commands |
 | `cmd /c timeout /t 15` | `timeout` of Windows ends with "Input redirection is not supported" |
 | `tcpSocket` | The kubelet does not support it in hooks |
+| `exec` and `sleep` together | A hook has one handler; the API server rejects the workload |
 | `exec: {sleep: {seconds: 15}}` | An exec handler needs a command; the API server rejects the workload |
 | `httpGet: {path: /actuator/shutdown}` | The kubelet sends GET, and the endpoint only accepts POST. The kubelet does not look at the status of the answer, so there is not even an Event |
 
@@ -142,6 +146,7 @@ mod tests {
             (&["sleep"], "sleep does not accept its arguments"),
             (&["sleep", "$(DRAIN)"], "sleep does not accept its arguments"),
             (&["exit", "0"], "only a shell knows this command"),
+            (&["-c", "sleep 15"], "the command is an option, and no program has that name"),
             (&["cmd", "/c", "timeout /t 15 /nobreak"], "timeout needs a console"),
             (&["false"], "its commands end with an error"),
             (
@@ -191,6 +196,7 @@ mod tests {
             (json!({}), "", "is not a handler: exec, httpGet and sleep are missing, so the API server rejects it"),
             (json!({"exec": {"sleep": {"seconds": 30}}}), ".exec", "is not a handler: it has no command"),
             (json!({"exec": {"command": []}}), ".exec", "is not a handler: it has no command"),
+            (json!({"exec": {"command": ["true"]}, "sleep": {"seconds": 5}}), "", "is not valid: it has more than one"),
             (
                 json!({"tcpSocket": {"port": 80}}),
                 ".tcpSocket",

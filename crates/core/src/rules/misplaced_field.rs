@@ -152,7 +152,10 @@ mod tests {
             assert_eq!(field, format!("{hook}.{name}.terminationGracePeriodSeconds"));
         }
         for (indented, place) in [
-            (container(|app| app["resources"] = json!({"terminationGracePeriodSeconds": 60})), "containers[app].resources"),
+            (
+                container(|app| app["resources"] = json!({"terminationGracePeriodSeconds": 60})),
+                "containers[app].resources",
+            ),
             (pod(|pod| pod["securityContext"] = json!({"terminationGracePeriodSeconds": 60})), "securityContext"),
         ] {
             let (field, _) = fires(&indented, MisplacedField);

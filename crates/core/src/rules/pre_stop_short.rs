@@ -1,5 +1,6 @@
 //! A container's own preStop hook ends before the drain is over, or tells the app to stop before that.
 
+use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::lanes::{PlannedLane, Role};
@@ -21,6 +22,9 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let hooks = subject.hooks().zip(&subject.plan.lanes).filter(|(_, lane)| receives_traffic(lane));
     let findings = hooks.filter_map(|((container, hook), _)| {
         let (own, problem, fix) = match hook.own {
+            PreStop::Sleep(Seconds::ZERO) => {
+                (Seconds::ZERO, "preStop hook ends immediately, before the end of".to_owned(), "first sleep for")
+            }
             PreStop::Sleep(own) => (own, format!("preStop sleep of {own} is shorter than"), "set it to"),
             PreStop::EndsDrain { after, exactly: true } => (
                 after,
@@ -83,9 +87,7 @@ mod tests {
 
     #[test]
     fn a_short_sleep_is_reported() {
-        for (manifest, seconds) in
-            [(pre_stop(&json!({"sleep": {"seconds": 3}})), 3), (script("sleep 3"), 3), (script("sleep 0"), 0)]
-        {
+        for (manifest, seconds) in [(pre_stop(&json!({"sleep": {"seconds": 3}})), 3), (script("sleep 3"), 3)] {
             let (field, message) = fires(&manifest, PreStopShort);
             assert_eq!(field, "spec.template.spec.containers[app].lifecycle.preStop");
             assert_eq!(
@@ -121,6 +123,8 @@ mod tests {
     fn a_hook_that_stops_the_app_or_has_a_short_limit_is_reported() {
         for (text, message) in [
             ("nginx -s quit", "preStop hook tells the app to stop after 0s, before the end of the drain of 10s"),
+            ("sleep 0", "preStop hook ends immediately, before the end of the drain of 10s"),
+            ("touch /tmp/down", "preStop hook ends immediately, before the end of the drain of 10s"),
             (
                 "sleep 4; kill -QUIT 1; sleep 60",
                 "preStop hook tells the app to stop after 4s, before the end of the drain of 10s",

@@ -38,6 +38,16 @@ pub(crate) struct Signal {
     pub(crate) after: Duration,
     /// Whether it certainly does, and at that time. Otherwise it may, at that time or later.
     pub(crate) exactly: bool,
+    pub(crate) by: By,
+}
+
+/// How a command tells the app to stop. Some apps do something else on some signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Quit,
+    Usr1,
+    /// Another signal, or a request.
+    Command,
 }
 
 /// The reason why a hook fails.
@@ -45,6 +55,8 @@ pub(crate) struct Signal {
 pub(crate) enum Failure {
     /// Neither exec, httpGet nor sleep.
     NoHandler,
+    /// More than one of them.
+    SeveralHandlers,
     /// An exec handler without a command.
     NoCommand,
     /// A tcpSocket handler.
@@ -61,6 +73,8 @@ pub(crate) enum Failure {
     OneWord,
     /// A word that only a shell knows.
     Builtin,
+    /// An option instead of a program.
+    NoProgram,
     /// `-c` without a script.
     NoScript,
     /// A command instead of the path of a script.
@@ -131,7 +145,7 @@ impl Signal {
             }
             (Some(one), Some(other)) => {
                 let exactly = (one.exactly && one.after <= other.after) || (other.exactly && other.after <= one.after);
-                Some(Self { after: one.after.min(other.after), exactly })
+                Some(Self { after: one.after.min(other.after), exactly, ..one })
             }
             (one, other) => one.or(other),
         }
@@ -143,6 +157,7 @@ impl Signal {
             (Some(one), Some(other)) => Some(Self {
                 after: one.after.min(other.after),
                 exactly: one.exactly && other.exactly && one.after == other.after,
+                ..one
             }),
             (one, other) => one.or(other).map(|signal| Self { exactly: false, ..signal }),
         }
@@ -170,7 +185,7 @@ impl Effect {
 
     /// A command that tells the app to stop, and then runs for that time.
     pub(crate) const fn signals(time: Span) -> Self {
-        let signal = Some(Signal { after: Duration::ZERO, exactly: true });
+        let signal = Some(Signal { after: Duration::ZERO, exactly: true, by: By::Command });
         Self { time, status: Status::Expected, signal }
     }
 }

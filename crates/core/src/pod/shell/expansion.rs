@@ -11,7 +11,7 @@ pub(super) fn fields<'w>(word: &'w Word, value: impl Fn(&'w Part) -> Option<&'w 
             Part::Variable { quoted: true, .. } | Part::Substitution { quoted: true, .. } => {
                 current.get_or_insert_default().push_str(value(part)?);
             }
-            Part::Variable { .. } | Part::Substitution { .. } | Part::Other => {
+            Part::Variable { .. } | Part::Substitution { .. } | Part::Arithmetic(_) | Part::Other => {
                 split(value(part)?, &mut fields, &mut current);
             }
         }

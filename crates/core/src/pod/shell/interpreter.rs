@@ -11,6 +11,7 @@ use super::programs::{self, BUILTINS};
 use super::state::State;
 use super::variables::Variables;
 use super::{DEEPEST, Dialect, Link, Node, Part, Problem, Redirect, Simple, Word};
+use crate::pod::command::program;
 
 /// What a command line does that runs without a shell, as in an exec hook.
 pub(crate) fn command_line(line: &[String], environment: &Variables<'_>) -> Effect {
@@ -20,8 +21,11 @@ pub(crate) fn command_line(line: &[String], environment: &Variables<'_>) -> Effe
     match line.first() {
         None => Effect::fails(Failure::NoCommand),
         Some(first) if BUILTINS.contains(&first.as_str()) => Effect::fails(Failure::Builtin),
+        Some(first) if first.starts_with('-') => Effect::fails(Failure::NoProgram),
         Some(_) => {
-            let effect = interpreter.command(&words, &State::new(environment));
+            let state = State::new(environment);
+            let mut effect = interpreter.command(&words, &state);
+            effect.signal = effect.signal.filter(|signal| state.stops_on(signal.by));
             let is_split = line.len() > 1 && line.iter().any(|word| programs::is_operator(word));
             match effect.status {
                 Status::Fails(Failure::BadDuration) if is_split => Effect::fails(Failure::NoShellSyntax),
@@ -273,6 +277,10 @@ impl<'a> Interpreter<'a> {
                 let value = state.expand(value).map(|fields| fields.join(" "));
                 state.set(name, value);
             }
+            // A hook runs beside its app: `PID=$(pidof app) && kill $PID`.
+            if state.status == Status::Either && simple.assignments.iter().any(|(_, value)| finds_a_process(value)) {
+                state.status = Status::Expected;
+            }
             return Some(state);
         }
         let mut words = Vec::new();
@@ -315,6 +323,17 @@ impl<'a> Interpreter<'a> {
             }
         }
     }
+}
+
+/// Whether a word is the output of a command that looks for a process.
+fn finds_a_process(word: &Word) -> bool {
+    word.iter().any(|part| match part {
+        Part::Substitution { script, .. } => {
+            let first = script.split_whitespace().next().unwrap_or_default();
+            matches!(program(first), "pidof" | "pgrep")
+        }
+        _ => false,
+    })
 }
 
 /// The state after one of two runs, if any of them has not ended.

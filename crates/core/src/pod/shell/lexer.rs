@@ -197,8 +197,12 @@ impl Lexer<'_> {
         }
         self.take("$");
         if self.rest.starts_with("((") {
-            self.rest = self.rest[1..].get(closing(&self.rest[1..], '(', ')')? + 2..).ok_or(Problem::Syntax)?;
-            word.push(Part::Other);
+            let inside = &self.rest[1..];
+            let end = closing(inside, '(', ')')?;
+            self.rest = inside.get(end + 2..).ok_or(Problem::Syntax)?;
+            // Otherwise it is a command in parentheses.
+            let is_arithmetic = inside[end..].starts_with("))");
+            word.push(if is_arithmetic { Part::Arithmetic(inside[1..end].to_owned()) } else { Part::Other });
         } else if let Some(inside) = self.rest.strip_prefix('(') {
             let end = closing(self.rest, '(', ')')?;
             // The patterns of `case` have a parenthesis that opens nowhere.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::effect::{Effect, Failure, Span, Status};
 use super::sleep::sleep;
-use super::{requests, signals};
+use super::{inline, requests, signals};
 use crate::pod::command::program;
 
 /// Words that only a shell knows: there is no program of that name.
@@ -42,7 +42,7 @@ pub(super) fn effect(name: &str, arguments: &[Option<String>]) -> Effect {
         "nginx" if has_pair(arguments, "-s", &["reload", "reopen"]) => Effect::immediate(Status::Expected),
         // An unknown argument is an error for nginx, which does nothing then.
         "nginx" if arguments.iter().flatten().any(|word| is_operator(word)) => Effect::fails(Failure::NoShellSyntax),
-        _ => signals::stop_command(name, arguments),
+        _ => inline::effect(name, arguments).unwrap_or_else(|| signals::stop_command(name, arguments)),
     }
 }
 

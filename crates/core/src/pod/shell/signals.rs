@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::effect::{Effect, Failure, Signal, Span, Status};
+use super::effect::{By, Effect, Failure, Signal, Span, Status};
 use super::programs::limit;
 use crate::catalog::stop_commands::StopCommand;
 
@@ -29,10 +29,19 @@ fn action(signal: Option<&str>) -> Action {
     }
 }
 
+fn by(signal: Option<&str>) -> By {
+    let name = signal.unwrap_or_default().to_ascii_uppercase();
+    match name.strip_prefix("SIG").unwrap_or(&name) {
+        "QUIT" | "3" => By::Quit,
+        "USR1" | "10" => By::Usr1,
+        _ => By::Command,
+    }
+}
+
 /// The signal and the operands of `kill`, `pkill` or `killall`.
 struct Arguments<'a> {
     signal: Action,
-    usr1: bool,
+    by: By,
     operands: Vec<Option<&'a str>>,
     flags: Vec<&'a str>,
 }
@@ -70,8 +79,7 @@ impl<'a> Arguments<'a> {
                 }
             }
         }
-        let usr1 = signal.is_some_and(|signal| matches!(signal.trim_start_matches("SIG"), "USR1" | "10"));
-        Self { signal: action(signal), usr1, operands, flags }
+        Self { signal: action(signal), by: by(signal), operands, flags }
     }
 }
 
@@ -97,7 +105,7 @@ pub(super) fn kill(arguments: &[Option<String>]) -> Effect {
         return Effect::fails(Failure::ExitStatus);
     }
     let reached = |target: Option<&str>| match (target, arguments.signal) {
-        (_, Action::Continues) => None,
+        (_, Action::Continues) if arguments.by != By::Usr1 => None,
         // A job of the hook itself.
         (Some(job), _) if job.starts_with('%') => None,
         (Some("1"), Action::Kills) => None,
@@ -105,7 +113,7 @@ pub(super) fn kill(arguments: &[Option<String>]) -> Effect {
         (Some("-1"), _) | (_, Action::Unknown) => Some(false),
         _ => Some(true),
     };
-    with_signal(arguments.operands.iter().copied().filter_map(reached).max(), Span::ZERO)
+    with_signal(arguments.operands.iter().copied().filter_map(reached).max(), arguments.by, Span::ZERO)
 }
 
 /// `pkill` and `killall`.
@@ -122,18 +130,19 @@ pub(super) fn by_name(name: &str, arguments: &[Option<String>]) -> Effect {
         return Effect::fails(Failure::ExitStatus);
     }
     // SIGUSR1 is the graceful stop of HAProxy.
-    let is_soft_stop = arguments.usr1 && arguments.operands.iter().flatten().any(|name| name.contains("haproxy"));
+    let is_named = |program: &str| arguments.operands.iter().flatten().any(|name| name.contains(program));
+    let by = if is_named("haproxy") { By::Command } else { arguments.by };
     let reached = match arguments.signal {
         Action::Stops | Action::Kills => Some(true),
-        Action::Continues => is_soft_stop.then_some(true),
+        Action::Continues => (arguments.by == By::Usr1).then_some(true),
         Action::Unknown => Some(false),
     };
     let waits = name == "killall" && arguments.flags.iter().any(|flag| matches!(*flag, "-w" | "--wait"));
-    with_signal(reached, if waits { Span::at_least(Duration::ZERO) } else { Span::ZERO })
+    with_signal(reached, by, if waits { Span::at_least(Duration::ZERO) } else { Span::ZERO })
 }
 
-fn with_signal(reached: Option<bool>, time: Span) -> Effect {
-    let signal = reached.map(|exactly| Signal { after: Duration::ZERO, exactly });
+fn with_signal(reached: Option<bool>, by: By, time: Span) -> Effect {
+    let signal = reached.map(|exactly| Signal { after: Duration::ZERO, exactly, by });
     Effect { time, status: Status::Expected, signal }
 }
 
@@ -161,7 +170,7 @@ pub(super) fn kong(arguments: &[Option<String>]) -> Effect {
     Effect {
         time: Span { least, most },
         status: Status::Expected,
-        signal: Some(Signal { after: least, exactly: wait.is_some() }),
+        signal: Some(Signal { after: least, exactly: wait.is_some(), by: By::Command }),
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::effect::{Effect, Signal, Span, Status};
+use super::effect::{By, Effect, Signal, Span, Status};
 use super::expansion::fields;
 use super::variables::{Variable, Variables};
-use super::{Node, Part, Word};
+use super::{Node, Part, Word, arithmetic};
 use crate::pod::wrappers::Wrapper;
 
 /// What is known before the next command.
@@ -76,14 +76,20 @@ impl<'a> State<'a> {
 
     /// After a command.
     pub(super) fn apply(&mut self, effect: Effect) {
-        let signal = effect.signal.map(|signal| Signal {
+        let signal = effect.signal.filter(|signal| self.stops_on(signal.by)).map(|signal| Signal {
             after: self.time.least.saturating_add(signal.after),
             exactly: signal.exactly && self.time.is_exact() && !self.may_skip,
+            ..signal
         });
         self.signal = Signal::first(self.signal, signal);
         let time = if self.may_skip { Span::at_least(Duration::ZERO) } else { effect.time };
         self.time = self.time.then(time);
         self.status = if self.may_skip { Status::Either } else { effect.status };
+    }
+
+    /// Whether the app stops when it is told so in this way.
+    pub(super) fn stops_on(&self, by: By) -> bool {
+        self.environment.is_none_or(|environment| environment.app.stops_on(by))
     }
 
     /// What follows is unknown.
@@ -173,6 +179,9 @@ impl<'a> State<'a> {
 
     /// The fields that a word expands to; `None` if they are unknown.
     pub(super) fn expand(&self, word: &Word) -> Option<Vec<String>> {
+        if word.iter().any(|part| matches!(part, Part::Arithmetic(_))) {
+            return self.expand(&self.computed(word));
+        }
         let mut length = 0;
         for part in word {
             match part {
@@ -185,6 +194,22 @@ impl<'a> State<'a> {
             return None;
         }
         fields(word, |part| self.value(part)).filter(|fields| fields.len() <= LONGEST_LIST)
+    }
+
+    /// A word with the results of its arithmetic.
+    fn computed(&self, word: &Word) -> Word {
+        let variable = |name: &str| match self.get(name) {
+            Variable::Known(value) => Some(value),
+            Variable::Hidden | Variable::Unset => None,
+        };
+        let parts = word.iter().map(|part| match part {
+            Part::Arithmetic(expression) => match arithmetic::evaluate(expression, variable) {
+                Some(result) => Part::Plain(result.to_string()),
+                None => Part::Other,
+            },
+            part => part.clone(),
+        });
+        parts.collect()
     }
 
     /// What a part of a word expands to.

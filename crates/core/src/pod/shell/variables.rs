@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Container;
 
+use super::app::App;
 use crate::pod::environment::{Environment, UNKNOWN};
 
 /// The environment of a container, as far as the manifest shows it.
@@ -9,6 +10,8 @@ pub(crate) struct Variables<'a> {
     values: Environment<'a>,
     /// Whether there may be others: `envFrom`. (The image may also set variables; hooks rarely use these.)
     open: bool,
+    /// The app that a signal reaches.
+    pub(super) app: App,
 }
 
 /// What the manifest says about a variable.
@@ -24,7 +27,7 @@ pub(crate) enum Variable<'a> {
 impl<'a> Variables<'a> {
     pub(crate) fn of(container: &'a Container) -> Self {
         let open = container.env_from.iter().flatten().next().is_some();
-        Self { values: Environment::of(container), open }
+        Self { values: Environment::of(container), open, app: App::of(container) }
     }
 
     pub(crate) fn get(&self, name: &str) -> Variable<'_> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::effect::{Effect, Failure, Span, Status};
+use super::effect::{Effect, Failure, Signal, Span, Status};
+use super::statements::{Statement, sequence};
 
 /// The name of a Windows program in lower case, without its directory and `.exe`.
 fn name(word: &str) -> String {
@@ -31,7 +32,7 @@ fn is_slash_t(word: &str) -> bool {
 fn cmd(arguments: &[&str]) -> Effect {
     let Some(at) = arguments.iter().position(|word| word.eq_ignore_ascii_case("/c")) else { return Effect::unknown() };
     let text = arguments[at + 1..].join(" ");
-    let mut time = Span::ZERO;
+    let (mut time, mut signal) = (Span::ZERO, None);
     let mut status = Status::Succeeds;
     for command in text.split(['&', '\n']).map(str::trim).filter(|command| !command.is_empty()) {
         let words: Vec<_> = command.split_whitespace().filter(|word| !word.contains('>')).collect();
@@ -41,14 +42,21 @@ fn cmd(arguments: &[&str]) -> Effect {
                 "powershell" | "pwsh" => powershell(arguments),
                 "ping" => ping(arguments),
                 "exit" | "echo" | "rem" => Effect::immediate(Status::Succeeds),
+                _ if stops(command) => Effect::signals(Span::at_least(Duration::ZERO)),
                 _ => Effect::unknown(),
             },
             None => Effect::unknown(),
         };
+        let next = effect.signal.map(|next| Signal {
+            after: time.least.saturating_add(next.after),
+            exactly: next.exactly && time.is_exact(),
+            ..next
+        });
+        signal = Signal::first(signal, next);
         time = time.then(effect.time);
         status = effect.status;
     }
-    Effect { time, status, signal: None }
+    Effect { time, status, signal }
 }
 
 /// `ping -n COUNT localhost` waits a second between its packets.
@@ -80,23 +88,29 @@ fn powershell(mut arguments: &[&str]) -> Effect {
         }
     }
     let text = arguments.join(" ");
-    let (mut time, mut is_certain) = (Span::ZERO, true);
-    for statement in text.trim_matches(['"', '&', '{', '}', ' ']).split([';', '\n']).map(str::trim) {
-        match statement.is_empty() {
-            true => {}
-            // The rest may be in a block or skipped.
-            false if statement.contains(['{', '}', '|', '(']) => is_certain = false,
-            false => match start_sleep(statement) {
-                Some(sleep) if is_certain => time = time.then(Span::exactly(sleep)),
-                Some(_) => {}
-                None => time = time.then(Span::at_least(Duration::ZERO)),
-            },
+    let statements = text.trim_matches(['"', '&', '{', '}', ' ']).split([';', '\n']).map(str::trim);
+    sequence(statements.filter(|statement| !statement.is_empty()).map(|statement| {
+        if statement.contains(['{', '}', '|', '(']) {
+            return Statement::Branches;
         }
+        match start_sleep(statement) {
+            Some(time) => Statement::sleeps(time),
+            None if stops(statement) => Statement::Stops,
+            None => Statement::UNKNOWN,
+        }
+    }))
+}
+
+/// Commands that stop a service, such as IIS.
+fn stops(statement: &str) -> bool {
+    let statement = statement.to_ascii_lowercase();
+    let mut words = statement.split_whitespace();
+    match words.next().map(name).as_deref() {
+        Some("stop-service" | "stop-website" | "stop-webapppool" | "stop-iissite") => true,
+        Some("iisreset") => words.any(|word| word == "/stop"),
+        Some("net" | "sc") => words.next() == Some("stop"),
+        _ => false,
     }
-    if !is_certain {
-        time.most = None;
-    }
-    Effect { time, status: Status::Expected, signal: None }
 }
 
 /// The duration of a `Start-Sleep`. Parameters may be abbreviated, and cases do not matter.
@@ -162,6 +176,22 @@ mod tests {
             assert_eq!(time, Some(Span::at_least(Duration::from_secs(seconds))), "{line:?}");
         }
         assert_eq!(run(&["sh", "-c", "x"]), None);
+    }
+
+    #[test]
+    fn a_service_that_is_stopped_ends_the_drain() {
+        for (line, seconds) in [
+            (&["powershell", "Stop-Service w3svc"][..], 0),
+            (&["powershell", "-Command", "Start-Sleep 15; Stop-Service -Name W3SVC; Start-Sleep 5"], 15),
+            (&["cmd", "/c", "ping -n 16 127.0.0.1 > nul & iisreset /stop"], 15),
+            (&["cmd", "/c", "powershell Start-Sleep 15 && net stop w3svc"], 15),
+        ] {
+            let signal = run(line).and_then(|effect| effect.signal).unwrap_or_else(|| panic!("{line:?}"));
+            assert_eq!((signal.after.as_secs(), signal.exactly), (seconds, true), "{line:?}");
+        }
+        for line in [&["powershell", "Restart-Service x"][..], &["cmd", "/c", "iisreset"]] {
+            assert_eq!(run(line).unwrap().signal, None, "{line:?}");
+        }
     }
 
     #[test]
