@@ -5,12 +5,16 @@ use k8s_openapi::api::core::v1::Container;
 use super::command::{Script, is_shell, program};
 use super::environment::Environment;
 use super::shell::commands::{Command, commands};
+use super::wrappers::{Runs, Wrapper};
 
 /// The longest text that is read for settings, in bytes.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// How many words of a container are read.
 const MOST_WORDS: usize = 2000;
+
+/// How many programs that run each other are looked at.
+const MOST_WRAPPERS: usize = 8;
 
 /// A command: its words in order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,10 +37,7 @@ impl Words {
         });
         let (fields, line): (Vec<_>, Vec<_>) = words.unzip();
         let args_at = fields.iter().position(|field| *field == "args").unwrap_or(usize::MAX);
-        let shell = line.iter().position(|word| is_shell(program(word)));
-        if let Some(at) = shell
-            && let Some(script) = Script::of(&line[at..])
-        {
+        if let Some(script) = script(&line) {
             let is_in_args = line.iter().position(|word| word == script.text).is_some_and(|at| at >= args_at);
             let args_at = if is_in_args { 0 } else { usize::MAX };
             let mut left = MOST_WORDS;
@@ -55,6 +56,22 @@ impl Words {
     pub(crate) fn field(&self, word: usize) -> &'static str {
         if word < self.args_at { "command" } else { "args" }
     }
+}
+
+/// The script of the first shell, also behind launchers that are not known, or of `su`.
+fn script(line: &[String]) -> Option<Script<'_>> {
+    let shell = line.iter().position(|word| is_shell(program(word)));
+    shell.and_then(|at| Script::of(&line[at..])).or_else(|| {
+        let mut words: Vec<_> = line.iter().map(|word| Some(word.as_str())).collect();
+        for _ in 0..MOST_WRAPPERS {
+            match Wrapper::of(&words)?.runs {
+                Runs::Line(at) => drop(words.drain(..at)),
+                Runs::Script(script) => return Some(script),
+                Runs::Unknown => return None,
+            }
+        }
+        None
+    })
 }
 
 #[cfg(test)]
@@ -100,6 +117,9 @@ mod tests {
             commands(&["tini", "--", "/bin/bash", "-ec", "app -t $(T)"], &[]),
             [("command", "app|-t|45".to_owned())]
         );
+        for su in [&["tini", "--", "su", "app", "-c"][..], &["su", "-s", "/bin/sh", "app", "-c"]] {
+            assert_eq!(commands(su, &["cd /app; app -t $T"])[1], ("args", "app|-t|45".to_owned()), "{su:?}");
+        }
     }
 
     #[test]
