@@ -23,7 +23,7 @@ macro_rules! rules {
 }
 for_each_code!(rules);
 
-/// The rules about SIGTERM and its way to the app. Windows has no signals.
+/// The rules about SIGTERM and its way to the app. Windows has no signals, and an app that its hook stops needs none.
 const ABOUT_SIGNALS: [Code; 5] =
     [Code::StopSignalKills, Code::SignalLost, Code::SignalMayBeLost, Code::WrapperKillsEarly, Code::RestartsOnSigterm];
 
@@ -38,10 +38,16 @@ pub(crate) fn check_annotations(reading: &Reading) -> Vec<Finding> {
 
 /// The findings of all rules about a planned workload.
 pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
-    let has_no_signals = windows(&subject.workload.pod).is_some();
+    let pod = &subject.workload.pod;
+    let has_no_signals = windows(pod).is_some();
+    let stopped: Vec<_> = subject.own_hooks().map(|(_, own)| own.stops_the_app()).collect();
     let rules = RULES.iter().filter(|rule| !(has_no_signals && ABOUT_SIGNALS.contains(&rule.code)));
     let findings = rules.flat_map(|rule| match rule.check {
-        Check::Running(check) => running(&subject.workload.pod).filter_map(check).collect(),
+        Check::Running(check) => {
+            let is_about_signals = ABOUT_SIGNALS.contains(&rule.code);
+            let checked = running(pod).zip(&stopped).filter(|(_, stopped)| !(is_about_signals && **stopped));
+            checked.filter_map(|(running, _)| check(running)).collect()
+        }
         Check::Plan(check) => check(subject),
         Check::Related(check) => subject.related.map_or_else(Vec::new, |related| check(subject, related)),
         Check::Annotations(_) | Check::Reported => Vec::new(),

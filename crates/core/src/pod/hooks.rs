@@ -34,6 +34,8 @@ pub(crate) enum PreStop {
         after: Seconds,
         /// Otherwise it may do so later, or not at all.
         exactly: bool,
+        /// Whether it tells the first process of the container.
+        to_first: bool,
     },
     /// It fails, so that the kubelet sends the stop signal immediately.
     Fails {
@@ -71,7 +73,7 @@ impl PreStop {
         let (at_least, at_most) = (seconds(effect.time.least), effect.time.most.map(seconds));
         match effect.status {
             _ if let Some(signal) = effect.signal => {
-                Self::EndsDrain { after: seconds(signal.after), exactly: signal.exactly }
+                Self::EndsDrain { after: seconds(signal.after), exactly: signal.exactly, to_first: signal.to_first }
             }
             Status::Fails(why) if effect.time.is_exact() => Self::Fails { after: at_least, why },
             _ if at_most == Some(at_least) => Self::Sleep(at_least),
@@ -98,6 +100,11 @@ impl PreStop {
         } else {
             Self::Open { handler: "httpGet", at_least: Seconds::ZERO, at_most: None }
         }
+    }
+
+    /// Whether it certainly stops the app itself, so that the app needs no SIGTERM.
+    pub(crate) const fn stops_the_app(self) -> bool {
+        matches!(self, Self::EndsDrain { exactly: true, to_first: false, .. })
     }
 
     /// Why it fails.
@@ -127,7 +134,7 @@ impl PreStop {
     pub(crate) fn assumed(self, drain: Seconds) -> Seconds {
         match self {
             Self::Open { at_least, at_most, .. } => drain.min(at_most.unwrap_or(drain)).max(at_least),
-            Self::EndsDrain { after, exactly: false } => drain.max(after),
+            Self::EndsDrain { after, exactly: false, .. } => drain.max(after),
             _ => self.at_least(),
         }
     }

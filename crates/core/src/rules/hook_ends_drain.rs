@@ -15,7 +15,7 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let findings = subject.own_hooks().zip(&subject.plan.lanes).filter_map(|((running, own), lane)| {
-        let PreStop::EndsDrain { after, exactly } = own else { return None };
+        let PreStop::EndsDrain { after, exactly, .. } = own else { return None };
         let when = if exactly { format!("after {after}") } else { format!("after {after} or later") };
         let problem = match lane.role {
             Role::NativeSidecar => format!("tells the sidecar to stop {when}, while the app may still need it"),

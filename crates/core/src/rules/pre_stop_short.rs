@@ -26,7 +26,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 (Seconds::ZERO, "preStop hook ends immediately, before the end of".to_owned(), "first sleep for")
             }
             PreStop::Sleep(own) => (own, format!("preStop sleep of {own} is shorter than"), "set it to"),
-            PreStop::EndsDrain { after, exactly: true } => (
+            PreStop::EndsDrain { after, exactly: true, .. } => (
                 after,
                 format!("preStop hook tells the app to stop after {after}, before the end of"),
                 "first sleep for",

@@ -29,7 +29,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 let problem = format!("{handler} hook runs for {at_least} to {at_most}; assuming {assumed}");
                 RULE.finding(field, problem).fact(at_least).fact(at_most)
             }
-            PreStop::EndsDrain { after, exactly: false } if !running.is_sidecar() => {
+            PreStop::EndsDrain { after, exactly: false, .. } if !running.is_sidecar() => {
                 let problem = format!("exec hook tells the app to stop after {after} or later; assuming {assumed}");
                 RULE.finding(field, problem).fact(after)
             }

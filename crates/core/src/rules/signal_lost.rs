@@ -69,6 +69,8 @@ what they start is checked.
 npm forwards the signal, but only to the shell that runs the script. If that shell is bash, or if the script in
 `package.json` starts with `exec`, the app replaces the shell: then the app received SIGTERM, and npm waited.
 
+A hook that stops the app itself, such as `pkill server`, needs no SIGTERM, so Winddown does not report its container.
+
 ## What to do
 
 Run the app directly, or let it replace the shell with `exec`:
@@ -102,6 +104,23 @@ mod tests {
         let (field, message) = fires(&runs(command), SignalLost);
         assert_eq!(field, "spec.template.spec.containers[app].command");
         message
+    }
+
+    #[test]
+    fn an_app_that_its_hook_stops_needs_no_signal() {
+        let with_hook = |script: &str| {
+            container(|app| {
+                app["command"] = json!(["sh", "-ec", "cp /a /b; server"]);
+                app["lifecycle"] = json!({"preStop": {"exec": {"command": ["sh", "-c", script]}}});
+            })
+        };
+        for script in ["sleep 5 && kill -SIGTERM $(pidof server)", "pkill server", "sleep 5; nginx -s quit"] {
+            silent(&with_hook(script), SignalLost);
+        }
+        // The first process is the shell, which ignores it.
+        for script in ["sleep 5; kill -TERM 1", "sleep 5", "[ -f /x ] && pkill server"] {
+            fires(&with_hook(script), SignalLost);
+        }
     }
 
     #[test]

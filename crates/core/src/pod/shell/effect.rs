@@ -39,6 +39,8 @@ pub(crate) struct Signal {
     /// Whether it certainly does, and at that time. Otherwise it may, at that time or later.
     pub(crate) exactly: bool,
     pub(crate) by: By,
+    /// Whether it goes to the first process of the container, which may be a shell in front of the app.
+    pub(crate) to_first: bool,
 }
 
 /// How a command tells the app to stop. Some apps do something else on some signals.
@@ -137,6 +139,11 @@ impl Span {
 }
 
 impl Signal {
+    /// A signal or request that reaches the app at once.
+    pub(crate) const fn now(by: By) -> Self {
+        Self { after: Duration::ZERO, exactly: true, by, to_first: false }
+    }
+
     /// The earlier of two signals of the same run.
     pub(crate) fn first(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
@@ -185,7 +192,6 @@ impl Effect {
 
     /// A command that tells the app to stop, and then runs for that time.
     pub(crate) const fn signals(time: Span) -> Self {
-        let signal = Some(Signal { after: Duration::ZERO, exactly: true, by: By::Command });
-        Self { time, status: Status::Expected, signal }
+        Self { time, status: Status::Expected, signal: Some(Signal::now(By::Command)) }
     }
 }

@@ -77,7 +77,7 @@ impl Request<'_> {
         let time = if self.retries { Span::at_least(Duration::ZERO) } else { limited(self.limit).time };
         let stops = self.posts
             && self.urls.iter().any(|url| is_in_pod(url) && Endpoint::of_url(url).is_some_and(|it| it.stops));
-        let signal = stops.then_some(Signal { after: Duration::ZERO, exactly: true, by: By::Command });
+        let signal = stops.then_some(Signal::now(By::Command));
         Effect { time, status: Status::Expected, signal }
     }
 }

@@ -113,7 +113,9 @@ pub(super) fn kill(arguments: &[Option<String>]) -> Effect {
         (Some("-1"), _) | (_, Action::Unknown) => Some(false),
         _ => Some(true),
     };
-    with_signal(arguments.operands.iter().copied().filter_map(reached).max(), arguments.by, Span::ZERO)
+    let to_first = arguments.operands.iter().all(|target| *target == Some("1"));
+    let effect = with_signal(arguments.operands.iter().copied().filter_map(reached).max(), arguments.by, Span::ZERO);
+    Effect { signal: effect.signal.map(|signal| Signal { to_first, ..signal }), ..effect }
 }
 
 /// `pkill` and `killall`.
@@ -142,7 +144,7 @@ pub(super) fn by_name(name: &str, arguments: &[Option<String>]) -> Effect {
 }
 
 fn with_signal(reached: Option<bool>, by: By, time: Span) -> Effect {
-    let signal = reached.map(|exactly| Signal { after: Duration::ZERO, exactly, by });
+    let signal = reached.map(|exactly| Signal { exactly, ..Signal::now(by) });
     Effect { time, status: Status::Expected, signal }
 }
 
@@ -170,7 +172,7 @@ pub(super) fn kong(arguments: &[Option<String>]) -> Effect {
     Effect {
         time: Span { least, most },
         status: Status::Expected,
-        signal: Some(Signal { after: least, exactly: wait.is_some(), by: By::Command }),
+        signal: Some(Signal { after: least, exactly: wait.is_some(), ..Signal::now(By::Command) }),
     }
 }
 

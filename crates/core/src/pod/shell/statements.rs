@@ -32,7 +32,7 @@ pub(super) fn sequence(statements: impl Iterator<Item = Statement>) -> Effect {
             Statement::Takes(_) => {}
             Statement::Stops => {
                 let exactly = is_certain && time.is_exact();
-                signal = signal.or(Some(Signal { after: time.least, exactly, by: By::Command }));
+                signal = signal.or(Some(Signal { after: time.least, exactly, ..Signal::now(By::Command) }));
                 time.most = None;
             }
             Statement::Branches => is_certain = false,
