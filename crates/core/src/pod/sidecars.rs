@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use crate::field_path::FieldPath;
+use crate::pod::signals::has_command;
 
 /// The native sidecars of a pod, in the order in which they start; they stop in the reverse order (KEP-753).
 pub(crate) fn native_sidecars(pod: &PodSpec) -> impl DoubleEndedIterator<Item = &Container> {
@@ -26,6 +27,11 @@ impl Running<'_> {
     /// A field of the container, given with dots.
     pub(crate) fn field(&self, dotted: &'static str) -> FieldPath {
         FieldPath::pod(self.list).key(&self.container.name).join(dotted)
+    }
+
+    /// The field that the command line begins in: `command`, or `args` for the entrypoint of the image.
+    pub(crate) fn command_line(&self) -> FieldPath {
+        self.field(if has_command(self.container) { "command" } else { "args" })
     }
 
     /// Whether it is a native sidecar.

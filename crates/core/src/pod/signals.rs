@@ -67,15 +67,18 @@ impl SignalLoss {
 }
 
 impl Reception {
-    /// What the command of a container shows. Without a command, the command of the image runs.
+    /// What the command line of a container shows. Without a command, the entrypoint of the image runs. It is unknown, but
+    /// if there are arguments that start with a program, it is an entrypoint that runs its arguments.
     pub(crate) fn of(container: &Container) -> Self {
-        let Some(command) = container.command.as_ref().filter(|command| !command.is_empty()) else {
-            return Self { limit: Limit::of_image(container), ..Self::default() };
-        };
         let environment = Environment::of(container);
-        let words = command.iter().chain(container.args.iter().flatten());
-        let line: Vec<_> = words.map(|word| environment.expand(word).into_owned()).collect();
-        Self::of_line(&line, container, 0)
+        let command = container.command.iter().flatten();
+        let line: Vec<_> =
+            command.chain(container.args.iter().flatten()).map(|word| environment.expand(word).into_owned()).collect();
+        let shown = Self::of_line(&line, container, 0);
+        match has_command(container) {
+            true => shown,
+            false => Self { limit: Limit::shortest(shown.limit, Limit::of_image(container)), ..shown },
+        }
     }
 
     fn of_line(line: &[String], container: &Container, depth: usize) -> Self {
@@ -143,6 +146,11 @@ pub(crate) fn declared_stop_signal(container: &Container) -> Option<&str> {
 /// Whether the pod has `os.name`.
 pub(crate) fn has_os(pod: &PodSpec) -> bool {
     pod.os.as_ref().is_some_and(|os| !os.name.is_empty())
+}
+
+/// Whether a container has a command line of its own, and not only arguments for the entrypoint of its image.
+pub(crate) fn has_command(container: &Container) -> bool {
+    container.command.as_ref().is_some_and(|command| !command.is_empty())
 }
 
 fn has_busybox(container: &Container) -> bool {

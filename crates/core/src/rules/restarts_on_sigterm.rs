@@ -18,7 +18,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let pod = &subject.workload.pod;
     let stopped_by_sigterm = |running: &Running<'_>| stop_signal(pod, running.container) == SIGTERM;
     let finding =
-        |running: Running<'_>| Some(finding(running.field("command"), Reception::of(running.container).restart?));
+        |running: Running<'_>| Some(finding(running.command_line(), Reception::of(running.container).restart?));
     running(pod).filter(stopped_by_sigterm).filter_map(finding).collect()
 }
 

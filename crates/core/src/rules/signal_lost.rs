@@ -34,7 +34,7 @@ fn finding(running: Running<'_>) -> Option<Finding> {
         }
         (SignalLoss::ShellUnclear { .. } | SignalLoss::ManagerUnclear { .. }, _) => return None,
     };
-    Some(RULE.finding(running.field("command"), problem).fact(program).hint(hint))
+    Some(RULE.finding(running.command_line(), problem).fact(program).hint(hint))
 }
 
 const PAGE: &str = r#"## Why
@@ -68,6 +68,9 @@ what they start is checked.
 
 npm forwards the signal, but only to the shell that runs the script. If that shell is bash, or if the script in
 `package.json` starts with `exec`, the app replaces the shell: then the app received SIGTERM, and npm waited.
+
+Without `command`, the entrypoint of the image runs, which Winddown does not know. If `args` start with one of these
+programs, the entrypoint runs them.
 
 A hook that stops the app itself, such as `pkill server`, needs no SIGTERM, so Winddown does not report its container.
 
@@ -104,6 +107,15 @@ mod tests {
         let (field, message) = fires(&runs(command), SignalLost);
         assert_eq!(field, "spec.template.spec.containers[app].command");
         message
+    }
+
+    #[test]
+    fn arguments_that_start_with_a_program_are_a_command_line() {
+        let manifest = container(|app| app["args"] = json!(["npm", "run", "start"]));
+        let (field, message) = fires(&manifest, SignalLost);
+        assert_eq!(field, "spec.template.spec.containers[app].args");
+        assert!(message.starts_with("npm does not wait for the app on SIGTERM"), "{message}");
+        silent(&container(|app| app["args"] = json!(["--verbose", "npm"])), SignalLost);
     }
 
     #[test]
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_command_of_the_image_is_unknown() {
-        silent(&container(|app| app["args"] = json!(["npm", "start"])), SignalLost);
+        silent(&container(|app| app["args"] = json!(["start"])), SignalLost);
         silent(&container(|_| {}), SignalLost);
     }
 }

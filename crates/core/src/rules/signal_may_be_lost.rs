@@ -20,7 +20,7 @@ fn finding(running: Running<'_>) -> Option<Finding> {
         SignalLoss::Shell { .. } | SignalLoss::Program { .. } | SignalLoss::Manager { .. } => return None,
     };
     let problem = format!("{program} may not forward SIGTERM, depending on {depends_on}");
-    Some(RULE.finding(running.field("command"), problem).fact(program).hint(hint))
+    Some(RULE.finding(running.command_line(), problem).fact(program).hint(hint))
 }
 
 const PAGE: &str = r#"## Why

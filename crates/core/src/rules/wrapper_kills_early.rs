@@ -6,7 +6,7 @@ use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
 use crate::plan::lanes::Role;
-use crate::pod::signals::Reception;
+use crate::pod::signals::{Reception, has_command};
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -28,7 +28,13 @@ fn finding(container: &Container, deadline: Seconds) -> Option<Finding> {
         "{} kills the app {} after the stop signal, and the deadline is {deadline}{unless}",
         limit.program, limit.after
     );
-    let field = if container.command.is_some() { "command" } else { "env" };
+    let shows_it = |word: &String| word.contains(&limit.program);
+    let field = match &container.args {
+        _ if has_command(container) => "command",
+        Some(arguments) if arguments.iter().any(shows_it) => "args",
+        // A variable of the init process of the image.
+        _ => "env",
+    };
     let finding = RULE.finding(FieldPath::container(&container.name, field), problem);
     let hint = limit.hint(deadline);
     Some(finding.fact(limit.program).fact(limit.after.to_string()).fact(deadline).hint(hint))

@@ -144,9 +144,17 @@ fn an_app_that_is_the_first_process_receives_the_signal() {
 }
 
 #[test]
-fn the_command_of_the_image_is_unknown() {
-    let only_arguments = Container { args: Some(words(&["npm", "start"])), ..Container::default() };
-    assert_eq!(Reception::of(&only_arguments), Reception::default());
+fn the_entrypoint_of_the_image_is_unknown_unless_the_arguments_show_that_it_runs_them() {
+    let with_arguments =
+        |arguments: &[&str]| Reception::of(&Container { args: Some(words(arguments)), ..Container::default() });
+    for arguments in [&["npm", "start"][..], &["sh", "-c", "migrate && server"], &["tini", "--", "npm", "start"]] {
+        assert!(with_arguments(arguments).loss.is_some(), "{arguments:?}");
+    }
+    assert!(with_arguments(&["pm2-runtime", "start", "app.js"]).limit.is_some());
+    assert!(with_arguments(&["uwsgi", "--http", ":80"]).restart.is_some());
+    for arguments in [&["--port", "80"][..], &["server", "npm", "start"], &["-c", "a; b"], &[]] {
+        assert_eq!(with_arguments(arguments), Reception::default(), "{arguments:?}");
+    }
     assert_eq!(Reception::of(&Container::default()), Reception::default());
 }
 
