@@ -27,6 +27,9 @@ pub enum ParseSecondsError {
     /// A number with more digits than GEP-2257 allows.
     #[error("has more than 5 digits for one unit; write a larger unit, like 168h")]
     TooManyDigits,
+    /// A number of days, weeks or years.
+    #[error("has a unit that is longer than an hour; write hours, like 168h for seven days")]
+    LongUnit,
     /// Not in the format of GEP-2257.
     #[error("is not a duration; write one like 5s or 1m30s")]
     Malformed,
@@ -151,6 +154,7 @@ fn component(text: &str) -> Result<(u64, &str), ParseSecondsError> {
         "m" => 60_000,
         "s" => 1000,
         "ms" => 1,
+        "d" | "w" | "y" if !number.is_empty() => return Err(ParseSecondsError::LongUnit),
         _ => return Err(ParseSecondsError::Malformed),
     };
     if number.contains('.') {
@@ -212,10 +216,14 @@ mod tests {
 
     #[test]
     fn other_text_is_rejected_with_a_reason() {
-        use ParseSecondsError::{Empty, Fraction, Malformed, TooLong, TooManyDigits};
+        use ParseSecondsError::{Empty, Fraction, LongUnit, Malformed, TooLong, TooManyDigits};
         for (text, error) in [
             ("", Empty),
             ("5", Malformed),
+            ("7d", LongUnit),
+            ("1d12h", LongUnit),
+            ("1w", LongUnit),
+            ("d", Malformed),
             ("s", Malformed),
             ("-5s", Malformed),
             ("+5s", Malformed),
@@ -224,7 +232,7 @@ mod tests {
             ("5s ", Malformed),
             ("5s-3s", Malformed),
             ("5S", Malformed),
-            ("5d", Malformed),
+            ("5d", LongUnit),
             ("５s", Malformed),
             ("5 s", Malformed),
             ("100000s", TooManyDigits),

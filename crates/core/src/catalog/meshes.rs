@@ -57,6 +57,9 @@ impl EarlyStop {
             Self::RefusesApp { after, app } => {
                 format!("refuses the app's requests after {after}, but the app may need it until {app}")
             }
+            Self::Exits { after, app } if after == app => {
+                format!("exits after {after}, and the app may need it until then")
+            }
             Self::Exits { after, app } => format!("exits after {after}, but the app may need it until {app}"),
         }
     }

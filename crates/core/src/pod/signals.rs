@@ -75,10 +75,10 @@ impl Reception {
         let line: Vec<_> =
             command.chain(container.args.iter().flatten()).map(|word| environment.expand(word).into_owned()).collect();
         let shown = Self::of_line(&line, container, 0);
-        match has_command(container) {
-            true => shown,
-            false => Self { limit: Limit::shortest(shown.limit, Limit::of_image(container)), ..shown },
+        if has_command(container) {
+            return shown;
         }
+        Self { limit: Limit::shortest(shown.limit, Limit::of_image(container)), ..shown }
     }
 
     fn of_line(line: &[String], container: &Container, depth: usize) -> Self {

@@ -128,7 +128,7 @@ mod tests {
         );
         assert_eq!(
             message(json!({"kuma.io/sidecar-injection": "enabled"})),
-            "Kuma proxy may be a classic sidecar, which exits after 30s, but the app may need it until 30s; set \
+            "Kuma proxy may be a classic sidecar, which exits after 30s, and the app may need it until then; set \
              kuma.io/sidecar-drain-time: \"30s\", or let the control plane inject native sidecars"
         );
         assert_eq!(
