@@ -1,7 +1,7 @@
 //! A probe or hook names a port that its container does not declare: the kubelet cannot send the request.
 
 use crate::finding::{Code, Finding, Severity};
-use crate::pod::handlers::{Port, Request, requests_to_pod};
+use crate::pod::handlers::{Port, Request, requests};
 use crate::rule::{Check, Rule, Subject};
 use crate::sanitize::{listed, quoted};
 
@@ -14,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    requests_to_pod(&subject.workload.pod).filter_map(|request| finding(&request)).collect()
+    requests(&subject.workload.pod).filter_map(|request| finding(&request)).collect()
 }
 
 fn finding(request: &Request<'_>) -> Option<Finding> {
@@ -34,7 +34,7 @@ fn finding(request: &Request<'_>) -> Option<Finding> {
 const PAGE: &str = r"## Why
 
 A probe or hook may name its port. The kubelet looks up the name only in the ports of the same container: not in those of
-another container, and not in the Service. If the name is not there, no request is sent:
+another container, and not in the Service, also if the request has a `host`. If the name is not there, no request is sent:
 
 - a readiness or startup probe never succeeds, so the pod never gets traffic;
 - a liveness probe has no result, so a container that hangs is never restarted;
@@ -58,6 +58,8 @@ If the name belongs to a port of another container, use the number: the containe
 ## Source
 
 - [Named ports in probes](https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/#use-a-named-port)
+- [pkg/probe/http/request.go](https://github.com/kubernetes/kubernetes/blob/master/pkg/probe/http/request.go): the port is
+  resolved whatever the host is
 - [kubernetes/kubernetes#139283](https://github.com/kubernetes/kubernetes/issues/139283)
 - [A chart with this mistake](https://github.com/prometheus-community/helm-charts/issues/5856)
 ";
@@ -107,8 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_another_host_is_not_reported() {
-        let action = json!({"httpGet": {"port": "wbe", "host": "10.0.0.1"}});
-        silent(&requesting("readinessProbe", action), ProbePortUndeclared);
+    fn a_host_does_not_change_where_the_name_is_looked_up() {
+        let action = |port: &str| json!({"httpGet": {"port": port, "host": "10.0.0.1"}});
+        fires(&requesting("readinessProbe", action("wbe")), ProbePortUndeclared);
+        silent(&requesting("readinessProbe", action("web")), ProbePortUndeclared);
     }
 }
