@@ -10,8 +10,12 @@ pub(crate) fn page() -> String {
 # Findings
 
 Everything that Winddown reports about a workload. `winddown explain CODE` prints the same pages. In mode `Enforce`, a
-workload with an error is rejected. A warning appears as a kubectl warning and as an Event. An info appears only in the
-audit log of the API server. `winddown plan` prints all of them.
+workload with an error is rejected. A warning appears as a kubectl warning and as an Event, an info in the audit log of
+the API server. `winddown plan` prints all of them.
+
+Findings that other objects could refute (autoscalers, Services, Ingresses, PodDisruptionBudgets, Namespaces) are not
+reported by the webhooks, which do not read these objects: their warnings are Events, and their infos appear only in
+`winddown plan`. For a workload that existed when the controller started, only errors become Events.
 
 | Finding | Severity | Summary |
 | --- | --- | --- |

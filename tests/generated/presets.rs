@@ -66,8 +66,8 @@ fn settings() -> String {
 ## Settings
 
 The settings that Winddown reads in `command`, `args` and `env` of a container. If no deadline is declared, they are the
-deadline; if one is declared and differs, the finding `RuntimeTimeoutDiffers` says so. Settings in several lines of a
-runtime are added. Flags count if the command or the image shows the runtime, or if `winddown.dev/runtime` names it;
+deadline; if one is declared and differs, the finding `RuntimeTimeoutDiffers` says so. Settings on several lines of
+one row are added. Of several rows of one runtime, the longest counts. Flags count if the command or the image shows the runtime, or if `winddown.dev/runtime` names it;
 variables and properties always count. Values that are not in the manifest, such as `valueFrom`, are unknown and change
 nothing.
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use autoscaler::Autoscaler;
-pub(crate) use disruption_budget::{DisruptionBudget, PodGroup};
+pub(crate) use disruption_budget::{DisruptionBudget, Limit, PodGroup};
 pub(crate) use exposure::{Exposure, Target};
 
 use crate::kind::Kind;

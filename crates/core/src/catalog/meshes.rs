@@ -32,6 +32,8 @@ pub(crate) struct Proxy {
     pub(crate) exit_is_configured: bool,
     /// The annotation that configures how long it waits.
     pub(crate) wait_key: &'static str,
+    /// The setting that limits how long the proxy runs after its stop signal.
+    pub(crate) exit_key: &'static str,
     /// That annotation with this number of seconds.
     pub(crate) wait_setting: fn(Seconds) -> String,
     /// The annotation that changes it to a native sidecar; `None` if only the control plane can do that.

@@ -36,7 +36,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
         traffic.name, polls.failures, polls.period
     );
     let finding = RULE.finding(field, problem).fact(traffic.name.as_str()).fact(needed).fact(drain);
-    vec![finding.hint(format!("raise it, or shorten the health check and remove {TRAFFIC}"))]
+    vec![finding.hint("raise it, or shorten the health check")]
 }
 
 /// The health check with the numbers of the Services and Ingresses in front of the pods; of several, the slowest.
@@ -51,7 +51,8 @@ const PAGE: &str = r#"## Why
 Most load balancers are notified when a pod terminates. Some have to find out with health checks, and keep sending until
 enough checks in a row have failed. A cloud load balancer for a Service with `externalTrafficPolicy: Local` queries the health
 check port of each node, which reports immediately that the last pod of the node is terminating. A load balancer with nodes
-as targets checks the nodes, too. Until period times failures have passed, new connections arrive. If the drain ends earlier,
+as targets checks the nodes, too. New connections arrive until that number of checks, one
+per period, has failed. If the drain ends earlier,
 the app has already closed its listener, and these connections fail.
 
 The numbers in the message are the defaults of the load balancer. It may need longer: the drain of the preset is what was
@@ -63,7 +64,7 @@ Remove `winddown.dev/drain`, so that the drain of the preset applies, or raise i
 
 Or configure a faster health check. Winddown reads these annotations if the Ingress or Service is in the input of `winddown
 plan`, and the controller reads them from the cluster. If you configured the health check elsewhere, set the drain that you
-measured and remove `winddown.dev/traffic`: it has no other effect if the drain is set explicitly.
+measured. The finding ends if you remove `winddown.dev/traffic`, unless Winddown knows the Ingress or Service.
 
 ```yaml
 # on the Ingress

@@ -2,7 +2,7 @@
 
 use crate::field_path::FieldPath;
 use crate::finding::{Code, Finding, Severity};
-use crate::related::Neighbours;
+use crate::related::{Limit, Neighbours};
 use crate::rule::{Check, Rule, Subject};
 
 pub(crate) const RULE: Rule = Rule {
@@ -23,7 +23,10 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
             format!("PodDisruptionBudget {name} never allows the eviction of a pod ({limit}, at most {most} pods)");
         let finding =
             RULE.finding(FieldPath::new("spec.replicas"), problem).fact(name.as_str()).fact(limit.to_string());
-        Some(finding.hint("set its maxUnavailable to 1"))
+        Some(finding.hint(match limit {
+            Limit::MaxUnavailable(_) => "set its maxUnavailable to 1",
+            Limit::MinAvailable(_) => "replace minAvailable by maxUnavailable: 1",
+        }))
     });
     findings.collect()
 }
@@ -40,7 +43,7 @@ controller reads it from the cluster. If an autoscaler scales the workload, its 
 
 ## What to do
 
-Let one pod at a time be evicted, and run at least two:
+Let one pod at a time be evicted, and run at least two. Remove `minAvailable`: only one of the two fields may be set.
 
 ```yaml
 apiVersion: policy/v1
@@ -99,7 +102,12 @@ mod tests {
             assert_eq!(field, "spec.replicas");
             let problem =
                 format!("PodDisruptionBudget shop never allows the eviction of a pod ({limit}, at most 3 pods)");
-            assert_eq!(message, format!("{problem}; set its maxUnavailable to 1"));
+            let hint = if limit.starts_with("max") {
+                "set its maxUnavailable to 1"
+            } else {
+                "replace minAvailable by maxUnavailable: 1"
+            };
+            assert_eq!(message, format!("{problem}; {hint}"));
         }
         let only = labelled(|shop| shop["spec"]["replicas"] = json!(1));
         fires(&among(only, &[budget(&json!({"minAvailable": 1}))]), EvictionNeverAllowed);

@@ -58,7 +58,7 @@ A native sidecar gets its stop signal only after all main containers have exited
 
 Winddown takes a container for a helper if
 
-- it is a known proxy (Istio, Linkerd, Envoy, the Cloud SQL and AlloyDB proxies) beside an app, or
+- it is a known proxy (Istio, Linkerd, Consul, Kuma, Dapr, Envoy, the Cloud SQL and AlloyDB proxies) beside an app, or
 - `winddown.dev/containers` names other containers and not this one, or
 - without that annotation, it is a known agent (Fluent Bit, the Datadog Agent, an exporter, …) beside an app, or
 - without that annotation, it has neither a port nor a readiness probe, and another container has one. Ports with names such

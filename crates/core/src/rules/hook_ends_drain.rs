@@ -25,7 +25,11 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
             }
         };
         let finding = RULE.finding(running.field("lifecycle.preStop.exec"), problem).fact(after);
-        Some(finding.fact(u32::from(exactly)).hint("let the kubelet send the signal; lifecycle.stopSignal chooses it"))
+        Some(
+            finding
+                .fact(u32::from(exactly))
+                .hint("let the kubelet send the signal; if it must not be SIGTERM, set STOPSIGNAL in the image"),
+        )
     });
     findings.collect()
 }
@@ -45,17 +49,23 @@ beginning of the drain.
 ## What to do
 
 Remove the command, and let the kubelet send the signal after the drain. If the app needs another signal than SIGTERM for
-a graceful stop, name it (Kubernetes 1.33 and later, feature gate `ContainerStopSignals`), or set `STOPSIGNAL` in the
-image. The official image of nginx does that.
+a graceful stop, set `STOPSIGNAL` in the image. The official image of nginx does that. Where the
+[feature gate `ContainerStopSignals`](kubernetes-versions.md) is on, the template can name it:
 
 ```yaml
-lifecycle:
-  stopSignal: SIGQUIT
-  preStop:
-    sleep: {seconds: 15}
+spec:
+  template:
+    spec:
+      os: {name: linux}
+      containers:
+      - name: app
+        lifecycle:
+          stopSignal: SIGQUIT
+          preStop:
+            sleep: {seconds: 15}
 ```
 
-If the command has to stay, sleep for the drain first: `sleep 15; nginx -s quit`.
+If the command has to stay, sleep for the drain first: `sleep 15; nginx -s quit`. The finding stays as a reminder.
 
 ## Source
 

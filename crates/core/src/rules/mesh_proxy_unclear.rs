@@ -42,8 +42,7 @@ Winddown expects a proxy if the template asks for one (`sidecar.istio.io/inject`
 `consul.hashicorp.com/connect-inject`, `kuma.io/sidecar-injection`, `dapr.io/enabled`), or if `winddown.dev/traffic` is
 `istio` or `linkerd`: the proxy can also be injected because of a label of the namespace. Winddown reads the labels
 `istio-injection`, `istio.io/rev` and `kuma.io/sidecar-injection` and the annotation `linkerd.io/inject` of a Namespace that
-it knows. If it is not, for example in
-Istio's ambient mode, say so in the template (`istio.io/dataplane-mode: ambient`, `sidecar.istio.io/inject: "false"`,
+it knows. If the pods get no proxy, for example in Istio's ambient mode, say so in the template (`istio.io/dataplane-mode: ambient`, `sidecar.istio.io/inject: "false"`,
 `linkerd.io/inject: disabled`).
 
 ## What to do

@@ -48,7 +48,8 @@ spec:
 
 The same value in both places is not reported: Kustomize's `commonAnnotations` writes to both.
 
-Many charts call the former `annotations` or `deploymentAnnotations` and the latter `podAnnotations`.
+Many charts call the annotations of the workload `annotations` or `deploymentAnnotations`, and those of the pod template
+`podAnnotations`.
 
 ## Source
 

@@ -36,7 +36,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 const PAGE: &str = r"## Why
 
 A native sidecar (an init container with `restartPolicy: Always`) gets SIGTERM only after all main containers have exited.
-Several native sidecars get it one after another, the last one started first. This is the right order for a proxy or a log
+Several native sidecars get it one after another, in the reverse order of their start. This is the right order for a proxy or a log
 shipper. But the grace period applies to the whole pod: if the app uses all of its drain and deadline, the sidecars share
 the rest, shown in the message, and are killed at its end. No user request depends on that, but the last log lines or
 metrics may.

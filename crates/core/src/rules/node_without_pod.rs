@@ -30,7 +30,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let (reason, hint) = if ports::binds_node_ports(&workload.pod) {
         (
             "two pods cannot have the same port of a node",
-            "take the node out of its load balancer before its pod stops, or keep drain and deadline short",
+            "set updateStrategy.type to OnDelete, and take each node out of its load balancer before its pod is replaced",
         )
     } else {
         ("maxSurge is 0", "set maxSurge to 1 and maxUnavailable to 0")

@@ -65,9 +65,10 @@ lifecycle:
 
 Or remove the hook: Winddown then injects the declared drain.
 
-If the hook does something useful, such as `nginx -s quit`, check whether the app can do it on SIGTERM instead. Most apps
-can, some with `lifecycle.stopSignal`. If the hook has to stay, it should run for about as long as the drain, and drain +
-deadline + margin should be right for the longest time that it can take.
+If the hook does something useful, such as `./deregister`, check whether the app can do it on SIGTERM instead. Most apps
+can, some with another stop signal. If the hook has to stay, it should run for about as long as the drain, and drain +
+deadline + margin should be right for the longest time that it can take. The finding stays; a time limit
+(`timeout 15 ./deregister`) narrows it.
 
 ## Source
 

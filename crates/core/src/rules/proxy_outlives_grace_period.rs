@@ -20,12 +20,12 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     // Without a configured wait, the mesh uses its default, which does not contradict the manifest.
     proxies.retain(|proxy| proxy.is_certain && proxy.exit_is_configured && proxy.exits_after > grace_period);
     let findings = proxies.into_iter().map(|proxy| {
-        let Proxy { mesh, exits_after, .. } = proxy;
+        let Proxy { mesh, exits_after, exit_key, .. } = proxy;
         let problem = format!("{mesh} proxy may run for {exits_after}, but the grace period is {grace_period}");
-        RULE.finding(FieldPath::template_annotation(proxy.wait_key), problem)
+        RULE.finding(FieldPath::template_annotation(exit_key), problem)
             .fact(exits_after)
             .fact(grace_period)
-            .hint("shorten its wait, or raise terminationGracePeriodSeconds")
+            .hint("shorten it, or raise terminationGracePeriodSeconds")
     });
     findings.collect()
 }
@@ -84,7 +84,7 @@ mod tests {
         assert!(message.starts_with("Istio proxy may run for 60s, but the grace period is 35s; "), "{message}");
         let linkerd = meshed(&json!({"linkerd.io/inject": "enabled", WAIT: "10", GRACE: "2m"}));
         let (field, message) = fires(&linkerd, ProxyOutlivesGracePeriod);
-        assert_eq!(field, format!("spec.template.metadata.annotations[{WAIT}]"));
+        assert_eq!(field, format!("spec.template.metadata.annotations[{GRACE}]"));
         assert!(message.starts_with("Linkerd proxy may run for 130s, but the grace period is 35s; "), "{message}");
     }
 

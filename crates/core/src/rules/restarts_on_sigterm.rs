@@ -22,18 +22,19 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     running(pod).filter(stopped_by_sigterm).filter_map(finding).collect()
 }
 
+/// Finishes the open requests; with `--die-on-term` alone they are cut off (measured with uWSGI 2.0).
+const UWSGI: &str = r#"add --hook-master-start "unix_signal:15 gracefully_kill_them_all""#;
+
 fn finding(field: FieldPath, restart: Restart) -> Finding {
     let (problem, hint) = match restart {
-        Restart::Uwsgi { has_file: false } => {
-            ("uWSGI reloads its workers on SIGTERM, and runs until SIGKILL", "add --die-on-term")
-        }
+        Restart::Uwsgi { has_file: false } => ("uWSGI reloads its workers on SIGTERM, and runs until SIGKILL", UWSGI),
         Restart::Uwsgi { has_file: true } => (
             "uWSGI reloads its workers on SIGTERM, and runs until SIGKILL, unless its configuration sets die-on-term",
-            "add --die-on-term",
+            UWSGI,
         ),
         Restart::Systemd => (
             "systemd executes itself again on SIGTERM, and runs until SIGKILL",
-            "set lifecycle.stopSignal to SIGRTMIN+3, with os.name: linux",
+            "set STOPSIGNAL SIGRTMIN+3 in the image, or lifecycle.stopSignal if the cluster supports it",
         ),
     };
     RULE.finding(field, problem).fact(restart.program()).hint(hint)
@@ -59,7 +60,9 @@ waiting for open requests; to wait for them, let the signal call `gracefully_kil
 command: [uwsgi, --ini, /etc/uwsgi.ini, --hook-master-start, unix_signal:15 gracefully_kill_them_all]
 ```
 
-For systemd set the stop signal, where the cluster supports it, or set `STOPSIGNAL SIGRTMIN+3` in the image:
+For systemd set `STOPSIGNAL SIGRTMIN+3` in the image. Winddown does not see the image, so the finding stays. Or set the stop
+signal in the template, where the cluster supports it
+([feature gate `ContainerStopSignals`](kubernetes-versions.md)):
 
 ```yaml
 spec:
@@ -82,6 +85,7 @@ spec:
 mod tests {
     use serde_json::{Value, json};
 
+    use super::UWSGI;
     use crate::finding::Code::RestartsOnSigterm;
     use crate::rules::tests::{container, fires, pod, silent};
 
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn uwsgi_without_die_on_term_is_reported() {
-        let expected = "uWSGI reloads its workers on SIGTERM, and runs until SIGKILL; add --die-on-term";
+        let expected = format!("uWSGI reloads its workers on SIGTERM, and runs until SIGKILL; {UWSGI}");
         for command in [
             &["uwsgi", "--http", ":8080", "--wsgi-file", "main.py", "--master"][..],
             &["/usr/local/bin/uwsgi", "--socket", ":3031"],

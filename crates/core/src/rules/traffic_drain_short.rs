@@ -34,7 +34,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let Some((exposure, preset, needed)) = presets.max_by_key(|(_, _, needed)| *needed) else { return Vec::new() };
     let Exposure { kind, name, target, .. } = exposure;
     let problem = format!(
-        "{kind} {name} has {}, which may send for {needed} after a pod started to terminate, but the drain takes {drain}",
+        "{kind} {name} ({}) may send to a pod for {needed} after it started to terminate, but the drain takes {drain}",
         target.setting()
     );
     let finding = RULE.finding(FieldPath::annotation(DRAIN), problem).fact(*name).fact(needed).fact(drain);
@@ -69,6 +69,7 @@ metadata:
 ```
 
 If you measured that a shorter drain is enough, declare both: a declared drain wins over the one of the preset.
+A drain that is shorter than the health check is then reported as `BalancerPollsSlower`.
 
 ## Source
 
@@ -94,7 +95,7 @@ mod tests {
         for kind in ["LoadBalancer", "NodePort"] {
             let (field, message) = fires(&behind_service(&declared, &json!({}), &local(kind)), TrafficDrainShort);
             assert_eq!(field, "metadata.annotations[winddown.dev/drain]");
-            let problem = "Service shop has externalTrafficPolicy Local, which may send for 45s after a pod started to \
+            let problem = "Service shop (externalTrafficPolicy Local) may send to a pod for 45s after it started to \
                            terminate, but the drain takes 10s";
             assert_eq!(message, format!("{problem}; raise it to 45s, or declare winddown.dev/traffic: service-local"));
         }
@@ -102,11 +103,11 @@ mod tests {
         assert!(
             fires(&behind_ingress(&declared, &ip, &json!({})), TrafficDrainShort)
                 .1
-                .starts_with("Ingress shop has target type ip")
+                .starts_with("Ingress shop (target type ip)")
         );
         let nlb = json!({"service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip"});
         let (_, message) = fires(&behind_service(&declared, &nlb, &local("LoadBalancer")), TrafficDrainShort);
-        assert!(message.contains("may send for 130s"), "{message}");
+        assert!(message.contains("may send to a pod for 130s"), "{message}");
     }
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
                 behind_ingress(&annotations, &json!({}), &json!({"ingressClassName": class}))
             };
             let (_, message) = fires(&behind(least - 1), TrafficDrainShort);
-            let problem = format!("Ingress shop has class {class}, which may send for {needed}s after a pod started");
+            let problem = format!("Ingress shop (class {class}) may send to a pod for {needed}s after it started");
             assert!(message.starts_with(&problem), "{message}");
             silent(&behind(least), TrafficDrainShort);
         }
@@ -153,7 +154,7 @@ mod tests {
                 |annotations: &Value| behind_service(annotations, &json!({annotation: value}), &local("LoadBalancer"));
             let drain = |drain: u32| json!({"winddown.dev/drain": format!("{drain}s")});
             let (_, message) = fires(&behind(&drain(needed - 1)), TrafficDrainShort);
-            assert!(message.contains(&format!("may send for {needed}s after")), "{message}");
+            assert!(message.contains(&format!("may send to a pod for {needed}s after")), "{message}");
             silent(&behind(&drain(needed)), TrafficDrainShort);
             // BalancerPollsSlower compares a declared preset.
             silent(&behind(&json!({"winddown.dev/traffic": preset})), TrafficDrainShort);

@@ -26,6 +26,7 @@ pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy>
         is_called_by_app: false,
         exit_is_configured: grace.is_some(),
         wait_key: if is_disabled { LIFECYCLE } else { GRACE },
+        exit_key: GRACE,
         wait_setting: if is_disabled {
             |seconds| format!("{LIFECYCLE}: \"true\" and {GRACE}: \"{}\"", seconds.as_i64())
         } else {

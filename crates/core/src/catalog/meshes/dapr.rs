@@ -30,6 +30,7 @@ pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy>
         is_called_by_app: true,
         exit_is_configured: block.is_some(),
         wait_key: BLOCK,
+        exit_key: BLOCK,
         wait_setting: |seconds| format!("{BLOCK}: \"{seconds}\""),
         native_key: Some(NATIVE),
     })

@@ -63,6 +63,7 @@ pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy>
         is_called_by_app: false,
         exit_is_configured: configured.is_some(),
         wait_key: CONFIG,
+        exit_key: CONFIG,
         wait_setting: |seconds| format!("{CONFIG}: \"terminationDrainDuration: {seconds}\""),
         native_key: Some(NATIVE),
     })

@@ -25,6 +25,7 @@ pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy>
         is_called_by_app: false,
         exit_is_configured: configured.is_some(),
         wait_key: DRAIN,
+        exit_key: DRAIN,
         wait_setting: |seconds| format!("{DRAIN}: \"{seconds}\""),
         native_key: None,
     })

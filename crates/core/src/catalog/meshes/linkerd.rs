@@ -39,6 +39,7 @@ pub(super) fn proxy(pods: &Pods<'_>, sidecar: &'static Sidecar) -> Option<Proxy>
         is_called_by_app: false,
         exit_is_configured: grace.is_some(),
         wait_key: WAIT,
+        exit_key: GRACE,
         wait_setting: |seconds| format!("{WAIT}: \"{}\"", seconds.as_i64()),
         native_key: Some(NATIVE[1]),
     })
