@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, Pod
 
 use super::command::{is_shell, program};
 use super::handlers::{self, Port};
-use super::image::{Shell, shell};
+use super::image::{Shell, has_no_bash, shell};
 use super::shell::Variables;
 use super::shell::effect::{Effect, Failure, Status};
 use super::shell::interpreter::command_line;
@@ -152,7 +152,8 @@ fn handlers(hook: &LifecycleHandler) -> usize {
 
 /// Whether the image has no program of that name; it is a shell or a basic program.
 fn is_missing(needed: &str, container: &Container) -> bool {
-    is_basic(needed) && container.image.as_deref().is_some_and(|image| shell(image) == Shell::Absent)
+    let lacks = |image| (needed == "bash" && has_no_bash(image)) || (is_basic(needed) && shell(image) == Shell::Absent);
+    container.image.as_deref().is_some_and(lacks)
 }
 
 /// Whether an image without a shell does not have this program.

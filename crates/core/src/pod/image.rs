@@ -50,6 +50,17 @@ pub(crate) fn has_busybox(image: &str) -> bool {
     name.split(['/', ':', '-', '_', '.']).any(|word| word.starts_with("alpine") || word == "busybox")
 }
 
+/// Whether an image has a shell and no bash: the official ones on Alpine, as far as they do not install it.
+pub(crate) fn has_no_bash(image: &str) -> bool {
+    const ON_ALPINE: [&str; 9] = ["golang", "haproxy", "httpd", "memcached", "nginx", "node", "php", "python", "redis"];
+    let name = without_digest(image);
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    let (repository, tag) = name.split_once(':').unwrap_or((name, ""));
+    let is_on_alpine = tag.split(['-', '.']).any(|word| word.starts_with("alpine"));
+    matches!(repository, "alpine" | "busybox") || (is_on_alpine && ON_ALPINE.contains(&repository))
+}
+
 /// Whether the name of an image shows that it is for Windows: `windows/servercore`, `windowsservercore-ltsc2022`.
 pub(crate) fn is_of_windows(image: &str) -> bool {
     let name = without_digest(image);
@@ -62,7 +73,7 @@ fn without_digest(image: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shell, repository, shell, short_name};
+    use super::{Shell, has_no_bash, repository, shell, short_name};
 
     #[test]
     fn the_repository_is_the_last_part_of_the_name() {
@@ -86,6 +97,22 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(short_name(image), expected, "{image}");
+        }
+    }
+
+    #[test]
+    fn official_images_on_alpine_have_no_bash() {
+        for (image, expected) in [
+            ("nginx:1.27-alpine", true),
+            ("docker.io/library/node:22-alpine3.20@sha256:ab", true),
+            ("php:8.3-fpm-alpine", true),
+            ("alpine:3.20", true),
+            ("nginx:1.27", false),
+            ("postgres:17-alpine", false),
+            ("shop/nginx:1.27-alpine", false),
+            ("", false),
+        ] {
+            assert_eq!(has_no_bash(image), expected, "{image}");
         }
     }
 

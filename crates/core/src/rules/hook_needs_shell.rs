@@ -3,7 +3,7 @@
 use crate::finding::{Code, Finding, Severity};
 use crate::pod::command::program;
 use crate::pod::hooks::is_basic;
-use crate::pod::image::{Shell, shell, short_name};
+use crate::pod::image::{Shell, has_no_bash, shell, short_name};
 use crate::pod::sidecars::Running;
 use crate::rule::{Check, Rule};
 use crate::sanitize::quoted;
@@ -21,7 +21,8 @@ fn finding(running: Running<'_>) -> Option<Finding> {
     let hook = container.lifecycle.as_ref()?.pre_stop.as_ref()?;
     let needed = program(hook.exec.as_ref()?.command.as_ref()?.first()?);
     let image = container.image.as_deref()?;
-    if !is_basic(needed) || shell(image) == Shell::Possible {
+    let lacks_bash = needed == "bash" && has_no_bash(image);
+    if !lacks_bash && (!is_basic(needed) || shell(image) == Shell::Possible) {
         return None;
     }
     let image = short_name(image);
@@ -45,6 +46,8 @@ Winddown looks only at the name of the image. It knows Distroless, Chainguard, c
 variants with a shell: there, the hook counts as no drain. An image whose name ends with `static` or `scratch` may have a
 shell; then there is nothing to do.
 
+Official images on Alpine, such as `nginx:1.27-alpine`, have `sh` and no `bash`.
+
 ## What to do
 
 Use the sleep of the kubelet. It needs no program in the image (Kubernetes 1.30 and later):
@@ -62,6 +65,7 @@ Or remove the hook: Winddown then injects a sleep as long as the declared drain.
 - [Container hooks](https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-implementations)
 - [KEP-3960](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3960-pod-lifecycle-sleep-action),
   for which such images were the reason
+- [Official images on Alpine](https://github.com/docker-library/docs/blob/master/.template-helpers/variant-alpine.md)
 - [kubernetes/kubernetes#114465](https://github.com/kubernetes/kubernetes/issues/114465)
 ";
 
@@ -101,10 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn an_image_on_alpine_has_no_bash() {
+        let message = fires(&hook("nginx:1.27-alpine", &["/bin/bash", "-c", "sleep 15"]), HookNeedsShell).1;
+        assert!(message.starts_with("runs bash, which the image \"nginx:1.27-alpine\" does not seem"), "{message}");
+        silent(&hook("nginx:1.27-alpine", &["/bin/sh", "-c", "sleep 15"]), HookNeedsShell);
+        silent(&hook("nginx:1.27", &["/bin/bash", "-c", "sleep 15"]), HookNeedsShell);
+    }
+
+    #[test]
     fn a_hook_that_cannot_run_gives_no_drain() {
-        let manifest = hook("gcr.io/distroless/java21", &["sleep", "15"]);
-        let evaluation = evaluate(&manifest, Existing::None, &Policy::default(), Origin::File).unwrap();
-        assert_eq!(evaluation.budget.unwrap().drain.as_i64(), 0);
+        for manifest in
+            [hook("gcr.io/distroless/java21", &["sleep", "15"]), hook("redis:7-alpine", &["bash", "-c", "sleep 15"])]
+        {
+            let evaluation = evaluate(&manifest, Existing::None, &Policy::default(), Origin::File).unwrap();
+            assert_eq!(evaluation.budget.unwrap().drain.as_i64(), 0);
+        }
     }
 
     #[test]
