@@ -1,4 +1,5 @@
-//! Arbitrary annotations: lines of the form `key: value`. The annotations of the pod template follow a line `template`.
+//! Arbitrary annotations: lines of the form `key: value`. The annotations of the pod template follow a line `template`. Values,
+//! and all annotations together, are also arguments of `winddown plan --assume`.
 
 #![no_main]
 
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::json;
 use winddown_core::annotations::{
-    CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC,
+    Assumption, AssumptionError, CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC,
     read,
 };
 use winddown_core::duration::Seconds;
@@ -15,6 +16,7 @@ use winddown_core::evaluation::Origin;
 use winddown_core::finding::Finding;
 use winddown_core::policy::{Policy, Resolved};
 use winddown_core::probe_spec::ProbeSpec;
+use winddown_core::sanitize::is_control;
 use winddown_fuzz::laws;
 
 /// A longer message contains user input that was not shortened.
@@ -27,6 +29,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     for text in workload.values() {
         seconds_round_trip(text);
         probes_round_trip(text);
+        an_assumption_is_a_declaration(text);
     }
 
     let reading = read(&borrowed(&workload), &borrowed(&template));
@@ -45,11 +48,35 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     assert_eq!(errors && reading.mode != Mode::Off, reading.declared == Declared::Unreadable);
     assert!(reading.issues.len() <= findings.len(), "an issue without a finding: {:?}", reading.issues);
+    let assumed: Vec<_> =
+        workload.iter().map(|(key, value)| format!("{}={value}", key.strip_prefix(PREFIX).unwrap_or(key))).collect();
+    an_assumption_is_a_declaration(&assumed.join(","));
     if let Declared::Budget(declaration) = reading.declared {
         a_declaration_round_trips(&declaration);
     }
     Corpus::Keep
 });
+
+/// What `--assume` accepts is written as it is read, and opts in a workload without errors; other text has one line of error.
+fn an_assumption_is_a_declaration(text: &str) {
+    let assumption: Assumption = match text.parse() {
+        Ok(assumption) => assumption,
+        Err(error) => {
+            let message = AssumptionError::to_string(&error);
+            assert!(message.len() <= LONGEST_MESSAGE && !message.contains(is_control), "{message:?}");
+            return;
+        }
+    };
+    let written = assumption.to_string();
+    assert_eq!(written.parse().as_ref(), Ok(&assumption), "{text:?} is written as {written:?}");
+    let workload = json!({"spec": {"template": {"spec": {"containers": [{"name": "app"}]}}}});
+    let applied = assumption.applied_to(&workload).expect("it has no annotations");
+    let annotations = applied["metadata"]["annotations"].as_object().expect("annotations");
+    let annotations = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str().expect("a string"))).collect();
+    let reading = read(&annotations, &BTreeMap::new());
+    assert!(matches!(reading.declared, Declared::Budget(_)), "{text:?}: {:?}", reading.issues);
+    assert_eq!(reading.issues, [], "{text:?}");
+}
 
 /// Parses annotations. Keys without a prefix get that of Winddown. A value may contain anything except a line break.
 fn annotations(text: &str) -> BTreeMap<String, &str> {

@@ -26,7 +26,7 @@ pub struct Arguments {
 /// Runs the operator. Returns 0 after a signal and 1 after an error.
 #[must_use]
 pub fn command(arguments: Arguments) -> ExitCode {
-    winddown_operator::limit_arenas();
+    winddown_operator::limit_unused_memory();
     if let Err(error) = telemetry::install(&arguments.telemetry) {
         eprintln!("winddown: {}", ErrorChain(&error));
         return ExitCode::FAILURE;

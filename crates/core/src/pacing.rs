@@ -27,6 +27,8 @@ const EVENTS: Rate = Rate { burst: 16, interval: Duration::from_mins(1) };
 #[derive(Clone, Debug, Default)]
 pub struct Pacing {
     failures: u32,
+    /// Whether these failures were reported to the owner of the workload.
+    reported_failures: bool,
     patches: TokenBucket,
     last: Option<Patched>,
     events: TokenBucket,
@@ -66,9 +68,18 @@ impl Pacing {
         jittered(exponential(FIRST_RETRY, self.failures, LONGEST_RETRY), uid, self.failures)
     }
 
+    /// Whether to report that the API server rejects a patch: once, and not the first time, because the next attempt may
+    /// succeed.
+    pub fn reports_rejection(&mut self) -> bool {
+        let report = self.failures > 0 && !self.reported_failures;
+        self.reported_failures |= report;
+        report
+    }
+
     /// Forgets the failures.
     pub fn succeeded(&mut self) {
         self.failures = 0;
+        self.reported_failures = false;
     }
 
     /// Whether a patch to this state (see [`desired_state`]) may be sent.
@@ -230,6 +241,22 @@ mod tests {
         assert!(pacing.failed("u") <= FIRST_RETRY && !pacing.is_idle(start()));
         pacing.succeeded();
         assert!(pacing.is_idle(start()));
+    }
+
+    #[test]
+    fn the_second_rejection_in_a_row_is_reported() {
+        let mut pacing = Pacing::default();
+        for _ in 0..2 {
+            let reports: Vec<_> = (0..4)
+                .map(|_| {
+                    let report = pacing.reports_rejection();
+                    pacing.failed("u");
+                    report
+                })
+                .collect();
+            assert_eq!(reports, [false, true, false, false]);
+            pacing.succeeded();
+        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::sanitize::{escaped, quoted};
 pub struct Event {
     /// Whether it needs attention.
     pub kind: EventKind,
-    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `InjectionReverted`, or a finding's code.
+    /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `InjectionReverted`,
+    /// `InjectionRejected`, `NotEvaluated`, or a finding's code.
     pub reason: &'static str,
     /// The message; at most 1 kB.
     pub note: String,
@@ -145,6 +146,23 @@ pub fn reverted(times: u32, by: Option<&str>) -> Event {
     Event { kind: EventKind::Warning, reason: "InjectionReverted", note }
 }
 
+/// The Event for a workload that is over a limit and stays as it is, unless it was reported, and the state to remember.
+#[must_use]
+pub fn not_evaluated(before: Option<&Reported>, problem: &str) -> (Option<Event>, Reported) {
+    let now =
+        Reported { budget: before.and_then(|before| before.budget), actionable: Box::new([in_process(&problem)]) };
+    let note = shortened(&format!("skipped, unchanged: {problem}"));
+    let event = Event { kind: EventKind::Warning, reason: "NotEvaluated", note };
+    (Some(event).filter(|_| before != Some(&now)), now)
+}
+
+/// The Event for a workload whose injection the API server rejects, with the message of the API server.
+#[must_use]
+pub fn rejected(message: &str) -> Event {
+    let note = format!("the API server rejects the injection, which is tried again less and less often: {message}");
+    Event { kind: EventKind::Warning, reason: "InjectionRejected", note: shortened(&note) }
+}
+
 impl Event {
     /// The Event with the number of Events that were withheld before or with it.
     #[must_use]
@@ -175,7 +193,7 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Current, Event, EventKind, Reported, events, in_process, reverted, shortened};
+    use super::{Applied, Current, Event, EventKind, Reported, events, in_process, rejected, reverted, shortened};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
@@ -318,6 +336,13 @@ mod tests {
         assert!(note(&json!({})).contains("last by another mutating webhook;"));
         let event = reverted(3, None).after_withheld(12);
         assert!(event.note.starts_with("(12 Events withheld) changed 3 times"), "{}", event.note);
+    }
+
+    #[test]
+    fn a_rejection_has_the_message_of_the_api_server_on_one_line() {
+        let event = rejected(&format!("denied by policy\n\u{1b}[2J{}", "x".repeat(5000)));
+        assert!(event.note.contains("less and less often: denied by policy\\n\\u{1b}[2Jxxx"), "{}", event.note);
+        assert!(event.note.len() <= 1024);
     }
 
     #[test]

@@ -129,11 +129,16 @@ impl Store {
         answer
     }
 
-    /// The objects of a collection.
-    fn list(&self, collection: &str) -> Answer {
-        let items: Vec<_> =
-            self.objects.iter().filter(|(path, _)| is_in(path, collection)).map(|(_, object)| object).collect();
-        let metadata = json!({"resourceVersion": self.writes.to_string()});
+    /// The objects of a collection, or one page of them: `continue` is the number of those before.
+    fn list(&self, collection: &str, query: &str) -> Answer {
+        let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.parse::<usize>().ok());
+        let (before, limit) = (number("continue=").unwrap_or_default(), number("limit=").unwrap_or(usize::MAX));
+        let objects = self.objects.iter().filter(|(path, _)| is_in(path, collection)).map(|(_, object)| object);
+        let items: Vec<_> = objects.clone().skip(before).take(limit).collect();
+        let mut metadata = json!({"resourceVersion": self.writes.to_string()});
+        if objects.count() > before + items.len() {
+            metadata["continue"] = json!((before + items.len()).to_string());
+        }
         (StatusCode::OK, json!({"metadata": metadata, "items": items}).to_string())
     }
 
@@ -173,7 +178,7 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let mut store = server.store();
-    let path = uri.path().to_owned();
+    let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default());
     *store.requests.entry((method.clone(), path.clone())).or_default() += 1;
     if store.forbidden {
         return error(StatusCode::FORBIDDEN).into_response();
@@ -182,12 +187,12 @@ async fn answer(
         return error(*status).into_response();
     }
     if method == Method::GET && is_collection(&path) {
-        let watch = uri.query().is_some_and(|query| query.contains("watch=true"));
-        return if watch { store.watch(path) } else { store.list(&path).into_response() };
+        let watch = query.contains("watch=true");
+        return if watch { store.watch(path) } else { store.list(&path, query).into_response() };
     }
     let in_namespace = path.split_once("/namespaces/").map(|(_, rest)| rest.split('/').count());
     if method == Method::GET && in_namespace == Some(2) {
-        return store.list(&path).into_response();
+        return store.list(&path, query).into_response();
     }
     object_request(&mut store, method, path, &headers, &body).into_response()
 }

@@ -9,7 +9,8 @@ pub mod kubernetes;
 mod leadership;
 pub mod run;
 pub mod telemetry;
+mod trimming;
 mod webhook;
 mod workloads;
 
-pub use winddown_allocator::limit_arenas;
+pub use winddown_allocator::limit_unused_memory;

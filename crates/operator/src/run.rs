@@ -21,6 +21,7 @@ use crate::certificates::rotator::{Rotator, Target};
 use crate::health::{self, Readiness};
 use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
+use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
 use crate::workloads::{self, Identity, Selection};
@@ -108,7 +109,8 @@ impl Running {
         let timeouts = Timeouts::default();
         let webhooks = Handle::new();
         let handle = webhooks.clone();
-        let routes = routes::router(policies.clone(), timeouts);
+        let trimming = Trimming::default();
+        let routes = routes::router(policies.clone(), timeouts, trimming.clone());
         tasks.spawn(async move {
             let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
             // The server also returns after a graceful shutdown.
@@ -134,7 +136,7 @@ impl Running {
             validating: arguments.validating_selectors.clone(),
         };
         let stop = stop_controller.clone();
-        let controller = tokio::spawn(workloads::run(client, policies, leading, stop, identity, selection));
+        let controller = tokio::spawn(workloads::run(client, policies, leading, stop, identity, selection, trimming));
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }

@@ -18,6 +18,7 @@ mod selection;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watched;
 mod workload_client;
 
 pub(crate) use context::Identity;

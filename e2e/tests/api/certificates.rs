@@ -142,15 +142,19 @@ async fn a_new_replica_uses_the_existing_ca(namespace: Namespace) -> Result<()> 
     environment.wait_for_webhooks().await
 }
 
-/// Creates an annotated Deployment (dry run) again and again until `change` returns. Each must be injected.
+/// Creates annotated Deployments (dry run) again and again until `change` returns. Each must be injected, or rejected if its
+/// annotation is invalid.
 async fn while_injected(namespace: &Namespace, change: impl Future<Output = Result<()>>) -> Result<()> {
     let request = create(deployment("probe").annotated("drain", "5s").as_ref()).dry_run();
+    let invalid = create(deployment("probe").annotated("drain", "five").as_ref()).dry_run();
     let mut requests = 0;
     let probe = async {
         loop {
             let object = namespace.accepts(request.clone()).await?;
             let injected = object.pointer("/metadata/annotations/winddown.dev~1budget").is_some();
             ensure!(injected, "not injected after {requests} requests: {object:#}");
+            let code = namespace.send(invalid.clone()).await?.code;
+            ensure!(code == 422, "not rejected after {requests} requests: {code}");
             requests += 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -213,6 +217,11 @@ async fn workloads_are_injected_while_the_secret_cannot_be_read(namespace: Names
 async fn workloads_are_injected_while_the_secret_is_wiped_and_replaced(namespace: Namespace) -> Result<()> {
     let environment = &namespace.environment;
     let client = environment.client();
+    // One replica mutates and the other one validates, and each replaces the Secret: both certificates must stay trusted.
+    let mut second = environment.start_additional_replica("winddown-1")?;
+    second.wait_until_ready().await?;
+    environment.install_webhook_on(1, second.webhook_port()).await?;
+    environment.wait_for_webhooks().await?;
     while_injected(&namespace, async {
         for _ in 0..20 {
             send(&client, &delete(SECRET)).await?;
@@ -220,7 +229,9 @@ async fn workloads_are_injected_while_the_secret_is_wiped_and_replaced(namespace
         }
         environment.wait_for_ca_secret().await?;
 
-        let served = environment.logged("serving a new certificate").await;
+        let text = "serving a new certificate";
+        let by_second = || second.log().lines().filter(|line| line.contains(text)).count();
+        let served = (environment.logged(text).await, by_second());
         let key = KeyPair::generate()?;
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -228,8 +239,8 @@ async fn workloads_are_injected_while_the_secret_is_wiped_and_replaced(namespace
         let field = |pem: String| json!(ByteString(pem.into_bytes()));
         let data = json!({"ca.crt": field(pem), "ca.key": field(key.serialize_pem())});
         send(&client, &merge(SECRET, json!({"data": data}))).await?.into_object()?;
-        until("a certificate of the replaced authority to be served", async || {
-            Ok((environment.logged("serving a new certificate").await > served).then_some(()))
+        until("both replicas to serve certificates of the replaced authority", async || {
+            Ok((environment.logged(text).await > served.0 && by_second() > served.1).then_some(()))
         })
         .await
     })
@@ -248,6 +259,8 @@ async fn workloads_are_injected_while_the_secret_is_wiped_and_replaced(namespace
         })
         .await?;
     }
+    environment.install_webhooks().await?;
+    assert!(second.terminate().await?.success());
     // Somebody's authority does not stay for later tests.
     send(&client, &delete(SECRET)).await?.into_object()?;
     environment.wait_for_ca_secret().await?;

@@ -18,8 +18,10 @@ mod manifest;
 mod missed_changes;
 mod modes;
 mod namespace;
+mod other_webhook;
 mod ownership;
 mod reapply;
+mod related;
 mod request;
 mod rights;
 mod soak;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
             kinds::tests(),
             agreement::tests(),
             controller::tests(),
+            related::tests(),
+            other_webhook::tests(),
             leadership::tests(),
             upgrade::tests(),
             certificates::tests(),

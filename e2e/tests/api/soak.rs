@@ -5,6 +5,7 @@
 mod client;
 mod hostile;
 mod memory;
+mod stored;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,13 +18,17 @@ use tokio::task::JoinHandle;
 use self::client::Webhook;
 use self::hostile::Shape;
 use self::memory::{Cgroup, Resident};
+use self::stored::stored_objects_do_not_exhaust_the_memory_after_a_restart;
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::request::{apply, create};
 use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![exclusive: memory_is_bounded_and_ordinary_applies_are_injected]
+    tests![exclusive:
+        memory_is_bounded_and_ordinary_applies_are_injected,
+        stored_objects_do_not_exhaust_the_memory_after_a_restart,
+    ]
 }
 
 /// The most that the replica may hold in memory at any time.
@@ -33,12 +38,10 @@ const MAX_RESIDENT_MIB: f64 = 200.0;
 const P99_LIMIT: Duration = Duration::from_secs(1);
 /// How much more than before is held once the flood is over.
 const RETURNS_TO: f64 = 1.2;
-/// Longer than the last of the operator's delays before it returns the memory of a large review.
-const SETTLED: Duration = Duration::from_secs(32);
 /// How long the flood lasts.
 const FLOOD: Duration = Duration::from_secs(15);
-/// How long the flood before it lasts, after which the memory is read for the first time.
-const WARM_UP: Duration = Duration::from_secs(5);
+/// How long ordinary applies are sent before it, after which the memory is read for the first time.
+const WARM_UP: Duration = Duration::from_secs(3);
 /// How long applies are sent beside the creates.
 const CREATES: Duration = Duration::from_secs(5);
 /// Connections that send hostile reviews, one after the other.
@@ -62,10 +65,11 @@ async fn memory_is_bounded_and_ordinary_applies_are_injected(namespace: Namespac
     let resident = Resident::of(pid)?;
     let cold = resident.mebibytes()?;
     let watched = resident.watch();
-    // The first flood makes code and pages resident that stay so. A second one must not add to that.
-    flood(&namespace, "warm-up", WARM_UP).await?.ensure_all_succeeded()?;
-    tokio::time::sleep(SETTLED).await;
-    let before = resident.mebibytes()?;
+    // What is executed for the first time becomes resident and stays so.
+    let mut ordinary = Ordinary::default();
+    ordinary.run(&namespace, Instant::now() + WARM_UP).await?;
+    ordinary.ensure_all_succeeded()?;
+    let (before, files) = (resident.mebibytes()?, resident.file_mebibytes()?);
 
     let mut outcome = flood(&namespace, "flood", FLOOD).await?;
     let is_timed = std::env::var_os("WINDDOWN_BIN").is_some();
@@ -77,10 +81,10 @@ async fn memory_is_bounded_and_ordinary_applies_are_injected(namespace: Namespac
     let beside_creates = creates(&namespace).await?;
     watched.stop().await?;
     let peak = resident.peak_mebibytes();
-    let after = resident.falls_to(before * RETURNS_TO).await?;
+    let after = resident.falls_to(before * RETURNS_TO, files).await?;
     println!(
-        "soak: resident memory {cold:.0} MiB at the start, {before:.0} MiB after the first flood, {peak:.0} MiB at most, \
-         {after:.0} MiB after the second"
+        "soak: resident memory {cold:.0} MiB at the start, {before:.0} MiB after ordinary applies, {peak:.0} MiB at most, \
+         {after:.0} MiB after the flood"
     );
     ensure!(environment.is_healthy().await, "the replica is not healthy; its log:\n{}", environment.log_tail().await);
     ensure!(peak < MAX_RESIDENT_MIB, "resident memory reached {peak:.0} MiB, the limit is {MAX_RESIDENT_MIB:.0}");

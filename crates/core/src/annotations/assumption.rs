@@ -22,7 +22,7 @@ pub enum AssumptionError {
     #[error("{} is not KEY=VALUE; write for example drain=5s,deadline=25s", quoted(.0))]
     NoValue(String),
     /// A key that is there twice.
-    #[error("{0} is set twice")]
+    #[error("{} is set twice", quoted(.0))]
     Twice(String),
     /// A key that Winddown does not know.
     #[error("unknown key {}; {}", quoted(.0), hint(.0))]
@@ -170,7 +170,8 @@ mod tests {
             ("", "\"\" is not KEY=VALUE; write for example drain=5s,deadline=25s"),
             ("5s,deadline=25s", "\"5s\" is not KEY=VALUE; write for example drain=5s,deadline=25s"),
             ("drian=5s", "unknown key \"drian\"; did you mean drain?"),
-            ("drain=5s,drain=6s", "drain is set twice"),
+            ("drain=5s,drain=6s", "\"drain\" is set twice"),
+            ("a\nb=1,a\nb=2", "\"a\\nb\" is set twice"),
             ("margin=5s", "margin has no effect alone; add drain, deadline, traffic or runtime"),
             ("drain=5s,mode=Off", "mode=Off assumes nothing"),
         ] {

@@ -48,6 +48,8 @@ const OWNED_POD: Read = only(&[
 const FIELD_MANAGER: Read = only(&[
     ("manager", Read::All),
     ("operation", Read::All),
+    ("subresource", Read::All),
+    ("time", Read::All),
     ("fieldsV1", only(&[("f:spec", only(&[("f:template", only(&[("f:spec", OWNED_POD)]))]))])),
 ]);
 const OBJECT: Read = Read::Fields {
@@ -256,7 +258,8 @@ mod tests {
             "f:terminationGracePeriodSeconds": {},
         });
         let fields = json!({"f:spec": {"f:template": {"f:spec": pod}}});
-        object["metadata"]["managedFields"] = json!([{"manager": "helm", "operation": "Apply", "fieldsV1": fields}]);
+        object["metadata"]["managedFields"] =
+            json!([{"manager": "helm", "operation": "Apply", "time": "now", "fieldsV1": fields}]);
         assert_eq!(read, object);
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     TooSlow,
     /// The client has closed the connection or violated the protocol.
     Incomplete,
-    /// Too much is read or reviewed already.
+    /// Too much is read or reviewed already, or others wait while the body is slow.
     Busy,
 }
 
@@ -66,12 +66,16 @@ pub(super) async fn read(request: Request, permits: &Permits, pace: Pace) -> Res
     let mut bytes = Vec::with_capacity(capacity);
     let mut stream: BodyDataStream = Body::into_data_stream(request.into_body());
     loop {
-        let next = tokio::time::timeout_at(start + pace.limit(bytes.len()), stream.next());
-        let chunk = match next.await {
-            Err(_) => return Err(Refusal::TooSlow),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Refusal::Incomplete),
-            Ok(Some(Ok(chunk))) => chunk,
+        let next = tokio::select! {
+            biased;
+            next = stream.next() => next,
+            () = tokio::time::sleep_until(start + pace.limit(bytes.len())) => return Err(Refusal::TooSlow),
+            () = permit.overtaken() => return Err(Refusal::Busy),
+        };
+        let chunk = match next {
+            None => break,
+            Some(Err(_)) => return Err(Refusal::Incomplete),
+            Some(Ok(chunk)) => chunk,
         };
         if bytes.len() + chunk.len() > capacity {
             if capacity == BODY_LIMIT || declared.is_some() {
@@ -87,7 +91,7 @@ pub(super) async fn read(request: Request, permits: &Permits, pace: Pace) -> Res
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Received { bytes, _permit: permit })
+    Ok(Received { bytes, _permit: permit.completed() })
 }
 
 fn declared_length(request: &Request) -> Option<usize> {

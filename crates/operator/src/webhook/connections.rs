@@ -13,7 +13,7 @@ pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// Accepts connections until there are too many, and then closes new ones.
 #[derive(Clone)]
-pub(super) struct Limited<A> {
+pub(crate) struct Limited<A> {
     inner: A,
     permits: Arc<Semaphore>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Limited<A> {
 type Permit = Arc<OwnedSemaphorePermit>;
 
 impl<A> Limited<A> {
-    pub(super) fn new(inner: A, connections: usize) -> Self {
+    pub(crate) fn new(inner: A, connections: usize) -> Self {
         Self { inner, permits: Arc::new(Semaphore::new(connections)) }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::body_permits::{BodyPermit, BodyPermits};
+
 /// The maximum size of a body in bytes. The API server limits a request to 3 MiB, and the review of an update contains the
 /// object twice.
 pub(super) const BODY_LIMIT: usize = 7 * 1024 * 1024;
@@ -22,9 +24,9 @@ const WAIT: Duration = Duration::from_secs(2);
 /// The limits of one webhook server.
 pub(super) struct Permits {
     /// Bytes of small bodies.
-    small_bodies: Lane,
+    small_bodies: BodyPermits,
     /// Bytes of large bodies.
-    large_bodies: Lane,
+    large_bodies: BodyPermits,
     /// Light reviews.
     light_reviews: Lane,
     /// Heavy reviews.
@@ -35,7 +37,7 @@ pub(super) struct Permits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Busy;
 
-/// Permits that are given in the order of the requests.
+/// Permits for reviews, given in the order of the requests.
 struct Lane {
     available: Arc<Semaphore>,
     /// Places for waiting requests.
@@ -52,25 +54,25 @@ impl Default for Permits {
 impl Permits {
     pub(super) fn new(wait: Duration) -> Self {
         Self {
-            small_bodies: Lane::new(16 * 1024 * 1024, 256, wait),
+            small_bodies: BodyPermits::new(16 * 1024 * 1024, 256, wait),
             // Three of the maximum size.
-            large_bodies: Lane::new(3 * BODY_LIMIT, 32, wait),
+            large_bodies: BodyPermits::new(3 * BODY_LIMIT, 32, wait),
             light_reviews: Lane::new(4, 256, wait),
             heavy_reviews: Lane::new(1, 256, wait),
         }
     }
 
     /// The permit to read a body of at most this size. A body of unknown size starts as a small one.
-    pub(super) async fn body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Busy> {
-        let lane = if bytes <= SMALL_BODY { &self.small_bodies } else { &self.large_bodies };
-        lane.acquire(bytes).await
+    pub(super) async fn body(&self, bytes: usize) -> Result<BodyPermit, Busy> {
+        let permits = if bytes <= SMALL_BODY { &self.small_bodies } else { &self.large_bodies };
+        permits.acquire(bytes).await
     }
 
     /// The permit to review a body that was read.
     pub(super) async fn review(&self, body: &[u8]) -> Result<OwnedSemaphorePermit, Busy> {
         let is_light = body.len() <= LIGHT_VALUES || winddown_core::review::values_at_most(body) <= LIGHT_VALUES;
         let lane = if is_light { &self.light_reviews } else { &self.heavy_reviews };
-        lane.acquire(1).await
+        lane.acquire().await
     }
 }
 
@@ -79,14 +81,13 @@ impl Lane {
         Self { available: Arc::new(Semaphore::new(permits)), waiting: Semaphore::new(waiting), wait }
     }
 
-    async fn acquire(&self, permits: usize) -> Result<OwnedSemaphorePermit, Busy> {
-        let permits = u32::try_from(permits).map_err(|_| Busy)?;
+    async fn acquire(&self) -> Result<OwnedSemaphorePermit, Busy> {
         // Requests that wait come first: the semaphore gives none to others before them.
-        if let Ok(permit) = self.available.clone().try_acquire_many_owned(permits) {
+        if let Ok(permit) = self.available.clone().try_acquire_owned() {
             return Ok(permit);
         }
         let _place = self.waiting.try_acquire().map_err(|_| Busy)?;
-        let permit = self.available.clone().acquire_many_owned(permits);
+        let permit = self.available.clone().acquire_owned();
         match tokio::time::timeout(self.wait, permit).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Busy),
@@ -114,7 +115,7 @@ mod tests {
         for _ in 0..3 {
             held.push(permits.body(BODY_LIMIT).await.unwrap());
         }
-        assert_eq!(permits.body(BODY_LIMIT).await.unwrap_err(), Busy);
+        assert_eq!(permits.body(BODY_LIMIT).await.err(), Some(Busy));
         assert!(permits.body(SMALL_BODY).await.is_ok(), "a small body does not wait for large ones");
         held.pop();
         assert!(permits.body(BODY_LIMIT).await.is_ok());

@@ -17,9 +17,9 @@ use tower_http::timeout::TimeoutLayer;
 use super::body::{self, Received, Refusal};
 use super::permits::Permits;
 use super::timeouts::Timeouts;
-use super::trimming::Trimming;
 use crate::error_chain::ErrorChain;
 use crate::telemetry::LogLimit;
+use crate::trimming::Trimming;
 use winddown_core::policy::Policies;
 use winddown_core::review::{self, Answer, ReviewError};
 use winddown_core::sanitize::escaped;
@@ -45,8 +45,8 @@ struct Shared {
     trimming: Trimming,
 }
 
-pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts) -> Router {
-    let shared = Arc::new(Shared::new(policies, Permits::default(), timeouts));
+pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts, trimming: Trimming) -> Router {
+    let shared = Arc::new(Shared { trimming, ..Shared::new(policies, Permits::default(), timeouts) });
     let routes = Router::new()
         .route("/mutate", handler("mutate", review::mutate, &shared))
         .route("/validate", handler("validate", review::validate, &shared));
@@ -65,6 +65,7 @@ fn handler(webhook: &'static str, review: Review, shared: &Arc<Shared>) -> Metho
     post(async move |request: Request| match handle(webhook, review, &shared, request).await {
         Ok(response) => response,
         Err(refusal) => {
+            shared.trimming.request();
             if let Some(unlogged) = shared.refused.next() {
                 tracing::warn!(webhook, ?refusal, unlogged, "refused");
             }

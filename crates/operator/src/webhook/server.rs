@@ -10,6 +10,7 @@ use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use rustls::ServerConfig;
+use rustls::server::NoServerSessionStorage;
 
 use super::connections::{Limited, MAX_CONNECTIONS};
 use super::timeouts::Timeouts;
@@ -22,6 +23,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const BUFFER: u32 = 64 * 1024;
 /// The same for a whole HTTP/2 connection. Requests that wait must not use it up: others on the connection would wait, too.
 const CONNECTION_WINDOW: u32 = 20 * 1024 * 1024;
+
+/// Requests at the same time on one connection, so that one connection cannot use up the permits of all. The API server's client
+/// opens another connection when it needs more.
+const MAX_STREAMS: u32 = 64;
 
 /// Serves the routes over TLS 1.2 or newer until the handle shuts it down.
 pub(crate) async fn serve(
@@ -44,6 +49,7 @@ pub(crate) async fn serve(
         .http_builder()
         .http2()
         .keep_alive_interval(Some(PING_INTERVAL))
+        .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(BUFFER)
         .initial_connection_window_size(CONNECTION_WINDOW);
     server.serve(routes.into_make_service()).await
@@ -63,6 +69,9 @@ fn tls_config(resolver: Resolver) -> io::Result<ServerConfig> {
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
+    // API servers keep their connections and resume no session, and the memory of sessions would be scattered over all pages.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

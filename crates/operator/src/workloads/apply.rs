@@ -5,9 +5,10 @@ use std::time::Duration;
 use json_patch::Patch;
 use serde_json::Value;
 
-use super::context::{Shared, Watched, now};
+use super::context::{Shared, now};
 use super::publish::publish;
 use super::rollout_gate::Decision;
+use super::watched::Watched;
 use super::workload_client::{FIELD_MANAGER, Reference};
 use crate::kubernetes::Error;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
@@ -49,7 +50,7 @@ pub(super) async fn apply(
     // An empty patch makes the API server call the webhook again. Fields that admission changes have no field manager, so
     // a later apply of the workload from Git has no conflict.
     let empty = patch::guarded(object, Patch::default());
-    let mut changed = context.workloads.patch(workload, empty).await?;
+    let mut changed = patched(context, workload, watched, empty).await?;
     let policy = context.policies.for_namespace(&workload.namespace);
     let remaining = |object: &Value| {
         let evaluation = evaluate(object, Existing::Unchanged, policy, Origin::ApiServer).ok()?;
@@ -59,7 +60,7 @@ pub(super) async fn apply(
         // Winddown then manages these fields; the next reconciliation, which this change triggers, releases them.
         tracing::info!(%workload, "the mutating webhook was not called; patching directly");
         let patch = patch::guarded(&changed, changes.patch(Object::new(&changed)));
-        changed = context.workloads.patch(workload, patch).await?;
+        changed = patched(context, workload, watched, patch).await?;
     }
     drop(permit);
     context.pacing.sent(uid, &desired, now());
@@ -70,6 +71,20 @@ pub(super) async fn apply(
     // Another webhook changed the same request, and no event may follow.
     let turn = context.pacing.turn(uid, &desired, now());
     Ok(delayed(context, workload, watched, turn, None).await)
+}
+
+/// Sends a patch and returns the workload. A rejection, for example because another webhook changes the same request, is
+/// reported to the owner of the workload once.
+async fn patched(context: &Shared, workload: &Reference, watched: &Watched, patch: Patch) -> Result<Value, Error> {
+    let result = context.workloads.patch(workload, patch).await;
+    let uid = watched.metadata.uid.as_deref().unwrap_or_default();
+    if let Err(Error::Refused { status, .. }) = &result
+        && (400..500).contains(&status.code)
+        && context.pacing.reports_rejection(uid, now())
+    {
+        let _ = publish(context, workload, watched, vec![report::rejected(&status.message)]).await;
+    }
+    result
 }
 
 /// How long it is not the workload's turn. Reverts are reported once.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
@@ -17,11 +16,9 @@ use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
 use super::selection::{Labels, Selected, Selection};
 use super::workload_client::WorkloadClient;
+use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
-
-/// A watched workload: metadata only.
-pub(super) type Watched = PartialObjectMeta<DynamicObject>;
 
 /// This replica.
 #[derive(Clone, Debug)]
@@ -72,11 +69,12 @@ impl Shared {
         identity: Identity,
         selection: Selection,
         namespaces: Option<Namespaces>,
+        trimming: Trimming,
     ) -> Self {
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
-            workloads: WorkloadClient::new(client.clone()),
-            related: RelatedObjects::new(client.clone()),
+            workloads: WorkloadClient::new(client.clone(), trimming.clone()),
+            related: RelatedObjects::new(client.clone(), trimming),
             client,
             policies,
             identity,

@@ -37,6 +37,10 @@ impl PacingByWorkload {
         }
     }
 
+    pub(super) fn reports_rejection(&self, uid: &str, now: Instant) -> bool {
+        self.of(uid, now, Pacing::reports_rejection)
+    }
+
     pub(super) fn turn(&self, uid: &str, desired: &str, now: Instant) -> Turn {
         self.state().workloads.get(uid).map_or(Turn::Now, |pacing| pacing.turn(desired, now))
     }

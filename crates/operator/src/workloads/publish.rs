@@ -5,7 +5,8 @@ use std::time::Duration;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 
-use super::context::{Shared, Watched, now};
+use super::context::{Shared, now};
+use super::watched::Watched;
 use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{self, api_resource, within};

@@ -1,5 +1,6 @@
 //! Reconciles one workload: reads and evaluates it, publishes Events, applies changes.
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,16 +8,17 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 
 use super::apply::apply;
-use super::context::{Context, Watched, now};
+use super::context::{Context, Shared, now};
 use super::publish::{RETRY, publish};
 use super::related_objects::SETTLE;
 use super::selection::Selected;
+use super::watched::Watched;
 use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes;
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
-use winddown_core::object::Object;
+use winddown_core::object::{Object, PartialObject};
 use winddown_core::report::{self, Current, Reported};
 
 /// Delay while the labels of a namespace are not known yet.
@@ -38,7 +40,7 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     let kind = context.kind;
     let reference = Reference { kind, namespace: namespace.clone(), name: name.clone() };
     let context = &*context.shared;
-    let annotated = metadata.annotations.as_ref().is_some_and(|annotations| !annotations.is_empty());
+    let annotated = watched.annotations.is_some();
     let before = context.history.last_reported(uid, now());
     let identity = &context.identity;
     let is_operator = (kind, namespace, name) == (Kind::Deployment, &identity.namespace, &identity.deployment);
@@ -54,8 +56,12 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     if !of_namespace.by_any() {
         return Ok(Action::await_change());
     }
-    let Some(workload) = context.workloads.read(&reference).await? else {
-        return Ok(Action::await_change());
+    let workload = match context.workloads.read(&reference).await? {
+        Some(PartialObject::Read(workload)) => workload,
+        Some(PartialObject::TooLarge(error)) => {
+            return Ok(skip(context, &reference, watched, uid, &error).await);
+        }
+        None => return Ok(Action::await_change()),
     };
     let object = Object::new(&workload);
     let labels = object.labels().unwrap_or_default().into_iter();
@@ -81,10 +87,7 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     let evaluated = evaluate_among(&workload, Existing::Unchanged, policy, Origin::ApiServer, related.as_deref());
     let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
-        Err(error) => {
-            tracing::warn!(workload = %reference, error = %ErrorChain(&error), "skipped, unchanged");
-            return Ok(Action::await_change());
-        }
+        Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
     };
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
     // Without the findings that need related objects, the state is not the one to report.
@@ -116,6 +119,28 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
         apply(context, &reference, watched, &workload, &evaluation).await?
     };
     Ok(earliest([again, settles_in, wait]))
+}
+
+/// Reports a workload that cannot be evaluated, and leaves it as it is.
+async fn skip(
+    context: &Shared,
+    workload: &Reference,
+    watched: &Watched,
+    uid: &str,
+    error: &(impl StdError + Sync + 'static),
+) -> Action {
+    let problem = ErrorChain(error).to_string();
+    tracing::warn!(%workload, error = problem, "skipped, unchanged");
+    let (event, state) = report::not_evaluated(context.history.last_reported(uid, now()).as_ref(), &problem);
+    if !*context.leading.borrow() {
+        context.history.mark_seen_by_follower(uid, state, now());
+        return Action::await_change();
+    }
+    let again = publish(context, workload, watched, event.into_iter().collect()).await;
+    if again.is_none() {
+        context.history.mark_reported(uid, state);
+    }
+    earliest([again])
 }
 
 /// After the shortest of these delays; without one, at the next change.

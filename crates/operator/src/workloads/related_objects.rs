@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::context::now;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
+use crate::trimming::Trimming;
 use winddown_core::related::Related;
 
 /// How long the objects of a namespace, and the `IngressClasses` of the cluster, are not read again.
@@ -26,7 +27,9 @@ const FRESH: Duration = Duration::from_secs(5);
 /// objects that are as new. Twice [`FRESH`]: the `IngressClasses` of a namespace may be that old.
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
 /// Objects of one kind in a namespace; more are not considered.
-const MAX_OBJECTS: u32 = 500;
+const MAX_OBJECTS: usize = 500;
+/// Objects in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
+const PAGE_SIZE: u32 = 10;
 /// Namespaces in memory.
 const MAX_NAMESPACES: usize = 64;
 
@@ -36,13 +39,17 @@ pub(super) struct RelatedObjects {
     read: Mutex<HashMap<String, (Instant, Arc<Related>)>>,
     /// They belong to no namespace, so they are not read once for each.
     ingress_classes: Mutex<Option<(Instant, Arc<Related>)>>,
+    /// Held while objects are read: one namespace at a time, for its memory.
+    reading: tokio::sync::Mutex<()>,
     /// Whether missing rights were logged.
     forbidden: AtomicBool,
+    trimming: Trimming,
 }
 
 impl RelatedObjects {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, read: Mutex::default(), ingress_classes: Mutex::default(), forbidden: AtomicBool::new(false) }
+    pub(super) fn new(client: Client, trimming: Trimming) -> Self {
+        let (read, ingress_classes, reading) = Default::default();
+        Self { client, read, ingress_classes, reading, forbidden: AtomicBool::new(false), trimming }
     }
 
     /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld.
@@ -50,7 +57,14 @@ impl RelatedObjects {
         if let Some(related) = self.fresh(namespace) {
             return Ok(Some(related));
         }
-        match self.read(namespace).await {
+        let _reading = self.reading.lock().await;
+        // Another controller may have read them meanwhile.
+        if let Some(related) = self.fresh(namespace) {
+            return Ok(Some(related));
+        }
+        let read = self.read(namespace).await;
+        self.trimming.request();
+        match read {
             Ok(related) => {
                 let related = Arc::new(related);
                 self.keep(namespace, related.clone());
@@ -121,10 +135,18 @@ async fn add<K>(related: &mut Related, api: Api<K>) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
 {
-    let page = ListParams::default().limit(MAX_OBJECTS);
-    let list = within(format!("list {}", K::plural(&())), api.list(&page)).await?;
-    for object in &list.items {
-        add_object(related, object);
+    let mut page = ListParams::default().limit(PAGE_SIZE);
+    let mut read = 0;
+    while read < MAX_OBJECTS {
+        let list = within(format!("list {}", K::plural(&())), api.list(&page)).await?;
+        read += list.items.len();
+        for object in list.items {
+            add_object(related, &object);
+        }
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => break,
+        }
     }
     Ok(())
 }
@@ -137,16 +159,17 @@ fn add_object(related: &mut Related, object: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
     use serde_json::json;
 
-    use super::RelatedObjects;
+    use super::{MAX_OBJECTS, Related, RelatedObjects, Trimming};
     use crate::fake_api_server::FakeApiServer;
 
-    fn autoscaler() -> serde_json::Value {
-        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"});
+    fn autoscaler(name: &str) -> serde_json::Value {
+        let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name});
         json!({
             "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": "shop", "namespace": "web"},
+            "metadata": {"name": name, "namespace": "web"},
             "spec": {"scaleTargetRef": target, "minReplicas": 3, "maxReplicas": 9},
         })
     }
@@ -154,9 +177,9 @@ mod tests {
     #[tokio::test]
     async fn objects_are_read_once_in_a_short_time() {
         let server = FakeApiServer::default();
-        let objects = RelatedObjects::new(server.client());
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
         let path = "/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers/shop";
-        server.put(path, autoscaler());
+        server.put(path, autoscaler("shop"));
         let first = objects.of("web").await.unwrap().unwrap();
         assert_ne!(*first, winddown_core::related::Related::default());
         server.delete(path);
@@ -167,24 +190,39 @@ mod tests {
     #[tokio::test]
     async fn the_ingress_classes_of_the_cluster_are_read_once_for_all_namespaces() {
         let server = FakeApiServer::default();
-        let objects = RelatedObjects::new(server.client());
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
         let class = json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"},
             "spec": {"controller": "k8s.io/ingress-nginx"},
         });
         server.put("/apis/networking.k8s.io/v1/ingressclasses/nginx", class);
         for namespace in ["web", "shop", "cart"] {
-            assert_ne!(*objects.of(namespace).await.unwrap().unwrap(), winddown_core::related::Related::default());
+            assert_ne!(*objects.of(namespace).await.unwrap().unwrap(), Related::default());
         }
-        let lists = |path: &str| server.requests(&http::Method::GET, path);
+        let lists = |path: &str| server.requests(&Method::GET, path);
         assert_eq!(lists("/apis/networking.k8s.io/v1/ingressclasses"), 1);
         assert_eq!(lists("/apis/networking.k8s.io/v1/namespaces/"), 3);
     }
 
     #[tokio::test]
+    async fn objects_of_several_pages_are_read_up_to_a_maximum() {
+        let (server, paths) =
+            (FakeApiServer::default(), "/apis/autoscaling/v2/namespaces/web/horizontalpodautoscalers");
+        for number in 0..=MAX_OBJECTS {
+            let name = format!("shop-{number:03}");
+            server.put(&format!("{paths}/{name}"), autoscaler(&name));
+        }
+        let related = RelatedObjects::new(server.client(), Trimming::default()).of("web").await.unwrap().unwrap();
+        let mut expected = Related::default();
+        (0..MAX_OBJECTS).for_each(|number| expected.add(&autoscaler(&format!("shop-{number:03}"))));
+        assert_eq!(*related, expected);
+        assert_eq!(server.requests(&Method::GET, paths), 50);
+    }
+
+    #[tokio::test]
     async fn without_the_rights_nothing_is_known() {
         let server = FakeApiServer::default();
-        let objects = RelatedObjects::new(server.client());
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
         server.forbid(true);
         assert_eq!(objects.of("web").await.unwrap(), None);
         server.forbid(false);

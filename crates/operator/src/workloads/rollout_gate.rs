@@ -94,7 +94,7 @@ impl CurrentRollout {
         if self.checked.is_some_and(|checked| now.saturating_duration_since(checked) < CHECK_INTERVAL) {
             return Ok(true);
         }
-        let found = client.read(&self.workload).await?;
+        let found = client.read_with_status(&self.workload).await?;
         self.checked = Some(now);
         Ok(found.is_some_and(|found| self.progress.keep_waiting(self.workload.kind, &found, now)))
     }
@@ -107,6 +107,7 @@ mod tests {
     use super::super::rollout_record::ANNOTATION;
     use super::*;
     use crate::fake_api_server::FakeApiServer;
+    use crate::trimming::Trimming;
     use winddown_core::kind::Kind;
 
     /// An API server with the `StatefulSet` `n/set`, which has three pods, some of them updated, and the Lease.
@@ -143,7 +144,7 @@ mod tests {
     }
 
     async fn delay(gate: &RolloutGate, workload: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
-        match gate.request(workload, &WorkloadClient::new(server.client()), now).await.unwrap() {
+        match gate.request(workload, &WorkloadClient::new(server.client(), Trimming::default()), now).await.unwrap() {
             Decision::Start(_) => None,
             Decision::RetryAfter(delay) => Some(delay),
         }

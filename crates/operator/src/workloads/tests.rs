@@ -1,9 +1,8 @@
 //! The whole controller, on an API server in memory.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Identity, Selection, run};
 use crate::fake_api_server::FakeApiServer;
 use winddown_core::annotations::BUDGET;
-use winddown_core::policy::Policies;
 
 const NAMESPACE: &str = "/apis/apps/v1/namespaces/shop/deployments/";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
@@ -40,7 +38,8 @@ impl Controller {
         };
         let watches = if selection.needs_namespace_labels() { 4 } else { 3 };
         let stop = CancellationToken::new();
-        let controller = run(server.client(), Arc::new(Policies::default()), leading, stop, identity, selection);
+        let (policies, trimming) = Default::default();
+        let controller = run(server.client(), policies, leading, stop, identity, selection, trimming);
         let mut task = JoinSet::new();
         task.spawn(controller);
         while server.lists() < 2 * watches {
@@ -173,6 +172,43 @@ async fn a_refused_request_is_retried_less_and_less_often() {
     pass(600).await;
     let requests = controller.reads("web");
     assert!((3..=12).contains(&requests), "{requests}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_patch_is_reported_once() {
+    let controller = Controller::start(true, Selection::default()).await;
+    let path = format!("{NAMESPACE}web");
+    controller.server.fail(Method::PATCH, &path, Some(StatusCode::UNPROCESSABLE_ENTITY));
+    controller.put("web", annotated("web"));
+    pass(600).await;
+    assert!((3..=12).contains(&controller.patches("web")), "{}", controller.patches("web"));
+    assert_eq!(events(&controller, "InjectionRejected").len(), 1);
+    controller.server.fail(Method::PATCH, &path, None);
+    pass(900).await;
+    assert!(controller.deployment("web")["metadata"]["annotations"].get(BUDGET).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_over_a_limit_is_reported_once() {
+    let controller = Controller::start(true, Selection::default()).await;
+    let mut large = annotated("web");
+    large["spec"]["template"]["spec"]["volumes"] = json!(vec![json!({}); 1001]);
+    for _ in 0..3 {
+        next_generation(&mut large);
+        controller.put("web", large.clone());
+        pass(20).await;
+    }
+    large["spec"]["template"]["spec"]["tolerations"] = json!(vec![json!({}); 60_000]);
+    next_generation(&mut large);
+    controller.put("web", large);
+    pass(20).await;
+    let notes = events(&controller, "NotEvaluated");
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("volumes has 1001 entries, more than the limit of 1000")),
+        "{notes:?}"
+    );
+    assert!(notes.iter().any(|note| note.contains("more than the limit of 50000")), "{notes:?}");
 }
 
 #[tokio::test(start_paused = true)]

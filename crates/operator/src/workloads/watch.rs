@@ -1,6 +1,5 @@
 //! Runs one controller per kind.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{FutureExt as _, Stream, StreamExt, future, stream};
@@ -15,16 +14,19 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Identity, Shared, Watched, now};
+use super::context::{Context, Identity, Shared, now};
 use super::namespaces::Namespaces;
 use super::reconcile::reconcile;
 use super::selection::Selection;
+use super::watched::Watched;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
-use winddown_core::annotations::{PREFIX, SETTLED};
-use winddown_core::fingerprint::in_process;
+use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
+
+/// Workloads in one answer to a list. The metadata of one can have more than a megabyte, and an answer is in memory as a whole.
+const PAGE_SIZE: u32 = 10;
 
 /// Runs until shutdown; writes only while this replica leads.
 pub(crate) async fn run(
@@ -34,6 +36,7 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
     identity: Identity,
     selection: Selection,
+    trimming: Trimming,
 ) {
     let (namespaces, watch_namespaces) = if selection.needs_namespace_labels() {
         let (namespaces, task) = Namespaces::new(client.clone());
@@ -41,7 +44,7 @@ pub(crate) async fn run(
     } else {
         (None, future::pending().left_future())
     };
-    let shared = Arc::new(Shared::new(client, policies, leading, identity, selection, namespaces));
+    let shared = Arc::new(Shared::new(client, policies, leading, identity, selection, namespaces, trimming));
     let controllers = future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone())));
     tokio::select! {
         _ = controllers => {}
@@ -56,9 +59,8 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let api: Api<Watched> = Api::all_with(shared.client.clone(), &resource);
     let observer = shared.clone();
     let with_labels = shared.selection.needs_object_labels();
-    let changes = watcher(api, watcher::Config::default())
+    let changes = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
         .default_backoff()
-        .modify(move |watched| prune(watched, with_labels))
         .inspect(move |event| match event {
             Ok(watcher::Event::Delete(deleted)) => {
                 if let Some(uid) = &deleted.metadata.uid {
@@ -71,7 +73,7 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
         })
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(|watched: &Watched| Some(relevant(watched)), PredicateConfig::default());
+        .predicate_filter(move |watched: &Watched| Some(watched.relevant(with_labels)), PredicateConfig::default());
     // A new leader reconciles every workload: no watch event reports workloads that the previous leader did not update.
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
@@ -84,31 +86,6 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
         .run(reconcile, on_error, Arc::new(Context { kind, shared }))
         .for_each(|_| future::ready(()))
         .await;
-}
-
-/// Removes from the metadata what [`reconcile`] does not use before it reads the whole workload. Of Winddown's annotations, and
-/// of the labels if they count, it only needs to know whether they changed: they can be large, and are kept for every workload.
-fn prune(watched: &mut Watched, with_labels: bool) {
-    let metadata = &mut watched.metadata;
-    metadata.managed_fields = None;
-    metadata.owner_references = None;
-    metadata.finalizers = None;
-    metadata.labels = metadata.labels.take().filter(|_| with_labels).map(|labels| hashed(&labels));
-    let mut annotations = metadata.annotations.take().unwrap_or_default();
-    annotations.retain(|key, _| key.starts_with(PREFIX) || key == SETTLED);
-    metadata.annotations = (!annotations.is_empty()).then(|| hashed(&annotations));
-}
-
-/// A map with only a hash of the map.
-fn hashed(map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    BTreeMap::from([("hash".to_owned(), in_process(map).to_string())])
-}
-
-/// A hash of what a reconciliation depends on, so that changes of the status cause no request. `generation` changes with the
-/// spec and with a deletion.
-fn relevant(watched: &Watched) -> u64 {
-    let metadata = &watched.metadata;
-    in_process(&(metadata.generation, metadata.deletion_timestamp.is_some(), &metadata.annotations, &metadata.labels))
 }
 
 /// The workloads of namespaces whose labels change.

@@ -11,7 +11,9 @@ use kube::{Client, Resource};
 use serde_json::Value;
 
 use crate::kubernetes::{Error, api_resource, within, within_limit};
+use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
+use winddown_core::object::{self, PartialObject};
 
 pub(super) const FIELD_MANAGER: &str = "winddown";
 /// Timeout of a patch. While webhooks are unreachable, which is when the controller patches, the API server can wait 34
@@ -35,17 +37,41 @@ impl fmt::Display for Reference {
 #[derive(Clone)]
 pub(super) struct WorkloadClient {
     client: Client,
+    trimming: Trimming,
 }
 
+/// A larger answer in bytes may leave unused memory behind.
+const LARGE: usize = 256 * 1024;
+
 impl WorkloadClient {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, trimming: Trimming) -> Self {
+        Self { client, trimming }
     }
 
-    /// `None` if it does not exist.
-    pub(super) async fn read(&self, workload: &Reference) -> Result<Option<Value>, Error> {
+    /// A workload as the webhooks receive it; `None` if it does not exist.
+    pub(super) async fn read(&self, workload: &Reference) -> Result<Option<PartialObject>, Error> {
+        self.read_as(workload, object::parse).await
+    }
+
+    /// The whole workload with its status; `None` if it does not exist.
+    pub(super) async fn read_with_status(&self, workload: &Reference) -> Result<Option<Value>, Error> {
+        self.read_as(workload, |text| serde_json::from_str(text)).await
+    }
+
+    async fn read_as<T>(
+        &self,
+        workload: &Reference,
+        parse: fn(&str) -> serde_json::Result<T>,
+    ) -> Result<Option<T>, Error> {
         let request = request(workload).get(&workload.name, &kube::api::GetParams::default());
-        match within(format!("read {workload}"), self.send(request)).await {
+        let read = async {
+            let text = self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await?;
+            if text.len() > LARGE {
+                self.trimming.request();
+            }
+            parse(&text).map_err(kube::Error::SerdeError)
+        };
+        match within(format!("read {workload}"), read).await {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),

@@ -39,6 +39,21 @@ impl Resident {
         Ok(mebibytes(read(&self.status)?))
     }
 
+    /// The most since the process was started.
+    pub(super) fn highest_mebibytes(&self) -> Result<f64> {
+        Ok(mebibytes(read_field(&self.status, "VmHWM:")?))
+    }
+
+    /// The CPU time of the process.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(self.status.with_file_name("stat"))?;
+        // The second field, the name of the program, may contain spaces.
+        let fields = stat.rsplit_once(')').map_or(&*stat, |(_, fields)| fields).split_whitespace();
+        // A tick of this file has 10 ms.
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks.saturating_mul(10)))
+    }
+
     pub(super) fn peak_mebibytes(&self) -> f64 {
         mebibytes(self.peak.load(Ordering::Relaxed))
     }
@@ -56,11 +71,16 @@ impl Resident {
         Watching { stopped, task }
     }
 
-    /// The memory once it is at most this, or after a while.
-    pub(super) async fn falls_to(&self, limit: f64) -> Result<f64> {
+    /// The memory of the program's files. It grows when code runs for the first time, and the system can take it back.
+    pub(super) fn file_mebibytes(&self) -> Result<f64> {
+        Ok(mebibytes(read_field(&self.status, "RssFile:")?))
+    }
+
+    /// The memory once it is at most this, or after a while. Files count with the memory that they had before.
+    pub(super) async fn falls_to(&self, limit: f64, files: f64) -> Result<f64> {
         let end = Instant::now() + RETURN_LIMIT;
         loop {
-            let now = self.mebibytes()?;
+            let now = self.mebibytes()? - (self.file_mebibytes()? - files);
             if now <= limit || Instant::now() > end {
                 return Ok(now);
             }
@@ -78,10 +98,15 @@ impl Watching {
 
 /// `VmRSS` in KiB.
 fn read(status: &Path) -> Result<u64> {
+    read_field(status, "VmRSS:")
+}
+
+/// A number in KiB.
+fn read_field(status: &Path, field: &str) -> Result<u64> {
     let text = fs::read_to_string(status)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let number = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
-    number.with_context(|| format!("no VmRSS in {}", status.display()))
+    number.with_context(|| format!("no {field} in {}", status.display()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for a comparison and a text")]

@@ -36,7 +36,10 @@ fn blocking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
 fn routes() -> Router {
     let pace = Pace { grace: Duration::from_millis(500), per_mebibyte: Duration::from_secs(1) };
     let timeouts = Timeouts { request: Duration::from_secs(5), pace, ..Timeouts::default() };
-    let permits = Permits::new(Duration::from_millis(50));
+    router_for_lengths(Permits::new(Duration::from_millis(50)), timeouts)
+}
+
+fn router_for_lengths(permits: Permits, timeouts: Timeouts) -> Router {
     let shared = Arc::new(Shared::new(Arc::new(Policies::default()), permits, timeouts));
     let routes = Router::new()
         .route("/length", handler("length", length, &shared))
@@ -100,7 +103,7 @@ async fn an_invalid_review_is_a_bad_request_with_the_reason() {
 
 #[tokio::test]
 async fn a_malformed_review_is_answered_with_the_cause() {
-    let router = router(Arc::new(Policies::default()), Timeouts::default());
+    let router = router(Arc::new(Policies::default()), Timeouts::default(), Trimming::default());
     for path in ["/mutate", "/validate"] {
         let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
         assert_eq!(status, 400);
@@ -140,9 +143,9 @@ async fn a_body_may_take_longer_the_more_was_received() {
     assert_eq!(post_to("/length", slow(1024)).await.0, 408);
 }
 
-/// Each holds seven of the 21 MiB for large bodies, until it is too slow.
+/// Each holds seven of the 21 MiB for large bodies, until it is too slow, or until another one waits.
 #[tokio::test]
-async fn slow_large_bodies_do_not_delay_small_ones() {
+async fn slow_large_bodies_do_not_delay_others() {
     let router = routes();
     let slow: Vec<_> = (0..3)
         .map(|_| {
@@ -152,15 +155,31 @@ async fn slow_large_bodies_do_not_delay_small_ones() {
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let (status, body) =
-        send(&router, Request::post("/length").body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap()).await;
-    assert_eq!((status, body.as_str()), (429, "too many requests at the same time"));
-    assert_eq!(send(&router, Request::post("/length").body(Body::from("{}")).unwrap()).await.0, 200);
-    for slow in slow {
-        assert_eq!(slow.await.unwrap(), 408);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for size in [SMALL_BODY, BODY_LIMIT] {
+        let request = Request::post("/length").body(Body::from(vec![b'x'; size])).unwrap();
+        assert_eq!(send(&router, request).await, (200, size.to_string()));
     }
-    assert_eq!(send(&router, Request::post("/length").body(Body::from(vec![b'x'; BODY_LIMIT])).unwrap()).await.0, 200);
+    let mut statuses = futures::future::try_join_all(slow).await.unwrap();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [408, 408, 429]);
+}
+
+/// Together they need more than the 16 MiB for small bodies.
+#[tokio::test]
+async fn slow_small_bodies_do_not_keep_others_out() {
+    let router = router_for_lengths(Permits::default(), Timeouts::default());
+    let mut slow = tokio::task::JoinSet::new();
+    for _ in 0..400 {
+        let router = router.clone();
+        slow.spawn(async move { send(&router, endless("/length", 64 * 1024)).await });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        assert_eq!(send(&router, Request::post("/length").body(Body::from("{}")).unwrap()).await.0, 200);
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
 }
 
 #[tokio::test]
@@ -177,7 +196,7 @@ async fn a_review_keeps_its_permits_when_the_client_has_gone() {
 
 #[tokio::test]
 async fn only_post_to_the_two_paths_is_supported() {
-    let router = router(Arc::new(Policies::default()), Timeouts::default());
+    let router = router(Arc::new(Policies::default()), Timeouts::default(), Trimming::default());
     for (request, status) in [
         (Request::get("/mutate"), 405),
         (Request::get("/validate"), 405),

@@ -1,21 +1,21 @@
-//! Returns the memory of large reviews to the system.
+//! Returns the memory of large requests and answers to the system.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The delays between a large review and the calls. Reviews in between share them. The later calls return what the rest of
-/// the process, such as the controller, allocated at the same time and freed since.
+/// The delays between a large request or answer and the calls. Others in between share them. The later calls return what the
+/// rest of the process allocated at the same time and freed since.
 const DELAYS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10), Duration::from_secs(15)];
 
 /// Whether calls are planned.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trimming(Arc<AtomicBool>);
+pub(crate) struct Trimming(Arc<AtomicBool>);
 
 impl Trimming {
     /// Plans the calls, unless they are planned.
-    pub(super) fn request(&self) {
+    pub(crate) fn request(&self) {
         if self.0.swap(true, Ordering::Relaxed) {
             return;
         }

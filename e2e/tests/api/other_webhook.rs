@@ -1,0 +1,133 @@
+//! Another mutating webhook that changes the requests of the controller: reported, and not repeated for ever.
+
+mod server;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use self::server::Server;
+use crate::manifest::{GRACE_PERIOD, deployment};
+use crate::namespace::Namespace;
+use crate::request::{create, delete, merge, send};
+use crate::suite::{Test, tests, until};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![exclusive:
+        another_webhook_that_undoes_the_injection_is_reported_and_the_patch_is_not_repeated,
+        a_patch_that_is_rejected_because_of_another_webhook_is_reported_once_and_retried_rarely,
+    ]
+}
+
+const PATH: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/z-other";
+/// Earlier patches came within this time.
+const QUIET: Duration = Duration::from_secs(6);
+
+/// A workload that Winddown has yet to inject, in a namespace with another webhook.
+async fn missed(namespace: &Namespace, patch: Value) -> Result<Server> {
+    let environment = &namespace.environment;
+    environment.stop_operator().await?;
+    let created = namespace.accepts(deployment("web").with_budget()).await?;
+    ensure!(created.pointer(GRACE_PERIOD) == Some(&json!(30)), "injected: {created:#}");
+    let server = Server::start(&patch).await?;
+    let rules = json!([{
+        "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE", "UPDATE"],
+    }]);
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        // Called in the order of the names, so after Winddown.
+        "metadata": {"name": "z-other"},
+        "webhooks": [{
+            "name": "other.example.com",
+            "clientConfig": server.client_config(),
+            "rules": rules,
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}},
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "IfNeeded",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }],
+    });
+    send(&environment.client(), &create(&configuration)).await?.into_object()?;
+    let touch = merge(&namespace.deployment_path("web"), json!({"metadata": {"labels": {"a": "b"}}})).dry_run();
+    until("the other webhook to be called", async || {
+        namespace.accepts(touch.clone()).await?;
+        Ok((server.reviews() > 0).then_some(()))
+    })
+    .await?;
+    Ok(server)
+}
+
+impl Namespace {
+    /// Runs a test beside the other webhook, and deletes its configuration.
+    async fn beside(&self, patch: Value, test: impl AsyncFnOnce(&Server) -> Result<()>) -> Result<()> {
+        let outcome = async {
+            let server = missed(self, patch).await?;
+            self.environment.start_operator().await?;
+            test(&server).await
+        }
+        .await;
+        send(&self.environment.client(), &delete(PATH)).await?;
+        outcome
+    }
+
+    async fn events_with_reason(&self, reason: &str) -> Result<Vec<String>> {
+        let mut events = self.events_about("web").await?;
+        events.retain(|event| event.starts_with(reason));
+        Ok(events)
+    }
+
+    /// Waits for the Event, and checks that there is one, and that nothing is sent any more.
+    async fn is_reported_once(&self, server: &Server, reason: &str) -> Result<String> {
+        let condition = format!("the Event {reason}");
+        let events = until(&condition, async || {
+            Ok(Some(self.events_with_reason(reason).await?).filter(|events| !events.is_empty()))
+        })
+        .await?;
+        let (sent, version) = (server.reviews(), self.deployment("web").await?["metadata"]["resourceVersion"].clone());
+        tokio::time::sleep(QUIET).await;
+        assert_eq!(server.reviews(), sent, "reviews after the Event");
+        assert_eq!(self.deployment("web").await?["metadata"]["resourceVersion"], version);
+        assert_eq!(self.events_with_reason(reason).await?, events);
+        Ok(events.concat())
+    }
+}
+
+async fn another_webhook_that_undoes_the_injection_is_reported_and_the_patch_is_not_repeated(
+    namespace: Namespace,
+) -> Result<()> {
+    let undo = json!([{"op": "add", "path": GRACE_PERIOD, "value": 30}]);
+    namespace
+        .beside(undo, async |server| {
+            let event = namespace.is_reported_once(server, "InjectionReverted: ").await?;
+            assert!(
+                event.contains("changed 3 times, and reverted each time, last by another mutating webhook"),
+                "{event}"
+            );
+            Ok(())
+        })
+        .await?;
+    // Without the other webhook, the next change of the template is injected.
+    let changed = json!({"spec": {"template": {"metadata": {"labels": {"release": "2"}}}}});
+    let updated = namespace.accepts(namespace.merge("web", changed)).await?;
+    assert_eq!(updated.pointer(GRACE_PERIOD), Some(&json!(35)));
+    Ok(())
+}
+
+async fn a_patch_that_is_rejected_because_of_another_webhook_is_reported_once_and_retried_rarely(
+    namespace: Namespace,
+) -> Result<()> {
+    let label = json!([{"op": "add", "path": "/spec/template/metadata/labels/team", "value": "shop"}]);
+    namespace
+        .beside(label, async |server| {
+            let event = namespace.is_reported_once(server, "InjectionRejected: ").await?;
+            assert!(event.contains("Winddown may not change the metadata of a pod template"), "{event}");
+            namespace.environment.expect_logged_errors().await;
+            Ok(())
+        })
+        .await?;
+    // The retries go on, less and less often.
+    namespace.wait_for_grace_period("Deployment", "web", 35).await.map(drop)
+}
