@@ -15,9 +15,9 @@ use crate::namespace::Namespace;
 use crate::request::{create, delete};
 
 /// Workloads with thousands of annotations, which the watch receives.
-const WORKLOADS: usize = 90;
+const WORKLOADS: usize = 60;
 /// Of one in so many these are unknown annotations of Winddown, each of which is an error. So there are Events about them.
-const REPORTED: usize = 6;
+const REPORTED: usize = 12;
 /// Services with annotations of the maximum size, which the controller lists because of the workloads.
 const SERVICES: usize = 30;
 /// Requests at the same time.
