@@ -345,6 +345,18 @@ fn several_managers_of_one_probe_all_keep_their_numbers() {
     assert!(contains(probe, &expected), "{probe}");
 }
 
+#[test]
+fn a_hook_that_the_owner_adds_and_removes_again_leaves_the_injected_template_and_no_settled_state() {
+    let mut cluster = Cluster::create(Way::ClientSideApply, &bare(None));
+    let injected = cluster.live.clone();
+    let own = Manifest { hook: json!({"preStop": {"sleep": {"seconds": 5}}}), ..bare(None) };
+    for manifest in [own, bare(None)] {
+        cluster.write(manifest.to_json(true));
+        assert_eq!(cluster.live["spec"], injected["spec"]);
+    }
+    assert_eq!(cluster.live, injected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 

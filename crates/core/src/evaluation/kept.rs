@@ -73,12 +73,18 @@ impl<'a> Kept<'a> {
     ) -> Option<Self> {
         let template = running?;
         let injected = with_fields(bare, fields);
-        let recorded = || {
-            let record = Record::of(Template::new(fields)).ok().flatten();
-            record.is_none_or(|record| record.injects_no_more_than(Record::of(template).ok().flatten().as_ref()))
-        };
-        let runs = template.runs_like(Template::new(&injected)) && recorded();
-        runs.then_some(Self { template, numbers: Some(resolved.numbers()), by_record: false })
+        if !template.runs_like(Template::new(&injected)) {
+            return None;
+        }
+        let record = Record::of(template).ok().flatten();
+        let needed = Record::of(Template::new(fields)).ok().flatten();
+        let recorded = needed.is_none_or(|needed| needed.injects_no_more_than(record.as_ref()));
+        // Then the next review of it finds that the record is enough.
+        let own = record.as_ref().filter(|record| {
+            record.was_written_for(bare.fingerprint(), resolved) && record.declares(resolved.declaration)
+        });
+        let numbers = own.map_or_else(|| Some(resolved.numbers()), Record::numbers);
+        recorded.then_some(Self { template, numbers, by_record: own.is_some() })
     }
 
     /// The running template without a record, if an earlier version, which wrote no settled state, found a sufficient grace
