@@ -15,7 +15,7 @@ pub struct Manifests(Vec<Value>);
 
 impl Manifests {
     /// Renders the chart. `values` is passed to `helm template --set-json`.
-    pub(crate) fn render(tools: &Tools, values: &Value) -> Result<Self> {
+    pub fn render(tools: &Tools, values: &Value) -> Result<Self> {
         let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/winddown");
         let mut command = tools.command("helm4")?;
         command.args(["template", RELEASE]).arg(chart).args(["--namespace", RELEASE, "--skip-tests"]);
@@ -58,9 +58,15 @@ impl Manifests {
         configurations
     }
 
+    /// The first object of a kind.
+    #[must_use]
+    pub fn of_kind(&self, kind: &str) -> Option<&Value> {
+        self.0.iter().find(|object| object["kind"] == kind)
+    }
+
     /// The memory limit of the container in the operator's Deployment, in bytes.
     pub fn memory_limit(&self) -> Result<u64> {
-        let deployment = self.0.iter().find(|object| object["kind"] == "Deployment");
+        let deployment = self.of_kind("Deployment");
         let limit = deployment.and_then(|deployment| {
             deployment.pointer("/spec/template/spec/containers/0/resources/limits/memory")?.as_str()
         });
@@ -70,7 +76,7 @@ impl Manifests {
 
     /// The arguments of the container in the operator's Deployment.
     pub(crate) fn operator_arguments(&self) -> Result<Vec<String>> {
-        let deployment = self.0.iter().find(|object| object["kind"] == "Deployment");
+        let deployment = self.of_kind("Deployment");
         let arguments = deployment.and_then(|deployment| {
             let container = deployment.pointer("/spec/template/spec/containers/0")?;
             let arguments = container.get("args")?.as_array()?.iter();

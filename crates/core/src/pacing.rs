@@ -84,7 +84,7 @@ impl Pacing {
 
     /// Whether a patch to this state (see [`desired_state`]) may be sent.
     #[must_use]
-    pub fn turn(&self, desired: &str, now: Instant) -> Turn {
+    pub fn turn(&self, uid: &str, desired: &str, now: Instant) -> Turn {
         if let Some(last) = self.last.as_ref().filter(|last| last.desired == desired) {
             let given_up = last.times >= MAX_REPEATS;
             let pause = if given_up {
@@ -92,6 +92,7 @@ impl Pacing {
             } else {
                 exponential(FIRST_REPEAT, last.times, FIRST_PAUSE)
             };
+            let pause = jittered(pause, uid, last.times);
             let left = pause.saturating_sub(now.saturating_duration_since(last.at));
             if !left.is_zero() {
                 let (times, report) = (last.times, !last.reported);
@@ -264,7 +265,7 @@ mod tests {
         let (mut pacing, mut now) = (Pacing::default(), start());
         let mut sent = 0;
         let pause = loop {
-            match pacing.turn("desired", now) {
+            match pacing.turn("u", "desired", now) {
                 Turn::Now => {
                     pacing.sent("desired", now);
                     sent += 1;
@@ -279,24 +280,31 @@ mod tests {
         assert!(now < start() + Duration::from_secs(30));
         pacing.reported_reverts();
         assert_eq!(
-            pacing.turn("desired", now + SECOND),
+            pacing.turn("u", "desired", now + SECOND),
             Turn::Reverted { times: 3, pause: pause.saturating_sub(SECOND), report: false }
         );
         now += pause;
-        assert_eq!(pacing.turn("desired", now), Turn::Now, "once more after the pause");
+        assert_eq!(pacing.turn("u", "desired", now), Turn::Now, "once more after the pause");
         pacing.sent("desired", now);
-        let longer = Turn::Reverted { times: 4, pause: 2 * FIRST_PAUSE, report: false };
-        assert_eq!(pacing.turn("desired", now), longer);
-        assert_eq!(pacing.turn("another", now), Turn::Now, "it changed for another reason");
+        let Turn::Reverted { times: 4, pause: longer, report: false } = pacing.turn("u", "desired", now) else {
+            panic!("{:?}", pacing.turn("u", "desired", now));
+        };
+        assert!(longer > FIRST_PAUSE && longer <= 2 * FIRST_PAUSE, "{longer:?}");
+        assert_ne!(
+            pacing.turn("v", "desired", now),
+            pacing.turn("u", "desired", now),
+            "workloads do not retry together"
+        );
+        assert_eq!(pacing.turn("u", "another", now), Turn::Now, "it changed for another reason");
         pacing.sent("another", now);
-        assert!(matches!(pacing.turn("another", now), Turn::After(_)));
+        assert!(matches!(pacing.turn("u", "another", now), Turn::After(_)));
     }
 
     #[test]
     fn a_patch_that_stood_for_an_hour_was_not_reverted() {
         let (mut pacing, mut now) = (Pacing::default(), start());
         for _ in 0..10 {
-            assert_eq!(pacing.turn("desired", now), Turn::Now);
+            assert_eq!(pacing.turn("u", "desired", now), Turn::Now);
             pacing.sent("desired", now);
             now += FIRST_PAUSE;
         }
@@ -309,7 +317,7 @@ mod tests {
         let mut sent = 0;
         for second in 0..900 {
             let (desired, now) = (second.to_string(), now + second * SECOND);
-            if pacing.turn(&desired, now) == Turn::Now {
+            if pacing.turn("u", &desired, now) == Turn::Now {
                 pacing.sent(&desired, now);
                 sent += 1;
             }

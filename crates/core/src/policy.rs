@@ -254,4 +254,22 @@ mod tests {
         assert_eq!(kept.numbers(), earlier.numbers());
         assert_eq!((kept.deadline_of("plain").0, kept.deadline_of("long").0), (Seconds::new(25), Seconds::new(26)));
     }
+
+    #[test]
+    fn a_deadline_comes_from_the_annotation_the_setting_the_preset_or_the_policy_in_this_order() {
+        let policy = Policy { deadline: Seconds::new(40), ..Policy::default() };
+        let (plain, set) = (app("app", &["app"]), app("app", &["gunicorn", "--graceful-timeout=60"]));
+        let preset = || crate::catalog::runtimes::Runtime::all().iter().find(|runtime| runtime.name == "gunicorn");
+        for (annotation, app, runtime, expected) in [
+            (Some(10), &set, preset(), 10),
+            (None, &set, preset(), 60),
+            (None, &plain, preset(), 30),
+            (None, &plain, None, 40),
+        ] {
+            let deadline = annotation.map(Seconds::new);
+            let declaration = Declaration { deadline, runtime, ..Declaration::default() };
+            let resolved = Resolved::new(&declaration, Mode::Enforce, &policy, &[app]);
+            assert_eq!(resolved.deadline, Seconds::new(expected), "{:?}", resolved.deadline_from);
+        }
+    }
 }

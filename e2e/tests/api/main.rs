@@ -5,6 +5,7 @@
 
 mod agreement;
 mod certificates;
+mod chart_values;
 mod controller;
 mod denial;
 mod environment;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             upgrade::tests(),
             certificates::tests(),
             rights::tests(),
+            chart_values::tests(),
             soak::tests(),
         ]
         .concat(),

@@ -19,7 +19,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Fields that the operator may not change, each with a valid JSON Patch of [`target`].
-const FORBIDDEN: [(&str, &str); 34] = [
+const FORBIDDEN: [(&str, &str); 36] = [
     ("replicas", r#"[{"op": "replace", "path": "/spec/replicas", "value": 7}]"#),
     ("replicas removed", r#"[{"op": "remove", "path": "/spec/replicas"}]"#),
     ("strategy", r#"[{"op": "replace", "path": "/spec/strategy", "value": {"type": "Recreate"}}]"#),
@@ -59,6 +59,16 @@ const FORBIDDEN: [(&str, &str); 34] = [
     ("container removed", r#"[{"op": "remove", "path": "/spec/template/spec/containers/1"}]"#),
     ("container renamed", r#"[{"op": "replace", "path": "/spec/template/spec/containers/1/name", "value": "other"}]"#),
     ("image", r#"[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "x"}]"#),
+    (
+        "preStop request",
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/lifecycle",
+             "value": {"preStop": {"httpGet": {"port": 80, "path": "/"}}}}]"#,
+    ),
+    (
+        "handler of another container",
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/1/lifecycle",
+             "value": {"preStop": {"exec": {"command": ["x"]}}}}]"#,
+    ),
     ("command", r#"[{"op": "add", "path": "/spec/template/spec/containers/0/command", "value": ["x"]}]"#),
     (
         "env",

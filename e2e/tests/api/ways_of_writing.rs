@@ -55,7 +55,11 @@ impl Way {
             }
             _ => match previous {
                 None => kubectl("create -f -", manifest).await.map(drop),
-                Some(_) if self == Self::Replace => kubectl("replace -f -", manifest).await.map(drop),
+                Some(_) if self == Self::Replace => {
+                    // A controller that is still updating the workload could cause a conflict.
+                    namespace.revisions("web").await?;
+                    kubectl("replace -f -", manifest).await.map(drop)
+                }
                 Some(previous) => self.change(namespace, manifest, previous).await,
             },
         }

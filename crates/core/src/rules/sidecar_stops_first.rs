@@ -113,6 +113,11 @@ mod tests {
         silent(&hook(json!({"sleep": {"seconds": 30}})), SidecarStopsFirst);
         silent(&hook(json!({"exec": {"command": ["wait-for-app"]}})), SidecarStopsFirst);
         silent(&proxy(json!({"args": ["--max-sigterm-delay=30s", "db"]})), SidecarStopsFirst);
+        // Version 1, which has no default.
+        let version_1 =
+            |flag: &str| proxy(json!({"command": ["/cloud_sql_proxy", "-instances=p:r:db=tcp:5432", flag]}));
+        silent(&version_1("-term_timeout=30s"), SidecarStopsFirst);
+        fires(&version_1("-verbose=false"), SidecarStopsFirst);
         let (_, message) = fires(&proxy(json!({"args": ["--min-sigterm-delay", "19s", "db"]})), SidecarStopsFirst);
         assert!(
             message.starts_with("gets SIGTERM at 10s and waits 19s, but the app may need it until 30s; "),

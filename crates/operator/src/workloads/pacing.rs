@@ -42,7 +42,7 @@ impl PacingByWorkload {
     }
 
     pub(super) fn turn(&self, uid: &str, desired: &str, now: Instant) -> Turn {
-        self.state().workloads.get(uid).map_or(Turn::Now, |pacing| pacing.turn(desired, now))
+        self.state().workloads.get(uid).map_or(Turn::Now, |pacing| pacing.turn(uid, desired, now))
     }
 
     pub(super) fn sent(&self, uid: &str, desired: &str, now: Instant) {
