@@ -9,7 +9,7 @@ use crate::request::{create, send};
 use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![shared: the_network_policy_allows_only_the_webhooks_and_the_api_server, a_digest_wins_over_the_tag]
+    tests![shared: the_network_policy_allows_only_the_webhooks_and_the_api_server, a_digest_pins_the_image]
 }
 
 /// The only object of a kind, which the API server accepts.
@@ -34,12 +34,12 @@ async fn the_network_policy_allows_only_the_webhooks_and_the_api_server(namespac
     Ok(())
 }
 
-async fn a_digest_wins_over_the_tag(namespace: Namespace) -> Result<()> {
+async fn a_digest_pins_the_image(namespace: Namespace) -> Result<()> {
     let digest = format!("sha256:{}", "0".repeat(64));
     let values = json!({"image": {"tag": "other", "digest": digest}});
     let deployment = rendered(&namespace, values, "Deployment").await?.context("no Deployment")?;
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
-    assert_eq!(*image, format!("ghcr.io/winddown/winddown@{digest}"));
+    assert_eq!(*image, format!("ghcr.io/winddown/winddown:other@{digest}"));
     // OpenShift assigns the user ID.
     assert!(!deployment.to_string().contains("\"runAsUser\""), "{deployment}");
     Ok(())

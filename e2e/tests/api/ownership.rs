@@ -1,6 +1,8 @@
 //! What the owner writes after the injection stands, whichever client writes it, and only that remains without the
 //! annotations.
 
+use std::fs;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
@@ -25,6 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
         written_with_a_strategic_patch,
         written_with_a_merge_patch,
         written_with_a_json_patch,
+        a_number_that_the_owner_changes_inside_the_injected_probe_stands,
         a_rollback_restores_the_hook_of_the_owner_or_the_injected_one,
         a_new_image_keeps_the_fields_of_the_owner,
         a_copied_manifest_is_injected_anew,
@@ -352,5 +355,43 @@ async fn a_last_applied_configuration_is_out_of_date_after_a_move_to_server_side
     assert!(last_applied.as_str().is_some_and(|text| text.contains("\"terminationGracePeriodSeconds\":30")));
     namespace.gitops("flux", "apply", &moved.annotated("deadline", "25s")).await?;
     assert_eq!(namespace.deployment("web").await?.pointer(GRACE_PERIOD), Some(&json!(35)));
+    Ok(())
+}
+
+async fn a_number_that_the_owner_changes_inside_the_injected_probe_stands(namespace: Namespace) -> Result<()> {
+    let patches = [
+        r#"--type=json --patch=[{"op":"replace","path":"/spec/template/spec/containers/0/readinessProbe/periodSeconds","value":3}]"#,
+        r#"--type=merge --patch={"spec":{"template":{"spec":{"containers":[CONTAINER]}}}}"#,
+    ];
+    for (name, patch) in [("edited", None), ("json", Some(patches[0])), ("merge", Some(patches[1]))] {
+        let manifest = nothing().declared().with("/metadata/name", name);
+        namespace.kubectl("create -f -", Some(&manifest)).await?;
+        // kubectl would report a conflict with a later update of the status.
+        namespace.revisions(name).await?;
+        let mut shown = namespace.deployment(name).await?;
+        shown["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSeconds"] = json!(3);
+        let container = shown.pointer(CONTAINER).unwrap_or(&Value::Null).to_string();
+        if let Some(patch) = patch {
+            let patch = patch.replace("CONTAINER", &container);
+            namespace.kubectl(&format!("patch deployment {name} {patch}"), None).await?;
+        } else {
+            fs::write(namespace.edited_file(), shown.to_string())?;
+            namespace.kubectl(&format!("edit deployment {name} --output=json"), None).await?;
+        }
+        let probe = async || {
+            namespace
+                .deployment(name)
+                .await
+                .map(|web| web.pointer(CONTAINER).unwrap_or(&Value::Null)["readinessProbe"].clone())
+        };
+        let numbers = |probe: &Value| (probe["periodSeconds"].clone(), probe["failureThreshold"].clone());
+        let changed = probe().await?;
+        assert_eq!(changed["httpGet"]["path"], "/health", "{name}: {changed}");
+        assert_eq!(numbers(&changed), (json!(3), json!(1)), "{name}");
+        namespace.undeclare(name).await?;
+        let left = probe().await?;
+        assert_eq!(left["httpGet"], changed["httpGet"], "{name}: the probe would be invalid without a handler");
+        assert_eq!(numbers(&left), (json!(3), json!(3)), "{name}");
+    }
     Ok(())
 }
