@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::json;
 use winddown_core::annotations::{
-    Assumption, AssumptionError, CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC,
-    read,
+    Assumption, AssumptionError, CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX,
+    READINESS, RUNTIME, TRAFFIC, read,
 };
 use winddown_core::duration::Seconds;
 use winddown_core::evaluation::Origin;
@@ -72,7 +72,8 @@ fn an_assumption_is_a_declaration(text: &str) {
     let workload = json!({"spec": {"template": {"spec": {"containers": [{"name": "app"}]}}}});
     let applied = assumption.applied_to(&workload).expect("it has no annotations");
     let annotations = applied["metadata"]["annotations"].as_object().expect("annotations");
-    let annotations = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str().expect("a string"))).collect();
+    let annotations =
+        annotations.iter().map(|(key, value)| (key.as_str(), value.as_str().expect("a string"))).collect();
     let reading = read(&annotations, &BTreeMap::new());
     assert!(matches!(reading.declared, Declared::Budget(_)), "{text:?}: {:?}", reading.issues);
     assert_eq!(reading.issues, [], "{text:?}");

@@ -60,6 +60,11 @@ impl Seconds {
         u32::try_from(whole).ok().map(Self)
     }
 
+    /// A duration, rounded up, but at most [`Self::MAX`].
+    pub(crate) fn rounded_up_to_max(duration: Duration) -> Self {
+        Self::rounded_up(duration).map_or(Self::MAX, |seconds| seconds.min(Self::MAX))
+    }
+
     /// The inverse of `Display`, which has no limit of digits.
     pub(crate) fn from_printed(text: &str) -> Option<Self> {
         let seconds = text.strip_suffix('s').and_then(|number| number.parse().ok());

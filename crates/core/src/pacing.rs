@@ -70,10 +70,14 @@ impl Pacing {
 
     /// Whether to report that the API server rejects a patch: once, and not the first time, because the next attempt may
     /// succeed.
-    pub fn reports_rejection(&mut self) -> bool {
-        let report = self.failures > 0 && !self.reported_failures;
-        self.reported_failures |= report;
-        report
+    #[must_use]
+    pub fn reports_rejection(&self) -> bool {
+        self.failures > 0 && !self.reported_failures
+    }
+
+    /// Records that the rejection was reported.
+    pub fn reported_rejection(&mut self) {
+        self.reported_failures = true;
     }
 
     /// Forgets the failures.
@@ -251,6 +255,9 @@ mod tests {
             let reports: Vec<_> = (0..4)
                 .map(|_| {
                     let report = pacing.reports_rejection();
+                    if report {
+                        pacing.reported_rejection();
+                    }
                     pacing.failed("u");
                     report
                 })

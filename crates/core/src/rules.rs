@@ -6,7 +6,8 @@
 use crate::annotations::Reading;
 use crate::finding::{Code, Finding, Severity, for_each_code};
 use crate::pod::placement::windows;
-use crate::pod::sidecars::running;
+use crate::pod::sidecars::{Running, running};
+use crate::pod::signals::Reception;
 use crate::rule::{Check, Rule, Subject};
 
 macro_rules! rules {
@@ -23,7 +24,8 @@ macro_rules! rules {
 }
 for_each_code!(rules);
 
-/// The rules about SIGTERM and its way to the app. Windows has no signals, and an app that its hook stops needs none.
+/// The rules about SIGTERM and its way to the app. Windows has no signals. Those that check each container do not apply
+/// to an app that its hook stops, if the first process then stays until the app has exited.
 const ABOUT_SIGNALS: [Code; 5] =
     [Code::StopSignalKills, Code::SignalLost, Code::SignalMayBeLost, Code::WrapperKillsEarly, Code::RestartsOnSigterm];
 
@@ -45,7 +47,10 @@ pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
     let findings = rules.flat_map(|rule| match rule.check {
         Check::Running(check) => {
             let is_about_signals = ABOUT_SIGNALS.contains(&rule.code);
-            let checked = running(pod).zip(&stopped).filter(|(_, stopped)| !(is_about_signals && **stopped));
+            let needs_none = |running: &Running<'_>| Reception::of(running.container).outlasts_the_app();
+            let checked = running(pod)
+                .zip(&stopped)
+                .filter(|(running, stopped)| !(is_about_signals && **stopped && needs_none(running)));
             checked.filter_map(|(running, _)| check(running)).collect()
         }
         Check::Plan(check) => check(subject),

@@ -20,8 +20,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CONNECTIONS: usize = 512;
 /// The maximum number of bytes of the headers of a request.
 const BUFFER: usize = 8 * 1024;
-/// The maximum number of requests at the same time on one connection.
-const MAX_STREAMS: u32 = 4;
 
 /// Whether this replica can answer reviews: it serves a certificate, and the API servers trust its issuer.
 ///
@@ -98,9 +96,10 @@ impl Readiness {
 /// Serves both paths until the process ends.
 pub(crate) async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
     let acceptor = Limited::new(DefaultAcceptor::new(), MAX_CONNECTIONS);
-    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).first_request_timeout(HEADER_TIMEOUT);
-    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
-    server.http_builder().http2().max_concurrent_streams(MAX_STREAMS);
+    let mut server =
+        axum_server::from_tcp(listener)?.acceptor(acceptor).http1_only().first_request_timeout(HEADER_TIMEOUT);
+    // Idle connections would count, and the kubelet opens a new one for each probe.
+    server.http_builder().http1().keep_alive(false).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
     server.serve(router(readiness).into_make_service()).await
 }
 

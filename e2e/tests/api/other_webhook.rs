@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use self::server::Server;
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
-use crate::request::{create, delete, merge, send};
+use crate::request::{Request, create, delete, merge, send};
 use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const PATH: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/z-other";
+const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 /// Earlier patches came within this time.
 const QUIET: Duration = Duration::from_secs(6);
 
@@ -38,7 +38,7 @@ async fn missed(namespace: &Namespace, patch: Value) -> Result<Server> {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         // Called in the order of the names, so after Winddown.
-        "metadata": {"name": "z-other"},
+        "metadata": {"name": namespace.other_webhook()},
         "webhooks": [{
             "name": "other.example.com",
             "clientConfig": server.client_config(),
@@ -51,9 +51,8 @@ async fn missed(namespace: &Namespace, patch: Value) -> Result<Server> {
         }],
     });
     send(&environment.client(), &create(&configuration)).await?.into_object()?;
-    let touch = merge(&namespace.deployment_path("web"), json!({"metadata": {"labels": {"a": "b"}}})).dry_run();
     until("the other webhook to be called", async || {
-        namespace.accepts(touch.clone()).await?;
+        namespace.accepts(namespace.touch()).await?;
         Ok((server.reviews() > 0).then_some(()))
     })
     .await?;
@@ -69,8 +68,21 @@ impl Namespace {
             test(&server).await
         }
         .await;
-        send(&self.environment.client(), &delete(PATH)).await?;
-        outcome
+        let configuration = format!("{CONFIGURATIONS}/{}", self.other_webhook());
+        send(&self.environment.client(), &delete(&configuration)).await?;
+        outcome?;
+        // The server has stopped. Until the API server notices the deletion, it rejects every write.
+        let condition = "the other webhook not to be called";
+        until(condition, async || Ok(self.send(self.touch()).await?.is_success().then_some(()))).await
+    }
+
+    /// Only of this test, so that one that a failed test left disturbs no other.
+    fn other_webhook(&self) -> String {
+        format!("z-{}", self.name)
+    }
+
+    fn touch(&self) -> Request {
+        merge(&self.deployment_path("web"), json!({"metadata": {"labels": {"a": "b"}}})).dry_run()
     }
 
     async fn events_with_reason(&self, reason: &str) -> Result<Vec<String>> {

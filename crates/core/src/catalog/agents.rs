@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Container;
 use serde::Deserialize;
 
 use super::minimal_images::is_repository;
+use super::sidecars::is_one_of;
 use crate::pod::image;
 
 /// A program that collects logs, metrics or configuration of an app, and carries none of its connections.
@@ -41,8 +42,7 @@ impl Agent {
         let names = [container.name.as_str(), image::repository(image)];
         let is_exporter = |name: &&str| name.ends_with("-exporter") || name.ends_with("_exporter");
         let is_known = |agent: &Self| {
-            agent.known_by.iter().any(|known| names.contains(&known.as_str()))
-                || agent.images.iter().any(|known| is_repository(image, known))
+            is_one_of(container, &agent.known_by) || agent.images.iter().any(|known| is_repository(image, known))
         };
         names.iter().any(is_exporter) || Self::all().iter().any(is_known)
     }

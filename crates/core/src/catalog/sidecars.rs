@@ -115,7 +115,7 @@ impl Wait {
     }
 }
 
-fn is_one_of(container: &Container, names: &[String]) -> bool {
+pub(super) fn is_one_of(container: &Container, names: &[String]) -> bool {
     let image = container.image.as_deref().map(image::repository);
     names.iter().any(|name| *name == container.name || image == Some(name))
 }

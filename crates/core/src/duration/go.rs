@@ -25,7 +25,7 @@ pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
         sum = sum.checked_add(Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?)?;
         rest = tail;
     }
-    Some(Seconds::rounded_up(sum).map_or(Seconds::MAX, |seconds| seconds.min(Seconds::MAX)))
+    Some(Seconds::rounded_up_to_max(sum))
 }
 
 #[cfg(test)]

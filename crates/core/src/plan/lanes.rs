@@ -170,7 +170,7 @@ fn roles(pod: &PodSpec, named: Option<&[String]>) -> Vec<Role> {
         let is_the_app = |container: &Container| container.readiness_probe.is_some() || ports::for_users(container);
         // The first container is the main one by convention (`kubectl.kubernetes.io/default-container`), also if it is a
         // worker without ports. So an agent that comes first is the app, beside a reloader for example.
-        let mut left = containers.iter().zip(&apps).enumerate().filter(|(_, (_, app))| **app);
+        let mut left = containers.iter().zip(&apps).filter(|(_, app)| **app).enumerate();
         if left.any(|(at, (container, _))| !Agent::is_run_by(container) && (at == 0 || is_the_app(container))) {
             keep(&mut apps, containers, |container| !Agent::is_run_by(container));
         }
@@ -239,6 +239,7 @@ mod tests {
             (json!([app, port("fluent-bit", "forward")]), None, "app"),
             (json!([probed("datadog-agent"), app]), None, "app"),
             (json!([bare("worker"), port("datadog-agent", "trace")]), None, "worker"),
+            (json!([sql, bare("worker"), port("datadog-agent", "trace")]), None, "worker"),
             (json!([port("fluentd", "forward"), bare("reloader")]), None, "fluentd"),
             (json!([port("fluentd", "forward"), bare("config-reloader")]), None, "fluentd"),
             (json!([app, port("fluent-bit", "forward")]), Some("app,fluent-bit"), "app,fluent-bit"),

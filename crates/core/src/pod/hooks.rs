@@ -1,7 +1,5 @@
 //! The preStop hook of a container: how long it runs, as far as the manifest shows it, and whether it works at all.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, PodSpec};
 
 use super::command::{is_shell, program};
@@ -70,11 +68,14 @@ impl PreStop {
     }
 
     fn of_command(effect: &Effect) -> Self {
-        let (at_least, at_most) = (seconds(effect.time.least), effect.time.most.map(seconds));
+        let (at_least, at_most) =
+            (Seconds::rounded_up_to_max(effect.time.least), effect.time.most.map(Seconds::rounded_up_to_max));
         match effect.status {
-            _ if let Some(signal) = effect.signal => {
-                Self::EndsDrain { after: seconds(signal.after), exactly: signal.exactly, to_first: signal.to_first }
-            }
+            _ if let Some(signal) = effect.signal => Self::EndsDrain {
+                after: Seconds::rounded_up_to_max(signal.after),
+                exactly: signal.exactly,
+                to_first: signal.to_first,
+            },
             Status::Fails(why) if effect.time.is_exact() => Self::Fails { after: at_least, why },
             _ if at_most == Some(at_least) => Self::Sleep(at_least),
             _ => Self::Open { handler: "exec", at_least, at_most },
@@ -138,10 +139,6 @@ impl PreStop {
             _ => self.at_least(),
         }
     }
-}
-
-fn seconds(time: Duration) -> Seconds {
-    Seconds::rounded_up(time).map_or(Seconds::MAX, |seconds| seconds.min(Seconds::MAX))
 }
 
 /// The number of its handlers. The API server accepts one.

@@ -67,6 +67,12 @@ impl SignalLoss {
 }
 
 impl Reception {
+    /// Whether the first process stays until the app has exited, although it does not forward the signal.
+    pub(crate) const fn outlasts_the_app(&self) -> bool {
+        use SignalLoss::{Program, Shell, ShellUnclear};
+        self.init.is_none() && matches!(self.loss, Some(Shell { .. } | ShellUnclear { .. } | Program { .. }))
+    }
+
     /// What the command line of a container shows. Without a command, the entrypoint of the image runs. It is unknown, but
     /// if there are arguments that start with a program, it is an entrypoint that runs its arguments.
     pub(crate) fn of(container: &Container) -> Self {

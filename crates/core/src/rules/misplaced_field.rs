@@ -222,6 +222,7 @@ mod tests {
             MisplacedField,
         );
         silent(&at("/spec", "terminationGracePeriodSeconds", Value::Null), MisplacedField);
+        silent(&pod(|pod| pod["nodeSelector"] = json!({"lifecycle": "Ec2Spot"})), MisplacedField);
         let header = json!({"name": "A", "value": "b"});
         let http = json!({"host": "a", "path": "/", "port": 80, "scheme": "HTTP", "httpHeaders": [header]});
         silent(&container(|app| app["lifecycle"] = json!({"preStop": {"httpGet": http}})), MisplacedField);

@@ -72,7 +72,8 @@ npm forwards the signal, but only to the shell that runs the script. If that she
 Without `command`, the entrypoint of the image runs, which Winddown does not know. If `args` start with one of these
 programs, the entrypoint runs them.
 
-A hook that stops the app itself, such as `pkill server`, needs no SIGTERM, so Winddown does not report its container.
+A hook that stops the app itself, such as `pkill server`, needs no SIGTERM if the first process stays until
+the app has exited, as a shell does. Winddown does not report these containers.
 
 ## What to do
 
@@ -128,6 +129,11 @@ mod tests {
         };
         for script in ["sleep 5 && kill -SIGTERM $(pidof server)", "pkill server", "sleep 5; nginx -s quit"] {
             silent(&with_hook(script), SignalLost);
+        }
+        // They do not wait for the app, which they take with them when the kubelet stops them.
+        for command in [&["tini", "--", "sh", "-c", "./migrate && ./server"][..], &["npm", "start"]] {
+            let hook = json!({"preStop": {"exec": {"command": ["pkill", "server"]}}});
+            fires(&container(|app| (app["command"], app["lifecycle"]) = (json!(command), hook)), SignalLost);
         }
         // The first process is the shell, which ignores it.
         for script in ["sleep 5; kill -TERM 1", "sleep 5", "[ -f /x ] && pkill server"] {

@@ -82,8 +82,9 @@ pub(crate) fn misplaced(workload: &Value) -> Vec<Misplaced> {
 
 /// Fields that are indented too far, so that they belong to a field above them: `resources`, `securityContext`.
 fn indented(object: &Value, path: &FieldPath) -> Vec<Misplaced> {
-    // These have such fields, or are looked at themselves.
-    const OTHERS: [&str; 7] = [
+    // These have such fields or keys of the user, or are looked at themselves.
+    const OTHERS: [&str; 8] = [
+        "nodeSelector",
         "containers",
         "initContainers",
         "ephemeralContainers",

@@ -85,6 +85,7 @@ impl BodyPermits {
         let mut look = tokio::time::interval(INTERVAL);
         loop {
             tokio::select! {
+                biased;
                 permit = &mut acquired => return permit.map_err(|_| Busy),
                 () = &mut deadline => return Err(Busy),
                 _ = look.tick() => self.overtake(bytes),

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use tokio::sync::broadcast;
 
 use super::selection::Labels;
+use super::watch::PAGE_SIZE;
 use crate::error_chain::ErrorChain;
 
 type Watched = PartialObjectMeta<Namespace>;
@@ -31,7 +32,7 @@ impl Namespaces {
         let store = writer.as_reader();
         let (changed, _) = broadcast::channel(CHANGES);
         let (before, sender) = (store.clone(), changed.clone());
-        let task = watcher(Api::<Watched>::all(client), watcher::Config::default())
+        let task = watcher(Api::<Watched>::all(client), watcher::Config::default().page_size(PAGE_SIZE))
             .default_backoff()
             .modify(|namespace| {
                 let name = namespace.metadata.name.take();

@@ -38,7 +38,11 @@ impl PacingByWorkload {
     }
 
     pub(super) fn reports_rejection(&self, uid: &str, now: Instant) -> bool {
-        self.of(uid, now, Pacing::reports_rejection)
+        self.of(uid, now, |pacing| pacing.reports_rejection())
+    }
+
+    pub(super) fn reported_rejection(&self, uid: &str, now: Instant) {
+        self.of(uid, now, Pacing::reported_rejection);
     }
 
     pub(super) fn turn(&self, uid: &str, desired: &str, now: Instant) -> Turn {

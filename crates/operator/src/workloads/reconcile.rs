@@ -25,14 +25,7 @@ use winddown_core::report::{self, Current, Reported};
 const NAMESPACE_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, kubernetes::Error> {
-    let action = reconcile_once(&watched, &context).await?;
-    if let Some(uid) = &watched.metadata.uid {
-        context.shared.pacing.succeeded(uid);
-    }
-    Ok(action)
-}
-
-async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
+    let watched = &*watched;
     let metadata = &watched.metadata;
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(Action::await_change());
@@ -118,6 +111,10 @@ async fn reconcile_once(watched: &Watched, context: &Context) -> Result<Action, 
     } else {
         apply(context, &reference, watched, &workload, &evaluation).await?
     };
+    // A wait for its turn does not show that the next patch is accepted.
+    if wait.is_none() {
+        context.pacing.succeeded(uid);
+    }
     Ok(earliest([again, settles_in, wait]))
 }
 

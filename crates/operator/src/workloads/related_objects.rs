@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::now;
+use super::watch::PAGE_SIZE;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use crate::trimming::Trimming;
@@ -28,8 +29,8 @@ const FRESH: Duration = Duration::from_secs(5);
 pub(super) const SETTLE: Duration = Duration::from_secs(10);
 /// Objects of one kind in a namespace; more are not considered.
 const MAX_OBJECTS: usize = 500;
-/// Objects in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
-const PAGE_SIZE: u32 = 10;
+/// For all objects of a namespace, so that slow or many ones do not delay the workloads of other namespaces for long.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Namespaces in memory.
 const MAX_NAMESPACES: usize = 64;
 
@@ -57,6 +58,13 @@ impl RelatedObjects {
         if let Some(related) = self.fresh(namespace) {
             return Ok(Some(related));
         }
+        let read = tokio::time::timeout(READ_LIMIT, self.read_alone(namespace)).await;
+        let timed_out =
+            || Error::TimedOut { call: format!("read the related objects in {namespace}"), limit: READ_LIMIT };
+        read.unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    async fn read_alone(&self, namespace: &str) -> Result<Option<Arc<Related>>, Error> {
         let _reading = self.reading.lock().await;
         // Another controller may have read them meanwhile.
         if let Some(related) = self.fresh(namespace) {

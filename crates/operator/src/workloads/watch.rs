@@ -25,8 +25,8 @@ use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
 
-/// Workloads in one answer to a list. The metadata of one can have more than a megabyte, and an answer is in memory as a whole.
-const PAGE_SIZE: u32 = 10;
+/// Objects in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
+pub(super) const PAGE_SIZE: u32 = 10;
 
 /// Runs until shutdown; writes only while this replica leads.
 pub(crate) async fn run(

@@ -55,7 +55,9 @@ impl App {
         Self {
             is_java: OF_JAVA.into_iter().any(has_word)
                 || ["JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"].into_iter().any(has_variable)
-                || line().chain(hook.into_iter().flatten()).any(|word| word.contains("java") || word.contains(".jar")),
+                || line()
+                    .chain(hook.into_iter().flatten())
+                    .any(|word| word.replace("javascript", "").contains("java") || word.contains(".jar")),
             is_haproxy: has_word("haproxy") || line().any(|word| program(word) == "haproxy"),
         }
     }
@@ -85,6 +87,7 @@ mod tests {
             (json!({"image": "eclipse-temurin:21-jre"}), false, false),
             (json!({"image": "gcr.io/distroless/java21-debian12"}), false, false),
             (json!({"image": "javascript-app:1"}), true, false),
+            (json!({"image": "web:1", "args": ["/usr/share/javascript"]}), true, false),
             (json!({"image": "shop:1", "command": ["java", "-jar", "shop.jar"]}), false, false),
             (json!({"image": "shop:1", "args": ["/shop.jar"]}), false, false),
             (json!({"image": "shop:1", "env": [{"name": "JAVA_OPTS", "value": "-Xmx1g"}]}), false, false),

@@ -32,6 +32,10 @@ fn statement(text: &str) -> Statement {
     {
         return Statement::Branches;
     }
+    let has = |names: &[&str]| words().any(|word| names.contains(&word));
+    if has(&["kill"]) && has(&["TERM", "SIGTERM", "INT", "SIGINT", "QUIT", "SIGQUIT"]) {
+        return Statement::Stops;
+    }
     match first {
         "import" | "from" | "use" | "require" | "print" | "puts" | "echo" => Statement::IMMEDIATE,
         _ => sleep(text.trim()).map_or(Statement::UNKNOWN, Statement::sleeps),
@@ -73,6 +77,19 @@ mod tests {
             &["php", "-r", "sleep(15);"],
         ] {
             assert_eq!(time(line), Some(Span::exactly(Duration::from_secs(15))), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_signal_to_the_app_ends_the_drain() {
+        for line in [
+            &["python3", "-c", "import os, signal, time; time.sleep(5); os.kill(1, signal.SIGTERM); time.sleep(15)"][..],
+            &["ruby", "-e", "sleep 5; Process.kill('TERM', 1); sleep 15"],
+            &["perl", "-e", "sleep 5; kill 'TERM', 1; sleep 15"],
+        ] {
+            let words: Vec<_> = line[1..].iter().map(|word| Some((*word).to_owned())).collect();
+            let effect = effect(line[0], &words).unwrap();
+            assert_eq!(effect.signal.map(|signal| signal.after), Some(Duration::from_secs(5)), "{line:?}");
         }
     }
 

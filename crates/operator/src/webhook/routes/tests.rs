@@ -146,7 +146,7 @@ async fn a_body_may_take_longer_the_more_was_received() {
 /// Each holds seven of the 21 MiB for large bodies, until it is too slow, or until another one waits.
 #[tokio::test]
 async fn slow_large_bodies_do_not_delay_others() {
-    let router = routes();
+    let router = router_for_lengths(Permits::default(), Timeouts::default());
     let slow: Vec<_> = (0..3)
         .map(|_| {
             tokio::spawn({
