@@ -121,6 +121,11 @@ fn missing_names<'a>(document: &'a str, sources: &[(String, String)]) -> Vec<&'a
 }
 
 #[test]
+fn the_pieces_of_the_fuzzers_are_yaml() {
+    serde_saphyr::from_str::<serde_json::Value>(&file("fuzz/src/pieces.yaml")).unwrap();
+}
+
+#[test]
 fn a_name_without_a_file_or_function_is_missing() {
     let source = |path: &str, text: &str| (path.to_owned(), text.to_owned());
     let sources = [source("src/plan/a_b_c.rs", "fn d_e_f() {}\nfn the_longer_name_x() {}"), source("src/main.rs", "")];
