@@ -1,4 +1,4 @@
-//! Another mutating webhook that changes the requests of the controller: reported, and not repeated for ever.
+//! Another mutating webhook that changes the requests of the controller: it is reported, and the patch is not repeated without end.
 
 mod server;
 

@@ -132,7 +132,7 @@ mod tests {
         };
         let ((acquired, elapsed), second) = tokio::join!(waited, reads);
         assert!(acquired && (PATIENCE..PATIENCE + 2 * INTERVAL).contains(&elapsed), "{elapsed:?}");
-        // It may go on: nobody waits.
+        // It is not interrupted, because no other body waits.
         assert!(tokio::time::timeout(Duration::from_mins(1), second.overtaken()).await.is_err());
     }
 

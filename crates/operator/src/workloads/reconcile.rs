@@ -70,7 +70,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     let related = if settles_in.is_none() {
         context.related.of(namespace).await.unwrap_or_else(|error| {
             // They only refine findings, so the workload is still updated.
-            tracing::warn!(workload = %reference, error = %ErrorChain(&error), "related objects were not read");
+            tracing::warn!(workload = %reference, error = %ErrorChain(&*error), "related objects were not read");
             unread = Some(RETRY);
             None
         })

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::now;
+use super::publish::RETRY;
 use super::watch::PAGE_SIZE;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
@@ -34,10 +35,12 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// Namespaces in memory.
 const MAX_NAMESPACES: usize = 64;
 
+type Outcome = Result<Arc<Related>, Arc<Error>>;
+
 /// The related objects of each namespace, for a short time.
 pub(super) struct RelatedObjects {
     client: Client,
-    read: Mutex<HashMap<String, (Instant, Arc<Related>)>>,
+    read: Mutex<HashMap<String, (Instant, Outcome)>>,
     /// They belong to no namespace, so they are not read once for each.
     ingress_classes: Mutex<Option<(Instant, Arc<Related>)>>,
     /// Held while objects are read: one namespace at a time, for its memory.
@@ -53,53 +56,47 @@ impl RelatedObjects {
         Self { client, read, ingress_classes, reading, forbidden: AtomicBool::new(false), trimming }
     }
 
-    /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld.
-    pub(super) async fn of(&self, namespace: &str) -> Result<Option<Arc<Related>>, Error> {
-        if let Some(related) = self.fresh(namespace) {
-            return Ok(Some(related));
+    /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld. After
+    /// a failure, they are not read again before [`RETRY`].
+    pub(super) async fn of(&self, namespace: &str) -> Result<Option<Arc<Related>>, Arc<Error>> {
+        if let Some(kept) = self.kept(namespace) {
+            return kept.map(Some);
         }
-        let read = tokio::time::timeout(READ_LIMIT, self.read_alone(namespace)).await;
-        let timed_out =
-            || Error::TimedOut { call: format!("read the related objects in {namespace}"), limit: READ_LIMIT };
-        read.unwrap_or_else(|_| Err(timed_out()))
-    }
-
-    async fn read_alone(&self, namespace: &str) -> Result<Option<Arc<Related>>, Error> {
         let _reading = self.reading.lock().await;
         // Another controller may have read them meanwhile.
-        if let Some(related) = self.fresh(namespace) {
-            return Ok(Some(related));
+        if let Some(kept) = self.kept(namespace) {
+            return kept.map(Some);
         }
-        let read = self.read(namespace).await;
+        let read = tokio::time::timeout(READ_LIMIT, self.read(namespace)).await;
+        let timed_out =
+            || Error::TimedOut { call: format!("read the related objects in {namespace}"), limit: READ_LIMIT };
+        let read = read.unwrap_or_else(|_| Err(timed_out()));
         self.trimming.request();
-        match read {
-            Ok(related) => {
-                let related = Arc::new(related);
-                self.keep(namespace, related.clone());
-                Ok(Some(related))
+        if let Err(error) = &read
+            && error.status().is_some_and(|status| status.code == 403)
+        {
+            if !self.forbidden.swap(true, Ordering::Relaxed) {
+                tracing::warn!(error = %ErrorChain(error), "findings that need related objects are withheld");
             }
-            Err(error) if error.status().is_some_and(|status| status.code == 403) => {
-                if !self.forbidden.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(error = %ErrorChain(&error), "findings that need related objects are withheld");
-                }
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            return Ok(None);
         }
+        let outcome = read.map(Arc::new).map_err(Arc::new);
+        self.keep(namespace, outcome.clone());
+        outcome.map(Some)
     }
 
-    fn fresh(&self, namespace: &str) -> Option<Arc<Related>> {
+    fn kept(&self, namespace: &str) -> Option<Outcome> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.get(namespace).filter(|(when, _)| is_fresh(*when)).map(|(_, related)| related.clone())
+        read.get(namespace).filter(|kept| is_kept(kept)).map(|(_, outcome)| outcome.clone())
     }
 
-    fn keep(&self, namespace: &str, related: Arc<Related>) {
+    fn keep(&self, namespace: &str, outcome: Outcome) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= MAX_NAMESPACES {
-            read.retain(|_, (when, _)| is_fresh(*when));
+            read.retain(|_, kept| is_kept(kept));
         }
         if read.len() < MAX_NAMESPACES {
-            read.insert(namespace.to_owned(), (now(), related));
+            read.insert(namespace.to_owned(), (now(), outcome));
         }
     }
 
@@ -135,6 +132,10 @@ impl RelatedObjects {
     }
 }
 
+fn is_kept((when, outcome): &(Instant, Outcome)) -> bool {
+    is_fresh(*when) || outcome.is_err() && now().saturating_duration_since(*when) < RETRY
+}
+
 fn is_fresh(when: Instant) -> bool {
     now().saturating_duration_since(when) < FRESH
 }
@@ -167,10 +168,10 @@ fn add_object(related: &mut Related, object: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Method;
+    use axum::http::{Method, StatusCode};
     use serde_json::json;
 
-    use super::{MAX_OBJECTS, Related, RelatedObjects, Trimming};
+    use super::{MAX_OBJECTS, RETRY, Related, RelatedObjects, Trimming};
     use crate::fake_api_server::FakeApiServer;
 
     fn autoscaler(name: &str) -> serde_json::Value {
@@ -225,6 +226,22 @@ mod tests {
         (0..MAX_OBJECTS).for_each(|number| expected.add(&autoscaler(&format!("shop-{number:03}"))));
         assert_eq!(*related, expected);
         assert_eq!(server.requests(&Method::GET, paths), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_they_are_not_read_again_for_a_while() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
+        let services = "/api/v1/namespaces/web/services";
+        server.fail(Method::GET, services, Some(StatusCode::INTERNAL_SERVER_ERROR));
+        for _ in 0..3 {
+            assert!(objects.of("web").await.is_err());
+        }
+        assert_eq!(server.requests(&Method::GET, services), 1);
+        assert!(objects.of("shop").await.is_ok(), "other namespaces are read");
+        server.fail(Method::GET, services, None);
+        tokio::time::advance(RETRY).await;
+        assert!(objects.of("web").await.is_ok());
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@ impl<'a> State<'a> {
         self.status = if self.may_skip { Status::Either } else { effect.status };
     }
 
-    /// Whether the app stops when it is told so in this way.
+    /// Whether the app stops on this signal or request.
     pub(super) fn stops_on(&self, by: By) -> bool {
         self.environment.is_none_or(|environment| environment.app.stops_on(by))
     }
