@@ -141,7 +141,7 @@ pub fn reverted(times: u32, by: Option<&str>) -> Event {
         .map_or_else(|| "another mutating webhook".to_owned(), |manager| format!("field manager {}", quoted(manager)));
     let note = format!(
         "changed {times} times, and reverted each time, last by {by}; not changed again until its template or annotations \
-         change, or for an hour or longer"
+         change, or for about an hour or longer"
     );
     Event { kind: EventKind::Warning, reason: "InjectionReverted", note }
 }
@@ -164,7 +164,7 @@ pub fn rejected(message: &str) -> Event {
 }
 
 impl Event {
-    /// The Event with the number of Events that were withheld before or with it.
+    /// The Event with the number of Events of the same change that were withheld.
     #[must_use]
     pub fn after_withheld(mut self, withheld: usize) -> Self {
         if withheld > 0 {

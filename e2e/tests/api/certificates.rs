@@ -62,7 +62,7 @@ impl Environment {
 
     /// How many lines of the log contain a text.
     async fn logged(&self, text: &str) -> usize {
-        self.log().await.lines().filter(|line| line.contains(text)).count()
+        lines_with(&self.log().await, text)
     }
 
     async fn remove_ca_bundle(&self, path: &str) -> Result<()> {
@@ -230,7 +230,7 @@ async fn workloads_are_injected_while_the_secret_is_wiped_and_replaced(namespace
         environment.wait_for_ca_secret().await?;
 
         let text = "serving a new certificate";
-        let by_second = || second.log().lines().filter(|line| line.contains(text)).count();
+        let by_second = || lines_with(&second.log(), text);
         let served = (environment.logged(text).await, by_second());
         let key = KeyPair::generate()?;
         let mut parameters = CertificateParams::default();
@@ -279,4 +279,9 @@ async fn recreated_configurations_get_the_ca_bundle_without_a_restart(namespace:
         Ok(())
     })
     .await
+}
+
+/// How many lines contain a text.
+fn lines_with(log: &str, text: &str) -> usize {
+    log.lines().filter(|line| line.contains(text)).count()
 }

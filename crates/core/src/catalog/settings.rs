@@ -89,7 +89,10 @@ impl Settings {
             let arguments = self.arguments.iter().map(String::as_str).filter(|_| !part.flags.is_empty());
             let names = part.flags.iter().chain(&part.variables).chain(&part.properties);
             let directive = part.directive.as_deref().into_iter();
-            directive.chain(names.map(|name| name.text.as_str())).chain(arguments).collect()
+            let mut all: Vec<_> = directive.chain(names.map(|name| name.text.as_str())).chain(arguments).collect();
+            // A property that is also an argument of its own.
+            all.dedup();
+            all
         })
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Setting {
 
 /// Variables with options of the JVM, in ascending precedence. The JVM reads those with an underscore at the beginning or
 /// with `TOOL` itself, and its launcher `JDK_JAVA_OPTIONS`; start scripts and base images pass the others.
-const JVM_OPTIONS: [&str; 7] = [
+pub(super) const JVM_OPTIONS: [&str; 7] = [
     "JAVA_TOOL_OPTIONS",
     "JDK_JAVA_OPTIONS",
     "JAVA_OPTS",

@@ -33,11 +33,6 @@ impl Running<'_> {
     pub(crate) fn command_line(&self) -> FieldPath {
         self.field(if has_command(self.container) { "command" } else { "args" })
     }
-
-    /// Whether it is a native sidecar.
-    pub(crate) fn is_sidecar(&self) -> bool {
-        self.list == INIT_CONTAINERS
-    }
 }
 
 const INIT_CONTAINERS: &str = "initContainers";

@@ -219,7 +219,8 @@ impl<'a> Wrapper<'a> {
         match self.program {
             "env" => self.has(&["i", "ignore-environment"]),
             "su" | "runuser" => self.has(&["-", "l", "login"]),
-            "sudo" => !self.has(&["E", "preserve-env"]),
+            // With a value, only those variables remain.
+            "sudo" => !self.has(&["E", "preserve-env"]) || self.values(&["preserve-env"]).next().is_some(),
             "doas" => true,
             _ => false,
         }

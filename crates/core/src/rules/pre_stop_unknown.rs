@@ -2,6 +2,7 @@
 
 use crate::duration::Seconds;
 use crate::finding::{Code, Finding, Severity};
+use crate::plan::lanes::Role;
 use crate::pod::hooks::PreStop;
 use crate::rule::{Check, Rule, Subject};
 
@@ -29,7 +30,7 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
                 let problem = format!("{handler} hook runs for {at_least} to {at_most}; assuming {assumed}");
                 RULE.finding(field, problem).fact(at_least).fact(at_most)
             }
-            PreStop::EndsDrain { after, exactly: false, .. } if !running.is_sidecar() => {
+            PreStop::EndsDrain { after, exactly: false, .. } if lane.role == Role::App => {
                 let problem = format!("exec hook tells the app to stop after {after} or later; assuming {assumed}");
                 RULE.finding(field, problem).fact(after)
             }

@@ -36,6 +36,9 @@ The proxy is configured to wait for longer than the grace period of the pod. Whi
 and at the end of the grace period the kubelet kills it with everything that still passes through it. The pod then always
 ends with exit code 137, which looks like an app that does not shut down.
 
+The labels and annotations of the Namespace count, too, if it is in the input of `winddown plan`; the controller reads it. The
+webhooks do not see it, so they do not report this.
+
 ## What to do
 
 Make the durations match: app ≤ proxy ≤ grace period. Either shorten the wait of the proxy:

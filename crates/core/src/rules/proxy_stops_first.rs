@@ -40,7 +40,8 @@ Linkerd's proxy refuses every new request as soon as it gets SIGTERM, and finish
 30s (nothing, if its lifecycle management is disabled), whatever the app needs. Dapr closes its API immediately, so the
 app can neither publish nor save anything while it shuts down. Users see errors although the app shuts down correctly.
 
-The labels and annotations of the Namespace count, too, if it is in the input of `winddown plan`; the controller reads it.
+The labels and annotations of the Namespace count, too, if it is in the input of `winddown plan`; the controller reads it. The
+webhooks do not see it, so they do not report this.
 
 ## What to do
 

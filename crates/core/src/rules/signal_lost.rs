@@ -136,7 +136,9 @@ mod tests {
             fires(&container(|app| (app["command"], app["lifecycle"]) = (json!(command), hook)), SignalLost);
         }
         // The first process is the shell, which ignores it.
-        for script in ["sleep 5; kill -TERM 1", "sleep 5", "[ -f /x ] && pkill server"] {
+        for script in
+            ["sleep 5; kill -TERM 1", "sleep 5", "[ -f /x ] && pkill server", "[ -f /x ] && pkill server; kill 1"]
+        {
             fires(&with_hook(script), SignalLost);
         }
     }

@@ -78,9 +78,8 @@ pub(super) async fn apply(
 async fn patched(context: &Shared, workload: &Reference, watched: &Watched, patch: Patch) -> Result<Value, Error> {
     let result = context.workloads.patch(workload, patch).await;
     let uid = watched.metadata.uid.as_deref().unwrap_or_default();
-    // Not 404, 409 or 429: the workload is gone, was changed meanwhile, or the API server is busy.
-    if let Err(Error::Refused { status, .. }) = &result
-        && matches!(status.code, 400 | 403 | 422)
+    if let Err(error @ Error::Refused { status, .. }) = &result
+        && !(error.is_transient() || error.is_conflict() || error.is_not_found())
         && context.pacing.reports_rejection(uid, now())
         && publish(context, workload, watched, vec![report::rejected(&status.message)]).await.is_none()
     {

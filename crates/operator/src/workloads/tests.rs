@@ -260,6 +260,19 @@ async fn events_about_one_workload_are_limited() {
     assert!((16..=22).contains(&published), "{published}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_event_says_how_many_of_the_same_change_were_withheld() {
+    let controller = Controller::start(true, Selection::default()).await;
+    let mut many = annotated("web");
+    for key in 0..20 {
+        many["metadata"]["annotations"][format!("winddown.dev/x{key}")] = json!("");
+    }
+    controller.put("web", many);
+    pass(30).await;
+    let notes = events(&controller, "UnknownAnnotation");
+    assert!(notes.iter().any(|note| note.starts_with("(1 Events withheld) ")), "{notes:?}");
+}
+
 /// The notes of the published Events with a reason that starts like this.
 fn events(controller: &Controller, reason: &str) -> Vec<String> {
     let events = controller.server.under(EVENTS).into_iter();

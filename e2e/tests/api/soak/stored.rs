@@ -66,6 +66,7 @@ pub(super) async fn stored_objects_do_not_exhaust_the_memory_after_a_restart(nam
         namespace.accepts(delete(&path)).await?;
     }
     ensure!(peak < MAX_RESIDENT_MIB, "resident memory reached {peak:.0} MiB, the limit is {MAX_RESIDENT_MIB:.0}");
+    ensure!(after <= cold * RETURNS_TO, "resident memory stays at {after:.0} MiB, it was {cold:.0}");
     environment.stop_operator().await
 }
 

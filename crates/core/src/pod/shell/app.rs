@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Container;
 use super::effect::By;
 use crate::pod::command::program;
 use crate::pod::image;
+use crate::pod::settings::JVM_OPTIONS;
 
 /// The app of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl App {
         let has_variable = |name: &str| container.env.iter().flatten().any(|variable| variable.name == name);
         Self {
             is_java: OF_JAVA.into_iter().any(has_word)
-                || ["JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"].into_iter().any(has_variable)
+                || JVM_OPTIONS.into_iter().any(has_variable)
                 || line()
                     .chain(hook.into_iter().flatten())
                     .any(|word| word.replace("javascript", "").contains("java") || word.contains(".jar")),

@@ -144,6 +144,12 @@ impl Signal {
         Self { after: Duration::ZERO, exactly: true, by, to_first: false }
     }
 
+    /// The same after what ran before.
+    pub(crate) fn later(self, before: Span) -> Self {
+        let after = before.least.saturating_add(self.after);
+        Self { after, exactly: self.exactly && before.is_exact(), ..self }
+    }
+
     /// The earlier of two signals of the same run.
     pub(crate) fn first(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
@@ -152,7 +158,9 @@ impl Signal {
             }
             (Some(one), Some(other)) => {
                 let exactly = (one.exactly && one.after <= other.after) || (other.exactly && other.after <= one.after);
-                Some(Self { after: one.after.min(other.after), exactly, ..one })
+                // Either of them may be the one.
+                let to_first = one.to_first || other.to_first;
+                Some(Self { after: one.after.min(other.after), exactly, to_first, ..one })
             }
             (one, other) => one.or(other),
         }
@@ -164,6 +172,7 @@ impl Signal {
             (Some(one), Some(other)) => Some(Self {
                 after: one.after.min(other.after),
                 exactly: one.exactly && other.exactly && one.after == other.after,
+                to_first: one.to_first || other.to_first,
                 ..one
             }),
             (one, other) => one.or(other).map(|signal| Self { exactly: false, ..signal }),

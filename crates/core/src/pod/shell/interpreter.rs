@@ -25,7 +25,7 @@ pub(crate) fn command_line(line: &[String], environment: &Variables<'_>) -> Effe
         Some(_) => {
             let state = State::new(environment);
             let mut effect = interpreter.command(&words, &state);
-            effect.signal = effect.signal.filter(|signal| state.stops_on(signal.by));
+            effect.signal = effect.signal.filter(|signal| state.app.stops_on(signal.by));
             let is_split = line.len() > 1 && line.iter().any(|word| programs::is_operator(word));
             match effect.status {
                 Status::Fails(Failure::BadDuration) if is_split => Effect::fails(Failure::NoShellSyntax),

@@ -18,12 +18,12 @@ enum Action {
     Unknown,
 }
 
-/// `SIGWINCH` is the graceful stop of Apache, and of the workers of nginx.
+/// `SIGWINCH` is the graceful stop of Apache, and of the workers of nginx. Whether an app stops on SIGUSR1, [`By`] tells.
 fn action(signal: Option<&str>) -> Action {
     let Some(signal) = signal else { return Action::Unknown };
     let name = signal.to_ascii_uppercase();
     match name.strip_prefix("SIG").unwrap_or(&name) {
-        "TERM" | "15" | "INT" | "2" | "QUIT" | "3" | "WINCH" | "28" => Action::Stops,
+        "TERM" | "15" | "INT" | "2" | "QUIT" | "3" | "WINCH" | "28" | "USR1" | "10" => Action::Stops,
         "KILL" | "9" => Action::Kills,
         _ => Action::Continues,
     }
@@ -105,7 +105,7 @@ pub(super) fn kill(arguments: &[Option<String>]) -> Effect {
         return Effect::fails(Failure::ExitStatus);
     }
     let reached = |target: Option<&str>| match (target, arguments.signal) {
-        (_, Action::Continues) if arguments.by != By::Usr1 => None,
+        (_, Action::Continues) => None,
         // A job of the hook itself.
         (Some(job), _) if job.starts_with('%') => None,
         (Some("1"), Action::Kills) => None,
@@ -132,11 +132,11 @@ pub(super) fn by_name(name: &str, arguments: &[Option<String>]) -> Effect {
         return Effect::fails(Failure::ExitStatus);
     }
     // SIGUSR1 is the graceful stop of HAProxy.
-    let is_named = |program: &str| arguments.operands.iter().flatten().any(|name| name.contains(program));
-    let by = if is_named("haproxy") { By::Command } else { arguments.by };
+    let is_haproxy = arguments.operands.iter().flatten().any(|name| name.contains("haproxy"));
+    let by = if is_haproxy { By::Command } else { arguments.by };
     let reached = match arguments.signal {
         Action::Stops | Action::Kills => Some(true),
-        Action::Continues => (arguments.by == By::Usr1).then_some(true),
+        Action::Continues => None,
         Action::Unknown => Some(false),
     };
     let waits = name == "killall" && arguments.flags.iter().any(|flag| matches!(*flag, "-w" | "--wait"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::effect::{By, Effect, Signal, Span, Status};
+use super::app::App;
+use super::effect::{Effect, Signal, Span, Status};
 use super::expansion::fields;
 use super::variables::{Variable, Variables};
 use super::{Node, Part, Word, arithmetic};
@@ -26,6 +27,7 @@ pub(super) struct State<'a> {
     /// When each background job ends.
     pub(super) jobs: Vec<Span>,
     pub(super) functions: BTreeMap<String, Rc<Node>>,
+    pub(super) app: App,
     /// `None` if a program in front has hidden it.
     environment: Option<&'a Variables<'a>>,
     /// The variables that the script sets; `None` for an unknown value.
@@ -46,6 +48,7 @@ impl<'a> State<'a> {
             pipefail: false,
             jobs: Vec::new(),
             functions: BTreeMap::new(),
+            app: environment.app,
             environment: Some(environment),
             variables: BTreeMap::new(),
         }
@@ -76,20 +79,14 @@ impl<'a> State<'a> {
 
     /// After a command.
     pub(super) fn apply(&mut self, effect: Effect) {
-        let signal = effect.signal.filter(|signal| self.stops_on(signal.by)).map(|signal| Signal {
-            after: self.time.least.saturating_add(signal.after),
-            exactly: signal.exactly && self.time.is_exact() && !self.may_skip,
-            ..signal
+        let signal = effect.signal.filter(|signal| self.app.stops_on(signal.by)).map(|signal| {
+            let signal = signal.later(self.time);
+            Signal { exactly: signal.exactly && !self.may_skip, ..signal }
         });
         self.signal = Signal::first(self.signal, signal);
         let time = if self.may_skip { Span::at_least(Duration::ZERO) } else { effect.time };
         self.time = self.time.then(time);
         self.status = if self.may_skip { Status::Either } else { effect.status };
-    }
-
-    /// Whether the app stops on this signal or request.
-    pub(super) fn stops_on(&self, by: By) -> bool {
-        self.environment.is_none_or(|environment| environment.app.stops_on(by))
     }
 
     /// What follows is unknown.

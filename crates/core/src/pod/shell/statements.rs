@@ -31,8 +31,8 @@ pub(super) fn sequence(statements: impl Iterator<Item = Statement>) -> Effect {
             Statement::Takes(span) if is_certain => time = time.then(span),
             Statement::Takes(_) => {}
             Statement::Stops => {
-                let exactly = is_certain && time.is_exact();
-                signal = signal.or(Some(Signal { after: time.least, exactly, ..Signal::now(By::Command) }));
+                let stop = Signal::now(By::Command).later(time);
+                signal = signal.or(Some(Signal { exactly: stop.exactly && is_certain, ..stop }));
                 time.most = None;
             }
             Statement::Branches => is_certain = false,

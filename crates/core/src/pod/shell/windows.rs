@@ -47,12 +47,7 @@ fn cmd(arguments: &[&str]) -> Effect {
             },
             None => Effect::unknown(),
         };
-        let next = effect.signal.map(|next| Signal {
-            after: time.least.saturating_add(next.after),
-            exactly: next.exactly && time.is_exact(),
-            ..next
-        });
-        signal = Signal::first(signal, next);
+        signal = Signal::first(signal, effect.signal.map(|next| next.later(time)));
         time = time.then(effect.time);
         status = effect.status;
     }

@@ -61,6 +61,7 @@ fn a_program_in_front_may_change_the_variables() {
         (&["gosu", "app", "sh", "-c", "sleep $DRAIN"], (15.0, Some(15.0))),
         (&["su", "app", "-c", "sleep $DRAIN"], (15.0, Some(15.0))),
         (&["sudo", "-E", "sh", "-c", "sleep $DRAIN"], (15.0, Some(15.0))),
+        (&["sudo", "--preserve-env=PATH", "sh", "-c", "sleep $DRAIN"], (0.0, None)),
         (&["su", "-", "app", "-c", "sleep $DRAIN"], (0.0, None)),
         (&["sudo", "sh", "-c", "sleep $DRAIN; sleep 5"], (5.0, None)),
         (&["env", "-i", "sh", "-c", "sleep $DRAIN"], (0.0, None)),
