@@ -185,6 +185,25 @@ mod tests {
         assert_ne!(desired(&declared(), Existing::Unchanged, &later())["spec"], declared()["spec"]);
     }
 
+    /// The removal of the annotations would leave a part of the probe.
+    #[test]
+    fn a_running_template_whose_record_lacks_a_field_of_the_probe_gets_another_record() {
+        let bare = || {
+            let mut bare = hooked(&json!({"winddown.dev/drain": "5s", "winddown.dev/readiness": "grpc:9090/shop"}));
+            bare["spec"]["template"]["spec"]["containers"][0].as_object_mut().unwrap().remove("lifecycle");
+            bare
+        };
+        let mut old = desired(&bare(), Existing::None, &Policy::default());
+        let record = &mut old["spec"]["template"]["metadata"]["annotations"][INJECTED];
+        let lacking = record.as_str().unwrap().replace("\"port\":9090,", "");
+        assert_ne!(*record, lacking);
+        *record = json!(lacking);
+        let lazy = LazyObject::from(&old);
+        let current = desired(&bare(), Existing::Replaced(&lazy), &Policy::default());
+        assert_eq!(desired(&current, Existing::Replaced(&lazy), &Policy::default()), current);
+        assert_eq!(current["spec"], desired(&bare(), Existing::None, &Policy::default())["spec"]);
+    }
+
     #[test]
     fn a_record_of_another_declaration_is_kept_by_a_later_version() {
         let traffic = json!({"winddown.dev/deadline": "20s", "winddown.dev/traffic": "service"});

@@ -154,16 +154,19 @@ impl Record {
         let Some(other) = other else {
             return self.grace_period.is_none() && self.pre_stop.is_empty() && self.readiness.is_empty();
         };
-        let recorded = |(container, probe): (&String, &Value)| {
-            let recorded = other.readiness.get(container);
-            probe.as_object().into_iter().flatten().all(|(field, _)| recorded.is_some_and(|of| of.get(field).is_some()))
-        };
+        let recorded = |(container, probe): (&String, &Value)| has_fields(other.readiness.get(container), probe);
         let created: BTreeSet<_> = other.lifecycle.iter().collect();
         self.pre_stop.keys().all(|container| other.pre_stop.contains_key(container))
             && self.lifecycle.iter().all(|container| created.contains(container))
             && self.readiness.iter().all(recorded)
             && (self.grace_period.is_none() || other.grace_period.is_some())
     }
+}
+
+/// Whether a value has all fields of another one, with any values.
+fn has_fields(value: Option<&Value>, fields: &Value) -> bool {
+    let Some(fields) = fields.as_object() else { return value.is_some() };
+    value.is_some_and(|value| fields.iter().all(|(name, inner)| has_fields(value.get(name), inner)))
 }
 
 impl fmt::Display for Record {

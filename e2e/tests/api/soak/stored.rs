@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 use futures::stream::{self, TryStreamExt as _};
 use serde_json::{Map, Value, json};
 
+use super::MAX_RESIDENT_MIB;
 use super::hostile;
 use super::memory::{Cgroup, Resident};
-use super::{MAX_RESIDENT_MIB, RETURNS_TO};
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::request::{create, delete};
@@ -22,6 +22,8 @@ const REPORTED: usize = 12;
 const SERVICES: usize = 30;
 /// Requests at the same time.
 const CONCURRENT: usize = 8;
+/// How much more than without the objects is held later. They still exist, so a part of it is in use.
+const HOLDS: f64 = 1.5;
 /// For the reconciliation of one workload, its Events included.
 const LIMIT_PER_WORKLOAD: Duration = Duration::from_secs(1);
 
@@ -52,7 +54,7 @@ pub(super) async fn stored_objects_do_not_exhaust_the_memory_after_a_restart(nam
     let ready = start.elapsed();
     until_reconciled(&namespace).await?;
     let (reported, cpu) = (start.elapsed(), resident.cpu_time()?);
-    let after = resident.falls_to(cold * RETURNS_TO, files).await?;
+    let after = resident.falls_to(cold * HOLDS, files).await?;
     let peak = resident.highest_mebibytes()?;
     println!(
         "soak: {WORKLOADS} large workloads and {SERVICES} large Services after a restart: leader after {:.1} s, the findings reported \
@@ -66,7 +68,7 @@ pub(super) async fn stored_objects_do_not_exhaust_the_memory_after_a_restart(nam
         namespace.accepts(delete(&path)).await?;
     }
     ensure!(peak < MAX_RESIDENT_MIB, "resident memory reached {peak:.0} MiB, the limit is {MAX_RESIDENT_MIB:.0}");
-    ensure!(after <= cold * RETURNS_TO, "resident memory stays at {after:.0} MiB, it was {cold:.0}");
+    ensure!(after <= cold * HOLDS, "resident memory stays at {after:.0} MiB, it was {cold:.0}");
     environment.stop_operator().await
 }
 
