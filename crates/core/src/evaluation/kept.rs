@@ -204,6 +204,20 @@ mod tests {
         assert_eq!(current["spec"], desired(&bare(), Existing::None, &Policy::default())["spec"]);
     }
 
+    /// The record contains nothing that the probe has, so that nothing is removed from it.
+    #[test]
+    fn an_incomplete_probe_is_completed_once() {
+        let mut foreign = desired(&declared(), Existing::None, &Policy::default());
+        let template = &mut foreign["spec"]["template"];
+        let record = &mut template["metadata"]["annotations"][INJECTED];
+        let probe = r#""readiness":{"app":{"httpGet":{"path":"/health","port":3000,"scheme":"HTTP"}}},"made":"#;
+        *record = json!(record.as_str().unwrap().replace("\"made\":", probe));
+        template["spec"]["containers"][0]["readinessProbe"] = json!({"httpGet": {"httpHeaders": []}});
+        let completed = desired(&foreign, Existing::None, &Policy::default());
+        assert_eq!(completed["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["port"], 3000);
+        assert_eq!(desired(&completed, Existing::None, &Policy::default()), completed);
+    }
+
     #[test]
     fn a_record_of_another_declaration_is_kept_by_a_later_version() {
         let traffic = json!({"winddown.dev/deadline": "20s", "winddown.dev/traffic": "service"});

@@ -42,7 +42,8 @@ impl OwnedProbe {
             }
         }
         let mut kept = Self { fields, intact };
-        if kept.fields != *probe && !kept.handlers().is_empty() {
+        // The numbers of an incomplete probe must not depend on what was removed: the next review removes what completes it.
+        if !kept.handlers().is_empty() && (kept.fields != *probe || !kept.is_complete()) {
             kept.add_defaults();
         }
         kept
