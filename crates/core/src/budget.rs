@@ -22,6 +22,8 @@ pub struct Budget {
     pub drain_from: Source,
     /// The source of the deadline.
     pub deadline_from: Source,
+    /// The source of the margin.
+    pub margin_from: Source,
     /// The helper or native sidecar that needs the longest, if it needs longer than the sum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest_helper: Option<LongestHelper>,
@@ -50,7 +52,11 @@ pub enum Source {
     Setting(String),
     /// The preset with that name.
     Preset(String),
-    /// The policy's default.
+    /// The default of the policy with that name.
+    Policy(String),
+    /// The default of the policy that counted when the template changed last, where another number counts today.
+    EarlierPolicy,
+    /// The built-in default.
     Default,
     /// The existing preStop hook of the container with that name.
     Hook(String),
@@ -84,8 +90,13 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from, longest_helper } = self;
+        let Self { drain, deadline, margin, grace_period, drain_from, deadline_from, margin_from, longest_helper } =
+            self;
         write!(f, "drain {drain}{drain_from} + deadline {deadline}{deadline_from} + margin {margin}")?;
+        // Most budgets have the built-in margin.
+        if *margin_from != Source::Default {
+            write!(f, "{margin_from}")?;
+        }
         write!(f, " = {} of {grace_period}", self.sum())?;
         match longest_helper {
             Some(LongestHelper { container, needs, at_least: false }) => write!(f, "; {container} needs {needs}"),
@@ -103,6 +114,8 @@ impl fmt::Display for Source {
         match self {
             Self::Declared => Ok(()),
             Self::Preset(name) | Self::Setting(name) => write!(f, " ({name})"),
+            Self::Policy(name) => write!(f, " (policy {name})"),
+            Self::EarlierPolicy => f.write_str(" (earlier policy)"),
             Self::Default => f.write_str(" (default)"),
             Self::Hook(container) => write!(f, " (preStop of {container})"),
         }
@@ -115,8 +128,8 @@ mod tests {
 
     fn budget(numbers: [u32; 4]) -> Budget {
         let [drain, deadline, margin, grace_period] = numbers.map(Seconds::new);
-        let (drain_from, deadline_from) = (Source::Declared, Source::Declared);
-        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, longest_helper: None }
+        let [drain_from, deadline_from, margin_from] = [Source::Declared, Source::Declared, Source::Default];
+        Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, margin_from, longest_helper: None }
     }
 
     #[test]
@@ -151,6 +164,10 @@ mod tests {
         assert!(budget.to_string().contains("+ deadline 25s (gunicorn --graceful-timeout) + "));
         budget.deadline_from = Source::Default;
         assert_eq!(budget.to_string(), "drain 60s (alb-ip) + deadline 25s (default) + margin 5s = 90s of 90s");
+        budget.drain_from = Source::Policy("web".to_owned());
+        budget.margin_from = Source::Policy("web".to_owned());
+        let text = "drain 60s (policy web) + deadline 25s (default) + margin 5s (policy web) = 90s of 90s";
+        assert_eq!(budget.to_string(), text);
         budget.drain_from = Source::Hook("app".to_owned());
         assert!(budget.to_string().starts_with("drain 60s (preStop of app) + "));
     }

@@ -29,7 +29,7 @@ use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
 use crate::plan::lanes;
 use crate::plan::timeline::Timeline;
-use crate::policy::{Policy, Resolved};
+use crate::policy::{Governing, Resolved};
 use crate::related::Related;
 use crate::rule::Subject;
 use crate::rules;
@@ -77,21 +77,21 @@ pub enum Existing<'a> {
 ///
 /// If template and declaration are unchanged, the template is kept, even if this version of Winddown would inject other
 /// values: an upgrade of Winddown restarts no pods.
-pub fn evaluate(
+pub fn evaluate<'a>(
     workload: &Value,
     existing: Existing<'_>,
-    policy: &Policy,
+    governing: impl Into<Governing<'a>>,
     origin: Origin,
 ) -> Result<Evaluation, InvalidField> {
-    evaluate_among(workload, existing, policy, origin, None)
+    evaluate_among(workload, existing, governing, origin, None)
 }
 
 /// The same with the objects that are related to the workload, if they are known. They change findings, but neither the
 /// budget nor the changes. Rules that need them report nothing without them.
-pub fn evaluate_among(
+pub fn evaluate_among<'a>(
     workload: &Value,
     existing: Existing<'_>,
-    policy: &Policy,
+    governing: impl Into<Governing<'a>>,
     origin: Origin,
     related: Option<&Related>,
 ) -> Result<Evaluation, InvalidField> {
@@ -99,6 +99,7 @@ pub fn evaluate_among(
     let kind = object.kind().ok_or_else(|| InvalidField::new(FieldPath::new("kind"), "is not a supported kind"))?;
     let template = object.template()?;
     limits::check(workload, template)?;
+    let Governing { policy, .. } = governing.into();
     let reading = annotations::read(&object.annotations()?, &template.annotations()?);
     let mut evaluation = Evaluation {
         mode: reading.mode,

@@ -48,5 +48,6 @@ pub mod rollout;
 mod rule;
 pub mod rules;
 pub mod sanitize;
+mod selector;
 pub mod suggestion;
 pub mod workload;

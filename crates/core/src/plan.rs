@@ -55,6 +55,7 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
         grace_period: DEFAULT_GRACE_PERIOD,
         drain_from,
         deadline_from,
+        margin_from: resolved.margin_from.clone(),
         longest_helper: None,
     };
     let longest = lanes.iter().rev().filter(|lane| lane.role != Role::App).max_by_key(|lane| lane.needs);

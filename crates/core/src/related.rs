@@ -5,7 +5,6 @@
 mod autoscaler;
 mod disruption_budget;
 mod exposure;
-mod selector;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ pub use verdict::{Verdict, judge};
 use crate::evaluation::{Evaluation, Existing, Origin, evaluate};
 use crate::finding::Code;
 use crate::object::{LazyObject, Object};
-use crate::policy::Policies;
+use crate::policy::{Namespace, Policies};
 use crate::rules;
 use envelope::{Request, Response};
 
@@ -32,8 +32,8 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let object = Object::new(workload);
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
-    let policy = policies.for_namespace(request.namespace());
-    let evaluated = evaluate(workload, existing, policy, Origin::ApiServer);
+    let governing = policies.for_namespace(&Namespace::named(request.namespace()));
+    let evaluated = evaluate(workload, existing, governing, Origin::ApiServer);
     check_old_object(old)?;
     let response = match evaluated {
         Ok(Evaluation { changes, findings, .. }) => {
@@ -59,8 +59,8 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
     };
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
-    let policy = policies.for_namespace(request.namespace());
-    let mut evaluation = match evaluate(workload, existing, policy, Origin::ApiServer) {
+    let governing = policies.for_namespace(&Namespace::named(request.namespace()));
+    let mut evaluation = match evaluate(workload, existing, governing, Origin::ApiServer) {
         Ok(evaluation) => evaluation,
         // The same warning as that of the mutating webhook; the API server sends only one of the two to the client.
         Err(invalid) => return request.answer(&Response::not_evaluated(&invalid)),
@@ -71,7 +71,7 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
     }
     let before = || {
         let old = old.as_ref()?.get()?;
-        evaluate(old, Existing::Unchanged, policy, Origin::ApiServer).ok()
+        evaluate(old, Existing::Unchanged, governing, Origin::ApiServer).ok()
     };
     let verdict = judge(evaluation, before);
     check_old_object(old)?;

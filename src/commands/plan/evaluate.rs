@@ -11,7 +11,7 @@ use winddown_core::evaluation::{self, Existing, Origin};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{Manifest, Slot};
 use winddown_core::object::Object;
-use winddown_core::policy::Policies;
+use winddown_core::policy::{Namespace, Policies};
 use winddown_core::related::Related;
 
 /// A workload that cannot be evaluated.
@@ -43,7 +43,7 @@ pub(super) fn evaluate(
         (Existing::None, Origin::File)
     };
     let policies = Policies::default();
-    let policy = policies.for_namespace(Object::new(&object).namespace());
+    let policy = policies.for_namespace(&Namespace::named(Object::new(&object).namespace()));
     let assumed = assumption.and_then(|assumption| Some((Rc::clone(assumption), assumption.applied_to(&object)?)));
     let subject = assumed.as_ref().map_or(&object, |(_, subject)| subject);
     match evaluation::evaluate_among(subject, existing, policy, origin, Some(related)) {

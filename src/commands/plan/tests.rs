@@ -66,7 +66,10 @@ fn json_has_the_documented_fields() {
     let rows: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         rows[0]["budget"],
-        serde_json::json!({"drain": 5, "deadline": 25, "margin": 5, "gracePeriod": 35, "drainFrom": "declared", "deadlineFrom": "declared"})
+        serde_json::json!({
+            "drain": 5, "deadline": 25, "margin": 5, "gracePeriod": 35,
+            "drainFrom": "declared", "deadlineFrom": "declared", "marginFrom": "default",
+        })
     );
     assert_eq!((&rows[0]["namespace"], &rows[0]["name"]), (&"web".into(), &"shop".into()));
     assert!(rows[0]["patch"].as_array().is_some_and(|patch| !patch.is_empty()));

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::labels;
-use super::selector::Selector;
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::selector::Selector;
 use crate::workload::Amount;
 
 /// A `PodDisruptionBudget`.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::selector::Selector;
 use super::{MAX_MATCHES, labels};
 use crate::catalog::traffic::{Polling, Traffic};
 use crate::duration::Seconds;
 use crate::object::Object;
+use crate::selector::Selector;
 
 /// More backends than any real Ingress has.
 const MAX_BACKENDS: usize = 1_000;

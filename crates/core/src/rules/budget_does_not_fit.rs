@@ -30,7 +30,7 @@ fn finding(budget: &Budget) -> Finding {
     let finding = finding.fact(*drain).fact(*deadline).fact(*margin).fact(*grace_period);
     let (finding, lowered) = match drain_from {
         Source::Hook(container) => (finding.fact(container.as_str()), format!("the preStop of {container}")),
-        Source::Declared | Source::Setting(_) | Source::Preset(_) | Source::Default => (finding, DRAIN.to_owned()),
+        _ => (finding, DRAIN.to_owned()),
     };
     let deadline = match deadline_from {
         Source::Setting(setting) => setting.as_str(),

@@ -19,6 +19,7 @@ use crate::kubernetes;
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::{Object, PartialObject};
+use winddown_core::policy::Namespace;
 use winddown_core::report::{self, Current, Reported};
 
 /// Delay while the labels of a namespace are not known yet.
@@ -63,7 +64,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     if !selected.by_any() {
         return Ok(Action::await_change());
     }
-    let policy = context.policies.for_namespace(namespace);
+    let policy = context.policies.for_namespace(&Namespace::named(namespace));
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let settles_in = created.and_then(|created: Timestamp| settles_in(created, Timestamp::now()));
     let mut unread = None;

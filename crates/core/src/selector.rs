@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 const MAX_REQUIREMENTS: usize = 100;
 
 /// Labels that a pod must have and must not have; without requirements, it selects every pod.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selector(Vec<Requirement>);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Requirement {
     In(String, BTreeSet<String>),
     NotIn(String, BTreeSet<String>),
@@ -21,7 +21,7 @@ enum Requirement {
 
 impl Selector {
     /// `None` if the API server would reject it, or it has too many requirements.
-    pub(super) fn read(selector: &LabelSelector) -> Option<Self> {
+    pub(crate) fn read(selector: &LabelSelector) -> Option<Self> {
         let mut requirements = equal(selector.match_labels.iter().flatten());
         for expression in selector.match_expressions.iter().flatten() {
             let key = expression.key.clone();
@@ -38,7 +38,7 @@ impl Selector {
     }
 
     /// The selector of a Service; `None` without labels: it then selects nothing.
-    pub(super) fn of_labels(labels: &BTreeMap<String, String>) -> Option<Self> {
+    pub(crate) fn of_labels(labels: &BTreeMap<String, String>) -> Option<Self> {
         if labels.is_empty() { None } else { Self::with(equal(labels)) }
     }
 
