@@ -19,6 +19,7 @@
 //! ```text
 //! review, report -> evaluation -> rules, injection -> plan -> policy -> annotations -> catalog -> pod, workload
 //!     -> budget, field_path -> duration
+//! observation -> injection, plan
 //! ```
 
 pub mod annotations;
@@ -35,6 +36,7 @@ pub mod kind;
 pub mod manifest;
 pub mod mutation;
 pub mod object;
+pub mod observation;
 pub mod pacing;
 pub mod patch;
 pub mod plan;

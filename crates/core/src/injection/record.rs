@@ -104,7 +104,11 @@ impl Record {
 
     /// The record of a template, if it has one.
     pub fn of(template: Template<'_>) -> Result<Option<Self>, UnreadableRecord> {
-        let Some(text) = template.annotation(INJECTED) else { return Ok(None) };
+        template.annotation(INJECTED).map(Self::parse).transpose()
+    }
+
+    /// The record in the text of the annotation.
+    pub(crate) fn parse(text: &str) -> Result<Self, UnreadableRecord> {
         if text.len() > MAX_SIZE {
             return Err(UnreadableRecord::TooLarge(text.len()));
         }
@@ -120,7 +124,7 @@ impl Record {
         // the user set.
         let default = DEFAULT_GRACE_PERIOD.as_i64();
         let raised = |change: GracePeriodChange| change.was.is_none_or(|was| was == default) && change.set > default;
-        if record.grace_period.is_none_or(raised) { Ok(Some(record)) } else { Err(UnreadableRecord::Malformed) }
+        if record.grace_period.is_none_or(raised) { Ok(record) } else { Err(UnreadableRecord::Malformed) }
     }
 
     /// Whether it was written for this template and this declaration, or for another declaration with the same numbers. A
@@ -147,6 +151,12 @@ impl Record {
         let term = |key: &str| numbers.get(key).copied().flatten();
         let (drain, deadline, margin) = (term("drain")?, term("deadline")?, term("margin")?);
         Some(Numbers { drain, deadline, others: term(OTHERS), margin })
+    }
+
+    /// The containers that the declaration names, if it names any. They are the last term of its canonical form.
+    pub(crate) fn named_containers(&self) -> Option<Vec<String>> {
+        let names = self.declared.rsplit(' ').next()?.strip_prefix("containers=")?;
+        Some(names.split(',').map(str::to_owned).collect())
     }
 
     /// Whether the other record contains all injected fields of this one, with any values.

@@ -1,0 +1,134 @@
+//! The ends of the containers of a pod, by three clocks.
+
+use std::time::Duration;
+
+use crate::annotations::Declaration;
+use crate::duration::Seconds;
+use crate::injection::Record;
+use crate::observation::outcome::Request;
+use crate::observation::stop::Sighting;
+use crate::observation::tracked::{Stopping, Tracked};
+use crate::observation::view::{ContainerStatus, ContainerView};
+use crate::observation::{Cause, ContainerStop, Outcome, PodView, Terminated, Timestamp, Unseen};
+use crate::plan::lanes::{self, Role};
+
+/// The stops of the main containers, and whether the clocks of API server and node disagree.
+pub(crate) fn containers(
+    tracked: &Tracked,
+    pod: &PodView,
+    record: Option<&Record>,
+    cause: Cause,
+    sighting: Sighting,
+) -> (Vec<ContainerStop>, bool) {
+    let stopping = tracked.stopping();
+    let pod_end = PodEnd {
+        request: match stopping {
+            _ if cause.is_node() => Request::Kubelet,
+            Some(stopping) => Request::Api { grace: stopping.grace, own: pod.grace_period() },
+            None => Request::Unseen,
+        },
+        unfinished: match cause {
+            Cause::NodeLost => Unseen::Node,
+            _ if sighting.removed => Unseen::Forced,
+            _ => Unseen::Status,
+        },
+        times: stopping.map(|stopping| Times::of(stopping, pod, sighting)),
+        latency: stopping.map_or(Seconds::ZERO, Stopping::latency),
+    };
+    let declaration = Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
+    let for_roles = pod.for_roles();
+    let apps: Vec<_> = lanes::apps(&for_roles, &declaration).into_iter().map(|app| app.name.as_str()).collect();
+    let stop = |(position, (container, status)): (usize, (&ContainerView, Option<&ContainerStatus>))| {
+        let ran = stopping.is_some_and(|stopping| stopping.saw_running(position));
+        let role = if apps.contains(&container.name.as_str()) { Role::App } else { Role::Helper };
+        pod_end.container(container, status, role, ran)
+    };
+    let stops = pod.containers().enumerate().map(stop).collect();
+    (stops, pod_end.times.is_some_and(|times| times.disagree))
+}
+
+/// What applies to all containers of a pod.
+struct PodEnd {
+    request: Request,
+    /// Why the end of a container is not known.
+    unfinished: Unseen,
+    times: Option<Times>,
+    /// Until the kubelet started.
+    latency: Seconds,
+}
+
+impl PodEnd {
+    fn container(
+        &self,
+        view: &ContainerView,
+        status: Option<&ContainerStatus>,
+        role: Role,
+        ran: bool,
+    ) -> ContainerStop {
+        let end = status.and_then(ContainerStatus::terminated);
+        let after = end.zip(self.times.as_ref()).and_then(|(end, times)| times.after(end));
+        let outcome = match end {
+            Some(end) if self.times.as_ref().is_some_and(|times| times.is_before(end)) => None,
+            Some(end) => Some(Outcome::of(end, self.request, after)),
+            None if ran || status.is_some_and(ContainerStatus::is_running) => Some(Outcome::Unknown(self.unfinished)),
+            None => None,
+        };
+        let is_known = outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Unknown(_)));
+        let duration = after.filter(|_| is_known).map(Seconds::from_api);
+        let signal = view.hook().map(|hook| hook.plus(self.latency));
+        ContainerStop {
+            name: view.name.clone(),
+            role,
+            outcome,
+            exit_code: end.map(|end| end.exit_code),
+            out_of_memory: end.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled")),
+            duration,
+            after_signal: duration.zip(signal).map(|(duration, signal)| duration.minus(signal)),
+        }
+    }
+}
+
+/// The clocks: that of the API server (the request), of the node (the ends), and of the observer.
+struct Times {
+    requested: Timestamp,
+    /// The last end, by the node's clock.
+    last: Option<Timestamp>,
+    /// From the request to the terminal state as the observer saw them: not less than the true duration.
+    observed: Option<i64>,
+    disagree: bool,
+}
+
+impl Times {
+    fn of(stopping: &Stopping, pod: &PodView, sighting: Sighting) -> Self {
+        let requested = stopping.requested;
+        let containers = pod.containers().enumerate().filter(|(position, _)| stopping.saw_running(*position));
+        let last = containers.filter_map(|(_, (_, status))| status?.terminated()?.finished()).max();
+        let seen = stopping.seen.filter(|_| sighting.live);
+        let observed = seen.map(|seen| rounded_up(sighting.at.saturating_duration_since(seen)));
+        let disagree = last.map(|last| last.since(requested)).is_some_and(|measured| {
+            // Times have whole seconds.
+            measured < -1 || observed.is_some_and(|observed| measured > observed + 1)
+        });
+        Self { requested, last, observed, disagree }
+    }
+
+    /// Whether a container had ended before the request, as between two restarts.
+    fn is_before(&self, end: &Terminated) -> bool {
+        !self.disagree && end.finished().is_some_and(|finished| finished.since(self.requested) < -2)
+    }
+
+    /// The time from the request to the end of a container.
+    fn after(&self, end: &Terminated) -> Option<i64> {
+        let finished = end.finished()?;
+        if self.disagree {
+            return Some((self.observed? - self.last?.since(finished)).max(0));
+        }
+        let measured = finished.since(self.requested).max(0);
+        Some(self.observed.map_or(measured, |observed| measured.min(observed)))
+    }
+}
+
+fn rounded_up(duration: Duration) -> i64 {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}

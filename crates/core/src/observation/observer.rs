@@ -1,0 +1,232 @@
+//! Turns the events of a watch into stops.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Instant;
+
+use crate::observation::api_clock::ApiClock;
+use crate::observation::siblings::Siblings;
+use crate::observation::stop::Sighting;
+use crate::observation::tracked::{Phase, Stopping, Tracked, slice_id, withdrawn};
+use crate::observation::{Cause, EndpointSliceView, PodView, Stop, Timestamp, WorkloadRef};
+
+/// How many pods are tracked at the same time; more are only counted. They need about 300 B each.
+pub const MAX_PODS: usize = 200_000;
+
+/// An event of the watch of managed pods, as `kube::runtime::watcher` reports it, or of the watch of slices.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A list begins.
+    Init,
+    /// A pod of the list.
+    InitApply(&'a PodView),
+    /// The list is complete: a pod that is not in it is gone.
+    InitDone,
+    /// A pod was created or changed.
+    Apply(&'a PodView),
+    /// A pod was removed from the API, or no longer matches the selector.
+    Delete(&'a PodView),
+    /// A slice in a list.
+    ListedSlice(&'a EndpointSliceView),
+    /// A slice was created or changed.
+    Slice(&'a EndpointSliceView),
+}
+
+/// What an observer cannot report as stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pods that left the selector, for example because somebody removed their labels.
+    pub lost_sight: u64,
+    /// Pods that were gone after a list, without a deletion that was seen.
+    pub missed: u64,
+    /// Lists after the first one.
+    pub relists: u64,
+    /// Events of pods beyond the limit.
+    pub untracked: u64,
+}
+
+/// Follows the managed pods by UID. Names are reused, as those of a `StatefulSet`.
+#[derive(Debug)]
+pub struct Observer {
+    pods: HashMap<Box<str>, Tracked>,
+    limit: usize,
+    siblings: Siblings,
+    clock: ApiClock,
+    /// The number of lists that were begun.
+    lists: u32,
+    counts: Counts,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self::with_limit(MAX_PODS)
+    }
+}
+
+impl Observer {
+    /// An observer of another number of pods than [`MAX_PODS`].
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        let (pods, siblings, clock) = Default::default();
+        Self { pods, limit, siblings, clock, lists: 0, counts: Counts::default() }
+    }
+
+    /// The stops that end with this event. `now` is the reading of a monotonic clock.
+    ///
+    /// A container that a liveness probe restarts is no stop of its pod. A pod that is terminal in the first list is one: a
+    /// ledger decides whether it was counted before.
+    pub fn see(&mut self, event: Event<'_>, now: Instant) -> Vec<Stop> {
+        match event {
+            Event::Init => {
+                self.counts.relists += u64::from(self.lists > 0);
+                self.lists = self.lists.wrapping_add(1);
+                Vec::new()
+            }
+            Event::InitApply(pod) => self.update(pod, now, false).into_iter().collect(),
+            Event::InitDone => self.forget_unlisted(now),
+            Event::Apply(pod) => self.update(pod, now, true).into_iter().collect(),
+            Event::Delete(pod) => self.remove(pod, now).into_iter().collect(),
+            Event::ListedSlice(slice) => self.withdraw(slice, None),
+            Event::Slice(slice) => self.withdraw(slice, Some(now)),
+        }
+    }
+
+    /// What could not be reported as stops.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The number of pods that are tracked.
+    #[must_use]
+    pub fn tracked(&self) -> usize {
+        self.pods.len()
+    }
+
+    fn update(&mut self, pod: &PodView, now: Instant, live: bool) -> Option<Stop> {
+        let uid = pod.uid()?;
+        if live {
+            // Only a live timestamp is recent.
+            let requested = pod.deletion().map(|(requested, _)| requested);
+            pod.created().max(requested).into_iter().for_each(|time| self.clock.learn(time, now));
+        }
+        let clock = self.clock.at_least(now);
+        let (siblings, list) = (&mut self.siblings, self.lists);
+        let is_full = self.pods.len() >= self.limit;
+        let tracked = match self.pods.entry(uid.into()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(_) if is_full => {
+                self.counts.untracked += 1;
+                return None;
+            }
+            Entry::Vacant(entry) => entry.insert(Tracked::new(pod, siblings)?),
+        };
+        tracked.list = list;
+        tracked.started |= pod.has_started();
+        if matches!(tracked.phase, Phase::Standing)
+            && let Some(stopping) = Stopping::of(pod, live.then_some(now))
+        {
+            siblings.stop(&tracked.workload, &tracked.template);
+            tracked.phase = Phase::Stopping(Box::new(stopping));
+        }
+        if let Phase::Stopping(stopping) = &mut tracked.phase {
+            stopping.update(pod, live.then_some(now));
+        }
+        if !pod.is_terminal() || matches!(tracked.phase, Phase::Closed) {
+            return None;
+        }
+        let sighting = Sighting { at: now, live, removed: false, clock };
+        let stop = tracked.close(uid, pod, siblings, sighting);
+        if matches!(tracked.phase, Phase::Standing) {
+            siblings.stop(&tracked.workload, &tracked.template);
+        }
+        (tracked.phase, tracked.withdrawal) = (Phase::Closed, None);
+        stop
+    }
+
+    fn remove(&mut self, pod: &PodView, now: Instant) -> Option<Stop> {
+        let uid = pod.uid()?;
+        let mut tracked = self.pods.remove(uid)?;
+        let is_closed = matches!(tracked.phase, Phase::Closed);
+        let mut stop = None;
+        if pod.is_removed() && !is_closed {
+            tracked.started |= pod.has_started();
+            if let Phase::Stopping(stopping) = &mut tracked.phase {
+                stopping.update(pod, None);
+            }
+            let sighting = Sighting { at: now, live: true, removed: true, clock: self.clock.at_least(now) };
+            stop = tracked.close(uid, pod, &self.siblings, sighting);
+        } else if !is_closed {
+            self.counts.lost_sight += 1;
+        }
+        self.leave(&tracked);
+        stop
+    }
+
+    fn forget_unlisted(&mut self, now: Instant) -> Vec<Stop> {
+        let list = self.lists;
+        let gone: Vec<_> = self.pods.extract_if(|_, tracked| tracked.list != list).collect();
+        let sighting = Sighting { at: now, live: false, removed: true, clock: self.clock.at_least(now) };
+        let mut stops = Vec::new();
+        for (uid, tracked) in gone {
+            match &tracked.phase {
+                Phase::Standing => self.counts.missed += 1,
+                Phase::Stopping(stopping) => {
+                    let cause = stopping.named.unwrap_or_else(|| tracked.told_by(&self.siblings, stopping.requested));
+                    stops.extend(Stop::missed(&uid, &tracked, cause, sighting));
+                }
+                Phase::Closed => {}
+            }
+            self.leave(&tracked);
+        }
+        stops
+    }
+
+    fn withdraw(&mut self, slice: &EndpointSliceView, now: Option<Instant>) -> Vec<Stop> {
+        let slice_id = slice_id(slice);
+        for uid in withdrawn(slice) {
+            if let Some(tracked) = self.pods.get_mut(uid).filter(|tracked| !matches!(tracked.phase, Phase::Closed)) {
+                tracked.withdrawal.get_or_insert_default().add(slice_id, now);
+            }
+        }
+        Vec::new()
+    }
+
+    fn leave(&mut self, tracked: &Tracked) {
+        if matches!(tracked.phase, Phase::Standing) {
+            self.siblings.stop(&tracked.workload, &tracked.template);
+        }
+        self.siblings.leave(&tracked.workload, &tracked.template);
+    }
+}
+
+impl Tracked {
+    /// `None` for a pod of a kind that Winddown does not support.
+    fn new(pod: &PodView, siblings: &mut Siblings) -> Option<Self> {
+        let (workload, template) = WorkloadRef::of(&pod.metadata)?;
+        let created = pod.created().unwrap_or(Timestamp::from_second(0));
+        let (workload, template) = siblings.join(workload, template, created);
+        let name = pod.metadata.name.as_deref().unwrap_or_default().into();
+        let (phase, withdrawal) = (Phase::Standing, None);
+        Some(Self { name, workload, template, created, list: 0, started: false, phase, withdrawal })
+    }
+
+    fn close(&self, uid: &str, pod: &PodView, siblings: &Siblings, sighting: Sighting) -> Option<Stop> {
+        if !self.started {
+            return None;
+        }
+        let requested = self.stopping().map(|stopping| stopping.requested).or(pod.deleted());
+        let named = Cause::named_by(pod).or(self.stopping().and_then(|stopping| stopping.named));
+        let cause = named.unwrap_or_else(|| match requested {
+            None => Cause::Kubelet,
+            // The containers still run: nobody waited for them.
+            Some(_) if sighting.removed && pod.running() != 0 => Cause::Forced,
+            Some(requested) => self.told_by(siblings, requested),
+        });
+        Stop::seen(uid, self, pod, cause, sighting)
+    }
+
+    fn told_by(&self, siblings: &Siblings, requested: Timestamp) -> Cause {
+        siblings.cause(&self.workload, &self.template, self.created, requested)
+    }
+}

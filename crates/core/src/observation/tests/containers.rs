@@ -1,0 +1,125 @@
+//! Which containers decide, and how long the app took.
+
+use serde_json::{Value, json};
+
+use super::super::Promise;
+use super::{Outcome, Watch, container, deleted, only, running, with};
+use crate::annotations::INJECTED;
+use crate::duration::Seconds;
+use crate::plan::lanes::Role;
+
+/// A pod with these containers, all of them running.
+fn pod(containers: &Value) -> Value {
+    let names = containers.as_array().unwrap().iter().map(|container| &container["name"]);
+    let statuses: Vec<_> = names.map(|name| json!({"name": name, "state": {"running": {}}})).collect();
+    with(running(), &json!({"spec": {"containers": containers}, "status": {"containerStatuses": statuses}}))
+}
+
+fn record(declared: &str) -> Value {
+    let record = json!({"v": 1, "template": "0", "declared": declared, "resolved": "drain=5s deadline=4s margin=5s"});
+    json!({"metadata": {"annotations": {INJECTED: record.to_string()}}})
+}
+
+#[test]
+fn the_app_decides_and_its_helpers_are_named() {
+    let app = json!({"name": "app", "ports": [{"containerPort": 80}]});
+    let pod = pod(&json!([app, {"name": "istio-proxy", "image": "istio/proxyv2:1.29"}]));
+    let statuses = [container("app", 0, "Completed", 6), container("istio-proxy", 137, "Error", 15)];
+    let stop = only(Watch::new().whole(&pod, 15, &statuses, 15));
+    assert_eq!((stop.outcome, stop.promise()), (Outcome::Clean, Promise::Kept));
+    assert_eq!(stop.containers.iter().map(|container| container.role).collect::<Vec<_>>(), [Role::App, Role::Helper]);
+    let line = "15s of 15s, app 6s, exit code 0, helper istio-proxy killed";
+    assert!(stop.to_string().ends_with(line), "{stop}");
+}
+
+#[test]
+fn the_worst_app_decides() {
+    let pod = pod(&json!([{"name": "web"}, {"name": "worker"}]));
+    for (statuses, outcome, decisive) in [
+        ([container("web", 0, "Completed", 6), container("worker", 1, "Error", 7)], Outcome::Failed, "worker"),
+        ([container("web", 137, "Error", 15), container("worker", 1, "Error", 7)], Outcome::Killed, "web"),
+    ] {
+        let stop = only(Watch::new().whole(&pod, 15, &statuses, 15));
+        assert_eq!((stop.outcome, stop.decisive().map(|app| app.name.as_str())), (outcome, Some(decisive)));
+    }
+}
+
+#[test]
+fn the_record_names_the_containers_of_the_app_and_the_numbers_of_its_budget() {
+    let pod = pod(&json!([{"name": "web"}, {"name": "worker"}]));
+    let statuses = [container("web", 137, "Error", 15), container("worker", 0, "Completed", 9)];
+    let stop = only(Watch::new().whole(&with(pod, &record("drain=5s containers=worker")), 15, &statuses, 15));
+    let roles: Vec<_> = stop.containers.iter().map(|container| container.role).collect();
+    assert_eq!((stop.outcome, roles), (Outcome::Clean, vec![Role::Helper, Role::App]));
+    assert_eq!(stop.budget.map(|budget| budget.deadline.as_i64()), Some(4));
+    let unreadable = with(running(), &json!({"metadata": {"annotations": {INJECTED: "{}"}}}));
+    assert_eq!(only(Watch::new().whole(&unreadable, 15, &statuses[1..], 9)).budget, None);
+}
+
+#[test]
+fn an_app_that_exits_after_drain_and_deadline_overran() {
+    let pod = with(running(), &record("drain=5s"));
+    for (end, promise) in [(9, Promise::Kept), (10, Promise::Kept), (11, Promise::Overran), (13, Promise::Overran)] {
+        let stop = only(Watch::new().whole(&pod, 15, &[container("app", 0, "Completed", end)], end));
+        assert_eq!((stop.outcome, stop.promise()), (Outcome::Clean, promise), "{end}");
+    }
+}
+
+#[test]
+fn the_time_of_the_app_is_without_the_hook_and_the_start_of_the_kubelet() {
+    let hook = |hook: Value| json!([{"name": "app", "lifecycle": {"preStop": hook}}]);
+    for (containers, acknowledged, end, expected) in [
+        (hook(json!({"sleep": {"seconds": 5}})), 0.4, 11, Some(6)),
+        (hook(json!({"sleep": {"seconds": 5}})), 2.3, 11, Some(4)),
+        // It exited during its sleep.
+        (hook(json!({"sleep": {"seconds": 5}})), 0.4, 3, Some(0)),
+        (json!([{"name": "app"}]), 0.4, 11, Some(11)),
+        (hook(json!({"exec": {"command": ["stop"]}})), 0.4, 11, None),
+    ] {
+        let pod = pod(&containers);
+        let mut watch = Watch::new();
+        watch.apply(-1.0, &pod);
+        watch.apply(0.1, &deleted(pod.clone(), 15));
+        let pod = with(deleted(pod, 15), &json!({"status": {"observedGeneration": 2}}));
+        watch.apply(0.1 + acknowledged, &pod);
+        let stop = only(watch.apply(15.0, &super::ended(pod, &[container("app", 0, "Completed", end)])));
+        assert_eq!(stop.app_time.map(Seconds::as_i64), expected, "{containers}");
+    }
+}
+
+#[test]
+fn a_container_that_had_ended_before_the_request_is_not_judged() {
+    let crashed = json!({"name": "app", "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": container("app", 1, "Error", -60)["state"]});
+    let alone = with(running(), &json!({"status": {"containerStatuses": [crashed]}}));
+    assert_eq!(Watch::new().whole(&alone, 15, &[container("app", 1, "Error", -60)], 3), []);
+    let both = pod(&json!([{"name": "web"}, {"name": "worker"}]));
+    let statuses = json!([{"name": "web", "state": {"running": {}}}, with(crashed, &json!({"name": "worker"}))]);
+    let both = with(both, &json!({"status": {"containerStatuses": statuses}}));
+    let statuses = [container("web", 0, "Completed", 6), container("worker", 1, "Error", -60)];
+    let stop = only(Watch::new().whole(&both, 15, &statuses, 6));
+    assert_eq!((stop.outcome, stop.containers[1].outcome), (Outcome::Clean, None));
+}
+
+#[test]
+fn memory_is_not_the_fault_of_the_app() {
+    for (exit_code, end, outcome) in
+        [(137, 7, Outcome::OutOfMemory), (0, 7, Outcome::Clean), (137, 15, Outcome::Killed)]
+    {
+        let stop = only(Watch::new().whole(&running(), 15, &[container("app", exit_code, "OOMKilled", end)], end));
+        assert_eq!(stop.outcome, outcome);
+        assert_eq!(stop.to_string().ends_with("or out of memory"), outcome == Outcome::Killed, "{stop}");
+        assert_eq!(stop.promise() == Promise::NotJudged, outcome == Outcome::OutOfMemory);
+    }
+}
+
+#[test]
+fn a_pod_with_too_many_containers_is_still_a_stop_and_a_line_stays_short() {
+    let name = "n".repeat(10_000);
+    let containers: Vec<_> = (0..1000).map(|number| json!({"name": format!("{number}{name}")})).collect();
+    let pod = with(pod(&json!(containers)), &json!({"metadata": {"name": name}}));
+    let ends: Vec<_> = containers.iter().map(|it| container(it["name"].as_str().unwrap(), 1, "Error", 9)).collect();
+    let stop = only(Watch::new().whole(&pod, 15, &ends, 9));
+    assert_eq!((stop.outcome, stop.containers.len()), (Outcome::Failed, 64));
+    assert!(stop.to_string().chars().count() <= 400);
+}
