@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::fingerprint;
 use winddown_core::object::{self, LazyObject};
-use winddown_core::policy::{Policies, Policy};
-use winddown_core::review;
+use winddown_core::policy::{Namespace, Policies, Policy};
+use winddown_core::review::{self, Answer, Request, ReviewError, Scope};
 
 fn main() {
     divan::main();
@@ -94,16 +94,23 @@ fn review(object: &Value, old: Option<&Value>) -> Vec<u8> {
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string().into_bytes()
 }
 
+type Webhook = fn(&Request<'_>, Scope<'_>) -> Result<Answer, ReviewError>;
+
+fn answered(webhook: Webhook, body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
+    let request = Request::read(body)?;
+    webhook(&request, Scope::new(policies.for_namespace(&Namespace::named(request.namespace()))))
+}
+
 #[divan::bench]
 fn mutate_on_create(bencher: Bencher<'_, '_>) {
     let (body, policies) = (review(&created(), None), Policies::default());
-    bencher.bench(|| review::mutate(black_box(&body), &policies));
+    bencher.bench(|| answered(review::mutate, black_box(&body), &policies));
 }
 
 #[divan::bench]
 fn validate_on_create(bencher: Bencher<'_, '_>) {
     let (body, policies) = (review(&mutated(), None), Policies::default());
-    bencher.bench(|| review::validate(black_box(&body), &policies));
+    bencher.bench(|| answered(review::validate, black_box(&body), &policies));
 }
 
 #[divan::bench]
@@ -112,7 +119,7 @@ fn mutate_on_update(bencher: Bencher<'_, '_>) {
     let mut new = old.clone();
     new["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example.com/shop/checkout:1.2.4");
     let body = review(&new, Some(&old));
-    bencher.bench(|| review::mutate(black_box(&body), &policies));
+    bencher.bench(|| answered(review::mutate, black_box(&body), &policies));
 }
 
 #[divan::bench]

@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::{Corpus, fuzz_crossover, fuzz_mutator, fuzz_target};
 use serde_json::{Value, json};
-use winddown_core::policy::Policies;
-use winddown_core::review::{self, Answer, ReviewError};
+use winddown_core::policy::{Namespace, Policies};
+use winddown_core::review::{self, Answer, Request, ReviewError, Scope};
 use winddown_fuzz::{document, laws, mutation};
 
 /// Limits from the API reference of `AdmissionResponse`: longer or additional warnings may be truncated or dropped.
@@ -15,8 +15,8 @@ const MOST_WARNINGS: usize = 17;
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Some(document) = document::read(data) else {
         // The webhooks read only a part of the body, so they may accept it.
-        for webhook in [review::mutate, review::validate] {
-            let _ = webhook(data, &Policies::default());
+        for webhook in [review::mutate as Webhook, review::validate] {
+            let _ = answer(webhook, data);
         }
         return Corpus::Reject;
     };
@@ -51,9 +51,17 @@ fn a_second_review_returns_no_patch(asked: &Value, patched: &Value) {
     assert!(has_ownership_metadata || answer.get("patch").is_none(), "patched a second time: {answer}");
 }
 
+type Webhook = fn(&Request<'_>, Scope<'_>) -> Result<Answer, ReviewError>;
+
+/// The answer under the built-in policy.
+fn answer(webhook: Webhook, body: &[u8]) -> Result<Answer, ReviewError> {
+    let policies = Policies::default();
+    webhook(&Request::read(body)?, Scope::new(policies.for_namespace(&Namespace::default())))
+}
+
 /// The `response` of the returned review; none if the body is not a review.
-fn answered(webhook: fn(&[u8], &Policies) -> Result<Answer, ReviewError>, asked: &Value) -> Option<Value> {
-    let answer = webhook(asked.to_string().as_bytes(), &Policies::default()).ok()?;
+fn answered(webhook: Webhook, asked: &Value) -> Option<Value> {
+    let answer = answer(webhook, asked.to_string().as_bytes()).ok()?;
     let body: Value = serde_json::from_slice(&answer.body).expect("the response is JSON");
     // serde also accepts a list of the fields in place of an object.
     if !asked["request"].is_object() {

@@ -1,17 +1,18 @@
 //! Answers an `AdmissionReview`, without a clock or the network.
 
 mod envelope;
+mod scope;
 mod verdict;
 
-pub use envelope::{Answer, ReviewError};
+pub use envelope::{Answer, Request, ReviewError};
+pub use scope::Scope;
 pub use verdict::{Verdict, judge};
 
 use crate::evaluation::{Evaluation, Existing, Origin, evaluate};
 use crate::finding::Code;
 use crate::object::{LazyObject, Object};
-use crate::policy::{Namespace, Policies};
 use crate::rules;
-use envelope::{Request, Response};
+use envelope::Response;
 
 /// An upper bound of the number of values in a body, to tell what its review may cost: each value but the first follows a
 /// comma or an opening bracket. Those in strings are counted, too.
@@ -22,8 +23,7 @@ pub fn values_at_most(body: &[u8]) -> usize {
 
 /// Answers the mutating webhook with the patch to the desired state. It does not reject a budget that does not fit; the
 /// validating webhook does, after all mutating webhooks.
-pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
-    let request = Request::read(body)?;
+pub fn mutate(request: &Request<'_>, scope: Scope<'_>) -> Result<Answer, ReviewError> {
     let workload = match request.workload() {
         None => return request.answer(&Response::allowed()),
         Some(Err(too_large)) => return request.answer(&Response::not_evaluated(&too_large)),
@@ -32,7 +32,7 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
     let object = Object::new(workload);
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
-    let governing = policies.for_namespace(&Namespace::named(request.namespace()));
+    let governing = scope.governing(workload, old.as_ref());
     let evaluated = evaluate(workload, existing, governing, Origin::ApiServer);
     check_old_object(old)?;
     let response = match evaluated {
@@ -46,12 +46,11 @@ pub fn mutate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
         }
         Err(invalid) => Response::not_evaluated(&invalid),
     };
-    request.answer(&response)
+    request.answer(&scope.explained(response))
 }
 
 /// Answers the validating webhook: rejects budgets that do not fit, and warns about other findings.
-pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError> {
-    let request = Request::read(body)?;
+pub fn validate(request: &Request<'_>, scope: Scope<'_>) -> Result<Answer, ReviewError> {
     let workload = match request.workload() {
         None => return request.answer(&Response::allowed()),
         Some(Err(too_large)) => return request.answer(&Response::not_evaluated(&too_large)),
@@ -59,7 +58,7 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
     };
     let old = request.old_object();
     let existing = old.as_ref().map_or(Existing::None, Existing::Replaced);
-    let governing = policies.for_namespace(&Namespace::named(request.namespace()));
+    let governing = scope.governing(workload, old.as_ref());
     let mut evaluation = match evaluate(workload, existing, governing, Origin::ApiServer) {
         Ok(evaluation) => evaluation,
         // The same warning as that of the mutating webhook; the API server sends only one of the two to the client.
@@ -75,7 +74,7 @@ pub fn validate(body: &[u8], policies: &Policies) -> Result<Answer, ReviewError>
     };
     let verdict = judge(evaluation, before);
     check_old_object(old)?;
-    request.answer(&Response::judged(&verdict, &request))
+    request.answer(&scope.explained(Response::judged(&verdict, request)))
 }
 
 /// An old object that was needed and cannot be parsed is an error: without it, a pre-existing problem would look new.

@@ -1,12 +1,14 @@
 //! The operator: admission webhooks, controller, certificates and leader election.
 
 mod certificates;
+mod cluster;
 pub mod error_chain;
 #[cfg(test)]
 mod fake_api_server;
 mod health;
 pub mod kubernetes;
 mod leadership;
+mod namespaces;
 pub mod run;
 pub mod telemetry;
 mod trimming;

@@ -18,9 +18,11 @@ pub use self::arguments::Arguments;
 use crate::certificates::mounted::Mounted;
 use crate::certificates::resolver::{self, CertificateSender};
 use crate::certificates::rotator::{Rotator, Target};
+use crate::cluster::Cluster;
 use crate::health::{self, Readiness};
 use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
+use crate::namespaces::Namespaces;
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
@@ -99,8 +101,12 @@ impl Running {
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
         let mut tasks = JoinSet::new();
-        // One value for the webhooks and the controller: both have to resolve a declaration to the same numbers.
-        let policies = Arc::new(Policies::default());
+        let (namespaces, watch_namespaces) = Namespaces::new(clients);
+        let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::new(Policies::default()) };
+        tasks.spawn(async move {
+            watch_namespaces.await;
+            Error::Ended("the watch of namespaces")
+        });
 
         let health = health::serve(health_listener, readiness.clone());
         tasks.spawn(async move { ended("health", health.await) });
@@ -110,7 +116,7 @@ impl Running {
         let webhooks = Handle::new();
         let handle = webhooks.clone();
         let trimming = Trimming::default();
-        let routes = routes::router(policies.clone(), timeouts, trimming.clone());
+        let routes = routes::router(cluster.clone(), timeouts, trimming.clone());
         tasks.spawn(async move {
             let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
             // The server also returns after a graceful shutdown.
@@ -136,7 +142,7 @@ impl Running {
             validating: arguments.validating_selectors.clone(),
         };
         let stop = stop_controller.clone();
-        let controller = tokio::spawn(workloads::run(client, policies, leading, stop, identity, selection, trimming));
+        let controller = tokio::spawn(workloads::run(client, cluster, leading, stop, identity, selection, trimming));
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }

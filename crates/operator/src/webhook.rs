@@ -7,3 +7,4 @@ mod permits;
 pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod timeouts;
+mod view;

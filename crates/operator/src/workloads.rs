@@ -7,7 +7,6 @@
 mod apply;
 mod context;
 mod event_history;
-mod namespaces;
 mod pacing;
 mod publish;
 mod reconcile;

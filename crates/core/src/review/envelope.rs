@@ -73,7 +73,7 @@ struct Incoming<'a> {
 /// The request of the API server.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Request<'a> {
+pub struct Request<'a> {
     #[serde(borrow)]
     uid: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -125,7 +125,8 @@ struct GroupVersionKind<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, ReviewError> {
+    /// Reads a review; its old object is parsed on first use.
+    pub fn read(body: &'a [u8]) -> Result<Self, ReviewError> {
         if body.is_empty() {
             return Err(ReviewError::Empty);
         }
@@ -159,7 +160,9 @@ impl<'a> Request<'a> {
         self.old_object.map(|IgnoredAny| LazyObject::within(self.body, old_object))
     }
 
-    pub(super) fn namespace(&self) -> &str {
+    /// The namespace of the object; empty if it has none.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
         &self.namespace
     }
 

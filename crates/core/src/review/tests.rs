@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{ReviewError, mutate, validate};
-use crate::policy::Policies;
+use super::{Answer, Request, ReviewError, Scope, mutate, validate};
+use crate::policy::{Namespace, Policies};
 
 fn deployment(annotations: &Value, grace_period: i64) -> Value {
     json!({
@@ -37,8 +37,16 @@ fn review(object: &Value, old: &Value) -> Value {
     })
 }
 
-fn answer_of(webhook: fn(&[u8], &Policies) -> Result<super::Answer, ReviewError>, review: &Value) -> Value {
-    let answer = webhook(review.to_string().as_bytes(), &Policies::default()).unwrap();
+type Webhook = fn(&Request<'_>, Scope<'_>) -> Result<Answer, ReviewError>;
+
+/// The answer under the built-in policy.
+fn answered(webhook: Webhook, body: &[u8]) -> Result<Answer, ReviewError> {
+    let (request, policies) = (Request::read(body)?, Policies::default());
+    webhook(&request, Scope::new(policies.for_namespace(&Namespace::named(request.namespace()))))
+}
+
+fn answer_of(webhook: Webhook, review: &Value) -> Value {
+    let answer = answered(webhook, review.to_string().as_bytes()).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(body["response"]["uid"], review["request"]["uid"]);
     assert_eq!((&body["response"]["allowed"], answer.object.as_str()), (&json!(answer.allowed), "web/shop"));
@@ -147,7 +155,7 @@ fn other_objects_are_allowed_without_a_patch() {
     let mut scale = review(&declared(10), &Value::Null);
     scale["request"]["subResource"] = json!("scale");
     for review in [review(&deleted, &Value::Null), review(&Value::Null, &declared(10)), of_another_kind, scale] {
-        for webhook in [mutate, validate] {
+        for webhook in [mutate as Webhook, validate] {
             let response = answer_of(webhook, &review);
             assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
         }
@@ -176,7 +184,7 @@ fn a_workload_that_is_too_large_is_allowed_and_not_silently() {
         (containers, "spec.template.spec.containers has 1001 entries, more than the limit of 1000"),
         (values, "workload has 1000018 values (fields and list items), more than the limit of 50000"),
     ] {
-        for webhook in [mutate, validate] {
+        for webhook in [mutate as Webhook, validate] {
             let response = answer_of(webhook, &review(&object, &Value::Null));
             let message = format!("skipped, unchanged: {problem}");
             assert_eq!((&response["allowed"], response.get("patch")), (&json!(true), None));
@@ -232,12 +240,12 @@ fn other_bodies_are_errors() {
         "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\"}",
         &version,
     ] {
-        for webhook in [mutate, validate] {
-            assert!(webhook(body.as_bytes(), &Policies::default()).is_err(), "{body}");
+        for webhook in [mutate as Webhook, validate] {
+            assert!(answered(webhook, body.as_bytes()).is_err(), "{body}");
         }
     }
-    assert!(mutate(&[0xff, 0xfe, 0x00], &Policies::default()).is_err());
-    assert!(mutate("[".repeat(1_000_000).as_bytes(), &Policies::default()).is_err());
+    assert!(answered(mutate, &[0xff, 0xfe, 0x00]).is_err());
+    assert!(answered(mutate, "[".repeat(1_000_000).as_bytes()).is_err());
 }
 
 /// With its features `raw_value` or `arbitrary_precision`, `serde_json` reads an object whose first key is one of these as
@@ -271,10 +279,10 @@ fn an_old_object_that_is_needed_and_cannot_be_parsed_is_an_error() {
         old["spec"]["replicas"] = json!("REPLICAS");
         review(&misfit, &old).to_string().replace("\"REPLICAS\"", replicas)
     };
-    let validate = |body: String| validate(body.as_bytes(), &Policies::default());
+    let validate = |body: String| answered(validate, body.as_bytes());
     assert!(validate(with_old("3")).is_ok_and(|answer| answer.allowed), "control: a pre-existing error only warns");
     assert!(matches!(validate(with_old("1e400")), Err(ReviewError::NotAReview(_))));
-    let mutate = |body: String| mutate(body.as_bytes(), &Policies::default());
+    let mutate = |body: String| answered(mutate, body.as_bytes());
     let update = review(&declared(30), &json!("OLD")).to_string();
     assert!(mutate(update.replace("\"OLD\"", "{\"spec\": {\"replicas\": 1e400}}")).is_err());
     assert!(mutate(update.replace("\"OLD\"", "{}")).is_ok());

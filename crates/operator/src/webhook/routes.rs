@@ -17,10 +17,11 @@ use tower_http::timeout::TimeoutLayer;
 use super::body::{self, Received, Refusal};
 use super::permits::Permits;
 use super::timeouts::Timeouts;
+use super::view::{Reviewed, View};
+use crate::cluster::Cluster;
 use crate::error_chain::ErrorChain;
 use crate::telemetry::LogLimit;
 use crate::trimming::Trimming;
-use winddown_core::policy::Policies;
 use winddown_core::review::{self, Answer, ReviewError};
 use winddown_core::sanitize::escaped;
 
@@ -31,12 +32,21 @@ const INLINE_LIMIT: usize = 64 * 1024;
 /// Maximum length of an error in bytes: a JSON error can quote a string of the body.
 const ERROR_LIMIT: usize = 1000;
 
-/// [`review::mutate`] or [`review::validate`].
-type Review = fn(&[u8], &Policies) -> Result<Answer, ReviewError>;
+/// Answers a body.
+type Review = fn(&View, &[u8]) -> Result<Reviewed, ReviewError>;
+
+/// One path.
+#[derive(Clone, Copy)]
+struct Endpoint {
+    webhook: &'static str,
+    review: Review,
+    /// Whether only workloads of namespaces that opted in are sent to it.
+    opted_in: bool,
+}
 
 /// What the handlers share.
 struct Shared {
-    policies: Arc<Policies>,
+    cluster: Cluster,
     permits: Permits,
     timeouts: Timeouts,
     /// Anyone who reaches the port can cause these lines.
@@ -45,67 +55,91 @@ struct Shared {
     trimming: Trimming,
 }
 
-pub(crate) fn router(policies: Arc<Policies>, timeouts: Timeouts, trimming: Trimming) -> Router {
-    let shared = Arc::new(Shared { trimming, ..Shared::new(policies, Permits::default(), timeouts) });
-    let routes = Router::new()
-        .route("/mutate", handler("mutate", review::mutate, &shared))
-        .route("/validate", handler("validate", review::validate, &shared));
+pub(crate) fn router(cluster: Cluster, timeouts: Timeouts, trimming: Trimming) -> Router {
+    let shared = Arc::new(Shared { trimming, ..Shared::new(cluster, Permits::default(), timeouts) });
+    let mutate: Review = |view, body| view.review(body, review::mutate);
+    let validate: Review = |view, body| view.review(body, review::validate);
+    let mut routes = Router::new();
+    for (webhook, review) in [("mutate", mutate), ("validate", validate)] {
+        let endpoint = Endpoint { webhook, review, opted_in: false };
+        let in_namespace = Endpoint { opted_in: true, ..endpoint };
+        routes = routes.route(&format!("/{webhook}"), handler(endpoint, &shared));
+        routes = routes.route(&format!("/{webhook}/namespace"), handler(in_namespace, &shared));
+    }
     with_limits(routes, timeouts)
 }
 
 impl Shared {
-    fn new(policies: Arc<Policies>, permits: Permits, timeouts: Timeouts) -> Self {
+    fn new(cluster: Cluster, permits: Permits, timeouts: Timeouts) -> Self {
         let (invalid, refused, trimming) = <(LogLimit, LogLimit, Trimming)>::default();
-        Self { policies, permits, timeouts, invalid, refused, trimming }
+        Self { cluster, permits, timeouts, invalid, refused, trimming }
     }
 }
 
-fn handler(webhook: &'static str, review: Review, shared: &Arc<Shared>) -> MethodRouter {
+fn handler(endpoint: Endpoint, shared: &Arc<Shared>) -> MethodRouter {
     let shared = shared.clone();
-    post(async move |request: Request| match handle(webhook, review, &shared, request).await {
+    post(async move |request: Request| match handle(endpoint, &shared, request).await {
         Ok(response) => response,
         Err(refusal) => {
             shared.trimming.request();
             if let Some(unlogged) = shared.refused.next() {
-                tracing::warn!(webhook, ?refusal, unlogged, "refused");
+                tracing::warn!(webhook = endpoint.webhook, ?refusal, unlogged, "refused");
             }
             refusal.into_response()
         }
     })
 }
 
-async fn handle(
-    webhook: &'static str,
-    review: Review,
+async fn handle(endpoint: Endpoint, shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
+    let received = Arc::new(body::read(request, &shared.permits, shared.timeouts.pace).await?);
+    let mut view = View::new(shared.cluster.clone(), endpoint.opted_in);
+    loop {
+        match review(endpoint, &view, &received, shared).await? {
+            Outcome::Response(response) => return Ok(response),
+            // Without a permit, so that other reviews do not wait for this namespace.
+            Outcome::NeedsNamespace(namespace) => view.read(&namespace).await,
+        }
+    }
+}
+
+enum Outcome {
+    Response(Response),
+    NeedsNamespace(String),
+}
+
+/// One attempt, with a permit.
+async fn review(
+    endpoint: Endpoint,
+    view: &View,
+    received: &Arc<Received>,
     shared: &Arc<Shared>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let received = body::read(request, &shared.permits, shared.timeouts.pace).await?;
+) -> Result<Outcome, Refusal> {
     let permit = shared.permits.review(&received.bytes).await?;
     if received.bytes.len() <= INLINE_LIMIT {
-        return Ok(answer(webhook, review, &received, shared));
+        return Ok(answer(endpoint, view, received, shared));
     }
-    let shared = shared.clone();
+    let (view, received, shared) = (view.clone(), received.clone(), shared.clone());
     // A large review must not delay other requests and health checks. It keeps its permits even if the client has gone.
     let answered = tokio::task::spawn_blocking(move || {
-        let response = answer(webhook, review, &received, &shared);
+        let outcome = answer(endpoint, &view, &received, &shared);
         drop((received, permit));
         shared.trimming.request();
-        response
+        outcome
     });
     Ok(match answered.await {
-        Ok(response) => response,
-        Err(error) => match error.try_into_panic() {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Response(match error.try_into_panic() {
             Ok(panic) => on_panic(panic),
             // The runtime is shutting down.
             Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        },
+        }),
     })
 }
 
-fn answer(webhook: &'static str, review: Review, received: &Received, shared: &Shared) -> Response {
-    match review(&received.bytes, &shared.policies) {
-        Ok(Answer { body, object, allowed, patched }) => {
+fn answer(Endpoint { webhook, review, .. }: Endpoint, view: &View, received: &Received, shared: &Shared) -> Outcome {
+    Outcome::Response(match review(view, &received.bytes) {
+        Ok(Reviewed::NeedsNamespace(namespace)) => return Outcome::NeedsNamespace(namespace),
+        Ok(Reviewed::Answered(Answer { body, object, allowed, patched })) => {
             if allowed {
                 tracing::debug!(webhook, object, patched, "allowed");
             } else {
@@ -121,7 +155,7 @@ fn answer(webhook: &'static str, review: Review, received: &Received, shared: &S
             }
             (StatusCode::BAD_REQUEST, error).into_response()
         }
-    }
+    })
 }
 
 /// Adds the limits; the layer that is added last is the outermost.

@@ -15,7 +15,7 @@ use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::object::Object;
 use winddown_core::pacing::{Turn, desired_state};
 use winddown_core::patch;
-use winddown_core::policy::Namespace;
+use winddown_core::policy::Governing;
 use winddown_core::report;
 
 /// Patches the workload. A change of the pod template waits until no other rollout is in progress, another change for its
@@ -26,6 +26,7 @@ pub(super) async fn apply(
     workload: &Reference,
     watched: &Watched,
     object: &Value,
+    governing: Governing<'_>,
     evaluation: &Evaluation,
 ) -> Result<Option<Duration>, Error> {
     let uid = watched.metadata.uid.as_deref().unwrap_or_default();
@@ -52,9 +53,8 @@ pub(super) async fn apply(
     // a later apply of the workload from Git has no conflict.
     let empty = patch::guarded(object, Patch::default());
     let mut changed = patched(context, workload, watched, empty).await?;
-    let policy = context.policies.for_namespace(&Namespace::named(&workload.namespace));
     let remaining = |object: &Value| {
-        let evaluation = evaluate(object, Existing::Unchanged, policy, Origin::ApiServer).ok()?;
+        let evaluation = evaluate(object, Existing::Unchanged, governing, Origin::ApiServer).ok()?;
         Some(evaluation.changes).filter(|changes| !changes.is_empty())
     };
     if let Some(changes) = remaining(&changed) {

@@ -9,16 +9,15 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::watch;
 
 use super::event_history::EventHistory;
-use super::namespaces::Namespaces;
 use super::pacing::PacingByWorkload;
 use super::related_objects::RelatedObjects;
 use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
-use super::selection::{Labels, Selected, Selection};
+use super::selection::Selection;
 use super::workload_client::WorkloadClient;
+use crate::cluster::Cluster;
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
-use winddown_core::policy::Policies;
 
 /// This replica.
 #[derive(Clone, Debug)]
@@ -44,11 +43,9 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) workloads: WorkloadClient,
     pub(super) related: RelatedObjects,
-    pub(super) policies: Arc<Policies>,
     pub(super) identity: Identity,
     pub(super) selection: Selection,
-    /// If a selector needs their labels.
-    pub(super) namespaces: Option<Namespaces>,
+    pub(super) cluster: Cluster,
     pub(super) pacing: PacingByWorkload,
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: EventHistory,
@@ -64,11 +61,10 @@ pub(super) fn now() -> Instant {
 impl Shared {
     pub(super) fn new(
         client: Client,
-        policies: Arc<Policies>,
+        cluster: Cluster,
         leading: watch::Receiver<bool>,
         identity: Identity,
         selection: Selection,
-        namespaces: Option<Namespaces>,
         trimming: Trimming,
     ) -> Self {
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
@@ -76,25 +72,15 @@ impl Shared {
             workloads: WorkloadClient::new(client.clone(), trimming.clone()),
             related: RelatedObjects::new(client.clone(), trimming),
             client,
-            policies,
+            cluster,
             identity,
             selection,
-            namespaces,
             pacing: PacingByWorkload::default(),
             gate: RolloutGate::new(leading.clone(), record),
             leading,
             history: EventHistory::default(),
             started: Timestamp::now(),
         }
-    }
-
-    /// Which webhooks can select workloads of a namespace; `None` while its labels are not known.
-    pub(super) fn selected(&self, namespace: &str) -> Option<Selected> {
-        let labels = match &self.namespaces {
-            Some(namespaces) => namespaces.labels(namespace)?,
-            None => Labels::new(),
-        };
-        Some(self.selection.namespace(namespace, labels))
     }
 
     /// A new recorder for each Event. A `Recorder` that is reused merges Events with the same reason into one with a count

@@ -19,7 +19,6 @@ use crate::kubernetes;
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::{Object, PartialObject};
-use winddown_core::policy::Namespace;
 use winddown_core::report::{self, Current, Reported};
 
 /// Delay while the labels of a namespace are not known yet.
@@ -46,7 +45,8 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         context.history.mark_reported(uid, Reported::default());
         return Ok(Action::await_change());
     }
-    let Some(of_namespace) = context.selected(namespace) else { return Ok(Action::requeue(NAMESPACE_DELAY)) };
+    let Some(labelled) = context.cluster.namespace(namespace) else { return Ok(Action::requeue(NAMESPACE_DELAY)) };
+    let of_namespace = context.selection.namespace(&labelled);
     if !of_namespace.by_any() {
         return Ok(Action::await_change());
     }
@@ -64,7 +64,8 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     if !selected.by_any() {
         return Ok(Action::await_change());
     }
-    let policy = context.policies.for_namespace(&Namespace::named(namespace));
+    let policies = context.cluster.policies.clone();
+    let governing = policies.for_namespace(&labelled);
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let settles_in = created.and_then(|created: Timestamp| settles_in(created, Timestamp::now()));
     let mut unread = None;
@@ -78,7 +79,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     } else {
         None
     };
-    let evaluated = evaluate_among(&workload, Existing::Unchanged, policy, Origin::ApiServer, related.as_deref());
+    let evaluated = evaluate_among(&workload, Existing::Unchanged, governing, Origin::ApiServer, related.as_deref());
     let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
         Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
@@ -110,7 +111,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         tracing::debug!(workload = %reference, "has a controlling owner, not patched");
         None
     } else {
-        apply(context, &reference, watched, &workload, &evaluation).await?
+        apply(context, &reference, watched, &workload, governing, &evaluation).await?
     };
     // A wait for its turn does not show that the next patch is accepted.
     if wait.is_none() {

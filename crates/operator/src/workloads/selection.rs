@@ -1,16 +1,13 @@
 //! Which workloads the selectors of the webhooks select, so that the controller acts on no others.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{Expression, ParseExpressionError, Selector, SelectorExt as _};
+use kube::core::{ParseExpressionError, Selector, SelectorExt as _};
 use serde::Deserialize;
 
-/// The API server sets this label of a namespace to its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-pub(super) type Labels = BTreeMap<String, String>;
+use crate::namespaces::Labels;
+use winddown_core::policy::Namespace;
 
 /// The selectors of one webhook; by default, they select everything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,21 +66,14 @@ impl Selected {
 }
 
 impl Selection {
-    /// Whether labels of namespaces have to be known. The name is known anyway.
-    pub(super) fn needs_namespace_labels(&self) -> bool {
-        let keys = |selector: &Selector| selector.clone().into_iter().any(|expression| key(&expression) != NAME_LABEL);
-        keys(&self.mutating.namespace) || keys(&self.validating.namespace)
-    }
-
     /// Whether labels of workloads count.
     pub(super) fn needs_object_labels(&self) -> bool {
         !self.mutating.object.selects_all() || !self.validating.object.selects_all()
     }
 
     /// By namespace alone.
-    pub(super) fn namespace(&self, name: &str, mut labels: Labels) -> Selected {
-        labels.entry(NAME_LABEL.to_owned()).or_insert_with(|| name.to_owned());
-        let selects = |selectors: &Selectors| selectors.namespace.matches(&labels);
+    pub(super) fn namespace(&self, namespace: &Namespace) -> Selected {
+        let selects = |selectors: &Selectors| selectors.namespace.matches(&namespace.labels);
         Selected { mutating: selects(&self.mutating), validating: selects(&self.validating) }
     }
 
@@ -96,20 +86,10 @@ impl Selection {
     }
 }
 
-fn key(expression: &Expression) -> &str {
-    match expression {
-        Expression::In(key, _)
-        | Expression::NotIn(key, _)
-        | Expression::Equal(key, _)
-        | Expression::NotEqual(key, _)
-        | Expression::Exists(key)
-        | Expression::DoesNotExist(key) => key,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::labelled;
 
     const NOT_KUBE_SYSTEM: &str = r#"{"namespaceSelector": {"matchExpressions":
         [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]}}"#;
@@ -137,25 +117,8 @@ mod tests {
             (staged, "shop", labels(&[("stage", "1")]), labels(&[]), false),
         ] {
             let selection = selection(text);
-            let found = selection.workload(selection.namespace(namespace, of_namespace), &of_workload);
+            let found = selection.workload(selection.namespace(&labelled(namespace, of_namespace)), &of_workload);
             assert_eq!(found, Selected { mutating: selected, validating: selected }, "{text} {namespace}");
-        }
-    }
-
-    #[test]
-    fn labels_are_needed_only_for_other_keys_than_the_name() {
-        for (text, namespace, object) in [
-            ("{}", false, false),
-            (NOT_KUBE_SYSTEM, false, false),
-            (r#"{"namespaceSelector": {"matchLabels": {"stage": "1"}}}"#, true, false),
-            (r#"{"objectSelector": {"matchLabels": {"stage": "1"}}}"#, false, true),
-        ] {
-            let selection = selection(text);
-            assert_eq!(
-                (selection.needs_namespace_labels(), selection.needs_object_labels()),
-                (namespace, object),
-                "{text}"
-            );
         }
     }
 

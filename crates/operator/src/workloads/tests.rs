@@ -1,5 +1,6 @@
 //! The whole controller, on an API server in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -9,11 +10,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Identity, Selection, run};
+use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
+use crate::kubernetes::Clients;
+use crate::namespaces::Namespaces;
+use crate::trimming::Trimming;
 use winddown_core::annotations::BUDGET;
 
 const NAMESPACE: &str = "/apis/apps/v1/namespaces/shop/deployments/";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+/// Those of the three kinds, and of the namespaces.
+const WATCHES: u64 = 4;
 
 struct Controller {
     server: FakeApiServer,
@@ -36,13 +44,16 @@ impl Controller {
             pod: "winddown-0".to_owned(),
             lease: "winddown".to_owned(),
         };
-        let watches = if selection.needs_namespace_labels() { 4 } else { 3 };
         let stop = CancellationToken::new();
-        let (policies, trimming) = Default::default();
-        let controller = run(server.client(), policies, leading, stop, identity, selection, trimming);
+        let trimming = Trimming::default();
+        let clients = Clients { short: server.client(), watching: server.client() };
+        let (namespaces, watch_namespaces) = Namespaces::new(&clients);
+        let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::default() };
+        let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming);
         let mut task = JoinSet::new();
+        task.spawn(watch_namespaces);
         task.spawn(controller);
-        while server.lists() < 2 * watches {
+        while server.lists() < 2 * WATCHES {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Self { server, _leading: sender, _task: task }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{FutureExt as _, Stream, StreamExt, future, stream};
+use futures::{Stream, StreamExt, future, stream};
 use kube::core::ApiResource;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::store::Writer;
@@ -15,15 +15,14 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Identity, Shared, now};
-use super::namespaces::Namespaces;
 use super::reconcile::reconcile;
 use super::selection::Selection;
 use super::watched::Watched;
+use crate::cluster::Cluster;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
-use winddown_core::policy::Policies;
 
 /// Objects in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
 pub(super) const PAGE_SIZE: u32 = 10;
@@ -31,25 +30,15 @@ pub(super) const PAGE_SIZE: u32 = 10;
 /// Runs until shutdown; writes only while this replica leads.
 pub(crate) async fn run(
     client: Client,
-    policies: Arc<Policies>,
+    cluster: Cluster,
     leading: watch::Receiver<bool>,
     shutdown: CancellationToken,
     identity: Identity,
     selection: Selection,
     trimming: Trimming,
 ) {
-    let (namespaces, watch_namespaces) = if selection.needs_namespace_labels() {
-        let (namespaces, task) = Namespaces::new(client.clone());
-        (Some(namespaces), task.right_future())
-    } else {
-        (None, future::pending().left_future())
-    };
-    let shared = Arc::new(Shared::new(client, policies, leading, identity, selection, namespaces, trimming));
-    let controllers = future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone())));
-    tokio::select! {
-        _ = controllers => {}
-        () = watch_namespaces => {}
-    }
+    let shared = Arc::new(Shared::new(client, cluster, leading, identity, selection, trimming));
+    future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 
 async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
@@ -94,8 +83,7 @@ fn in_changed_namespaces(
     reader: Store<Watched>,
     resource: ApiResource,
 ) -> impl Stream<Item = ObjectRef<Watched>> + Send + use<> {
-    let changes = shared.namespaces.as_ref().map(|namespaces| BroadcastStream::new(namespaces.changes()));
-    let names = stream::iter(changes).flatten().filter_map(|name| future::ready(name.ok()));
+    let names = BroadcastStream::new(shared.cluster.namespaces.changes()).filter_map(|name| future::ready(name.ok()));
     names.flat_map(move |name| {
         let workloads = reader.state().into_iter();
         let found = workloads.filter(|watched| watched.metadata.namespace.as_deref() == Some(&*name));

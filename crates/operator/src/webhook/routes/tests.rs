@@ -6,31 +6,40 @@ use futures::{StreamExt as _, stream};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::fake_api_server::FakeApiServer;
 use crate::webhook::body::Pace;
 use crate::webhook::permits::{BODY_LIMIT, SMALL_BODY};
+use winddown_core::policy::Namespace;
+use winddown_core::review::Scope;
 
 /// Answers with the length of the body.
-fn length(body: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+fn length(_: &View, body: &[u8]) -> Result<Reviewed, ReviewError> {
     match body.len() {
         0 => Err(ReviewError::Empty),
         bytes => {
-            Ok(Answer { body: bytes.to_string().into_bytes(), object: String::new(), allowed: true, patched: false })
+            let (body, object) = (bytes.to_string().into_bytes(), String::new());
+            Ok(Reviewed::Answered(Answer { body, object, allowed: true, patched: false }))
         }
     }
 }
 
-fn panicking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+fn panicking(_: &View, _: &[u8]) -> Result<Reviewed, ReviewError> {
     panic!("a table has no row {}", 7)
 }
 
-fn failing(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+fn failing(_: &View, _: &[u8]) -> Result<Reviewed, ReviewError> {
     Err(ReviewError::Version("v0 AdmissionReview".to_owned()))
 }
 
 /// Blocks until the test ends.
-fn blocking(_: &[u8], _: &Policies) -> Result<Answer, ReviewError> {
+fn blocking(_: &View, _: &[u8]) -> Result<Reviewed, ReviewError> {
     std::thread::sleep(Duration::from_secs(2));
     Err(ReviewError::Empty)
+}
+
+/// Without namespaces.
+fn cluster() -> Cluster {
+    Cluster::unwatched(FakeApiServer::default().client())
 }
 
 fn routes() -> Router {
@@ -40,12 +49,13 @@ fn routes() -> Router {
 }
 
 fn router_for_lengths(permits: Permits, timeouts: Timeouts) -> Router {
-    let shared = Arc::new(Shared::new(Arc::new(Policies::default()), permits, timeouts));
-    let routes = Router::new()
-        .route("/length", handler("length", length, &shared))
-        .route("/panicking", handler("panicking", panicking, &shared))
-        .route("/failing", handler("failing", failing, &shared))
-        .route("/blocking", handler("blocking", blocking, &shared));
+    let shared = Arc::new(Shared::new(cluster(), permits, timeouts));
+    let reviews: [(&str, Review); 4] =
+        [("length", length), ("panicking", panicking), ("failing", failing), ("blocking", blocking)];
+    let routes = reviews.into_iter().fold(Router::new(), |routes, (webhook, review)| {
+        let endpoint = Endpoint { webhook, review, opted_in: false };
+        routes.route(&format!("/{webhook}"), handler(endpoint, &shared))
+    });
     with_limits(routes, timeouts)
 }
 
@@ -103,7 +113,7 @@ async fn an_invalid_review_is_a_bad_request_with_the_reason() {
 
 #[tokio::test]
 async fn a_malformed_review_is_answered_with_the_cause() {
-    let router = router(Arc::new(Policies::default()), Timeouts::default(), Trimming::default());
+    let router = router(cluster(), Timeouts::default(), Trimming::default());
     for path in ["/mutate", "/validate"] {
         let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
         assert_eq!(status, 400);
@@ -195,14 +205,17 @@ async fn a_review_keeps_its_permits_when_the_client_has_gone() {
 }
 
 #[tokio::test]
-async fn only_post_to_the_two_paths_is_supported() {
-    let router = router(Arc::new(Policies::default()), Timeouts::default(), Trimming::default());
+async fn only_post_to_the_paths_of_the_webhooks_is_supported() {
+    let router = router(cluster(), Timeouts::default(), Trimming::default());
     for (request, status) in [
         (Request::get("/mutate"), 405),
         (Request::get("/validate"), 405),
         (Request::post("/"), 404),
         (Request::post("/mutate"), 400),
         (Request::post("/validate"), 400),
+        (Request::post("/mutate/namespace"), 400),
+        (Request::post("/validate/namespace"), 400),
+        (Request::post("/mutate/other"), 404),
     ] {
         assert_eq!(send(&router, request.body(Body::empty()).unwrap()).await.0, status);
     }
@@ -231,7 +244,9 @@ fn a_denial_is_a_valid_admission_response() {
             "object": object,
         },
     });
-    let answer = review::validate(review.to_string().as_bytes(), &Policies::default()).unwrap();
+    let policies = winddown_core::policy::Policies::default();
+    let (body, scope) = (review.to_string(), Scope::new(policies.for_namespace(&Namespace::default())));
+    let answer = review::validate(&review::Request::read(body.as_bytes()).unwrap(), scope).unwrap();
     let read: AdmissionReview<DynamicObject> = serde_json::from_slice(&answer.body).unwrap();
     let response = read.response.unwrap();
     assert!(!response.allowed);

@@ -13,9 +13,10 @@ use super::*;
 use crate::certificates::authority::Authority;
 use crate::certificates::resolver::{self, CertificateSender};
 use crate::certificates::serving_certificate::ServingCertificate;
+use crate::cluster::Cluster;
+use crate::fake_api_server::FakeApiServer;
 use crate::trimming::Trimming;
 use crate::webhook::routes::router;
-use winddown_core::policy::Policies;
 
 fn signed_by(authority: &Authority) -> ServingCertificate {
     authority.sign(&["127.0.0.1".to_owned()], Timestamp::now()).unwrap()
@@ -24,7 +25,7 @@ fn signed_by(authority: &Authority) -> ServingCertificate {
 async fn start(timeouts: Timeouts) -> (CertificateSender, SocketAddr, Handle<SocketAddr>) {
     let (certificates, resolver) = resolver::channel();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let routes = router(Arc::new(Policies::default()), timeouts, Trimming::default());
+    let routes = router(Cluster::unwatched(FakeApiServer::default().client()), timeouts, Trimming::default());
     let handle = Handle::new();
     tokio::spawn(serve(listener, resolver, routes, timeouts, handle.clone()));
     let address = handle.listening().await.unwrap();

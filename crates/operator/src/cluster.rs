@@ -1,0 +1,42 @@
+//! What every replica knows of the cluster besides workloads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::namespaces::{Labels, Namespaces};
+use winddown_core::policy::{Namespace, Policies};
+
+/// The API server sets this label of a namespace to its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Shared by the webhooks and the controller: both have to resolve a declaration to the same numbers.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) policies: Arc<Policies>,
+}
+
+impl Cluster {
+    /// Without watches, and with the built-in policy.
+    #[cfg(test)]
+    pub(crate) fn unwatched(client: kube::Client) -> Self {
+        let clients = crate::kubernetes::Clients { short: client.clone(), watching: client };
+        Self { namespaces: Arc::new(Namespaces::new(&clients).0), policies: Arc::default() }
+    }
+
+    /// A namespace; `None` until its labels are known.
+    pub(crate) fn namespace(&self, name: &str) -> Option<Namespace> {
+        Some(labelled(name, self.namespaces.labels(name)?))
+    }
+
+    /// The same after one read of a namespace that is not known; `None` if that fails or takes longer than `limit`.
+    pub(crate) async fn read_namespace(&self, name: &str, limit: Duration) -> Option<Namespace> {
+        Some(labelled(name, self.namespaces.read(name, limit).await?))
+    }
+}
+
+/// A namespace with these labels and that of its name.
+pub(crate) fn labelled(name: &str, mut labels: Labels) -> Namespace {
+    labels.entry(NAME_LABEL.to_owned()).or_insert_with(|| name.to_owned());
+    Namespace { name: name.to_owned(), labels }
+}
