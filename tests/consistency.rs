@@ -11,6 +11,7 @@ use winddown_core::catalog::runtimes::Runtime;
 use winddown_core::catalog::traffic::Traffic;
 use winddown_core::finding::Code;
 use winddown_core::kind::Kind;
+use winddown_core::policy::INJECT;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -32,6 +33,10 @@ fn the_match_conditions_of_the_chart_select_the_annotations_of_the_code() {
     let paths = ["mutating", "validating"]
         .map(|kind| file(&format!("charts/winddown/templates/{kind}webhookconfiguration.yaml")));
     assert!(paths[0].contains("/mutate") && paths[1].contains("/validate"));
+    let written = format!(r#"[\"{}\", \"{}\"]"#, annotations::BUDGET, annotations::INJECTED);
+    assert!(paths[0].contains(&written), "{written}");
+    let opted_in = format!(r#"dict "key" "{INJECT}" "operator" "In" "values" (list "enabled")"#);
+    assert!(helpers.contains(&opted_in));
 }
 
 #[test]

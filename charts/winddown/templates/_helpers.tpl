@@ -54,20 +54,6 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "winddown.serviceAccou
 {{- end }}
 {{- end }}
 
-{{/* Not empty if a namespaceSelector has another key than the name of the namespace, which the controller knows anyway. */}}
-{{- define "winddown.watchesNamespaces" -}}
-{{- range $webhook := list .Values.webhook.mutating .Values.webhook.validating }}
-{{- with $webhook.namespaceSelector }}
-{{- range $key := keys (.matchLabels | default dict) }}
-{{- if ne $key "kubernetes.io/metadata.name" }}true{{ end }}
-{{- end }}
-{{- range .matchExpressions }}
-{{- if ne .key "kubernetes.io/metadata.name" }}true{{ end }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
 {{/* Shared by both webhook configurations. Takes root, settings (of one webhook) and path. */}}
 {{- define "winddown.webhookMetadata" -}}
 name: {{ include "winddown.fullname" .root }}
@@ -83,6 +69,13 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/* CEL: an object or its pod template has an annotation of Winddown, except these keys. Takes workload and except. */}}
+{{- define "winddown.annotated" -}}
+[{{ .workload }}.?metadata.?annotations, {{ .workload }}.?spec.?template.?metadata.?annotations].exists(annotations,
+annotations.orValue({}).exists(key, key.startsWith("winddown.dev/"){{ with .except }} && !(key in {{ . }}){{ end }}))
+{{- end }}
+
+{{/* One webhook. Takes root, settings, path, and wholeNamespaces: for workloads without annotations in labelled namespaces. */}}
 {{- define "winddown.webhook" -}}
 admissionReviewVersions: [v1]
 {{- /* No caBundle: the operator or cert-manager sets it. If the chart set it, an upgrade would overwrite it or fail. */}}
@@ -102,7 +95,12 @@ matchPolicy: Equivalent
 sideEffects: None
 failurePolicy: {{ .settings.failurePolicy }}
 timeoutSeconds: {{ .root.Values.webhook.timeoutSeconds }}
-{{- with .settings.namespaceSelector }}
+{{- $selector := .settings.namespaceSelector | default dict }}
+{{- if .wholeNamespaces }}
+{{- $optedIn := dict "key" "winddown.dev/inject" "operator" "In" "values" (list "enabled") }}
+{{- $selector = merge (dict "matchExpressions" (append ($selector.matchExpressions | default list) $optedIn)) $selector }}
+{{- end }}
+{{- with $selector }}
 namespaceSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -111,12 +109,23 @@ objectSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 matchConditions:
+  {{- if .wholeNamespaces }}
+  {{- /* The other webhook receives every workload with an annotation, so also what Winddown injected before. If the API
+         server calls this one again after another webhook, the object has what Winddown wrote the first time. */}}
+  - name: has-no-winddown-annotation
+    expression: >-
+      !(oldObject != null && {{ include "winddown.annotated" (dict "workload" "oldObject") | nindent 6 | trim }}) &&
+      !{{ include "winddown.annotated" (dict "workload" "object" "except" .except) | nindent 6 | trim }}
+  {{- /* Other changes of a workload that is not injected do not lead to an injection. */}}
+  - name: is-new-or-changes-its-template
+    expression: oldObject == null || object.spec.template != oldObject.spec.template
+  {{- else }}
   {{- /* Before or after the change: the removal of the last annotation must reach the webhook, too. */}}
   - name: has-winddown-annotation
     expression: >-
       [object, oldObject].exists(workload, workload != null &&
-      [workload.?metadata.?annotations, workload.?spec.?template.?metadata.?annotations].exists(annotations,
-      annotations.orValue({}).exists(key, key.startsWith("winddown.dev/"))))
+      {{ include "winddown.annotated" (dict "workload" "workload") | nindent 6 | trim }})
+  {{- end }}
   {{- /* The name is empty if the API server has yet to generate it (generateName). */}}
   - name: is-not-winddown-itself
     expression: >-

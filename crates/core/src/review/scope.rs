@@ -50,3 +50,39 @@ fn is_injected_for_its_namespace(workload: &Value) -> bool {
     let opts_in = OPTING_IN.iter().any(|key| workload.has_annotation(key));
     !opts_in && workload.template().is_ok_and(|template| template.annotation(INJECTED).is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Scope;
+    use crate::object::LazyObject;
+    use crate::policy::{Governing, Policy};
+
+    fn workload(annotations: &Value, of_template: &Value) -> Value {
+        json!({"metadata": {"annotations": annotations}, "spec": {"template": {"metadata": {"annotations": of_template}}}})
+    }
+
+    #[test]
+    fn without_labels_a_workload_that_was_injected_for_its_namespace_stays_so() {
+        let policy = Policy::default();
+        let governing = Governing::from(&policy);
+        let record = json!({"winddown.dev/injected": "{}"});
+        let plain = workload(&json!({}), &json!({}));
+        let of_namespace = workload(&json!({"winddown.dev/budget": "drain 5s"}), &record);
+        let declared = workload(&json!({"winddown.dev/drain": "5s"}), &record);
+        for (new, old, expected) in [
+            (&plain, None, false),
+            (&of_namespace, None, true),
+            (&declared, None, false),
+            // `kubectl replace` with the manifest.
+            (&plain, Some(&of_namespace), true),
+            // The owner removes the annotations.
+            (&of_namespace, Some(&declared), false),
+        ] {
+            let old = old.map(LazyObject::from);
+            assert_eq!(Scope::without_labels(governing).governing(new, old.as_ref()).opted_in, expected, "{new}");
+            assert!(!Scope::new(governing).governing(new, old.as_ref()).opted_in);
+        }
+    }
+}
