@@ -20,6 +20,7 @@ use load::Loaded;
 use winddown_core::annotations::Assumption;
 use winddown_core::finding::Severity;
 use winddown_core::kind::Kind;
+use winddown_core::policy::Policies;
 
 /// The end of `winddown plan --help`.
 const EXAMPLES: &str = "\
@@ -45,6 +46,10 @@ Examples:
 
   # Apply all objects of a chart, with the changes of the webhook
   helm template shop | winddown plan -f - -o yaml --all | kubectl apply -f -
+
+  # Evaluate under the policies of a cluster
+  kubectl get shutdownpolicies,namespaces -o yaml > policies.yaml
+  winddown plan -f shop.yaml --policy policies.yaml
 
   # Show what to expect before any workload has annotations, the worst first
   kubectl get deploy,sts,ds -A -o yaml --show-managed-fields > all.yaml
@@ -86,6 +91,12 @@ pub struct Arguments {
     /// those with the mode Off stay as they are. The output marks the workloads with assumed annotations.
     #[arg(long, value_name = "KEY=VALUE,...")]
     assume: Option<Assumption>,
+    /// Files with policies, and Namespaces with their labels; can be repeated
+    ///
+    /// Of the policies for a namespace, the one with the highest priority counts, as in a cluster. Policies and Namespaces in -f
+    /// count as well. Workloads without a namespace are in the only namespace that is named, if there is only one.
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
     /// Lowest severity of the findings that exit with 1
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
@@ -178,11 +189,14 @@ fn run(
         return Ok(Exit::Unusable);
     }
     let inputs = input::read(&arguments.files, arguments.recursive, stdin);
-    let mut loaded = Loaded::read(inputs, arguments.all);
+    let nothing = &mut io::empty();
+    let policies = input::read(&arguments.policy, false, nothing);
+    let mut loaded = Loaded::read(inputs, policies, arguments.all);
+    let policies = Policies::new(std::mem::take(&mut loaded.policies));
     let assumption = arguments.assume.clone().map(Rc::new);
     let mut workloads = Vec::new();
     for (file, manifest) in std::mem::take(&mut loaded.workloads) {
-        match evaluate::evaluate(&file, manifest, assumption.as_ref(), &loaded.related) {
+        match evaluate::evaluate(&file, manifest, assumption.as_ref(), &loaded.related, &policies) {
             Ok(workload) => workloads.push(workload),
             Err(error) => {
                 loaded.errors.push(format!("{file}: {error}"));

@@ -91,7 +91,7 @@ pub struct Reading {
 /// Whether there is a declaration, and whether it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
-    /// No annotation opts in, or mode is Off.
+    /// Nothing opts in, or mode is Off.
     Nothing,
     /// An annotation is invalid; one of the issues names it.
     Unreadable,
@@ -143,6 +143,16 @@ impl Issue {
 /// Reads the annotations of a workload and those of its pod template, which may only have the record.
 #[must_use]
 pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
+    read_in(workload, template, false)
+}
+
+/// The same for a workload that its namespace opted in.
+#[must_use]
+pub fn read_opted_in(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) -> Reading {
+    read_in(workload, template, true)
+}
+
+fn read_in(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>, by_namespace: bool) -> Reading {
     let mut issues = Vec::new();
     let mode = value(workload, MODE, &mut issues).unwrap_or_default();
     if mode == Mode::Off {
@@ -159,7 +169,7 @@ pub fn read(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>) ->
         readiness: value(workload, READINESS, &mut issues),
         containers: value(workload, CONTAINERS, &mut issues).map(|ContainerNames(names)| names),
     };
-    let opted_in = OPTING_IN.iter().any(|key| workload.contains_key(key));
+    let opted_in = by_namespace || OPTING_IN.iter().any(|key| workload.contains_key(key));
     if !opted_in && let Some(key) = DECLARING.into_iter().find(|key| workload.contains_key(key)) {
         issues.push(Issue::NotOptedIn { key });
     }

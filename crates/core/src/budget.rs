@@ -108,6 +108,13 @@ impl fmt::Display for Budget {
     }
 }
 
+impl Source {
+    /// The suffix of a number of a policy; empty for any other number.
+    pub(crate) fn policy_suffix(&self) -> String {
+        if let Self::Policy(_) = self { self.to_string() } else { String::new() }
+    }
+}
+
 impl fmt::Display for Source {
     /// The suffix after the number; empty for a declared number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 mod changes;
 mod kept;
 mod limits;
+mod opt_in;
 mod settled;
 
 use std::collections::BTreeSet;
@@ -15,12 +16,14 @@ use serde_json::Value;
 pub use changes::Changes;
 
 use kept::Kept;
+use opt_in::OptIn;
 
 pub use crate::injection::Origin;
 
-use crate::annotations::{self, Declared, Mode};
+use crate::annotations::{self, Declared, MODE, Mode};
 use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
+use crate::duration::Seconds;
 use crate::field_path::FieldPath;
 use crate::finding::Finding;
 use crate::injection::{BareTemplate, FieldOwners, Injected, Record, UnreadableRecord, inject, undo};
@@ -29,7 +32,7 @@ use crate::object::{LazyObject, Object, Template, set_injectable};
 use crate::plan;
 use crate::plan::lanes;
 use crate::plan::timeline::Timeline;
-use crate::policy::{Governing, Resolved};
+use crate::policy::{Governing, Resolved, TooSmall, ValidationActions};
 use crate::related::Related;
 use crate::rule::Subject;
 use crate::rules;
@@ -45,10 +48,16 @@ pub struct Evaluation {
     pub budget: Option<Budget>,
     /// The shutdown of a pod under that budget.
     pub timeline: Option<Timeline>,
+    /// Whether the budget fits, so that it is injected. `validationActions` do not change that.
+    pub fits: bool,
     /// All findings, in a stable order.
     pub findings: Vec<Finding>,
+    /// What a misfit or a number above a limit gets.
+    pub actions: ValidationActions,
     /// The fields that are currently injected in the pod template.
     pub injected: Option<Injected>,
+    /// Whether its namespace opted it in, and that counts from the next change of its template on.
+    pub waiting: bool,
     /// The changes that lead to the desired state.
     pub changes: Changes,
 }
@@ -57,7 +66,7 @@ impl Evaluation {
     /// Whether the budget text of the evaluated workload is the one that Winddown writes.
     #[must_use]
     pub fn confirms_budget_text(&self) -> bool {
-        self.budget.is_some() && !self.findings.iter().any(Finding::is_error) && self.changes.keeps_budget()
+        self.fits && !self.findings.iter().any(Finding::is_error) && self.changes.keeps_budget()
     }
 }
 
@@ -99,39 +108,50 @@ pub fn evaluate_among<'a>(
     let kind = object.kind().ok_or_else(|| InvalidField::new(FieldPath::new("kind"), "is not a supported kind"))?;
     let template = object.template()?;
     limits::check(workload, template)?;
-    let Governing { policy, .. } = governing.into();
-    let reading = annotations::read(&object.annotations()?, &template.annotations()?);
+    let Governing { policy, opted_in } = governing.into();
+    let owners = FieldOwners::of(object);
+    let (bare, unreadable) = match Record::of(template) {
+        Ok(record) => (undo(template, record, &owners), None),
+        Err(unreadable) => (BareTemplate::without_record(template), Some(unreadable)),
+    };
+    let opt_in = OptIn::of(object, template, &bare, existing, opted_in)?;
+    let (workload_annotations, of_template) = (object.annotations()?, template.annotations()?);
+    let reading = match opt_in {
+        OptIn::No => annotations::read(&workload_annotations, &of_template),
+        OptIn::Yes | OptIn::Waiting => annotations::read_opted_in(&workload_annotations, &of_template),
+    };
     let mut evaluation = Evaluation {
         mode: reading.mode,
         budget: None,
         timeline: None,
+        fits: false,
         findings: rules::check_annotations(&reading),
-        injected: None,
+        actions: policy.validation_actions.under(object.annotation(MODE)),
+        injected: bare.record.as_ref().map(Injected::from),
+        waiting: opt_in == OptIn::Waiting,
         changes: Changes::default(),
     };
-
-    let owners = FieldOwners::of(object);
-    let bare = match Record::of(template) {
-        Ok(record) => {
-            evaluation.injected = record.as_ref().map(Injected::from);
-            undo(template, record, &owners)
+    if let Some(unreadable) = unreadable {
+        evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
+        if let UnreadableRecord::Version(_) = unreadable {
+            return Ok(evaluation);
         }
-        Err(unreadable) => {
-            evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
-            if let UnreadableRecord::Version(_) = unreadable {
-                return Ok(evaluation);
-            }
-            BareTemplate::without_record(template)
-        }
-    };
+    }
     let declaration = match reading.declared {
         Declared::Unreadable => return Ok(evaluation),
         Declared::Nothing => return Ok(without_injection(evaluation, object, &bare)),
         Declared::Budget(declaration) => declaration,
     };
 
+    let applied = match policy.when_grace_period_too_small {
+        TooSmall::Raise => None,
+        TooSmall::Deny => bare.with_applied_grace_period(),
+    };
+    let (standing, bare) = (&bare, applied.as_ref().unwrap_or(&bare));
     let bare_template = Template::new(&bare.template);
-    let mut planned = bare_workload(kind, object, bare_template, owners.grace_period(bare_template, origin))?;
+    let explicit = bare.raised.map(|raised| GracePeriod::Explicit(Seconds::from_api(raised.was)));
+    let grace_period = explicit.unwrap_or_else(|| owners.grace_period(bare_template, origin));
+    let mut planned = bare_workload(kind, object, bare_template, grace_period)?;
     if declaration.readiness.is_some() {
         // The declared probe completes them.
         let incomplete = |container: &&mut Container| bare.incomplete_probes.contains(&container.name);
@@ -150,15 +170,20 @@ pub fn evaluate_among<'a>(
         plan: &plan,
         related: neighbours.as_ref(),
     });
-    let fits = !findings.iter().any(Finding::is_error);
-    evaluation.findings.extend(findings);
+    evaluation.fits = !findings.iter().any(Finding::is_error);
+    let actions = evaluation.actions;
+    evaluation.findings.extend(findings.into_iter().map(|finding| actions.applied_to(finding)));
     evaluation.timeline = Some(plan.timeline);
     evaluation.budget = Some(plan.budget);
-    if reading.mode == Mode::Audit {
-        return Ok(without_injection(evaluation, object, &bare));
+    if reading.mode == Mode::Audit || evaluation.waiting {
+        return Ok(without_injection(evaluation, object, standing));
     }
-    // A part of a budget that does not fit is not injected.
-    if !fits {
+    let unchanged = Kept::unchanged(object, template, standing, &resolved, existing);
+    // A part of a budget that does not fit is not injected. What was injected when it fitted stays.
+    if !evaluation.fits {
+        if let Some(kept) = unchanged {
+            evaluation.changes = Changes::to_template(template, kept.template);
+        }
         return Ok(evaluation);
     }
 
@@ -168,19 +193,14 @@ pub fn evaluate_among<'a>(
         Existing::Unchanged => Some(template),
     };
     let mut fields = Value::Null;
-    let kept = Kept::unchanged(object, template, &bare, &resolved, existing).or_else(|| {
-        fields = inject(&bare, &plan.mutations, &resolved);
+    let kept = unchanged.or_else(|| {
+        fields = inject(bare, &plan.mutations, &resolved);
         // Pods are not replaced only for a new record.
-        Kept::running(running, &bare, &fields, &resolved)
-            .or_else(|| Kept::of_earlier_version(object, template, running, (&bare, &fields), &resolved, existing))
+        Kept::running(running, bare, &fields, &resolved)
+            .or_else(|| Kept::of_earlier_version(object, template, running, (bare, &fields), &resolved, existing))
     });
     evaluation.changes = if let Some(kept) = kept {
-        // Another version may have injected these fields, with other numbers.
-        let budget = match kept.numbers.map(|numbers| resolved.with_numbers(numbers)) {
-            Some(earlier) if earlier != resolved => Some(plan::plan(&planned, &earlier).budget),
-            _ => evaluation.budget.clone(),
-        };
-        let budget = budget.map(|budget| settled::text_for(budget, kept.template));
+        let budget = evaluation.budget.clone().map(|budget| kept_budget(budget, kept, &planned, &resolved));
         Changes::to_template(template, kept.template).annotated(object, budget, kept.settled(&resolved))
     } else {
         let budget = evaluation.budget.as_ref().map(Budget::to_string);
@@ -188,6 +208,13 @@ pub fn evaluate_among<'a>(
         Changes::to_fields(template, fields).annotated(object, budget, None)
     };
     Ok(evaluation)
+}
+
+/// The text of the budget of a kept template, which another version or policy may have injected, with other numbers.
+fn kept_budget(budget: Budget, kept: Kept<'_>, planned: &Workload, resolved: &Resolved<'_>) -> String {
+    let earlier = kept.numbers.map(|numbers| resolved.with_numbers(numbers));
+    let earlier = earlier.filter(|earlier| earlier != resolved);
+    settled::text_for(earlier.map_or(budget, |earlier| plan::plan(planned, &earlier).budget), kept.template)
 }
 
 /// The desired state without injected fields.

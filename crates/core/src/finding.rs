@@ -89,6 +89,12 @@ impl Finding {
         self
     }
 
+    /// The same with another severity.
+    #[must_use]
+    pub(crate) fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
     /// Whether both report the same problem with the same numbers. Text and hint are not compared.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {

@@ -42,10 +42,11 @@ pub(crate) fn inject(bare: &BareTemplate<'_>, mutations: &[Mutation], resolved: 
 
 fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Record) {
     match mutation {
-        Mutation::SetGracePeriod(set) => {
+        Mutation::SetGracePeriod { to, explicit } => {
+            let (set, explicit) = (to.as_i64(), *explicit);
             let Some(spec) = template.pod_spec() else { return };
-            let was = spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(set.as_i64()));
-            record.grace_period = Some(GracePeriodChange { was: was.and_then(|was| was.as_i64()), set: set.as_i64() });
+            let was = spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(set)).and_then(|was| was.as_i64());
+            record.grace_period = Some(GracePeriodChange { was, set, explicit });
         }
         Mutation::SetPreStopSleep { container, sleep } => {
             let Some(fields) = template.container(container) else { return };
@@ -74,6 +75,11 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
 pub(crate) fn without_injection(bare: &BareTemplate<'_>) -> Value {
     let mut template = injectable(&bare.template);
     complete_probes(bare, &mut template, &BTreeMap::new());
+    if let Some(kept) = bare.raised.and_then(|raised| raised.kept)
+        && let Some(spec) = TemplateMut(&mut template).pod_spec()
+    {
+        spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(kept));
+    }
     template
 }
 

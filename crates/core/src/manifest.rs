@@ -13,6 +13,7 @@ pub use lines::Lines;
 
 use crate::annotations;
 use crate::kind::Kind;
+use crate::policy::{InvalidPolicy, Policy, resource};
 use crate::related::Related;
 use documents::{Document, documents};
 
@@ -27,6 +28,8 @@ pub struct Stream {
     pub others: BTreeMap<String, usize>,
     /// The objects that say more about the workloads.
     pub related: Related,
+    /// The policies.
+    pub policies: Vec<Policy>,
     /// Skipped objects that may be a mistake.
     pub skipped: Vec<Skipped>,
     /// The errors. An invalid document does not affect the other documents.
@@ -113,6 +116,18 @@ pub enum ManifestError {
         document: usize,
         /// The line where it starts, from 1.
         line: usize,
+    },
+    /// A policy that cannot be used.
+    #[error("line {line}: ShutdownPolicy {name} in document {document}: {problem}")]
+    Policy {
+        /// The number of the document, from 1.
+        document: usize,
+        /// The line where it starts, from 1.
+        line: usize,
+        /// Its name, if it has one.
+        name: String,
+        /// The problem.
+        problem: Box<InvalidPolicy>,
     },
     /// YAML, but not a Kubernetes object.
     #[error("line {line}: document {document} is not a Kubernetes object: {reason}")]
@@ -259,6 +274,12 @@ impl Stream {
                 None | Some(Value::Null) => {}
                 Some(_) => return Err(not_an_object("its items are not a list")),
             },
+            Category::Other if is_policy(api_version, kind) => {
+                let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let (document, line) = (document.number, document.line);
+                let invalid = |problem| ManifestError::Policy { document, line, name, problem: Box::new(problem) };
+                self.policies.push(Policy::read_strictly(value).map_err(invalid)?);
+            }
             Category::Other => {
                 self.related.add(value);
                 let skipped = Skipped { line: document.line, ..Skipped::new(api_version, kind, value) };
@@ -281,6 +302,10 @@ impl Stream {
             None => drop(self.others.insert(kind.to_owned(), 1)),
         }
     }
+}
+
+fn is_policy(api_version: &str, kind: &str) -> bool {
+    kind == resource::KIND && api_version.split('/').next() == Some(resource::GROUP)
 }
 
 /// Where other kinds have their pods: `Rollout`, `CronJob`, `Pod`.

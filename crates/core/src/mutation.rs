@@ -4,11 +4,17 @@ use k8s_openapi::api::core::v1::Probe;
 
 use crate::duration::Seconds;
 
-/// One change to a pod template. It only sets fields that are not set: it never overwrites a value of the user.
+/// One change to a pod template. It only sets fields that are not set, and never overwrites a value of the user,
+/// except a grace period that a policy raises.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mutation {
-    /// `terminationGracePeriodSeconds`, raised from the default if the user did not set it.
-    SetGracePeriod(Seconds),
+    /// `terminationGracePeriodSeconds`, raised from the default, or from an explicit value if the policy says so.
+    SetGracePeriod {
+        /// The new value.
+        to: Seconds,
+        /// Whether the user set the one before.
+        explicit: bool,
+    },
     /// `lifecycle.preStop.sleep` of a container without a preStop.
     SetPreStopSleep {
         /// The container's name.

@@ -12,7 +12,7 @@ use crate::budget::{Budget, LongestHelper, Source};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
 use crate::pod::hooks::PreStop;
-use crate::policy::Resolved;
+use crate::policy::{Resolved, TooSmall};
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod, Workload};
 use hooks::PlannedHook;
 use lanes::{PlannedLane, Role};
@@ -65,10 +65,16 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
         at_least: lane.stop.is_none() || lane.assumed,
     });
     match workload.grace_period {
-        GracePeriod::Explicit(grace_period) => budget.grace_period = grace_period,
+        GracePeriod::Explicit(grace_period) => {
+            budget.grace_period = grace_period;
+            if !budget.fits() && resolved.policy.when_grace_period_too_small == TooSmall::Raise {
+                budget.grace_period = budget.needed();
+                mutations.push(Mutation::SetGracePeriod { to: budget.grace_period, explicit: true });
+            }
+        }
         GracePeriod::Unset if budget.needed() > DEFAULT_GRACE_PERIOD => {
             budget.grace_period = budget.needed();
-            mutations.push(Mutation::SetGracePeriod(budget.grace_period));
+            mutations.push(Mutation::SetGracePeriod { to: budget.grace_period, explicit: false });
         }
         GracePeriod::Unset => {}
     }

@@ -8,7 +8,7 @@ mod resolved;
 pub mod resource;
 mod selection;
 
-pub use actions::{Rejection, TooSmall, ValidationAction, ValidationActions};
+pub use actions::{TooSmall, ValidationAction, ValidationActions};
 pub use invalid::InvalidPolicy;
 pub use namespace::{INJECT, Namespace};
 pub(crate) use resolved::OTHERS;
@@ -92,6 +92,11 @@ impl Policy {
             Some(name) if written => Source::Policy(name.clone()),
             _ => Source::Default,
         }
+    }
+
+    /// Its name behind a number of it in a text; empty for the built-in policy.
+    pub(crate) fn suffix(&self) -> String {
+        self.name.as_ref().map(|name| format!(" (policy {name})")).unwrap_or_default()
     }
 
     /// The sum of the defaults.

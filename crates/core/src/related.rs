@@ -17,6 +17,7 @@ pub(crate) use exposure::{Exposure, Target};
 
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::policy;
 use exposure::{Ingress, Service};
 
 /// The maximum number of objects of each kind that are considered in a namespace. Without a limit, the time would grow with
@@ -159,6 +160,15 @@ impl Related {
             namespace_labels: Some(&namespace.labels).filter(|labels| !labels.is_empty()),
             namespace_annotations: Some(&namespace.annotations).filter(|annotations| !annotations.is_empty()),
         }
+    }
+
+    /// The namespace of a workload, with its labels if they are known.
+    #[must_use]
+    pub fn namespace_of(&self, workload: Object<'_>) -> policy::Namespace {
+        let name = workload.namespace();
+        let name = self.unnamed.as_deref().filter(|_| name.is_empty()).unwrap_or(name);
+        let labels = self.namespaces.get(name).map(|namespace| namespace.labels.clone()).unwrap_or_default();
+        policy::Namespace { name: name.to_owned(), labels }
     }
 
     fn namespace(&mut self, name: &str) -> &mut Namespace {

@@ -62,10 +62,17 @@ pub(crate) fn check_plan(subject: &Subject<'_>) -> Vec<Finding> {
 
 /// The description of a code, for `winddown explain` and `docs/findings.md`.
 impl Code {
-    /// The severity of every finding with this code.
+    /// The severity of every finding with this code, unless `validationActions` lower it.
     #[must_use]
     pub fn severity(self) -> Severity {
         rule(self).severity
+    }
+
+    /// Whether the `validationActions` of a policy say what a finding with this code gets: it is about a budget that does not
+    /// fit, or about a limit.
+    #[must_use]
+    pub fn follows_validation_actions(self) -> bool {
+        matches!(self, Self::BudgetDoesNotFit | Self::DrainAboveLimit | Self::GracePeriodAboveLimit)
     }
 
     /// Whether a related object could refute or cause a finding with this code. The webhooks do not report it, because they

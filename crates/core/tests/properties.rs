@@ -6,7 +6,7 @@ mod generated_deployments;
 
 use std::collections::BTreeMap;
 
-use generated_deployments::{Annotations, annotations, deployment, malformed_text};
+use generated_deployments::{Annotations, annotations, declaring, deployment, malformed_text, undeclaring};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use winddown_core::annotations::Mode;
@@ -39,22 +39,6 @@ fn evaluated(deployment: &Value) -> Evaluated {
 /// Evaluates a Deployment that replaces another one.
 fn replacing(deployment: &Value, old: &Value, policy: &Policy) -> Evaluated {
     evaluated_as(deployment, Existing::Replaced(&LazyObject::from(old)), policy)
-}
-
-fn declaring(deployment: &Value, annotations: &Annotations) -> Value {
-    let mut deployment = deployment.clone();
-    for (key, value) in annotations {
-        deployment["metadata"]["annotations"][key] = json!(value);
-    }
-    deployment
-}
-
-/// Removes all annotations of Winddown from the Deployment's metadata, as a user would.
-fn undeclaring(deployment: &Value) -> Value {
-    let mut deployment = deployment.clone();
-    let annotations = deployment["metadata"]["annotations"].as_object_mut().unwrap();
-    annotations.retain(|key, _| !key.starts_with("winddown.dev/"));
-    deployment
 }
 
 fn containers(deployment: &Value) -> BTreeMap<String, Value> {

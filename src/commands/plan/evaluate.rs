@@ -11,7 +11,7 @@ use winddown_core::evaluation::{self, Existing, Origin};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{Manifest, Slot};
 use winddown_core::object::Object;
-use winddown_core::policy::{Namespace, Policies};
+use winddown_core::policy::Policies;
 use winddown_core::related::Related;
 
 /// A workload that cannot be evaluated.
@@ -34,6 +34,7 @@ pub(super) fn evaluate(
     manifest: Manifest,
     assumption: Option<&Rc<Assumption>>,
     related: &Related,
+    policies: &Policies,
 ) -> Result<Workload, Box<Error>> {
     let Manifest { document, lines, kind, object, slot } = manifest;
     // An object with a UID was read from a cluster, so the API server has set its defaults.
@@ -42,11 +43,10 @@ pub(super) fn evaluate(
     } else {
         (Existing::None, Origin::File)
     };
-    let policies = Policies::default();
-    let policy = policies.for_namespace(&Namespace::named(Object::new(&object).namespace()));
+    let governing = policies.for_namespace(&related.namespace_of(Object::new(&object)));
     let assumed = assumption.and_then(|assumption| Some((Rc::clone(assumption), assumption.applied_to(&object)?)));
     let subject = assumed.as_ref().map_or(&object, |(_, subject)| subject);
-    match evaluation::evaluate_among(subject, existing, policy, origin, Some(related)) {
+    match evaluation::evaluate_among(subject, existing, governing, origin, Some(related)) {
         Ok(evaluation) => {
             let assumed = assumed.map(|(assumption, _)| assumption);
             Ok(Workload { file: Rc::clone(file), lines, kind, object, slot, assumed, evaluation })

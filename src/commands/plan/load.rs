@@ -11,6 +11,7 @@ use crate::render::sanitize::sanitize;
 use crate::render::workload::qualified_name;
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{self, Manifest, Skipped, Stream, kustomization};
+use winddown_core::policy::Policy;
 use winddown_core::related::Related;
 
 /// What the inputs contain. An input that cannot be used does not affect the others.
@@ -22,6 +23,8 @@ pub(super) struct Loaded {
     pub(super) documents: Vec<Value>,
     /// The objects of all files that say more about the workloads.
     pub(super) related: Related,
+    /// The policies of all files.
+    pub(super) policies: Vec<Policy>,
     /// The number of other objects by kind.
     pub(super) others: BTreeMap<String, usize>,
     /// Skipped objects and files, one line each.
@@ -53,7 +56,11 @@ fn normalized(path: &Path) -> PathBuf {
 
 impl Loaded {
     /// Reads the inputs one after another. `keep_all`: also keeps the objects that are no workloads.
-    pub(super) fn read(inputs: impl Iterator<Item = Input>, keep_all: bool) -> Self {
+    pub(super) fn read(
+        inputs: impl Iterator<Item = Input>,
+        policies: impl Iterator<Item = Input>,
+        keep_all: bool,
+    ) -> Self {
         let (mut loaded, mut patches) = (Self::default(), HashSet::new());
         for Input { name, discovered, text } in inputs {
             let file: Rc<str> = sanitize(&name).into();
@@ -72,6 +79,7 @@ impl Loaded {
             }
         }
         loaded.leave_out(&patches);
+        policies.for_each(|input| loaded.add_policies(input));
         loaded.related.place_unnamed();
         loaded
     }
@@ -97,6 +105,7 @@ impl Loaded {
         self.errors.extend(stream.errors.iter().map(|error| format!("{file}: {error}")));
         self.documents.extend(stream.documents);
         self.related.extend(stream.related);
+        self.policies.extend(stream.policies);
         for mut workload in stream.workloads {
             workload.slot.document += first_document;
             self.workloads.push((Rc::clone(file), workload));
@@ -105,6 +114,21 @@ impl Loaded {
             *self.others.entry(kind).or_default() += count;
         }
         self.notes.extend(stream.skipped.into_iter().map(|skipped| format!("{file}: {}", describe(&skipped))));
+    }
+
+    /// Adds policies and namespaces of a file with nothing else of interest.
+    fn add_policies(&mut self, Input { name, text, .. }: Input) {
+        let file = sanitize(&name);
+        let stream = match text {
+            Ok(text) => manifest::read(&text),
+            Err(error) => return self.errors.push(format!("{file}: {error}")),
+        };
+        self.errors.extend(stream.errors.iter().map(|error| format!("{file}: {error}")));
+        if stream.policies.is_empty() && stream.errors.is_empty() {
+            self.errors.push(format!("{file}: contains no ShutdownPolicy"));
+        }
+        self.related.extend(stream.related);
+        self.policies.extend(stream.policies);
     }
 
     /// The number of other objects by kind, for example `ConfigMap 1, Service 3`.

@@ -24,6 +24,8 @@ macro_rules! for_each_code {
             drain_opted_out DrainOptedOut,
             budget_does_not_fit BudgetDoesNotFit,
             helper_does_not_fit HelperDoesNotFit,
+            drain_above_limit DrainAboveLimit,
+            grace_period_above_limit GracePeriodAboveLimit,
             // The readiness probe to inject.
             port_not_found PortNotFound,
             readiness_container_unclear ReadinessContainerUnclear,

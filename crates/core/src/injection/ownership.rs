@@ -24,6 +24,15 @@ pub enum Origin {
     File,
 }
 
+/// What shows that the owner wrote the grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GracePeriodOwner {
+    /// A server-side apply owns the field, with any value.
+    Apply,
+    /// The last-applied configuration of kubectl has the current value.
+    LastApplied,
+}
+
 /// The owners of a workload's fields, from its metadata. Parsed on first use, because most templates do not need it.
 #[derive(Debug)]
 pub struct FieldOwners<'a> {
@@ -77,15 +86,19 @@ impl<'a> FieldOwners<'a> {
         let Some(seconds) = bare.grace_period().and_then(Value::as_i64).map(Seconds::from_api) else {
             return GracePeriod::Unset;
         };
-        let explicit = origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.wrote_grace_period(bare);
+        let explicit =
+            origin == Origin::File || seconds != DEFAULT_GRACE_PERIOD || self.grace_period_owner(bare).is_some();
         if explicit { GracePeriod::Explicit(seconds) } else { GracePeriod::Unset }
     }
 
-    /// Whether the owner wrote the current grace period.
-    pub(super) fn wrote_grace_period(&self, template: Template<'_>) -> bool {
+    /// What shows that the owner wrote the current grace period; `None` if the owner did not.
+    pub(super) fn grace_period_owner(&self, template: Template<'_>) -> Option<GracePeriodOwner> {
         let sources = self.sources();
-        let written = sources.last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD));
-        sources.grace_period || written.is_some_and(|written| Some(written) == template.grace_period())
+        if sources.grace_period {
+            return Some(GracePeriodOwner::Apply);
+        }
+        let written = sources.last_applied.as_ref().and_then(|pod| pod.get(GRACE_PERIOD_FIELD))?;
+        (Some(written) == template.grace_period()).then_some(GracePeriodOwner::LastApplied)
     }
 
     /// Every entry and every container is visited once: both numbers come from the network.

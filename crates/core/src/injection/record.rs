@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS};
+use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS, OPTING_IN, PREFIX};
 use crate::duration::Seconds;
 use crate::object::Template;
 use crate::policy::{Numbers, OTHERS, Resolved};
@@ -61,6 +61,21 @@ pub(crate) struct GracePeriodChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) was: Option<i64>,
     pub(crate) set: i64,
+    /// Whether the owner wrote the one before, which was too small.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) explicit: bool,
+}
+
+impl GracePeriodChange {
+    /// Winddown raises the default and, if a policy says so, an explicit value. Any other change is not from Winddown, and
+    /// undoing it could lower a value that the user set.
+    fn is_raise(self) -> bool {
+        let default = DEFAULT_GRACE_PERIOD.as_i64();
+        match self {
+            Self { was, set, explicit: false } => was.is_none_or(|was| was == default) && set > default,
+            Self { was, set, explicit: true } => was.is_some_and(|was| (0..set).contains(&was)),
+        }
+    }
 }
 
 /// Parts of the template's metadata that did not exist before.
@@ -120,11 +135,8 @@ impl Record {
         if record.pre_stop.len().max(record.readiness.len()).max(record.lifecycle.len()) > MAX_CONTAINERS {
             return Err(UnreadableRecord::Malformed);
         }
-        // Winddown only raises the default. Any other change is not from Winddown, and undoing it could lower a value that
-        // the user set.
-        let default = DEFAULT_GRACE_PERIOD.as_i64();
-        let raised = |change: GracePeriodChange| change.was.is_none_or(|was| was == default) && change.set > default;
-        if record.grace_period.is_none_or(raised) { Ok(record) } else { Err(UnreadableRecord::Malformed) }
+        let raised = record.grace_period.is_none_or(GracePeriodChange::is_raise);
+        if raised { Ok(record) } else { Err(UnreadableRecord::Malformed) }
     }
 
     /// Whether it was written for this template and this declaration, or for another declaration with the same numbers. A
@@ -134,6 +146,20 @@ impl Record {
         let declared = self.declares(resolved.declaration);
         let same_numbers = || self.resolved == resolved.canonical();
         (declared || same_numbers()) && self.template == fingerprint
+    }
+
+    /// Whether it was written for this template.
+    pub(crate) fn was_written_for_template(&self, fingerprint: &str) -> bool {
+        self.template == fingerprint
+    }
+
+    /// Whether no annotation opted in when it was written: the namespace did.
+    pub(crate) fn is_for_namespace(&self) -> bool {
+        let opts_in = |term: &str| {
+            let key = term.split_once('=').map(|(key, _)| key);
+            OPTING_IN.iter().any(|opting| opting.strip_prefix(PREFIX) == key)
+        };
+        !self.declared.split(' ').any(opts_in)
     }
 
     /// Whether it was written for this declaration, not just for the same numbers.

@@ -26,7 +26,7 @@ fn mutations() -> Vec<Mutation> {
     vec![
         sleep("app"),
         sleep("proxy"),
-        Mutation::SetGracePeriod(Seconds::new(35)),
+        Mutation::SetGracePeriod { to: Seconds::new(35), explicit: false },
         Mutation::SetReadinessProbe { container: "app".to_owned(), probe: Box::new(probe) },
     ]
 }

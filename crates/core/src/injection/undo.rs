@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use super::ownership::{FieldOwner, FieldOwners};
+use super::ownership::{FieldOwner, FieldOwners, GracePeriodOwner};
 use super::probe::OwnedProbe;
 use super::record::{Created, GracePeriodChange, Record};
 use crate::annotations::{INJECTED, MANAGED};
@@ -23,12 +23,14 @@ pub struct BareTemplate<'a> {
     pub intact: bool,
     /// The containers whose owner wrote a part of the probe that is not valid without the injected part.
     pub(crate) incomplete_probes: Vec<String>,
+    /// The explicit grace period that was raised.
+    pub(crate) raised: Option<Raised>,
     fingerprint: OnceCell<String>,
 }
 
 impl<'a> BareTemplate<'a> {
     fn new(template: Cow<'a, Value>, record: Option<Record>, intact: bool) -> Self {
-        Self { template, record, intact, incomplete_probes: Vec::new(), fingerprint: OnceCell::new() }
+        Self { template, record, intact, incomplete_probes: Vec::new(), raised: None, fingerprint: OnceCell::new() }
     }
 
     /// A template with an unreadable record: all its values are treated as the user's.
@@ -43,10 +45,29 @@ impl<'a> BareTemplate<'a> {
         Self::new(Cow::Owned(template), None, false)
     }
 
+    /// The same with the raised grace period that may be the owner's by now; `None` if there is none.
+    pub(crate) fn with_applied_grace_period(&self) -> Option<Self> {
+        let kept = self.raised?.kept?;
+        let mut template = self.template.clone().into_owned();
+        TemplateMut(&mut template).pod_spec()?.insert(GRACE_PERIOD_FIELD.to_owned(), json!(kept));
+        let same = Self::new(Cow::Owned(template), self.record.clone(), false);
+        Some(Self { incomplete_probes: self.incomplete_probes.clone(), ..same })
+    }
+
     /// A hash of the template, computed once.
     pub fn fingerprint(&self) -> &str {
         self.fingerprint.get_or_init(|| fingerprint::of_json(&self.template))
     }
+}
+
+/// An explicit grace period that was raised, and is undone in the bare template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raised {
+    /// The grace period of the owner.
+    pub(crate) was: i64,
+    /// The current one, if its field belongs to a server-side apply: it may be the owner's by now, and `managedFields` has no
+    /// values. The next apply of the owner sets the field anyway.
+    pub(crate) kept: Option<i64>,
 }
 
 /// Undoes the injection that a record describes. Fields that the owner has set since are kept, even if they have the
@@ -85,14 +106,25 @@ pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOw
             _ => intact = false,
         }
     }
+    let mut raised = None;
     if let Some(change) = record.grace_period {
-        intact &= !owners.wrote_grace_period(template) && undo_grace_period(fields, change);
+        let owner = owners.grace_period_owner(template);
+        let may_undo = match owner {
+            None => true,
+            Some(GracePeriodOwner::Apply) => change.explicit,
+            Some(GracePeriodOwner::LastApplied) => false,
+        };
+        let undone = may_undo && undo_grace_period(fields, change);
+        if undone && change.explicit {
+            raised = change.was.map(|was| Raised { was, kept: owner.map(|_| change.set) });
+        }
+        intact &= undone;
     }
     intact &= undo_stamp(fields, &record);
-    BareTemplate { incomplete_probes, ..BareTemplate::new(Cow::Owned(bare), Some(record), intact) }
+    BareTemplate { incomplete_probes, raised, ..BareTemplate::new(Cow::Owned(bare), Some(record), intact) }
 }
 
-fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, set }: GracePeriodChange) -> bool {
+fn undo_grace_period(template: &mut TemplateMut<'_>, GracePeriodChange { was, set, .. }: GracePeriodChange) -> bool {
     let Some(spec) = template.pod_spec() else { return false };
     if spec.get(GRACE_PERIOD_FIELD) != Some(&json!(set)) {
         return false;

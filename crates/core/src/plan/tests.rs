@@ -65,7 +65,7 @@ fn mutations(planned: &Planned) -> Vec<String> {
         .mutations
         .iter()
         .map(|mutation| match mutation {
-            Mutation::SetGracePeriod(seconds) => format!("grace {}", seconds.as_i64()),
+            Mutation::SetGracePeriod { to, .. } => format!("grace {}", to.as_i64()),
             Mutation::SetPreStopSleep { container, sleep } => format!("{container} sleeps {}", sleep.as_i64()),
             Mutation::SetReadinessProbe { container, .. } => format!("{container} ready?"),
         })

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::InvalidPolicy;
+use crate::finding::{Finding, Severity};
 
 /// An item of `spec.validationActions`, with the meaning that it has in a `ValidatingAdmissionPolicyBinding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +16,9 @@ pub enum ValidationAction {
     Audit,
 }
 
-/// What a misfit gets in the response to the client.
+/// What a misfit or a number above a limit gets in the response to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
+enum Rejection {
     /// The request is rejected.
     Deny,
     /// The client gets a warning.
@@ -54,16 +55,31 @@ impl ValidationActions {
         Ok(Self { rejection, audit: has(ValidationAction::Audit) })
     }
 
-    /// What the client gets.
+    /// Those for a workload with this mode, if it has one of its own: Enforce denies.
     #[must_use]
-    pub fn rejection(self) -> Rejection {
-        self.rejection
+    pub fn under(self, mode: Option<&str>) -> Self {
+        let rejection = if mode == Some("Enforce") { Rejection::Deny } else { self.rejection };
+        Self { rejection, ..self }
     }
 
-    /// Whether the audit log gets an annotation.
+    /// The finding with the severity that has this effect.
     #[must_use]
-    pub fn audit(self) -> bool {
-        self.audit
+    pub(crate) fn applied_to(self, finding: Finding) -> Finding {
+        if !finding.is_error() || !finding.code.follows_validation_actions() {
+            return finding;
+        }
+        let severity = match self.rejection {
+            Rejection::Deny => Severity::Error,
+            Rejection::Warn => Severity::Warning,
+            Rejection::None => Severity::Info,
+        };
+        finding.with_severity(severity)
+    }
+
+    /// Whether the audit log gets an annotation about the finding.
+    #[must_use]
+    pub(crate) fn audits(self, finding: &Finding) -> bool {
+        self.audit && finding.code.follows_validation_actions()
     }
 }
 

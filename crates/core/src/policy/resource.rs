@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{InvalidPolicy, Policy, Selection, TooSmall, ValidationAction, ValidationActions, Written};
 use crate::decode::{InvalidField, decode};
 use crate::duration::Seconds;
-use crate::field_path::FieldPath;
+use crate::field_path::{FieldPath, Segment};
 use crate::sanitize::truncated;
 use crate::selector::Selector;
 
@@ -128,6 +128,13 @@ const MAX_PERIOD: i32 = 3600;
 /// The largest `failureThreshold` of an injected probe.
 const MAX_FAILURE_THRESHOLD: i32 = 100;
 
+/// The API group of `ShutdownPolicy`.
+pub const GROUP: &str = "winddown.dev";
+/// The version of its API.
+pub const VERSION: &str = "v1alpha1";
+/// Its kind.
+pub const KIND: &str = "ShutdownPolicy";
+
 impl Policy {
     /// The policy of a `ShutdownPolicy` in JSON. Its status is not read.
     pub fn read(resource: &Value) -> Result<Self, InvalidPolicy> {
@@ -138,6 +145,41 @@ impl Policy {
         let metadata = decode(part("metadata")?, FieldPath::new("metadata"))?;
         let spec = decode(part("spec")?, FieldPath::new("spec"))?;
         Self::try_from(&ShutdownPolicy { metadata, spec, status: None })
+    }
+
+    /// The same for a file, where a field that does not exist is a typo. In a cluster, it may be of a newer version.
+    pub fn read_strictly(resource: &Value) -> Result<Self, InvalidPolicy> {
+        let api_version = resource.get("apiVersion").and_then(Value::as_str);
+        if api_version.and_then(|text| text.split_once('/')) != Some((GROUP, VERSION)) {
+            let problem = format!("is not {GROUP}/{VERSION}");
+            return Err(InvalidField::new(FieldPath::new("apiVersion"), problem).into());
+        }
+        let policy = Self::read(resource)?;
+        let spec = resource.get("spec").unwrap_or(&Value::Null);
+        let read: ShutdownPolicySpec = decode(spec, FieldPath::new("spec"))?;
+        let known = serde_json::to_value(read).unwrap_or_default();
+        match unknown_field(spec, &known, &FieldPath::new("spec")) {
+            Some(field) => Err(InvalidField::new(field, "is not a field of a ShutdownPolicy").into()),
+            None => Ok(policy),
+        }
+    }
+}
+
+/// The first field that reading left out.
+fn unknown_field(written: &Value, read: &Value, path: &FieldPath) -> Option<FieldPath> {
+    match written {
+        Value::Object(fields) => fields.iter().filter(|(_, value)| !value.is_null()).find_map(|(name, value)| {
+            let path = path.clone().push(Segment::Field(truncated(name, 80).into_owned().into()));
+            match read.get(name) {
+                Some(read) => unknown_field(value, read, &path),
+                None => Some(path),
+            }
+        }),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| unknown_field(item, read.get(index)?, &path.clone().push(Segment::Index(index)))),
+        _ => None,
     }
 }
 
@@ -247,7 +289,8 @@ mod tests {
         assert_eq!([policy.drain, policy.deadline, policy.margin].map(super::Seconds::as_i64), [15, 60, 5]);
         assert_eq!((policy.readiness_period, policy.readiness_failure_threshold), (3, 2));
         assert_eq!(policy.limits.grace_period.map(super::Seconds::as_i64), Some(300));
-        assert!(policy.validation_actions.audit());
+        let actions = [super::ValidationAction::Audit, super::ValidationAction::Warn];
+        assert_eq!(Ok(policy.validation_actions), super::ValidationActions::new(&actions));
         let resource = json!({"metadata": {"name": "web"}, "spec": spec});
         let typed: ShutdownPolicy = serde_json::from_value(resource.clone()).unwrap();
         assert_eq!(serde_json::to_value(typed).unwrap(), resource);
@@ -308,6 +351,19 @@ mod tests {
         ] {
             assert_eq!(read(&spec).unwrap_err(), message);
         }
+        let typo = json!({"drian": "5s"});
+        let metadata = json!({"name": "web"});
+        for (api_version, defaults, problem) in [
+            ("winddown.dev/v1alpha1", json!({"drain": "5s"}), None),
+            ("winddown.dev/v1alpha1", typo.clone(), Some("spec.defaults.drian is not a field of a ShutdownPolicy")),
+            ("winddown.dev/v1", json!({}), Some("apiVersion is not winddown.dev/v1alpha1")),
+        ] {
+            let spec = json!({"validationActions": ["Deny"], "defaults": defaults});
+            let resource = json!({"apiVersion": api_version, "metadata": metadata, "spec": spec});
+            let error = Policy::read_strictly(&resource).err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), problem);
+        }
+        assert!(read(&json!({"validationActions": ["Deny"], "defaults": typo})).is_ok(), "in a cluster");
         for name in ["", "Web", "a b", &"a".repeat(254)] {
             let resource = json!({"metadata": {"name": name}, "spec": {"validationActions": ["Deny"]}});
             assert_eq!(Policy::read(&resource).unwrap_err().to_string(), "metadata.name is not a DNS subdomain name");

@@ -23,13 +23,16 @@ pub struct Verdict {
 /// allowed.
 #[must_use]
 pub fn judge(evaluation: Evaluation, before: impl FnOnce() -> Option<Evaluation>) -> Verdict {
-    let Evaluation { mode, findings, .. } = evaluation;
+    let Evaluation { mode, findings, actions, .. } = evaluation;
     let may_deny = mode == Mode::Enforce && findings.iter().any(Finding::is_error);
     let before = if may_deny { before() } else { None };
     let before: HashSet<_> = before.iter().flat_map(|before| &before.findings).map(Finding::identity).collect();
     let existed = |finding: &Finding| before.contains(&finding.identity());
     let mut verdict = Verdict::default();
     for finding in findings {
+        if actions.audits(&finding) && finding.severity != Severity::Info {
+            verdict.notes.push(finding.clone());
+        }
         let place = match finding.severity {
             Severity::Error if may_deny && !existed(&finding) => &mut verdict.denials,
             Severity::Error | Severity::Warning => &mut verdict.warnings,
@@ -48,10 +51,20 @@ mod tests {
     use crate::evaluation::{Changes, Evaluation};
     use crate::field_path::FieldPath;
     use crate::finding::{Code, Finding, Severity};
+    use crate::policy::{ValidationAction, ValidationActions};
 
     fn evaluation(mode: Mode, findings: &[Finding]) -> Evaluation {
-        let changes = Changes::default();
-        Evaluation { mode, budget: None, timeline: None, findings: findings.to_vec(), injected: None, changes }
+        Evaluation {
+            mode,
+            budget: None,
+            timeline: None,
+            fits: false,
+            findings: findings.to_vec(),
+            actions: ValidationActions::default(),
+            injected: None,
+            waiting: false,
+            changes: Changes::default(),
+        }
     }
 
     fn misfit(needed: u32) -> Finding {
@@ -72,6 +85,34 @@ mod tests {
             let before = before.map(|findings| evaluation(Mode::Enforce, findings));
             let verdict = judge(evaluation(mode, &small), || before);
             assert_eq!((verdict.denials.len(), verdict.warnings.len()), (denied.into(), (!denied).into()), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn the_actions_of_a_policy_say_what_a_misfit_gets_and_an_unreadable_annotation_is_always_denied() {
+        use ValidationAction::{Audit, Deny, Warn};
+        let field = || FieldPath::new("metadata.annotations");
+        let unreadable = Finding::new(Code::InvalidAnnotation, Severity::Error, field(), "is not a duration");
+        for (actions, mode, expected) in [
+            (&[Deny][..], None, [1, 0, 0]),
+            (&[Deny, Audit], None, [1, 0, 1]),
+            (&[Warn], None, [0, 1, 0]),
+            (&[Warn, Audit], None, [0, 1, 1]),
+            (&[Audit], None, [0, 0, 1]),
+            (&[Audit], Some("Enforce"), [1, 0, 1]),
+            (&[Warn], Some("Enforce"), [1, 0, 0]),
+            (&[Deny], Some("Audit"), [0, 1, 0]),
+        ] {
+            let actions = ValidationActions::new(actions).unwrap().under(mode);
+            let mode = mode.map_or(Mode::Enforce, |mode| mode.parse().unwrap());
+            let judged = |finding: Finding| {
+                let finding = actions.applied_to(finding);
+                judge(Evaluation { actions, ..evaluation(mode, &[finding]) }, || None)
+            };
+            let verdict = judged(misfit(35));
+            let sizes = [&verdict.denials, &verdict.warnings, &verdict.notes].map(Vec::len);
+            assert_eq!(sizes, expected, "{actions:?} {mode:?}");
+            assert_eq!(judged(unreadable.clone()).denials.is_empty(), mode == Mode::Audit, "{actions:?} {mode:?}");
         }
     }
 

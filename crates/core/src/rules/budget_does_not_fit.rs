@@ -20,11 +20,14 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn finding(budget: &Budget) -> Finding {
-    let Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, .. } = budget;
+    let Budget { drain, deadline, margin, grace_period, drain_from, deadline_from, margin_from, .. } = budget;
     let (sum, needed, missing) = (budget.sum(), budget.needed(), budget.missing());
     let problem = format!(
-        "drain {drain} + deadline {deadline} + margin {margin} = {sum}, {missing} more than the grace period of \
-         {grace_period}"
+        "drain {drain}{} + deadline {deadline}{} + margin {margin}{} = {sum}, {missing} more than the grace period of \
+         {grace_period}",
+        drain_from.policy_suffix(),
+        deadline_from.policy_suffix(),
+        margin_from.policy_suffix(),
     );
     let finding = RULE.finding(FieldPath::pod("terminationGracePeriodSeconds"), problem);
     let finding = finding.fact(*drain).fact(*deadline).fact(*margin).fact(*grace_period);
@@ -53,6 +56,7 @@ Drain, deadline and margin have to fit. Only the hooks of [apps](how-it-works.md
 longer hook is not rejected (HelperDoesNotFit). In order of preference:
 
 1. Remove `terminationGracePeriodSeconds`. Winddown sets what is needed.
+   A [policy](policies.md) with `whenGracePeriodTooSmall: Raise` raises it for you.
 2. Raise it to the sum in the message:
 
    ```yaml
@@ -81,7 +85,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::finding::Code::BudgetDoesNotFit;
-    use crate::rules::tests::{fires, found, pod, silent};
+    use crate::rules::tests::{fires, found, governed, pod, silent};
 
     fn with(drain: &str, deadline: &str, grace_period: Option<i64>) -> Value {
         let mut manifest = pod(|pod| {
@@ -112,6 +116,16 @@ mod tests {
         let (_, message) = fires(&manifest, BudgetDoesNotFit);
         assert!(message.starts_with("drain 20s + deadline 25s + margin 5s = 50s, 20s more than "), "{message}");
         assert!(message.contains(", or lower the preStop of app, winddown.dev/deadline or "), "{message}");
+    }
+
+    #[test]
+    fn the_policy_is_named_behind_its_numbers_and_may_raise_the_grace_period() {
+        let explicit = pod(|pod| pod["terminationGracePeriodSeconds"] = json!(30));
+        let policy = json!({"defaults": {"margin": "9s"}});
+        let (_, message) = fires(&governed(explicit.clone(), &policy), BudgetDoesNotFit);
+        assert!(message.starts_with("drain 10s + deadline 20s + margin 9s (policy web) = 39s, 9s more"), "{message}");
+        let policy = json!({"defaults": {"margin": "9s"}, "whenGracePeriodTooSmall": "Raise"});
+        silent(&governed(explicit, &policy), BudgetDoesNotFit);
     }
 
     #[test]

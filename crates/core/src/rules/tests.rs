@@ -6,7 +6,7 @@ use super::{Code, RULES, rule};
 use crate::evaluation::{Existing, Origin, evaluate_among};
 use crate::finding::{Finding, Severity};
 use crate::object::Object;
-use crate::policy::Policy;
+use crate::policy::{Namespace, Policies, Policy};
 use crate::related::Related;
 
 /// A Deployment with a drain of 10s and a deadline of 20s; `change` adapts it to a case.
@@ -85,6 +85,13 @@ pub(crate) fn within(mut workload: Value, metadata: &Value) -> Value {
     among(workload, &[namespace])
 }
 
+/// The same under a `ShutdownPolicy` with the name `web` and these fields in `spec`.
+pub(crate) fn governed(workload: Value, fields: &Value) -> Value {
+    let mut spec = json!({"validationActions": ["Deny"]});
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    among(workload, &[json!({"kind": "ShutdownPolicy", "metadata": {"name": "web"}, "spec": spec})])
+}
+
 /// The same with an autoscaler that keeps at least that many pods.
 pub(crate) fn autoscaled(workload: Value, least: u32) -> Value {
     let target = json!({"apiVersion": "apps/v1", "kind": workload["kind"], "name": workload["metadata"]["name"]});
@@ -125,8 +132,10 @@ pub(crate) fn found(manifest: &Value, code: Code) -> Vec<Finding> {
         if Object::new(item).kind().is_some() { related.add_workload(item) } else { related.add(item) }
     }
     let workload = items.first().unwrap_or(manifest);
-    let evaluation =
-        evaluate_among(workload, Existing::None, &Policy::default(), Origin::File, Some(&related)).unwrap();
+    let policies = items.iter().filter(|item| item["kind"] == "ShutdownPolicy");
+    let policies = Policies::new(policies.map(|policy| Policy::read(policy).unwrap()).collect());
+    let governing = policies.for_namespace(&Namespace::named(Object::new(workload).namespace()));
+    let evaluation = evaluate_among(workload, Existing::None, governing, Origin::File, Some(&related)).unwrap();
     evaluation.findings.into_iter().filter(|finding| finding.code == code).collect()
 }
 

@@ -152,6 +152,23 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
     )
 }
 
+/// The Deployment with these annotations.
+pub(crate) fn declaring(deployment: &Value, annotations: &Annotations) -> Value {
+    let mut deployment = deployment.clone();
+    for (key, value) in annotations {
+        deployment["metadata"]["annotations"][key] = json!(value);
+    }
+    deployment
+}
+
+/// Removes all annotations of Winddown from the Deployment's metadata, as a user would.
+pub(crate) fn undeclaring(deployment: &Value) -> Value {
+    let mut deployment = deployment.clone();
+    let annotations = deployment["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.retain(|key, _| !key.starts_with("winddown.dev/"));
+    deployment
+}
+
 /// Malformed, very long or deeply nested text.
 pub(crate) fn malformed_text() -> impl Strategy<Value = String> {
     prop_oneof![

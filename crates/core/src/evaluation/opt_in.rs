@@ -1,0 +1,80 @@
+//! Whether the opt-in of a namespace counts for a workload without annotations that opt in.
+//!
+//! Labelling a namespace, or removing the label, restarts nothing: it counts from the next change of each template on. The
+//! record on a template says whether it was injected because of its namespace.
+
+use super::Existing;
+use super::settled::Settled;
+use crate::annotations::{self, DECLARING, Declared, MODE, OPTING_IN};
+use crate::decode::InvalidField;
+use crate::injection::{BareTemplate, FieldOwners, Record, undo};
+use crate::object::{Object, Template};
+
+/// Whether a workload is opted in without an annotation that does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OptIn {
+    /// Only its annotations count.
+    No,
+    /// It is opted in.
+    Yes,
+    /// From the next change of its template on.
+    Waiting,
+}
+
+impl OptIn {
+    /// Decides it for a workload in a namespace that is or is not labelled now.
+    pub(super) fn of(
+        object: Object<'_>,
+        template: Template<'_>,
+        bare: &BareTemplate<'_>,
+        existing: Existing<'_>,
+        labelled: bool,
+    ) -> Result<Self, InvalidField> {
+        let by_label = if labelled { Self::Yes } else { Self::No };
+        if OPTING_IN.iter().any(|key| object.has_annotation(key)) || object.annotation(MODE) == Some("Off") {
+            return Ok(Self::No);
+        }
+        if matches!(existing, Existing::None) {
+            return Ok(by_label);
+        }
+        if injected_for_namespace(object, template, bare)? {
+            return Ok(Self::Yes);
+        }
+        let unchanged = match existing {
+            // A record of another declaration: the webhook missed a change.
+            Existing::None | Existing::Unchanged => bare.record.is_none(),
+            Existing::Replaced(old) => {
+                let Some(old) = old.get().map(Object::new) else { return Ok(by_label) };
+                let Ok(old_template) = old.template() else { return Ok(by_label) };
+                let Ok(record) = Record::of(old_template) else { return Ok(by_label) };
+                let old_bare = undo(old_template, record, &FieldOwners::of(old));
+                let same = |key: &&str| old.annotation(key) == object.annotation(key);
+                if !DECLARING.iter().all(same) || old_bare.fingerprint() != bare.fingerprint() {
+                    return Ok(by_label);
+                }
+                if injected_for_namespace(old, old_template, &old_bare)? {
+                    return Ok(Self::Yes);
+                }
+                old_bare.record.is_none()
+            }
+        };
+        Ok(if labelled && unchanged { Self::Waiting } else { by_label })
+    }
+}
+
+/// Whether the template stands as it was injected or found sufficient because of its namespace.
+fn injected_for_namespace(
+    object: Object<'_>,
+    template: Template<'_>,
+    bare: &BareTemplate<'_>,
+) -> Result<bool, InvalidField> {
+    let by_record = bare.record.as_ref().is_some_and(|record| {
+        bare.intact && record.is_for_namespace() && record.was_written_for_template(bare.fingerprint())
+    });
+    if by_record {
+        return Ok(true);
+    }
+    let Some(settled) = Settled::of(object) else { return Ok(false) };
+    let reading = annotations::read_opted_in(&object.annotations()?, &template.annotations()?);
+    Ok(matches!(reading.declared, Declared::Budget(declaration) if settled.is_for(template, &declaration)))
+}
