@@ -103,7 +103,9 @@ impl Stop {
         let stopping = tracked.stopping();
         let (containers, clocks_disagree) = containers(tracked, pod, record.as_ref(), cause, sighting);
         let apps = || containers.iter().filter(|container| container.role == Role::App);
-        let outcome = apps().filter_map(|app| app.outcome).max()?;
+        // An evicting kubelet can report a container that it no longer finds as one that waits for its start.
+        let lost = || (tracked.started && stopping.is_none()).then_some(Outcome::Unknown(Unseen::Status));
+        let outcome = apps().filter_map(|app| app.outcome).max().or_else(lost)?;
         let finished = finished(pod);
         Some(Self {
             budget: record.as_ref().and_then(Record::numbers),
