@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The operator's observation task calls this module: every replica feeds an [`Observer`], and the leader admits its stops
-//! to the [`History`] of each workload, which it stores in the status of the `ShutdownBudget`. Like the rest of the core it
-//! has no clock: the reading of the observer's own monotonic clock comes with each event.
+//! to the [`History`] of each workload, which it stores in the status of the `ShutdownBudget`. Like the rest of the core,
+//! it has no clock: each event comes with the reading of the observer's own monotonic clock.
 //!
-//! Facts about the API, from the sources of Kubernetes 1.30 to 1.37:
+//! Facts about the API, from the sources of Kubernetes 1.30 to 1.37 (`docs/observed-shutdowns.md` has what a cluster
+//! reported):
 //!
 //! - A deletion sets `deletionTimestamp` to the request plus the grace period. The kubelet's last write before the removal
 //!   sets the grace period to 0, and from 1.33 on also the timestamp to that moment. So the time of the request is read only
@@ -21,8 +22,12 @@
 mod api_clock;
 mod cause;
 mod ends;
+mod histogram;
+mod history;
+mod ledger;
 mod observer;
 mod outcome;
+mod recommendation;
 mod siblings;
 mod stop;
 mod timestamp;
@@ -31,8 +36,12 @@ mod view;
 mod workload_ref;
 
 pub use cause::Cause;
+pub use histogram::{Histogram, Scale};
+pub use history::{CheckpointError, History, Shutdowns, Summary, Totals};
+pub use ledger::Ledger;
 pub use observer::{Counts, Event, MAX_PODS, Observer};
 pub use outcome::{Outcome, Promise, Unseen};
+pub use recommendation::Recommendation;
 pub use stop::{ContainerStop, End, Stop};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use view::{

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::duration::Seconds;
 use crate::observation::Terminated;
 
@@ -41,17 +43,17 @@ pub enum Unseen {
     Clocks,
 }
 
-/// Whether the app kept its promise to exit in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whether the app kept its promise to exit in time. The order is by weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Promise {
+    /// The end says nothing about the app: node, memory, a shorter grace period of a caller, or not seen.
+    NotJudged,
     /// It exited in time.
     Kept,
     /// It exited by itself, but after drain and deadline.
     Overran,
     /// It was killed at the end of the grace period, or failed.
     Broken,
-    /// The end says nothing about the app: node, memory, a shorter grace period of a caller, or not seen.
-    NotJudged,
 }
 
 /// Who asked a pod to stop.

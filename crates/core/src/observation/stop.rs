@@ -187,8 +187,7 @@ impl Stop {
 impl fmt::Display for Stop {
     /// One line, at most 400 characters: `2026-01-31T21:00:03Z web-7d9f-x2 Rollout: 11s of 35s, app 6s, exit code 143`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pod = truncated(&self.pod, 100);
-        write!(f, "{} {} {}: ", self.at, escaped(&pod), self.cause)?;
+        write!(f, "{} {} {}: ", self.at, truncated(&escaped(&self.pod), 100), self.cause)?;
         let mut parts = Vec::new();
         if self.outcome != Outcome::Clean {
             parts.push(self.outcome.to_string());
@@ -204,8 +203,8 @@ impl fmt::Display for Stop {
             parts.push(format!("shortened from {own} to {grace} by the deletion"));
         }
         if let Some(app) = self.decisive() {
-            let name = truncated(&app.name, 63);
-            parts.extend(app.after_signal.map(|time| format!("{} {time}", escaped(&name))));
+            let name = escaped(&app.name);
+            parts.extend(app.after_signal.map(|time| format!("{} {time}", truncated(&name, 63))));
             parts.extend(app.exit_code.map(|code| format!("exit code {code}")));
             if app.out_of_memory && self.outcome == Outcome::Killed {
                 parts.push("or out of memory".to_owned());
@@ -213,7 +212,7 @@ impl fmt::Display for Stop {
         }
         let is_worse = |helper: &&ContainerStop| helper.role != Role::App && helper.outcome == Some(Outcome::Killed);
         if let Some(helper) = self.containers.iter().find(is_worse) {
-            parts.push(format!("helper {} killed", escaped(&truncated(&helper.name, 63))));
+            parts.push(format!("helper {} killed", truncated(&escaped(&helper.name), 63)));
         }
         f.write_str(&parts.join(", "))
     }

@@ -81,3 +81,19 @@ fn the_end_for_the_ledger_is_that_of_the_containers_whoever_sees_it() {
         assert!(stop.end.earliest <= finished && finished <= stop.end.latest, "{:?}", stop.end);
     }
 }
+
+#[test]
+fn one_that_sees_the_end_and_one_that_misses_it_agree_for_the_ledger_whatever_the_clock_of_the_node() {
+    for skew in [-3600, -5, -1, 0, 1, 5, 60, 3600] {
+        let mut stops = Vec::new();
+        for misses in [false, true] {
+            let mut watch = Watch::new();
+            watch.apply(-1.0, &running());
+            watch.apply(0.1, &deleted(running(), 15));
+            let end = ended(deleted(running(), 15), &[container("app", 0, "Completed", 6 + skew)]);
+            stops.push(only(if misses { watch.list(8.0, &[]) } else { watch.apply(7.0, &end) }));
+        }
+        let [seen, missed] = [stops[0].end, stops[1].end];
+        assert!(seen.earliest <= missed.latest && missed.earliest <= seen.latest, "{skew}: {seen:?} {missed:?}");
+    }
+}

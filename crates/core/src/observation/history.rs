@@ -1,0 +1,285 @@
+//! What is remembered of the stops of one workload.
+
+mod checkpoint;
+mod kills;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::duration::Seconds;
+use crate::observation::histogram::{Histogram, Scale};
+use crate::observation::{Ledger, Outcome, Promise, Recommendation, Stop, Timestamp};
+use crate::report::Event;
+use crate::sanitize::{is_control, truncated};
+use kills::Kills;
+
+pub use checkpoint::CheckpointError;
+
+/// How many stops are shown of each kind.
+const SHOWN: usize = 3;
+
+/// The length of the hash of a template, which is the value of a label.
+const LONGEST_TEMPLATE: usize = 63;
+
+/// The characters of a line about a stop.
+const LONGEST_LINE: usize = 200;
+
+/// The stops of one workload: counts, times, and which UIDs were counted.
+///
+/// It is stored as [`Self::checkpoint`] and [`Self::summary`] in the status of the `ShutdownBudget`, with the
+/// `resourceVersion` with which it was read: of two writers, one reads again and admits again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    ledger: Ledger,
+    since: Timestamp,
+    totals: Totals,
+    app_time: Histogram,
+    withdrawal: Histogram,
+    longest: Option<Seconds>,
+    kills: Kills,
+    honoured: Option<Honoured>,
+    recent: BTreeSet<String>,
+    not_honoured: BTreeSet<String>,
+}
+
+/// The number of stops by outcome. They are never reduced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Totals {
+    /// Stops in time, with success.
+    pub clean: u64,
+    /// Those of them that were longer than drain and deadline.
+    pub overran: u64,
+    /// Stops in time, with another exit code.
+    pub failed: u64,
+    /// Stops with SIGKILL at the end of the pod's own grace period.
+    pub killed: u64,
+    /// Stops with SIGKILL at the end of a shorter one.
+    pub cut_short: u64,
+    /// Stops without enough memory.
+    pub out_of_memory: u64,
+    /// Stops with another SIGKILL.
+    pub killed_otherwise: u64,
+    /// Stops of which the end is not known.
+    pub unknown: u64,
+    /// Stops in which the time of the app was measured.
+    pub measured: u64,
+}
+
+/// The worst promise among the stops of one template. It starts again with the next template that stops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Honoured {
+    template: String,
+    promise: Promise,
+}
+
+/// What the status of a `ShutdownBudget` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Counts and times.
+    pub shutdowns: Shutdowns,
+    /// The last three stops, one line each, the oldest first.
+    pub recent: Vec<String>,
+    /// The last three in which the promise was not kept.
+    pub not_honoured: Vec<String>,
+    /// What the stops suggest, in words.
+    pub recommendation: String,
+    /// Whether the app kept its promise in the stops of the template that stopped last; absent before the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+}
+
+/// Counts of stops, and times of the app from SIGTERM to its exit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shutdowns {
+    /// All stops.
+    pub count: u64,
+    /// By outcome.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Half of the recent stops took at most this long.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub p50: Option<Seconds>,
+    /// 90 % of them.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub p90: Option<Seconds>,
+    /// 99 % of them.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub p99: Option<Seconds>,
+    /// The longest of all stops in which the app exited by itself.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub longest: Option<Seconds>,
+    /// When counting began.
+    pub since: Timestamp,
+}
+
+impl History {
+    /// The history of a workload that has none.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            ledger: Ledger::default(),
+            since: now,
+            totals: Totals::default(),
+            app_time: Histogram::new(Scale::AppTime),
+            withdrawal: Histogram::new(Scale::Withdrawal),
+            longest: None,
+            kills: Kills::default(),
+            honoured: None,
+            recent: BTreeSet::new(),
+            not_honoured: BTreeSet::new(),
+        }
+    }
+
+    /// The history of a workload whose checkpoint cannot be read. What ended before now is not counted, because it may have
+    /// been.
+    #[must_use]
+    pub fn starting_again(now: Timestamp) -> Self {
+        Self { ledger: Ledger::after(now), ..Self::new(now) }
+    }
+
+    /// Counts a stop of the workload; false if it was counted before or may have been. `now` is the time of the caller's
+    /// clock: a stop that ended in its future is refused.
+    #[must_use]
+    pub fn admit(&mut self, stop: &Stop, now: Timestamp) -> bool {
+        let is_new = self.ledger.admit(&stop.uid, stop.end, now);
+        if is_new {
+            self.count(stop);
+        }
+        is_new
+    }
+
+    fn count(&mut self, stop: &Stop) {
+        let promise = stop.promise();
+        self.totals.count(stop.outcome, promise);
+        self.kills.count(stop);
+        if let Some(time) = stop.app_time.filter(|_| matches!(stop.outcome, Outcome::Clean | Outcome::Failed)) {
+            self.totals.measured = self.totals.measured.saturating_add(1);
+            self.app_time.add(u32::try_from(time.as_i64()).unwrap_or(u32::MAX));
+            self.longest = self.longest.max(Some(time));
+        }
+        if let Some(time) = stop.withdrawal {
+            self.withdrawal.add(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+        }
+        self.judge(stop, promise);
+        let line = truncated(&stop.to_string(), LONGEST_LINE).into_owned();
+        if matches!(promise, Promise::Broken | Promise::Overran) {
+            show(&mut self.not_honoured, line.clone());
+        }
+        show(&mut self.recent, line);
+    }
+
+    fn judge(&mut self, stop: &Stop, promise: Promise) {
+        if promise == Promise::NotJudged {
+            return;
+        }
+        let before = self.honoured.take().filter(|honoured| *honoured.template == *stop.template);
+        let promise = before.map_or(promise, |honoured| honoured.promise.max(promise));
+        self.honoured = Some(Honoured { template: stop.template.to_string(), promise });
+    }
+
+    /// What the stops suggest.
+    #[must_use]
+    pub fn recommendation(&self) -> Recommendation {
+        let p99 = self.app_time.percentile(99).map(Seconds::new);
+        Recommendation::of(self.totals.measured, p99, self.longest, self.kills.not_enough())
+    }
+
+    /// The Event `ShutdownKilled`, if one is due at this time: at most one in five minutes, about all kills since the last
+    /// one. The history must be stored before the Event is published, so that no other leader publishes it again.
+    #[must_use]
+    pub fn due_event(&mut self, now: Timestamp) -> Option<Event> {
+        self.kills.due_event(now, self.recommendation())
+    }
+
+    /// What the status shows.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let percentile = |percent| self.app_time.percentile(percent).map(Seconds::new);
+        Summary {
+            shutdowns: Shutdowns {
+                count: self.totals.all(),
+                totals: self.totals,
+                p50: percentile(50),
+                p90: percentile(90),
+                p99: percentile(99),
+                longest: self.longest,
+                since: self.since,
+            },
+            recent: self.recent.iter().cloned().collect(),
+            not_honoured: self.not_honoured.iter().cloned().collect(),
+            recommendation: self.in_words(),
+            promise: self.honoured.as_ref().map(|honoured| honoured.promise),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let recommendation = self.recommendation();
+        match self.withdrawal.percentile(100) {
+            Some(longest) => {
+                let longest = f64::from(longest) / 1000.0;
+                format!("{recommendation}; endpoints were withdrawn within {longest}s")
+            }
+            None => recommendation.to_string(),
+        }
+    }
+}
+
+impl Totals {
+    fn count(&mut self, outcome: Outcome, promise: Promise) {
+        let total = match outcome {
+            Outcome::Clean => &mut self.clean,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Killed => &mut self.killed,
+            Outcome::CutShort => &mut self.cut_short,
+            Outcome::OutOfMemory => &mut self.out_of_memory,
+            Outcome::KilledOtherwise => &mut self.killed_otherwise,
+            Outcome::Unknown(_) => &mut self.unknown,
+        };
+        *total = total.saturating_add(1);
+        self.overran = self.overran.saturating_add(u64::from(promise == Promise::Overran));
+    }
+
+    /// All stops.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        let Self { clean, failed, killed, cut_short, out_of_memory, killed_otherwise, unknown, .. } = self;
+        let totals = [clean, failed, killed, cut_short, out_of_memory, killed_otherwise, unknown];
+        totals.into_iter().fold(0, |sum, total| sum.saturating_add(*total))
+    }
+}
+
+/// Adds a line. Lines begin with their time, so that the first one is the oldest.
+fn show(lines: &mut BTreeSet<String>, line: String) {
+    lines.insert(line);
+    while lines.len() > SHOWN {
+        lines.pop_first();
+    }
+}
+
+/// The lines that a status showed. Anybody who may write it can have written others.
+fn shown(lines: &[String]) -> BTreeSet<String> {
+    let is_plain = |line: &&String| line.chars().count() <= LONGEST_LINE && !line.contains(is_control);
+    let has_time = |line: &&String| line.split(' ').next().is_some_and(|time| time.parse::<Timestamp>().is_ok());
+    let mut kept = BTreeSet::new();
+    // Winddown writes three.
+    for line in lines.iter().take(10).filter(is_plain).filter(has_time) {
+        show(&mut kept, line.clone());
+    }
+    kept
+}
+
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
+fn in_words<S: Serializer>(duration: &Option<Seconds>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => serializer.collect_str(duration),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

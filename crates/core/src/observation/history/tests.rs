@@ -1,0 +1,224 @@
+//! What a status shows after a number of stops, and what remains of it after a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CheckpointError, History, SHOWN};
+use crate::duration::Seconds;
+use crate::kind::Kind;
+use crate::observation::{
+    Cause, ContainerStop, End, Outcome, Promise, Recommendation, Stop, Timestamp, Unseen, WorkloadRef,
+};
+use crate::plan::lanes::Role;
+use crate::report::EventKind;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_770_000_000 + second)
+}
+
+/// A stop that ended at this second, with a grace period of 35 s and a preStop sleep of 5 s.
+fn stop(second: i64, outcome: Outcome, app_time: u32) -> Stop {
+    let (duration, app_time) = (Some(Seconds::new(app_time + 5)), Some(Seconds::new(app_time)));
+    let code = match outcome {
+        Outcome::Clean => 0,
+        Outcome::Failed => 1,
+        _ => 137,
+    };
+    let app = ContainerStop {
+        name: "app".to_owned(),
+        role: Role::App,
+        outcome: Some(outcome),
+        exit_code: Some(code),
+        out_of_memory: false,
+        duration,
+        after_signal: app_time,
+    };
+    let workload = WorkloadRef { kind: Kind::Deployment, namespace: "shop".to_owned(), name: "web".to_owned() };
+    Stop {
+        uid: format!("uid {second} {outcome} {duration:?}"),
+        pod: format!("web-7d9f-{second}"),
+        workload: Arc::new(workload),
+        template: "7d9f".into(),
+        budget: None,
+        at: at(second),
+        end: End { earliest: at(second), latest: at(second) },
+        cause: Cause::Rollout,
+        outcome,
+        containers: vec![app],
+        grace_period: Some(Seconds::new(35)),
+        own_grace_period: Some(Seconds::new(35)),
+        duration,
+        app_time,
+        clocks_disagree: false,
+        withdrawal: Some(Duration::from_millis(120)),
+    }
+}
+
+fn history(stops: impl IntoIterator<Item = Stop>) -> History {
+    let mut history = History::new(at(0));
+    for stop in stops {
+        assert!(history.admit(&stop, stop.at), "{stop}");
+    }
+    history
+}
+
+/// As the next leader reads it.
+fn restored(history: &History, now: Timestamp) -> History {
+    let summary = history.summary();
+    History::restore(&history.checkpoint(), &summary.recent, &summary.not_honoured, now).unwrap()
+}
+
+fn clean(stops: i64) -> impl Iterator<Item = Stop> {
+    (0..stops).map(|number| stop(60 * number, Outcome::Clean, if number % 50 == 49 { 9 } else { 4 }))
+}
+
+#[test]
+fn the_summary_reads_like_a_page() {
+    let killed = [10_000, 10_001].map(|second| stop(second, Outcome::Killed, 30));
+    let (duration, app_time, containers) = (None, None, Vec::new());
+    let unknown = stop(10_002, Outcome::Unknown(Unseen::Forced), 0);
+    let unknown = Stop { containers, duration, app_time, ..unknown };
+    let history = history(clean(150).chain(killed).chain([stop(10_003, Outcome::Clean, 4), unknown]));
+    let text = serde_json::to_string_pretty(&history.summary()).unwrap();
+    assert_eq!(text, include_str!("summary.json").trim_end(), "{text}");
+}
+
+#[test]
+fn nothing_is_lost_between_two_leaders() {
+    let mut kept = history([]);
+    let mut passed = kept.clone();
+    let stops = clean(100).chain((0..40).map(|number| stop(7000 + number, Outcome::Killed, 30)));
+    for stop in stops.chain([stop(8000, Outcome::Failed, 3)]) {
+        assert!(kept.admit(&stop, stop.at) && passed.admit(&stop, stop.at));
+        passed = restored(&passed, stop.at);
+        assert_eq!(kept.due_event(stop.at), passed.due_event(stop.at));
+        passed = restored(&passed, stop.at);
+        assert_eq!(passed, kept);
+        assert!(!passed.admit(&stop, stop.at));
+    }
+    assert_eq!(passed.summary().shutdowns.count, 141);
+}
+
+#[test]
+fn a_checkpoint_stays_small() {
+    let mut history = history(clean(5000).chain((0..256).map(|number| stop(300_000, Outcome::Killed, number))));
+    let _ = history.due_event(at(300_001));
+    assert!(history.checkpoint().len() <= 3500, "in a burst: {}", history.checkpoint().len());
+    assert!(history.admit(&stop(400_000, Outcome::Clean, 4), at(400_000)));
+    let size = history.checkpoint().len();
+    assert!(size <= 1500, "otherwise: {size}");
+}
+
+#[test]
+fn a_checkpoint_that_is_not_ours_is_an_error_and_nothing_is_counted_twice() {
+    let stops: Vec<_> = clean(100).collect();
+    let (text, now) = (history(stops.clone()).checkpoint(), at(60 * 100));
+    let long = " ".repeat(9000);
+    let future = text.replace("\"from\":\"2026", "\"from\":\"2036");
+    assert!(matches!(History::restore(&future, &[], &[], now), Err(CheckpointError::Future(_))));
+    for (checkpoint, error) in [
+        ("", CheckpointError::Malformed),
+        ("[]", CheckpointError::Malformed),
+        (r#"{"v":-1}"#, CheckpointError::Malformed),
+        (r#"{"v":1}"#, CheckpointError::Malformed),
+        (r#"{"v":2,"counts":"more"}"#, CheckpointError::Version(2)),
+        (long.as_str(), CheckpointError::TooLarge(9000)),
+        (&text.replace("\"app\":\"4:", "\"app\":\"x:"), CheckpointError::Malformed),
+        (&text.replace("\"seen\":\"", "\"seen\":\"?"), CheckpointError::Malformed),
+        (&text.replace("\"v\":1", "\"v\":1,\"more\":1"), CheckpointError::Malformed),
+    ] {
+        assert_eq!(History::restore(checkpoint, &[], &[], now), Err(error), "{checkpoint}");
+        let mut history = History::starting_again(now);
+        assert!(stops.iter().all(|stop| !history.admit(stop, now)));
+        assert!(history.admit(&stop(60 * 110, Outcome::Clean, 4), at(60 * 110)), "counting goes on");
+    }
+}
+
+#[test]
+fn lines_of_others_are_left_out() {
+    let own = "2026-02-02T02:40:11Z web-1 Rollout: 11s of 15s, app 6s, exit code 0".to_owned();
+    let lines = [own.clone(), "nonsense".to_owned(), format!("{own}\n{own}"), own.repeat(100), String::new()];
+    let history = History::restore(&history([]).checkpoint(), &lines, &vec![own.clone(); 1000], at(0)).unwrap();
+    assert_eq!((history.summary().recent, history.summary().not_honoured), (vec![own.clone()], vec![own]));
+}
+
+#[test]
+fn the_last_lines_are_shown_and_the_last_that_were_not_honoured() {
+    let stops = (0..10).map(|second| stop(second, if second < 5 { Outcome::Killed } else { Outcome::Clean }, 4));
+    // The stops that another replica held come later.
+    let summary = history(stops.rev()).summary();
+    let second = |line: &String| line.split(' ').nth(1).unwrap().rsplit('-').next().unwrap().to_owned();
+    assert_eq!(summary.recent.iter().map(second).collect::<Vec<_>>(), ["7", "8", "9"]);
+    assert_eq!(summary.not_honoured.iter().map(second).collect::<Vec<_>>(), ["2", "3", "4"]);
+    assert_eq!(summary.recent.len(), SHOWN);
+}
+
+#[test]
+fn the_promise_is_the_worst_of_the_template_that_stopped_last() {
+    let of = |template: &str, second: i64, outcome| Stop { template: template.into(), ..stop(second, outcome, 4) };
+    let (killed, clean, unknown) = (Outcome::Killed, Outcome::Clean, Outcome::Unknown(Unseen::End));
+    for (stops, promise) in [
+        (vec![], None),
+        (vec![of("a", 1, unknown)], None),
+        (vec![of("a", 1, clean)], Some(Promise::Kept)),
+        (vec![of("a", 1, killed), of("a", 2, clean), of("a", 3, unknown)], Some(Promise::Broken)),
+        (vec![of("a", 1, killed), of("b", 2, clean)], Some(Promise::Kept)),
+    ] {
+        assert_eq!(history(stops).summary().promise, promise);
+    }
+}
+
+#[test]
+fn an_event_is_due_at_most_every_five_minutes_and_counts_what_came_between() {
+    let mut history = history(clean(10));
+    assert_eq!(history.due_event(at(600)), None);
+    let mut published = Vec::new();
+    for second in 10_000..11_000 {
+        if second % 10 == 0 {
+            let outcome = if second % 50 == 0 { Outcome::Killed } else { Outcome::Clean };
+            assert!(history.admit(&stop(second, outcome, 30), at(second)));
+        }
+        published.extend(history.due_event(at(second)).map(|event| (second, event)));
+        history = restored(&history, at(second));
+    }
+    assert_eq!(published.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [10_000, 10_300, 10_600, 10_900]);
+    let (_, event) = &published[1];
+    assert_eq!((event.kind, event.reason), (EventKind::Warning, "ShutdownKilled"));
+    assert_eq!(
+        event.note,
+        "6 of 30 pods that stopped were killed at the end of the grace period: container app of web-7d9f-10300 still ran \
+         after 35s of 35s. Make the app exit sooner after SIGTERM, or try winddown.dev/deadline: 60s"
+    );
+}
+
+#[test]
+fn an_event_is_short_whatever_the_names_are() {
+    let mut killed = stop(0, Outcome::Killed, 30);
+    killed.pod = "\u{202e}\u{1f600}".repeat(1000);
+    killed.containers[0] =
+        ContainerStop { name: "\u{1f600}".repeat(1000), out_of_memory: true, ..killed.containers[0].clone() };
+    let mut history = history([killed]);
+    let size = history.checkpoint().len();
+    assert!(size <= 1500, "{size}");
+    let note = history.due_event(at(1)).unwrap().note;
+    assert!(note.len() <= 1024 && note.starts_with("A pod was killed"), "{note}");
+    assert!(history.summary().recent[0].chars().count() <= 200);
+}
+
+#[test]
+fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
+    let killed = stop(0, Outcome::Killed, 30);
+    let longer = |number: i64| Stop { grace_period: Some(Seconds::new(65)), ..stop(60 * number, Outcome::Clean, 33) };
+    let more_than = |history: &History| matches!(history.recommendation(), Recommendation::MoreThan { .. });
+    assert!(more_than(&history([killed.clone()].into_iter().chain((1..100).map(|it| stop(
+        60 * it,
+        Outcome::Clean,
+        4
+    ))))));
+    assert!(more_than(&history([killed.clone()].into_iter().chain((1..20).map(longer)))));
+    let enough = history([killed].into_iter().chain((1..21).map(longer)));
+    assert_eq!(
+        enough.summary().recommendation,
+        "longest of 20 stops is 33s: a deadline of 40s would do; endpoints were withdrawn within 0.25s"
+    );
+}
