@@ -41,7 +41,7 @@ impl Cluster {
 
     /// The chart's webhook configurations, the mutating and the validating one, for one namespace and the webhook at a port.
     fn configurations(&self, name: &str, namespace: &str, port: u16) -> Result<Vec<Value>> {
-        let manifests = render(&self.server, Ports { webhook: port, health: port })?;
+        let manifests = render(&self.server, Ports { webhook: port, health: port, metrics: port })?;
         let mut configurations = manifests.webhook_configurations(port);
         ensure!(configurations.len() == 2, "the chart has {} webhook configurations", configurations.len());
         for configuration in &mut configurations {

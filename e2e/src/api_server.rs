@@ -43,8 +43,9 @@ const LOG_LINES: usize = 12;
 impl ApiServer {
     /// Starts all processes and waits until the API server is ready.
     pub async fn start() -> Result<Self> {
-        let tools =
-            tools::get(&["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm3", "helm4", "gitops"])?;
+        let control_plane = ["etcd", "kube-apiserver", "kube-controller-manager"];
+        let clients = ["kubectl", "helm3", "helm4", "gitops", "promtool"];
+        let tools = tools::get(&[&control_plane[..], &clients].concat())?;
         let minor_version = minor_version(&tools)?;
         let directory = tempfile::Builder::new().prefix("winddown-api-").tempdir()?;
         let authority = Authority::new(directory.path())?;

@@ -16,6 +16,6 @@ pub mod release;
 mod report;
 pub mod rollout;
 mod supervised_process;
-mod tools;
+pub mod tools;
 pub mod variant;
 pub mod wait;

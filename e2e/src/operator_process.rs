@@ -29,6 +29,8 @@ pub struct Ports {
     pub webhook: u16,
     /// HTTP, for `/healthz` and `/readyz`.
     pub health: u16,
+    /// HTTP, for `/metrics`.
+    pub metrics: u16,
 }
 
 /// A running replica. Dropping it kills the process.
@@ -48,13 +50,14 @@ pub enum Version {
 }
 
 /// The flags of the chart that the earlier operator does not have.
-const NEW_FLAGS: [&str; 2] = ["--mutating-selectors=", "--validating-selectors="];
+const NEW_FLAGS: [&str; 4] =
+    ["--mutating-selectors=", "--validating-selectors=", "--metrics-port=", "--metrics-per-workload"];
 
 impl Ports {
-    /// Two unused loopback ports.
+    /// Unused loopback ports.
     pub fn free() -> Result<Self> {
-        let [webhook, health] = free_ports()?;
-        Ok(Self { webhook, health })
+        let [webhook, health, metrics] = free_ports()?;
+        Ok(Self { webhook, health, metrics })
     }
 }
 
@@ -63,6 +66,7 @@ pub fn render(server: &ApiServer, ports: Ports) -> Result<Manifests> {
     let values = json!({
         "webhook": {"securePort": ports.webhook},
         "healthPort": ports.health,
+        "metrics": {"port": ports.metrics},
         "logFormat": "json",
         "logLevel": "info,winddown=debug",
         "extraArgs": ["--bind-address=127.0.0.1", "--tls-san=127.0.0.1"],
@@ -132,12 +136,18 @@ impl Operator {
 
     /// The raw HTTP response of `/readyz`; empty if the port is closed.
     pub async fn readiness(&self) -> String {
-        self.get("/readyz").await
+        get(self.ports.health, "/readyz").await
+    }
+
+    /// The raw HTTP response of `/metrics`; empty if the port is closed.
+    pub async fn metrics(&self) -> String {
+        get(self.ports.metrics, "/metrics").await
     }
 
     /// Whether the process runs and `/healthz` returns 200.
     pub async fn is_healthy(&mut self) -> bool {
-        matches!(self.process.exit_status(), Ok(None)) && self.get("/healthz").await.starts_with("HTTP/1.1 200")
+        matches!(self.process.exit_status(), Ok(None))
+            && get(self.ports.health, "/healthz").await.starts_with("HTTP/1.1 200")
     }
 
     /// Sends SIGTERM and waits for the process to exit.
@@ -158,18 +168,18 @@ impl Operator {
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
+}
 
-    async fn get(&self, path: &str) -> String {
-        let response = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.ports.health)).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut response = String::new();
-            stream.read_to_string(&mut response).await?;
-            std::io::Result::Ok(response)
-        };
-        response.await.unwrap_or_default()
-    }
+async fn get(port: u16, path: &str) -> String {
+    let response = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await?;
+        std::io::Result::Ok(response)
+    };
+    response.await.unwrap_or_default()
 }
 
 /// The path in `WINDDOWN_BIN`, or the `winddown` binary in the target folder of the running test.

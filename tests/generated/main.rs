@@ -6,6 +6,8 @@ mod chart;
 #[cfg(feature = "operator")]
 mod cli;
 mod findings;
+#[cfg(feature = "operator")]
+mod metrics;
 mod presets;
 mod values;
 
@@ -26,6 +28,12 @@ fn the_page_of_presets_is_up_to_date() {
 #[test]
 fn the_reference_of_the_command_line_is_up_to_date() {
     check("docs/cli.md", &cli::page());
+}
+
+#[cfg(feature = "operator")]
+#[test]
+fn the_table_of_metrics_is_up_to_date() {
+    check(metrics::PAGE, &metrics::page());
 }
 
 #[test]

@@ -146,13 +146,16 @@ pub fn reverted(times: u32, by: Option<&str>) -> Event {
     Event { kind: EventKind::Warning, reason: "InjectionReverted", note }
 }
 
+/// The reason of the Event for a workload that is over a limit.
+pub const NOT_EVALUATED: &str = "NotEvaluated";
+
 /// The Event for a workload that is over a limit and stays as it is, unless it was reported, and the state to remember.
 #[must_use]
 pub fn not_evaluated(before: Option<&Reported>, problem: &str) -> (Option<Event>, Reported) {
     let now =
         Reported { budget: before.and_then(|before| before.budget), actionable: Box::new([in_process(&problem)]) };
     let note = shortened(&format!("skipped, unchanged: {problem}"));
-    let event = Event { kind: EventKind::Warning, reason: "NotEvaluated", note };
+    let event = Event { kind: EventKind::Warning, reason: NOT_EVALUATED, note };
     (Some(event).filter(|_| before != Some(&now)), now)
 }
 

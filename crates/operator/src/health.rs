@@ -2,24 +2,17 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum_server::accept::DefaultAcceptor;
 use tokio::sync::watch;
 
-use crate::webhook::connections::Limited;
-
-/// Limit for the headers of a request, idle time included. The kubelet opens a new connection for each probe.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::plain_http;
 
 /// The maximum number of connections.
 const MAX_CONNECTIONS: usize = 512;
-/// The maximum number of bytes of the headers of a request.
-const BUFFER: usize = 8 * 1024;
 
 /// Whether this replica can answer reviews: it serves a certificate, and the API servers trust its issuer.
 ///
@@ -95,12 +88,7 @@ impl Readiness {
 
 /// Serves both paths until the process ends.
 pub(crate) async fn serve(listener: TcpListener, readiness: Readiness) -> io::Result<()> {
-    let acceptor = Limited::new(DefaultAcceptor::new(), MAX_CONNECTIONS);
-    let mut server =
-        axum_server::from_tcp(listener)?.acceptor(acceptor).http1_only().first_request_timeout(HEADER_TIMEOUT);
-    // Idle connections would count, and the kubelet opens a new one for each probe.
-    server.http_builder().http1().keep_alive(false).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
-    server.serve(router(readiness).into_make_service()).await
+    plain_http::serve(listener, MAX_CONNECTIONS, router(readiness)).await
 }
 
 fn router(readiness: Readiness) -> Router {

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use http::uri::Authority;
+use kube::client::ClientBuilder;
 use kube::config::InferConfigError;
 use kube::core::{ApiResource, GroupVersionKind, Status};
 use kube::{Client, Config};
 
+use crate::metrics::ApiRequests;
 use winddown_core::kind::Kind;
 
 /// Timeout of a short call, retries included.
@@ -98,13 +101,22 @@ pub struct Clients {
 
 /// Builds clients from the kubeconfig if there is one, else from the pod's service account. Opens no connection.
 pub async fn connect() -> Result<Clients, Error> {
+    connect_counted(&ApiRequests::default()).await
+}
+
+/// As [`connect`], with clients that count their requests.
+pub(crate) async fn connect_counted(requests: &ApiRequests) -> Result<Clients, Error> {
     let watching = Config::infer().await.map_err(|error| Error::Infer(Box::new(error)))?;
     let mut short = watching.clone();
     short.default_retry = false;
     short.connect_timeout = Some(Duration::from_secs(2));
     short.read_timeout = Some(Duration::from_secs(3));
     short.write_timeout = Some(Duration::from_secs(3));
-    let client = |config| Client::try_from(config).map_err(|error| Error::Client(Box::new(error)));
+    let counting = requests.layer(watching.cluster_url.authority().map_or("", Authority::as_str));
+    let client = |config: Config| {
+        let builder = ClientBuilder::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
+        Ok(builder.with_layer(&counting).build())
+    };
     Ok(Clients { short: client(short)?, watching: client(watching)? })
 }
 

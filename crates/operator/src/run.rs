@@ -22,6 +22,7 @@ use crate::cluster::Cluster;
 use crate::health::{self, Readiness};
 use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
+use crate::metrics::{self, Exposition, Metrics};
 use crate::namespaces::Namespaces;
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
@@ -58,10 +59,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(Error::Signals)?;
     // Fails if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let clients = kubernetes::connect().await?;
+    let metrics = Metrics::new(arguments.metrics_per_workload);
+    let clients = kubernetes::connect_counted(&metrics.api_requests).await?;
 
     let readiness = Readiness::default();
-    let mut running = Running::start(&arguments, &clients, &readiness)?;
+    let mut running = Running::start(&arguments, &clients, &readiness, metrics)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
 
     tokio::select! {
@@ -91,7 +93,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(arguments: &Arguments, clients: &Clients, readiness: &Readiness) -> Result<Self, Error> {
+    fn start(arguments: &Arguments, clients: &Clients, readiness: &Readiness, metrics: Metrics) -> Result<Self, Error> {
         let identity = Identity {
             namespace: arguments.namespace.clone(),
             deployment: arguments.service_name.clone(),
@@ -100,6 +102,10 @@ impl Running {
         };
         let health_listener = listen(arguments.bind_address, arguments.health_port)?;
         let webhook_listener = listen(arguments.bind_address, arguments.webhook_port)?;
+        let metrics_listener = match arguments.metrics_port {
+            0 => None,
+            port => Some(listen(arguments.bind_address, port)?),
+        };
         let mut tasks = JoinSet::new();
         let (namespaces, watch_namespaces) = Namespaces::new(clients);
         let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::new(Policies::default()) };
@@ -116,7 +122,7 @@ impl Running {
         let webhooks = Handle::new();
         let handle = webhooks.clone();
         let trimming = Trimming::default();
-        let routes = routes::router(cluster.clone(), timeouts, trimming.clone());
+        let routes = routes::router(cluster.clone(), timeouts, trimming.clone(), metrics.reviews.clone());
         tasks.spawn(async move {
             let result = server::serve(webhook_listener, resolver, routes, timeouts, handle.clone()).await;
             // The server also returns after a graceful shutdown.
@@ -126,6 +132,12 @@ impl Running {
         spawn_certificate_task(&mut tasks, arguments, clients, certificates, readiness.clone());
 
         let (sender, leading) = watch::channel(false);
+        if let Some(listener) = metrics_listener {
+            let (lease, leading) = (identity.lease.clone(), leading.clone());
+            let exposition = Exposition { metrics: metrics.clone(), lease, leading };
+            let server = metrics::serve(listener, exposition, trimming.clone());
+            tasks.spawn(async move { ended("metrics", server.await) });
+        }
         let candidate = Candidate {
             client: clients.short.clone(),
             namespace: identity.namespace.clone(),
@@ -142,7 +154,8 @@ impl Running {
             validating: arguments.validating_selectors.clone(),
         };
         let stop = stop_controller.clone();
-        let controller = tokio::spawn(workloads::run(client, cluster, leading, stop, identity, selection, trimming));
+        let controller = workloads::run(client, cluster, leading, stop, identity, selection, trimming, metrics);
+        let controller = tokio::spawn(controller);
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
     }

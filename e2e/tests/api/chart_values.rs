@@ -9,7 +9,7 @@ use crate::request::{create, send};
 use crate::suite::{Test, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![shared: the_network_policy_allows_only_the_webhooks_and_the_api_server, a_digest_pins_the_image]
+    tests![shared: the_network_policy_allows_only_the_ports_of_the_pods_and_the_api_server, a_digest_pins_the_image]
 }
 
 /// The only object of a kind, which the API server accepts.
@@ -20,7 +20,7 @@ async fn rendered(namespace: &Namespace, values: Value, kind: &str) -> Result<Op
     Ok(Some(object.clone()))
 }
 
-async fn the_network_policy_allows_only_the_webhooks_and_the_api_server(namespace: Namespace) -> Result<()> {
+async fn the_network_policy_allows_only_the_ports_of_the_pods_and_the_api_server(namespace: Namespace) -> Result<()> {
     assert_eq!(rendered(&namespace, json!({}), "NetworkPolicy").await?, None, "it is off by default");
     let values =
         json!({"networkPolicy": {"enabled": true, "apiServerCIDRs": ["10.0.0.0/28"], "apiServerPorts": [6443]}});
@@ -29,7 +29,7 @@ async fn the_network_policy_allows_only_the_webhooks_and_the_api_server(namespac
     let port = |port: Value| json!([{"port": port, "protocol": "TCP"}]);
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(policy["spec"]["egress"], json!([{"ports": port(json!(6443)), "to": api_server}]));
-    let ingress = json!([{"ports": port(json!("https")), "from": api_server}, {"ports": port(json!("health"))}]);
+    let ingress = json!([{"ports": port(json!("https")), "from": api_server}, {"ports": port(json!("health"))}, {"ports": port(json!("metrics"))}]);
     assert_eq!(policy["spec"]["ingress"], ingress);
     Ok(())
 }

@@ -234,6 +234,14 @@ impl Environment {
         }
     }
 
+    /// The HTTP response of the first replica's `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        match &*self.operator.lock().await {
+            Some(operator) => operator.metrics().await,
+            None => String::new(),
+        }
+    }
+
     /// The whole log of the first replica.
     pub(crate) async fn log(&self) -> String {
         self.operator.lock().await.as_ref().map(Operator::log).unwrap_or_default()

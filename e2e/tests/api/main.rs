@@ -16,6 +16,7 @@ mod injection;
 mod kinds;
 mod leadership;
 mod manifest;
+mod metrics;
 mod missed_changes;
 mod modes;
 mod namespace;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
             certificates::tests(),
             rights::tests(),
             chart_values::tests(),
+            metrics::tests(),
             soak::tests(),
         ]
         .concat(),

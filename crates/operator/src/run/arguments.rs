@@ -42,6 +42,12 @@ pub struct Arguments {
     /// Port of /healthz and /readyz (HTTP)
     #[arg(long, env = "WINDDOWN_HEALTH_PORT", default_value_t = 8081)]
     pub health_port: u16,
+    /// Port of /metrics (HTTP); 0 exports no metrics
+    #[arg(long, env = "WINDDOWN_METRICS_PORT", default_value_t = 8080)]
+    pub metrics_port: u16,
+    /// Export the budget of every workload
+    #[arg(long, env = "WINDDOWN_METRICS_PER_WORKLOAD")]
+    pub metrics_per_workload: bool,
     /// Address to listen on [default: all IPv6 and IPv4 addresses]
     #[arg(long, env = "WINDDOWN_BIND_ADDRESS")]
     pub bind_address: Option<IpAddr>,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -20,6 +21,7 @@ use super::timeouts::Timeouts;
 use super::view::{Reviewed, View};
 use crate::cluster::Cluster;
 use crate::error_chain::ErrorChain;
+use crate::metrics::{self, Reviews};
 use crate::telemetry::LogLimit;
 use crate::trimming::Trimming;
 use winddown_core::review::{self, Answer, ReviewError};
@@ -55,7 +57,7 @@ struct Shared {
     trimming: Trimming,
 }
 
-pub(crate) fn router(cluster: Cluster, timeouts: Timeouts, trimming: Trimming) -> Router {
+pub(crate) fn router(cluster: Cluster, timeouts: Timeouts, trimming: Trimming, reviews: Arc<Reviews>) -> Router {
     let shared = Arc::new(Shared { trimming, ..Shared::new(cluster, Permits::default(), timeouts) });
     let mutate: Review = |view, body| view.review(body, review::mutate);
     let validate: Review = |view, body| view.review(body, review::validate);
@@ -66,7 +68,7 @@ pub(crate) fn router(cluster: Cluster, timeouts: Timeouts, trimming: Trimming) -
         routes = routes.route(&format!("/{webhook}"), handler(endpoint, &shared));
         routes = routes.route(&format!("/{webhook}/namespace"), handler(in_namespace, &shared));
     }
-    with_limits(routes, timeouts)
+    with_limits(routes, timeouts).layer(from_fn_with_state(reviews, metrics::counted))
 }
 
 impl Shared {

@@ -64,6 +64,8 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, Request, StatusCode};
     use serde_json::{Value, json};
@@ -90,7 +92,8 @@ mod tests {
     }
 
     async fn response(server: &FakeApiServer, path: &str) -> Value {
-        let router = router(Cluster::unwatched(server.client()), Timeouts::default(), Trimming::default());
+        let router =
+            router(Cluster::unwatched(server.client()), Timeouts::default(), Trimming::default(), Arc::default());
         let response =
             router.oneshot(Request::post(path).body(Body::from(review().to_string())).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);

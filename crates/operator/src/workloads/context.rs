@@ -16,6 +16,7 @@ use super::rollout_record::RolloutRecord;
 use super::selection::Selection;
 use super::workload_client::WorkloadClient;
 use crate::cluster::Cluster;
+use crate::metrics::Metrics;
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
 
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: EventHistory,
     pub(super) gate: RolloutGate,
+    pub(super) metrics: Metrics,
     pub(super) started: Timestamp,
 }
 
@@ -66,6 +68,7 @@ impl Shared {
         identity: Identity,
         selection: Selection,
         trimming: Trimming,
+        metrics: Metrics,
     ) -> Self {
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
@@ -79,6 +82,7 @@ impl Shared {
             gate: RolloutGate::new(leading.clone(), record),
             leading,
             history: EventHistory::default(),
+            metrics,
             started: Timestamp::now(),
         }
     }

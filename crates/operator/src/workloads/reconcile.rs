@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
@@ -25,7 +25,13 @@ use winddown_core::report::{self, Current, Reported};
 const NAMESPACE_DELAY: Duration = Duration::from_secs(1);
 
 pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> Result<Action, kubernetes::Error> {
-    let watched = &*watched;
+    let start = Instant::now();
+    let result = reconcile_workload(&watched, &context).await;
+    context.shared.metrics.reconciliations.count(context.kind, &result, start.elapsed());
+    result
+}
+
+async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
     let metadata = &watched.metadata;
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(Action::await_change());
@@ -38,31 +44,31 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     let identity = &context.identity;
     let is_operator = (kind, namespace, name) == (Kind::Deployment, &identity.namespace, &identity.deployment);
     if is_operator || metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return Ok(ignore(context, uid));
     }
     if !annotated && before.as_ref().is_none_or(|before| *before == Reported::default()) {
         // Recorded so that a first annotation counts as a change.
         context.history.mark_reported(uid, Reported::default());
-        return Ok(Action::await_change());
+        return Ok(ignore(context, uid));
     }
     let Some(labelled) = context.cluster.namespace(namespace) else { return Ok(Action::requeue(NAMESPACE_DELAY)) };
     let of_namespace = context.selection.namespace(&labelled);
     if !of_namespace.by_any() {
-        return Ok(Action::await_change());
+        return Ok(ignore(context, uid));
     }
     let workload = match context.workloads.read(&reference).await? {
         Some(PartialObject::Read(workload)) => workload,
         Some(PartialObject::TooLarge(error)) => {
             return Ok(skip(context, &reference, watched, uid, &error).await);
         }
-        None => return Ok(Action::await_change()),
+        None => return Ok(ignore(context, uid)),
     };
     let object = Object::new(&workload);
     let labels = object.labels().unwrap_or_default().into_iter();
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let selected: Selected = context.selection.workload(of_namespace, &labels);
     if !selected.by_any() {
-        return Ok(Action::await_change());
+        return Ok(ignore(context, uid));
     }
     let policies = context.cluster.policies.clone();
     let governing = policies.for_namespace(&labelled);
@@ -84,6 +90,7 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
         Ok(evaluation) => evaluation,
         Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
     };
+    context.metrics.workloads.evaluated(uid, kind, namespace, name, &evaluation);
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
     // Without the findings that need related objects, the state is not the one to report.
     if !*context.leading.borrow() {
@@ -120,6 +127,12 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     Ok(earliest([again, settles_in, wait]))
 }
 
+/// Leaves a workload alone that is gone or that Winddown does not look at.
+fn ignore(context: &Shared, uid: &str) -> Action {
+    context.metrics.workloads.forget(uid);
+    Action::await_change()
+}
+
 /// Reports a workload that cannot be evaluated, and leaves it as it is.
 async fn skip(
     context: &Shared,
@@ -130,6 +143,7 @@ async fn skip(
 ) -> Action {
     let problem = ErrorChain(error).to_string();
     tracing::warn!(%workload, error = problem, "skipped, unchanged");
+    context.metrics.workloads.not_evaluated(uid, workload.kind);
     let (event, state) = report::not_evaluated(context.history.last_reported(uid, now()).as_ref(), &problem);
     if !*context.leading.borrow() {
         context.history.mark_seen_by_follower(uid, state, now());

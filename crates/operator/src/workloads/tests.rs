@@ -13,6 +13,7 @@ use super::{Identity, Selection, run};
 use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
+use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::trimming::Trimming;
 use winddown_core::annotations::BUDGET;
@@ -45,11 +46,11 @@ impl Controller {
             lease: "winddown".to_owned(),
         };
         let stop = CancellationToken::new();
-        let trimming = Trimming::default();
+        let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };
         let (namespaces, watch_namespaces) = Namespaces::new(&clients);
         let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::default() };
-        let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming);
+        let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming, metrics);
         let mut task = JoinSet::new();
         task.spawn(watch_namespaces);
         task.spawn(controller);

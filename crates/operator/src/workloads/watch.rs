@@ -1,5 +1,6 @@
 //! Runs one controller per kind.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, future, stream};
@@ -21,6 +22,7 @@ use super::watched::Watched;
 use crate::cluster::Cluster;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, api_resource};
+use crate::metrics::Metrics;
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
 
@@ -28,6 +30,7 @@ use winddown_core::kind::Kind;
 pub(super) const PAGE_SIZE: u32 = 10;
 
 /// Runs until shutdown; writes only while this replica leads.
+#[expect(clippy::too_many_arguments, reason = "each has a type of its own")]
 pub(crate) async fn run(
     client: Client,
     cluster: Cluster,
@@ -36,8 +39,9 @@ pub(crate) async fn run(
     identity: Identity,
     selection: Selection,
     trimming: Trimming,
+    metrics: Metrics,
 ) {
-    let shared = Arc::new(Shared::new(client, cluster, leading, identity, selection, trimming));
+    let shared = Arc::new(Shared::new(client, cluster, leading, identity, selection, trimming, metrics));
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 
@@ -48,6 +52,7 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let api: Api<Watched> = Api::all_with(shared.client.clone(), &resource);
     let observer = shared.clone();
     let with_labels = shared.selection.needs_object_labels();
+    let mut listed = HashSet::new();
     let changes = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
         .default_backoff()
         .inspect(move |event| match event {
@@ -55,9 +60,15 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
                 if let Some(uid) = &deleted.metadata.uid {
                     observer.history.forget(uid);
                     observer.pacing.forget(uid);
+                    observer.metrics.workloads.forget(uid);
                 }
             }
-            Ok(_) => {}
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(watched)) => {
+                listed.extend(watched.metadata.uid.clone().filter(|_| watched.annotations.is_some()));
+            }
+            Ok(watcher::Event::InitDone) => observer.metrics.workloads.retain(kind, &std::mem::take(&mut listed)),
+            Ok(watcher::Event::Apply(_)) => {}
             Err(error) => tracing::warn!(resource = kind.resource(), error = %ErrorChain(error), "watch failed"),
         })
         .reflect(writer)

@@ -113,7 +113,7 @@ async fn an_invalid_review_is_a_bad_request_with_the_reason() {
 
 #[tokio::test]
 async fn a_malformed_review_is_answered_with_the_cause() {
-    let router = router(cluster(), Timeouts::default(), Trimming::default());
+    let router = router(cluster(), Timeouts::default(), Trimming::default(), Arc::default());
     for path in ["/mutate", "/validate"] {
         let (status, body) = send(&router, Request::post(path).body(Body::from("{\"kind\": 7")).unwrap()).await;
         assert_eq!(status, 400);
@@ -206,7 +206,7 @@ async fn a_review_keeps_its_permits_when_the_client_has_gone() {
 
 #[tokio::test]
 async fn only_post_to_the_paths_of_the_webhooks_is_supported() {
-    let router = router(cluster(), Timeouts::default(), Trimming::default());
+    let router = router(cluster(), Timeouts::default(), Trimming::default(), Arc::default());
     for (request, status) in [
         (Request::get("/mutate"), 405),
         (Request::get("/validate"), 405),

@@ -25,7 +25,8 @@ fn signed_by(authority: &Authority) -> ServingCertificate {
 async fn start(timeouts: Timeouts) -> (CertificateSender, SocketAddr, Handle<SocketAddr>) {
     let (certificates, resolver) = resolver::channel();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let routes = router(Cluster::unwatched(FakeApiServer::default().client()), timeouts, Trimming::default());
+    let cluster = Cluster::unwatched(FakeApiServer::default().client());
+    let routes = router(cluster, timeouts, Trimming::default(), Arc::default());
     let handle = Handle::new();
     tokio::spawn(serve(listener, resolver, routes, timeouts, handle.clone()));
     let address = handle.listening().await.unwrap();
