@@ -88,6 +88,7 @@ fn undo_keeps_fields_that_were_changed_since() {
         ("/spec/containers/0/lifecycle/preStop", json!({"sleep": {"seconds": 6}})),
         ("/spec/containers/0/lifecycle/preStop", json!({"exec": {"command": ["true"]}})),
         ("/spec/containers/0/readinessProbe/tcpSocket/port", json!(81)),
+        ("/spec/containers/0/readinessProbe", json!({})),
     ] {
         let mut template = injected();
         *template.pointer_mut(pointer).unwrap() = theirs.clone();

@@ -166,7 +166,8 @@ fn undo_readiness(
 ) -> Option<OwnedProbe> {
     let probe = container.get_mut("readinessProbe")?;
     let kept = OwnedProbe::of(probe.as_object()?, recorded, owner.of_current(probe));
-    if kept.fields.is_empty() {
+    // An empty probe has no injected field: its owner wrote it.
+    if kept.fields.is_empty() && *probe != json!({}) {
         container.shift_remove("readinessProbe");
     } else {
         *probe = Value::Object(kept.fields.clone());
