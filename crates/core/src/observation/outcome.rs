@@ -50,7 +50,7 @@ pub enum Promise {
     NotJudged,
     /// It exited in time.
     Kept,
-    /// It exited by itself, but after drain and deadline.
+    /// It exited by itself, but after its deadline.
     Overran,
     /// It was killed at the end of the grace period, or failed.
     Broken,

@@ -32,7 +32,7 @@ impl Siblings {
         created: Timestamp,
     ) -> (Arc<WorkloadRef>, Arc<str>) {
         let workload = self.0.get_key_value(&workload).map_or_else(|| Arc::new(workload), |(known, _)| known.clone());
-        let templates = self.0.entry(workload.clone()).or_default();
+        let templates = self.0.entry(workload.clone()).or_insert_with(|| Vec::with_capacity(1));
         if let Some(template) = templates.iter_mut().find(|template| *template.hash == *hash) {
             template.pods = template.pods.saturating_add(1);
             template.standing = template.standing.saturating_add(1);

@@ -155,10 +155,9 @@ impl Stop {
     /// Whether the app kept its promise. Node, memory and a caller's shorter grace period are not its fault.
     #[must_use]
     pub fn promise(&self) -> Promise {
-        if self.cause.is_node() {
-            return Promise::NotJudged;
-        }
         match self.outcome {
+            _ if self.cause.is_node() => Promise::NotJudged,
+            Outcome::Failed if self.is_shortened() => Promise::NotJudged,
             Outcome::Killed | Outcome::Failed => Promise::Broken,
             Outcome::Clean if self.overran() => Promise::Overran,
             Outcome::Clean => Promise::Kept,
@@ -168,12 +167,17 @@ impl Stop {
         }
     }
 
-    /// Whether an app ran longer than drain and deadline. Times have whole seconds.
+    /// Whether an app ran longer than its deadline. Times have whole seconds.
     fn overran(&self) -> bool {
         let Some(budget) = self.budget else { return false };
-        let promised = budget.drain.plus(budget.deadline).plus(Seconds::new(1));
+        let promised = budget.deadline.plus(Seconds::new(1));
         let mut apps = self.containers.iter().filter(|container| container.role == Role::App);
-        apps.any(|app| app.duration.is_some_and(|duration| duration > promised))
+        apps.any(|app| app.after_signal.is_some_and(|time| time > promised))
+    }
+
+    /// Whether the deletion gave the pod less than its own grace period.
+    fn is_shortened(&self) -> bool {
+        self.grace_period.zip(self.own_grace_period).is_some_and(|(grace, own)| grace < own)
     }
 
     /// The container that decided the outcome.

@@ -276,3 +276,8 @@ fn pods_beyond_the_limit_and_of_other_kinds_are_not_tracked() {
     }
     assert_eq!((watch.observer.tracked(), watch.observer.counts().untracked), (1, 1));
 }
+
+#[test]
+fn a_tracked_pod_is_small() {
+    assert!(size_of::<super::tracked::Tracked>() <= 88, "{}", size_of::<super::tracked::Tracked>());
+}

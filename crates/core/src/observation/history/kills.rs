@@ -78,7 +78,9 @@ impl Kills {
         self.stops = self.stops.saturating_add(1);
         if stop.outcome == Outcome::Killed {
             let killed = stop.decisive();
-            let after = killed.and_then(|killed| killed.after_signal.or(killed.duration));
+            // A kubelet that starts late or restarts kills later than the grace period; the app did not ask for that time.
+            let late = killed.and_then(|killed| Some(killed.duration?.minus(stop.grace_period?))).unwrap_or_default();
+            let after = killed.and_then(|killed| killed.after_signal.or(killed.duration)).map(|time| time.minus(late));
             self.after = self.after.max(after);
             self.grace = self.grace.max(stop.grace_period);
             self.weight = WEIGHT;

@@ -206,6 +206,15 @@ fn an_event_is_short_whatever_the_names_are() {
 }
 
 #[test]
+fn a_kill_after_the_grace_period_says_no_more_than_one_at_its_end() {
+    for app_time in [30, 47] {
+        let recommendation = history([stop(0, Outcome::Killed, app_time)]).recommendation();
+        let (killed_after, deadline) = (Seconds::new(30), Seconds::new(60));
+        assert_eq!(recommendation, Recommendation::MoreThan { killed_after, deadline });
+    }
+}
+
+#[test]
 fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
     let killed = stop(0, Outcome::Killed, 30);
     let longer = |number: i64| Stop { grace_period: Some(Seconds::new(65)), ..stop(60 * number, Outcome::Clean, 33) };

@@ -105,3 +105,15 @@ fn other_pods_of_the_workload_tell_a_rollout_from_a_smaller_number_and_a_deletio
         assert_eq!(stop.cause, cause);
     }
 }
+
+#[test]
+fn a_caller_with_a_shorter_grace_period_answers_for_the_end() {
+    for (exit_code, end, outcome, promise) in [
+        (137, 5, Outcome::CutShort, Promise::NotJudged),
+        (1, 3, Outcome::Failed, Promise::NotJudged),
+        (0, 3, Outcome::Clean, Promise::Kept),
+    ] {
+        let stop = only(Watch::new().whole(&running(), 3, &[container("app", exit_code, "Error", end)], end));
+        assert_eq!((stop.outcome, stop.promise()), (outcome, promise), "{stop}");
+    }
+}

@@ -57,7 +57,7 @@ fn the_record_names_the_containers_of_the_app_and_the_numbers_of_its_budget() {
 }
 
 #[test]
-fn an_app_that_exits_after_drain_and_deadline_overran() {
+fn an_app_that_exits_after_its_deadline_overran() {
     let pod = with(running(), &record("drain=5s"));
     for (end, promise) in [(9, Promise::Kept), (10, Promise::Kept), (11, Promise::Overran), (13, Promise::Overran)] {
         let stop = only(Watch::new().whole(&pod, 15, &[container("app", 0, "Completed", end)], end));
