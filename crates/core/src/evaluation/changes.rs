@@ -155,13 +155,23 @@ impl Changes {
         [(BUDGET, &self.budget), (SETTLED, &self.settled)]
     }
 
-    /// Removes the map together with its last annotation.
+    /// Adds the map together with its first annotation, and removes it together with its last one.
     fn annotation_operations(&self, object: Object<'_>) -> Vec<PatchOperation> {
         let changes = self.annotations();
         let removed = changes.iter().filter(|(_, change)| **change == AnnotationChange::Remove).count();
         if removed > 0 && object.annotations().is_ok_and(|annotations| annotations.len() == removed) {
             let path = PointerBuf::from_tokens(["metadata", "annotations"]);
             return vec![PatchOperation::Remove(RemoveOperation { path })];
+        }
+        let has_map = object.value().pointer("/metadata/annotations").is_some_and(Value::is_object);
+        let set = |(key, change): &(&str, &AnnotationChange)| match change {
+            AnnotationChange::Set(text) => Some(((*key).to_owned(), Value::String(text.clone()))),
+            AnnotationChange::Keep | AnnotationChange::Remove => None,
+        };
+        let added: serde_json::Map<_, _> = changes.iter().filter(|_| !has_map).filter_map(set).collect();
+        if !added.is_empty() {
+            let path = PointerBuf::from_tokens(["metadata", "annotations"]);
+            return vec![PatchOperation::Add(AddOperation { path, value: Value::Object(added) })];
         }
         changes.into_iter().filter_map(|(key, change)| change.operation(object, key)).collect()
     }
