@@ -56,7 +56,8 @@ pub struct Evaluation {
     pub actions: ValidationActions,
     /// The fields that are currently injected in the pod template.
     pub injected: Option<Injected>,
-    /// Whether its namespace opted it in, and that counts from the next change of its template on.
+    /// Whether policy and namespace count from the next change of its template on: the namespace opted it in or no longer does,
+    /// or the template stands with other numbers.
     pub waiting: bool,
     /// The changes that lead to the desired state.
     pub changes: Changes,
@@ -179,6 +180,7 @@ pub fn evaluate_among<'a>(
         return Ok(without_injection(evaluation, object, standing));
     }
     let unchanged = Kept::unchanged(object, template, standing, &resolved, existing);
+    evaluation.waiting = opt_in.ends(opted_in) || unchanged.is_some_and(|kept| kept.has_other_numbers(&resolved));
     // A part of a budget that does not fit is not injected. What was injected when it fitted stays.
     if !evaluation.fits {
         if let Some(kept) = unchanged {

@@ -7,14 +7,16 @@ mod namespace;
 mod resolved;
 pub mod resource;
 mod selection;
+mod status;
 
 pub use actions::{TooSmall, ValidationAction, ValidationActions};
 pub use invalid::InvalidPolicy;
 pub use namespace::{INJECT, Namespace};
 pub(crate) use resolved::OTHERS;
 pub use resolved::{Numbers, Resolved};
-pub use resource::ShutdownPolicy;
+pub use resource::{ShutdownPolicy, ShutdownPolicyStatus};
 pub use selection::{Policies, Selection};
+pub use status::Reach;
 
 use crate::budget::Source;
 use crate::duration::Seconds;

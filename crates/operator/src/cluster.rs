@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::namespaces::{Labels, Namespaces};
-use winddown_core::policy::{Namespace, Policies};
+use crate::policies::{CurrentPolicies, Governed};
+use winddown_core::policy::Namespace;
 
 /// The API server sets this label of a namespace to its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// How long the controllers wait for the list of namespaces.
+const NAMESPACES_LIMIT: Duration = Duration::from_secs(30);
 
 /// Shared by the webhooks and the controller: both have to resolve a declaration to the same numbers.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) namespaces: Arc<Namespaces>,
-    pub(crate) policies: Arc<Policies>,
+    pub(crate) policies: CurrentPolicies,
+    pub(crate) governed: Arc<Governed>,
 }
 
 impl Cluster {
@@ -21,7 +26,14 @@ impl Cluster {
     #[cfg(test)]
     pub(crate) fn unwatched(client: kube::Client) -> Self {
         let clients = crate::kubernetes::Clients { short: client.clone(), watching: client };
-        Self { namespaces: Arc::new(Namespaces::new(&clients).0), policies: Arc::default() }
+        let namespaces = Arc::new(Namespaces::new(&clients).0);
+        Self { namespaces, policies: CurrentPolicies::built_in(), governed: Arc::default() }
+    }
+
+    /// Waits until the policies are listed, and a while for the namespaces: each of them can also be waited for later.
+    pub(crate) async fn listed(&self) {
+        let namespaces = tokio::time::timeout(NAMESPACES_LIMIT, self.namespaces.listed());
+        let ((), _) = futures::join!(self.policies.listed(), namespaces);
     }
 
     /// A namespace; `None` until its labels are known.

@@ -1,7 +1,7 @@
 //! An API server for tests that keeps objects by path in memory.
 //!
-//! It supports what the operator uses: get, create, update with optimistic locking, JSON and merge patches, server-side
-//! apply of a Lease, and lists and cluster-wide watches of namespaced objects.
+//! It supports what the operator uses: get, create, update with optimistic locking, JSON and merge patches, also of a status,
+//! server-side apply of a Lease, and lists and cluster-wide watches of namespaced objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -204,6 +204,10 @@ fn object_request(store: &mut Store, method: Method, mut path: String, headers: 
         path = format!("{path}/{name}");
     }
     let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    // The whole object is patched, because its other parts are not in the body.
+    if let Some(object) = path.strip_suffix("/status") {
+        path = object.to_owned();
+    }
     let patch_type = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap());
     match (method, store.objects.get(&path).cloned()) {
         (Method::POST, None) => store.put(&path, body),
@@ -228,6 +232,9 @@ fn object_request(store: &mut Store, method: Method, mut path: String, headers: 
             // The holder of a Lease belongs to the field manager that applied it.
             let holder = |object: &Value| object["spec"]["holderIdentity"].as_str().map(str::to_owned);
             if patch_type.contains("apply-patch") && holder(&found).is_some_and(|held| holder(&body) != Some(held)) {
+                return error(StatusCode::CONFLICT);
+            }
+            if !version(&body).is_null() && version(&found) != version(&body) {
                 return error(StatusCode::CONFLICT);
             }
             json_patch::merge(&mut found, &body);

@@ -11,6 +11,7 @@ mod leadership;
 pub mod metrics;
 mod namespaces;
 mod plain_http;
+mod policies;
 pub mod run;
 pub mod telemetry;
 mod trimming;

@@ -6,9 +6,10 @@ mod reads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt, future};
+use futures::{FutureExt as _, StreamExt, future};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -21,6 +22,7 @@ use tokio::sync::broadcast;
 use self::reads::Reads;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::Clients;
+use winddown_core::policy::{Policies, Reach};
 
 type Watched = PartialObjectMeta<Namespace>;
 
@@ -38,6 +40,7 @@ const MAX_LABELS: usize = 256;
 pub(crate) struct Namespaces {
     store: Store<Watched>,
     changed: broadcast::Sender<Arc<str>>,
+    revision: Arc<AtomicU64>,
     reads: Reads,
 }
 
@@ -47,8 +50,9 @@ impl Namespaces {
         let writer = Writer::default();
         let store = writer.as_reader();
         let (changed, _) = broadcast::channel(CHANGES);
-        let task = watch(clients.watching.clone(), writer, changed.clone());
-        (Self { store, changed, reads: Reads::new(clients.short.clone()) }, task)
+        let revision = Arc::new(AtomicU64::new(0));
+        let task = watch(clients.watching.clone(), writer, changed.clone(), revision.clone());
+        (Self { store, changed, revision, reads: Reads::new(clients.short.clone()) }, task)
     }
 
     /// The labels of a namespace; `None` until it is known.
@@ -67,6 +71,23 @@ impl Namespaces {
         }
     }
 
+    /// Waits until all namespaces are listed.
+    pub(crate) async fn listed(&self) {
+        // Fails if the watch has ended, which ends the process.
+        let _ = self.store.wait_until_ready().await;
+    }
+
+    /// A number that grows with every change, from 1 on; `None` until all namespaces are listed.
+    pub(crate) fn revision(&self) -> Option<u64> {
+        self.listed().now_or_never().map(|()| self.revision.load(Ordering::Relaxed))
+    }
+
+    /// The namespaces of each policy.
+    pub(crate) fn reach(&self, policies: &Policies) -> BTreeMap<String, Reach> {
+        let (namespaces, none) = (self.store.state(), Labels::new());
+        policies.reach(namespaces.iter().map(|namespace| namespace.metadata.labels.as_ref().unwrap_or(&none)))
+    }
+
     /// The names of namespaces whose labels change from now on.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Arc<str>> {
         self.changed.subscribe()
@@ -77,6 +98,7 @@ fn watch(
     client: Client,
     writer: Writer<Watched>,
     changed: broadcast::Sender<Arc<str>>,
+    revision: Arc<AtomicU64>,
 ) -> impl Future<Output = ()> + Send {
     let before = writer.as_reader();
     watcher(Api::<Watched>::all(client), watcher::Config::default().page_size(PAGE_SIZE))
@@ -100,7 +122,10 @@ fn watch(
             Err(error) => tracing::warn!(resource = "namespaces", error = %ErrorChain(error), "watch failed"),
         })
         .reflect(writer)
-        .for_each(|_| future::ready(()))
+        .for_each(move |_| {
+            revision.fetch_add(1, Ordering::Relaxed);
+            future::ready(())
+        })
 }
 
 fn bounded(labels: Labels) -> Labels {

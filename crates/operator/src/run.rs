@@ -24,11 +24,14 @@ use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
 use crate::metrics::{self, Exposition, Metrics};
 use crate::namespaces::Namespaces;
+use crate::policies::{self, CurrentPolicies};
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
 use crate::workloads::{self, Identity, Selection};
-use winddown_core::policy::Policies;
+
+/// How long a replica that starts waits for the policies.
+const POLICIES_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the operator failed.
 #[derive(Debug, thiserror::Error)]
@@ -108,10 +111,20 @@ impl Running {
         };
         let mut tasks = JoinSet::new();
         let (namespaces, watch_namespaces) = Namespaces::new(clients);
-        let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::new(Policies::default()) };
+        let policies = policies::Watch::new(clients.watching.clone());
+        let cluster =
+            Cluster { namespaces: Arc::new(namespaces), policies: policies.policies(), governed: Arc::default() };
         tasks.spawn(async move {
             watch_namespaces.await;
             Error::Ended("the watch of namespaces")
+        });
+        let (sender, leading) = watch::channel(false);
+        let (namespaces, governed) = (cluster.namespaces.clone(), cluster.governed.clone());
+        let report =
+            policies::Reporter::new(clients.short.clone(), &policies, namespaces, governed, leading.clone()).run();
+        tasks.spawn(async move {
+            futures::join!(policies.run(), report);
+            Error::Ended("the watch of policies")
         });
 
         let health = health::serve(health_listener, readiness.clone());
@@ -129,9 +142,15 @@ impl Running {
             if result.is_ok() { pending().await } else { ended("webhook", result) }
         });
 
-        spawn_certificate_task(&mut tasks, arguments, clients, certificates, readiness.clone());
+        spawn_certificate_task(
+            &mut tasks,
+            arguments,
+            clients,
+            certificates,
+            readiness.clone(),
+            cluster.policies.clone(),
+        );
 
-        let (sender, leading) = watch::channel(false);
         if let Some(listener) = metrics_listener {
             let (lease, leading) = (identity.lease.clone(), leading.clone());
             let exposition = Exposition { metrics: metrics.clone(), lease, leading };
@@ -194,12 +213,14 @@ fn spawn_certificate_task(
     clients: &Clients,
     certificates: CertificateSender,
     readiness: Readiness,
+    policies: CurrentPolicies,
 ) {
     let configurations = arguments.webhook_configuration.clone();
     let ended = Error::Ended("the certificate task");
     if let Some(directory) = arguments.tls_dir.clone() {
         let mounted = Mounted::new(directory, &clients.short, &configurations, certificates, readiness);
         tasks.spawn(async move {
+            policies_listed(&policies).await;
             mounted.run().await;
             ended
         });
@@ -212,9 +233,17 @@ fn spawn_certificate_task(
         };
         let rotator = Rotator::new(&clients.short, target, certificates, readiness);
         tasks.spawn(async move {
+            policies_listed(&policies).await;
             rotator.run().await;
             ended
         });
+    }
+}
+
+/// A replica becomes ready with its certificate. Before that, it should know the policies; but without them it can answer reviews, too.
+async fn policies_listed(policies: &CurrentPolicies) {
+    if tokio::time::timeout(POLICIES_LIMIT, policies.listed()).await.is_err() {
+        tracing::warn!("the policies are not known yet; the built-in policy counts");
     }
 }
 

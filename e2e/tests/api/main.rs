@@ -20,6 +20,7 @@ mod metrics;
 mod missed_changes;
 mod modes;
 mod namespace;
+mod namespaces;
 mod other_webhook;
 mod ownership;
 mod reapply;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
             events::tests(),
             missed_changes::tests(),
             kinds::tests(),
+            namespaces::tests(),
             agreement::tests(),
             controller::tests(),
             related::tests(),

@@ -117,6 +117,11 @@ impl<'a> Kept<'a> {
         only_raised.then_some(Self { template: running, numbers: Some(numbers), by_record: false })
     }
 
+    /// Whether it was made for other numbers than those that count today.
+    pub(super) fn has_other_numbers(&self, resolved: &Resolved<'_>) -> bool {
+        self.numbers.is_some_and(|numbers| resolved.with_numbers(numbers) != *resolved)
+    }
+
     /// The settled state to write on the workload.
     pub(super) fn settled(&self, resolved: &Resolved<'_>) -> Option<String> {
         let numbers = self.numbers.filter(|_| !self.by_record)?;

@@ -22,6 +22,11 @@ pub(super) enum OptIn {
 }
 
 impl OptIn {
+    /// Whether the namespace is not labelled any more: then the next change of the template undoes the injection.
+    pub(super) fn ends(self, labelled: bool) -> bool {
+        self == Self::Yes && !labelled
+    }
+
     /// Decides it for a workload in a namespace that is or is not labelled now.
     pub(super) fn of(
         object: Object<'_>,
@@ -77,4 +82,53 @@ fn injected_for_namespace(
     let Some(settled) = Settled::of(object) else { return Ok(false) };
     let reading = annotations::read_opted_in(&object.annotations()?, &template.annotations()?);
     Ok(matches!(reading.declared, Declared::Budget(declaration) if settled.is_for(template, &declaration)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::duration::Seconds;
+    use crate::evaluation::{Existing, Origin, evaluate};
+    use crate::policy::{Governing, Policy};
+
+    fn workload(annotations: &Value) -> Value {
+        json!({
+            "kind": "Deployment",
+            "metadata": {"annotations": annotations},
+            "spec": {"template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "app"}], "terminationGracePeriodSeconds": 30},
+            }},
+        })
+    }
+
+    #[test]
+    fn a_workload_waits_while_its_template_stands_under_another_policy_or_label() {
+        let (policy, other) = (Policy::default(), Policy { deadline: Seconds::new(40), ..Policy::default() });
+        let labelled = Governing { policy: &policy, opted_in: true };
+        let unlabelled = Governing { opted_in: false, ..labelled };
+        let with_other = |governing: Governing<'_>| Governing { policy: &other, opted_in: governing.opted_in };
+        let (plain, declared) = (workload(&json!({})), workload(&json!({"winddown.dev/drain": "6s"})));
+        let all = workload(&json!({"winddown.dev/drain": "6s", "winddown.dev/deadline": "20s"}));
+        for (workload, before, now, expected) in [
+            (&plain, unlabelled, labelled, true),
+            (&plain, unlabelled, unlabelled, false),
+            (&plain, labelled, labelled, false),
+            (&plain, labelled, unlabelled, true),
+            (&plain, labelled, with_other(labelled), true),
+            (&declared, unlabelled, unlabelled, false),
+            (&declared, unlabelled, labelled, false),
+            (&declared, unlabelled, with_other(unlabelled), true),
+            // The policy has no part in its numbers.
+            (&all, unlabelled, with_other(unlabelled), false),
+        ] {
+            let created = evaluate(workload, Existing::None, before, Origin::ApiServer).unwrap();
+            assert!(!created.waiting, "a new workload");
+            let stored = created.changes.apply(workload);
+            let evaluation = evaluate(&stored, Existing::Unchanged, now, Origin::ApiServer).unwrap();
+            assert!(!evaluation.changes.rolls_out());
+            assert_eq!(evaluation.waiting, expected, "{workload} {before:?} {now:?}");
+        }
+    }
 }

@@ -14,11 +14,14 @@ use super::related_objects::RelatedObjects;
 use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
 use super::selection::Selection;
+use super::watched::Watched;
 use super::workload_client::WorkloadClient;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
+use crate::policies::Standing;
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
+use winddown_core::policy::Namespace;
 
 /// This replica.
 #[derive(Clone, Debug)]
@@ -85,6 +88,22 @@ impl Shared {
             metrics,
             started: Timestamp::now(),
         }
+    }
+
+    /// The watch has seen a workload.
+    pub(super) fn exists(&self, kind: Kind, watched: &Watched) {
+        if let Some(uid) = &watched.metadata.uid {
+            self.cluster.governed.exists(kind, uid, watched.annotations.is_some());
+        }
+    }
+
+    /// What the policy means for a workload without annotations in a namespace that opts it in; `None` in others. The webhook
+    /// injects when the template changes: to label a namespace restarts nothing.
+    pub(super) fn standing_of_unannotated(&self, namespace: &str) -> Option<Standing> {
+        let namespace = self.cluster.namespace(namespace).filter(Namespace::opted_in)?;
+        let policies = self.cluster.policies.get();
+        let policy = policies.for_namespace(&namespace).policy.name.clone();
+        self.selection.namespace(&namespace).mutating.then_some(Standing { policy, waiting: true })
     }
 
     /// A new recorder for each Event. A `Recorder` that is reused merges Events with the same reason into one with a count

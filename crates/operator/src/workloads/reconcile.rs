@@ -16,6 +16,7 @@ use super::watched::Watched;
 use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes;
+use crate::policies::Standing;
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::{Object, PartialObject};
@@ -32,13 +33,34 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
 }
 
 async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
+    let Context { kind, shared } = context;
+    let mut standing = Standing::default();
+    let action = update(watched, *kind, shared, &mut standing).await?;
+    if let (Some(namespace), Some(uid)) = (&watched.metadata.namespace, &watched.metadata.uid) {
+        let governed = &shared.cluster.governed;
+        if watched.annotations.is_some() {
+            governed.evaluated(uid, standing);
+        } else if let Some(standing) = shared.standing_of_unannotated(namespace) {
+            governed.opted_in(*kind, uid, standing);
+        } else {
+            governed.forget(uid);
+        }
+    }
+    Ok(action)
+}
+
+/// Also tells what the policy means for the workload.
+async fn update(
+    watched: &Watched,
+    kind: Kind,
+    context: &Shared,
+    standing: &mut Standing,
+) -> Result<Action, kubernetes::Error> {
     let metadata = &watched.metadata;
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(Action::await_change());
     };
-    let kind = context.kind;
     let reference = Reference { kind, namespace: namespace.clone(), name: name.clone() };
-    let context = &*context.shared;
     let annotated = watched.annotations.is_some();
     let before = context.history.last_reported(uid, now());
     let identity = &context.identity;
@@ -70,7 +92,7 @@ async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Acti
     if !selected.by_any() {
         return Ok(ignore(context, uid));
     }
-    let policies = context.cluster.policies.clone();
+    let policies = context.cluster.policies.get();
     let governing = policies.for_namespace(&labelled);
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
     let settles_in = created.and_then(|created: Timestamp| settles_in(created, Timestamp::now()));
@@ -91,6 +113,9 @@ async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Acti
         Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
     };
     context.metrics.workloads.evaluated(uid, kind, namespace, name, &evaluation);
+    if evaluation.budget.is_some() {
+        *standing = Standing { policy: governing.policy.name.clone(), waiting: evaluation.waiting };
+    }
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
     // Without the findings that need related objects, the state is not the one to report.
     if !*context.leading.borrow() {

@@ -15,6 +15,7 @@ use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::policies::CurrentPolicies;
 use crate::trimming::Trimming;
 use winddown_core::annotations::BUDGET;
 
@@ -49,7 +50,8 @@ impl Controller {
         let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };
         let (namespaces, watch_namespaces) = Namespaces::new(&clients);
-        let cluster = Cluster { namespaces: Arc::new(namespaces), policies: Arc::default() };
+        let (policies, governed) = (CurrentPolicies::built_in(), Arc::default());
+        let cluster = Cluster { namespaces: Arc::new(namespaces), policies, governed };
         let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming, metrics);
         let mut task = JoinSet::new();
         task.spawn(watch_namespaces);

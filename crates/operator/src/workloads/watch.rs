@@ -41,6 +41,11 @@ pub(crate) async fn run(
     trimming: Trimming,
     metrics: Metrics,
 ) {
+    // What a missed workload gets depends on them.
+    tokio::select! {
+        () = cluster.listed() => {}
+        () = shutdown.cancelled() => return,
+    }
     let shared = Arc::new(Shared::new(client, cluster, leading, identity, selection, trimming, metrics));
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
@@ -56,19 +61,27 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let changes = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
         .default_backoff()
         .inspect(move |event| match event {
+            Ok(watcher::Event::Init) => {
+                listed.clear();
+                observer.cluster.governed.list(kind);
+            }
+            Ok(watcher::Event::InitApply(found)) => {
+                listed.extend(found.metadata.uid.clone().filter(|_| found.annotations.is_some()));
+                observer.exists(kind, found);
+            }
+            Ok(watcher::Event::InitDone) => {
+                observer.metrics.workloads.retain(kind, &std::mem::take(&mut listed));
+                observer.cluster.governed.listed(kind);
+            }
+            Ok(watcher::Event::Apply(found)) => observer.exists(kind, found),
             Ok(watcher::Event::Delete(deleted)) => {
                 if let Some(uid) = &deleted.metadata.uid {
                     observer.history.forget(uid);
                     observer.pacing.forget(uid);
                     observer.metrics.workloads.forget(uid);
+                    observer.cluster.governed.forget(uid);
                 }
             }
-            Ok(watcher::Event::Init) => listed.clear(),
-            Ok(watcher::Event::InitApply(watched)) => {
-                listed.extend(watched.metadata.uid.clone().filter(|_| watched.annotations.is_some()));
-            }
-            Ok(watcher::Event::InitDone) => observer.metrics.workloads.retain(kind, &std::mem::take(&mut listed)),
-            Ok(watcher::Event::Apply(_)) => {}
             Err(error) => tracing::warn!(resource = kind.resource(), error = %ErrorChain(error), "watch failed"),
         })
         .reflect(writer)
@@ -77,10 +90,13 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     // A new leader reconciles every workload: no watch event reports workloads that the previous leader did not update.
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
+    let policies_changed = shared.cluster.policies.changes();
     let of_namespaces = in_changed_namespaces(&shared, reader.clone(), resource.clone());
     Controller::for_stream_with(changes, reader, resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(became_leader)
+        // Counts and findings can change. A template does not change before its owner changes it.
+        .reconcile_all_on(policies_changed)
         .reconcile_on(of_namespaces)
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, on_error, Arc::new(Context { kind, shared }))
