@@ -67,7 +67,7 @@ impl Cause {
 
     /// The cause that the pod itself names.
     pub(crate) fn named_by(pod: &PodView) -> Option<Self> {
-        let disruption = disruption_target(pod).and_then(|condition| condition.reason.as_deref());
+        let disruption = condition(pod, "DisruptionTarget", "True").and_then(|condition| condition.reason.as_deref());
         Some(match (disruption, pod.status.reason.as_deref()) {
             (Some("EvictionByEvictionAPI"), _) => Self::Eviction,
             (Some("PreemptionByScheduler"), _) => Self::SchedulerPreemption,
@@ -82,15 +82,18 @@ impl Cause {
     }
 }
 
-/// When the disruption that a pod names began.
-pub(crate) fn disrupted_at(pod: &PodView) -> Option<Timestamp> {
-    disruption_target(pod)?.last_transition_time.as_ref().map(Timestamp::from)
+/// When a pod without a deletion request and without ends of its containers began to stop: the disruption that it names, or
+/// the time at which it was no longer ready.
+pub(crate) fn stopped_at(pod: &PodView) -> Option<Timestamp> {
+    let times = [("DisruptionTarget", "True"), ("Ready", "False")]
+        .map(|(kind, status)| condition(pod, kind, status)?.last_transition_time.as_ref().map(Timestamp::from));
+    times.into_iter().flatten().max()
 }
 
-fn disruption_target(pod: &PodView) -> Option<&Condition> {
+fn condition<'a>(pod: &'a PodView, kind: &str, status: &str) -> Option<&'a Condition> {
     // A pod has a handful of conditions; the API does not limit them.
     let mut conditions = pod.status.conditions.iter().take(64);
-    conditions.find(|condition| condition.kind == "DisruptionTarget" && condition.status == "True")
+    conditions.find(|condition| condition.kind == kind && condition.status == status)
 }
 
 impl fmt::Display for Cause {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::annotations::INJECTED;
 use crate::duration::Seconds;
 use crate::injection::Record;
-use crate::observation::cause::disrupted_at;
+use crate::observation::cause::stopped_at;
 use crate::observation::ends::containers;
 use crate::observation::tracked::Tracked;
 use crate::observation::{Cause, Outcome, PodView, Promise, Timestamp, Unseen, WorkloadRef};
@@ -31,7 +31,8 @@ pub struct Stop {
     pub template: Arc<str>,
     /// The budget in the record of its template; `None` without a record, or if the end was not seen.
     pub budget: Option<Numbers>,
-    /// The end of its last container, by the clock of its node; the deletion request if that end is unknown.
+    /// The end of its last container, by the clock of its node. If that end is unknown: the deletion request, or the first
+    /// sign of the end.
     pub at: Timestamp,
     /// What the ledger knows of its time.
     pub end: End,
@@ -107,10 +108,11 @@ impl Stop {
         let lost = || (tracked.started && stopping.is_none()).then_some(Outcome::Unknown(Unseen::Status));
         let outcome = apps().filter_map(|app| app.outcome).max().or_else(lost)?;
         let finished = finished(pod);
+        let end = end(tracked, pod, finished, sighting);
         Some(Self {
             budget: record.as_ref().and_then(Record::numbers),
-            at: finished.or(stopping.map(|stopping| stopping.requested)).unwrap_or(tracked.created),
-            end: end(tracked, pod, finished, sighting),
+            at: finished.unwrap_or(end.earliest),
+            end,
             cause,
             outcome,
             own_grace_period: Some(pod.grace_period()),
@@ -242,7 +244,8 @@ fn end(tracked: &Tracked, pod: &PodView, finished: Option<Timestamp>, sighting: 
         let earliest = sighting.clock.map_or(finished, |clock| clock.min(finished));
         return End { earliest, latest: requested.max(removed).map_or(finished, |time| time.max(finished)) };
     }
-    let earliest = requested.or_else(|| disrupted_at(pod)).or(removed).unwrap_or(tracked.created);
+    let forced = removed.filter(|_| !pod.is_terminal());
+    let earliest = requested.or(forced).or_else(|| stopped_at(pod)).or(removed).unwrap_or(tracked.created);
     let killed = tracked.stopping().map(|stopping| stopping.requested.plus(stopping.grace));
     let latest = [Some(earliest), killed, removed, sighting.clock].into_iter().flatten().max().unwrap_or(earliest);
     End { earliest, latest: latest.plus(CLOCK_SLACK) }
