@@ -17,7 +17,7 @@ pub struct Event {
     /// Whether it needs attention.
     pub kind: EventKind,
     /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `InjectionReverted`,
-    /// `InjectionRejected`, `NotEvaluated`, or a finding's code.
+    /// `InjectionRejected`, `NotEvaluated`, `ShutdownKilled`, or a finding's code.
     pub reason: &'static str,
     /// The message; at most 1 kB.
     pub note: String,
