@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
-use crate::commands::{completions, explain, plan};
+use crate::commands::{completions, crd, explain, plan};
 
 /// The start of `winddown --help`.
 const ABOUT: &str = "\
@@ -58,6 +58,8 @@ pub enum Command {
     ///
     /// Without a code, lists the codes of all findings with their severity.
     Explain(explain::Arguments),
+    /// Print the custom resource definitions
+    Crd(crd::Arguments),
     /// Generate a shell completion script
     Completions(completions::Arguments),
     /// Run the operator: the admission webhooks and the controller
@@ -76,6 +78,7 @@ impl Cli {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
+            Command::Crd(arguments) => crd::command(&arguments),
             Command::Completions(arguments) => completions::command(&arguments, Self::command()),
             #[cfg(feature = "operator")]
             Command::Run(arguments) => run::command(*arguments),

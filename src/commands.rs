@@ -3,6 +3,7 @@
 #[cfg(feature = "operator")]
 pub mod check_install;
 pub mod completions;
+pub mod crd;
 pub mod explain;
 pub mod plan;
 #[cfg(feature = "operator")]

@@ -28,10 +28,11 @@ impl Manifests {
         Ok(Self(documents.into_iter().filter(Value::is_object).collect()))
     }
 
-    /// The objects that an operator outside the cluster needs: its `ServiceAccount`, RBAC objects and Secret, and the
-    /// policies that limit it.
+    /// The objects that an operator outside the cluster needs: the custom resource definitions, its `ServiceAccount`, RBAC
+    /// objects and Secret, and the policies that limit it.
     pub fn prerequisites(&self) -> impl Iterator<Item = &Value> {
         let kinds = [
+            "CustomResourceDefinition",
             "ServiceAccount",
             "ClusterRole",
             "ClusterRoleBinding",

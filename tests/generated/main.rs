@@ -5,6 +5,7 @@
 mod chart;
 #[cfg(feature = "operator")]
 mod cli;
+mod crds;
 mod findings;
 #[cfg(feature = "operator")]
 mod metrics;
@@ -44,6 +45,20 @@ fn the_values_table_in_the_readme_of_the_chart_is_up_to_date() {
 #[test]
 fn the_schema_of_the_values_is_up_to_date() {
     check(chart::SCHEMA, &chart::schema());
+}
+
+#[test]
+fn the_custom_resource_definitions_are_up_to_date_and_the_chart_has_the_same() {
+    let definitions = crds::all();
+    for definition in &definitions {
+        check(&format!("crds/{}", definition.file), &definition.plain());
+        check(&format!("charts/winddown/templates/crds/{}", definition.file), &definition.template());
+    }
+    for directory in ["crds", "charts/winddown/templates/crds"] {
+        let files = fs::read_dir(path(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+        let files: Vec<_> = files.filter(|file| file.to_string_lossy().ends_with(".yaml")).collect();
+        assert_eq!(files.len(), definitions.len(), "{directory}: {files:?}");
+    }
 }
 
 /// Compares a file with its generated text. With `UPDATE` set, writes the file first.

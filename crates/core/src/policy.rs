@@ -6,6 +6,8 @@ mod invalid;
 mod namespace;
 mod resolved;
 pub mod resource;
+#[cfg(feature = "schema")]
+mod schema;
 mod selection;
 mod status;
 

@@ -23,6 +23,7 @@ mod namespace;
 mod namespaces;
 mod other_webhook;
 mod ownership;
+mod policies;
 mod reapply;
 mod related;
 mod request;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
             upgrade::tests(),
             certificates::tests(),
             rights::tests(),
+            policies::tests(),
             chart_values::tests(),
             metrics::tests(),
             soak::tests(),

@@ -137,7 +137,9 @@ fn collection(object: &Value) -> String {
     let kind = object["kind"].as_str().unwrap_or_default();
     let plural = kind.to_lowercase();
     let plural = plural.strip_suffix('y').map_or_else(|| format!("{plural}s"), |stem| format!("{stem}ies"));
-    let is_cluster_scoped = ["Namespace", "ClusterRole", "ClusterRoleBinding"].contains(&kind)
+    let cluster_scoped =
+        ["Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "ShutdownPolicy"];
+    let is_cluster_scoped = cluster_scoped.contains(&kind)
         || kind.ends_with("WebhookConfiguration")
         || kind.starts_with("ValidatingAdmissionPolicy");
     if is_cluster_scoped {

@@ -7,6 +7,7 @@ use crate::finding::{Finding, Severity};
 
 /// An item of `spec.validationActions`, with the meaning that it has in a `ValidatingAdmissionPolicyBinding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ValidationAction {
     /// The request is rejected.
     Deny,
@@ -85,6 +86,7 @@ impl ValidationActions {
 
 /// What an explicit grace period gets that is smaller than the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TooSmall {
     /// It is kept, and is a misfit.
     #[default]

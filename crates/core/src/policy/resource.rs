@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, T
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[cfg(feature = "schema")]
+use super::schema;
 use super::{InvalidPolicy, Policy, Selection, TooSmall, ValidationAction, ValidationActions, Written};
 use crate::decode::{InvalidField, decode};
 use crate::duration::Seconds;
@@ -36,14 +38,18 @@ pub struct PolicyMetadata {
 
 /// Defaults, limits and validation actions for the workloads of the selected namespaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::with_limits))]
 #[serde(rename_all = "camelCase")]
 pub struct ShutdownPolicySpec {
     /// The namespaces that the policy is for. Absent or empty: all namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::selector"))]
     pub namespace_selector: Option<LabelSelector>,
     /// Of several policies for a namespace, the one with the highest priority counts, as a whole. Default 0. Among the same
     /// priorities the oldest policy counts, then the first by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    // Kubernetes 1.30 does not check the format.
+    #[cfg_attr(feature = "schema", schemars(range(min = i32::MIN, max = i32::MAX)))]
     pub priority: Option<i32>,
     /// Values that a workload's annotations, its own settings and presets do not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +59,7 @@ pub struct ShutdownPolicySpec {
     pub limits: Option<Limits>,
     /// What a budget that does not fit or exceeds a limit gets: Deny rejects the request, Warn warns the client, Audit adds an
     /// audit annotation. Deny and Warn may not be used together. It does not change what is injected.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::actions))]
     pub validation_actions: Vec<ValidationAction>,
     /// What an explicit terminationGracePeriodSeconds gets that is smaller than drain + deadline + margin: Deny (default)
     /// treats it as validationActions says, Raise raises it.
@@ -62,16 +69,20 @@ pub struct ShutdownPolicySpec {
 
 /// Values that a workload does not set. An absent one is built in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Defaults {
     /// How long traffic keeps arriving. Built in: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(transform = schema::duration))]
     pub drain: Option<String>,
     /// How long the app needs after SIGTERM. Built in: 25s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(transform = schema::duration))]
     pub deadline: Option<String>,
     /// The time between the deadline and SIGKILL. Built in: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(transform = schema::duration))]
     pub margin: Option<String>,
     /// The timing of readiness probes that Winddown injects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,30 +91,37 @@ pub struct Defaults {
 
 /// The timing of an injected readiness probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// Built in: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_PERIOD)))]
     pub period_seconds: Option<i32>,
     /// Built in: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_FAILURE_THRESHOLD)))]
     pub failure_threshold: Option<i32>,
 }
 
 /// The largest numbers that a workload may have. An absent one is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Of terminationGracePeriodSeconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(transform = schema::duration))]
     pub grace_period: Option<String>,
     /// Of the drain, from an annotation, a preset or a preStop hook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(transform = schema::duration))]
     pub drain: Option<String>,
 }
 
 /// What the operator reports about a policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShutdownPolicyStatus {
     /// The generation that the status is about.
@@ -111,6 +129,7 @@ pub struct ShutdownPolicyStatus {
     pub observed_generation: Option<i64>,
     /// Accepted: the policy can be used. Effective: it counts for at least one namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::conditions"))]
     pub conditions: Vec<Condition>,
     /// The number of namespaces that it counts for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

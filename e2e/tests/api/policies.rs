@@ -1,0 +1,136 @@
+//! The API server accepts the definition of `ShutdownPolicy`, and refuses policies that contradict themselves.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use winddown_core::policy::Policy;
+
+use crate::namespace::Namespace;
+use crate::request::{Response, create, get, send};
+use crate::suite::{Test, tests, until};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![shared: the_definition_is_established, a_policy_is_accepted, a_contradiction_is_refused_and_named]
+}
+
+const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shutdownpolicies.winddown.dev";
+
+fn policy(spec: &Value) -> Value {
+    let metadata = json!({"name": "web"});
+    json!({"apiVersion": "winddown.dev/v1alpha1", "kind": "ShutdownPolicy", "metadata": metadata, "spec": spec})
+}
+
+/// The policy with these fields, and `validationActions` if they are not among them.
+fn with(fields: &Value) -> Value {
+    let mut spec = json!({"validationActions": ["Deny"]});
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        spec[name] = value.clone();
+    }
+    policy(&spec)
+}
+
+/// What the API server answers, once it serves the resource.
+async fn answer(namespace: &Namespace, policy: &Value) -> Result<Response> {
+    let (client, request) = (namespace.environment.client(), create(policy).dry_run());
+    until("the resource to be served", async || {
+        let response = send(&client, &request).await?;
+        Ok((response.code != 404).then_some(response))
+    })
+    .await
+}
+
+async fn the_definition_is_established(namespace: Namespace) -> Result<()> {
+    let client = namespace.environment.client();
+    let conditions = until("the definition to be established", async || {
+        let conditions = send(&client, &get(DEFINITION)).await?.into_object()?["status"]["conditions"].clone();
+        let status = |kind: &str| {
+            let conditions = conditions.as_array().into_iter().flatten();
+            conditions.filter(|condition| condition["type"] == kind).map(|condition| condition["status"].clone()).next()
+        };
+        Ok((status("Established") == Some(json!("True"))).then(|| conditions.clone()))
+    })
+    .await?;
+    assert!(!conditions.to_string().contains("NonStructuralSchema"), "{conditions}");
+    Ok(())
+}
+
+async fn a_policy_is_accepted(namespace: Namespace) -> Result<()> {
+    for fields in [
+        json!({}),
+        json!({"validationActions": ["Warn", "Audit"]}),
+        json!({"limits": {"gracePeriod": "35s", "drain": "5s"}}),
+        json!({"defaults": {"drain": "500ms500ms", "deadline": "1m30s", "margin": "0s"}}),
+        json!({"limits": {"gracePeriod": "720h"}}),
+        json!({"namespaceSelector": {}, "priority": -2_147_483_648_i64}),
+        json!({
+            "namespaceSelector": {
+                "matchLabels": {"tier": "web"},
+                "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}, {"key": "c", "operator": "Exists"}],
+            },
+            "priority": 100,
+            "defaults": {"drain": "15s", "readiness": {"periodSeconds": 3, "failureThreshold": 2}},
+            "limits": {"gracePeriod": "5m", "drain": "1m"},
+            "validationActions": ["Deny", "Audit"],
+            "whenGracePeriodTooSmall": "Raise",
+        }),
+    ] {
+        let sent = with(&fields);
+        let stored = answer(&namespace, &sent).await?.into_object()?;
+        assert_eq!(stored["spec"], sent["spec"], "no field is dropped, and no default is stored");
+        assert!(Policy::read(&stored).is_ok(), "{fields}");
+    }
+    Ok(())
+}
+
+async fn a_contradiction_is_refused_and_named(namespace: Namespace) -> Result<()> {
+    let sum = "defaults.drain + defaults.deadline + defaults.margin must not be more than limits.gracePeriod";
+    let expression = |expression: Value| json!({"namespaceSelector": {"matchExpressions": [expression]}});
+    for (fields, field, problem) in [
+        (
+            json!({"validationActions": ["Deny", "Warn"]}),
+            "spec.validationActions",
+            "Deny and Warn may not be used together",
+        ),
+        (json!({"validationActions": []}), "spec.validationActions", "should have at least 1 items"),
+        (json!({"validationActions": ["Deny", "Deny"]}), "spec.validationActions[1]", "Duplicate value"),
+        (json!({"validationActions": ["deny"]}), "spec.validationActions[0]", "Unsupported value: \"deny\""),
+        (json!({"limits": {"gracePeriod": "34s"}}), "spec", sum),
+        (json!({"defaults": {"deadline": "1m"}, "limits": {"gracePeriod": "69s"}}), "spec", sum),
+        (
+            json!({"defaults": {"drain": "11s"}, "limits": {"drain": "10s"}}),
+            "spec",
+            "defaults.drain must not be more than limits.drain",
+        ),
+        (json!({"limits": {"drain": "4s"}}), "spec", "defaults.drain must not be more than limits.drain"),
+        (json!({"defaults": {"drain": "1500ms"}}), "spec.defaults.drain", "must be whole seconds"),
+        (json!({"limits": {"gracePeriod": "720h1s"}}), "spec.limits.gracePeriod", "must be at most 720h"),
+        (json!({"limits": {"drain": "99999h99999h99999h99999h"}}), "spec.limits.drain", "must be at most 720h"),
+        (json!({"defaults": {"margin": "5"}}), "spec.defaults.margin", "should match"),
+        (json!({"defaults": {"margin": "1d"}}), "spec.defaults.margin", "should match"),
+        (json!({"defaults": {"margin": 5}}), "spec.defaults.margin", "must be of type string"),
+        (
+            json!({"defaults": {"readiness": {"periodSeconds": 0}}}),
+            "spec.defaults.readiness.periodSeconds",
+            "should be greater than or equal to 1",
+        ),
+        (json!({"priority": 2_147_483_648_i64}), "spec.priority", "2147483647"),
+        (json!({"whenGracePeriodTooSmall": "Lower"}), "spec.whenGracePeriodTooSmall", "Unsupported value: \"Lower\""),
+        (
+            expression(json!({"key": "a", "operator": "Like"})),
+            "spec.namespaceSelector.matchExpressions[0].operator",
+            "Unsupported value: \"Like\"",
+        ),
+        (
+            expression(json!({"key": "a", "operator": "In"})),
+            "spec.namespaceSelector.matchExpressions[0]",
+            "values must be set for In and NotIn",
+        ),
+    ] {
+        let refused = answer(&namespace, &with(&fields)).await?;
+        let message = refused.object["message"].as_str().unwrap_or_default();
+        assert_eq!(refused.code, 422, "{fields}: {message}");
+        assert!(message.contains(field) && message.contains(problem), "{fields}: {message}");
+    }
+    let without = answer(&namespace, &policy(&json!({}))).await?;
+    assert!(without.object["message"].to_string().contains("spec.validationActions: Required value"), "{without:?}");
+    Ok(())
+}
