@@ -142,6 +142,7 @@ async fn the_service_monitor_selects_the_service(namespace: Namespace) -> Result
     let off = Manifests::render(namespace.environment.server.tools(), &json!({"metrics": {"enabled": false}}))?;
     assert!(!off.of_kind("Service").context("no Service")?.to_string().contains("metrics"));
     let operator = off.of_kind("Deployment").context("no Deployment")?.to_string();
-    assert!(operator.contains("--metrics-port=0") && !operator.contains("\"name\":\"metrics\""), "{operator}");
+    assert!(operator.contains("--metrics-port=0"), "{operator}");
+    assert!(["--metrics-per-workload", "\"metrics\""].iter().all(|text| !operator.contains(text)), "{operator}");
     Ok(())
 }
