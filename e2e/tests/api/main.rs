@@ -24,6 +24,7 @@ mod namespaces;
 mod other_webhook;
 mod ownership;
 mod policies;
+mod policy_changes;
 mod reapply;
 mod related;
 mod request;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             missed_changes::tests(),
             kinds::tests(),
             namespaces::tests(),
+            policy_changes::tests(),
             agreement::tests(),
             controller::tests(),
             related::tests(),

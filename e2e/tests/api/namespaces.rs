@@ -33,7 +33,7 @@ fn is_injected(workload: &Value) -> bool {
 
 impl Namespace {
     /// Sets or removes the label, and waits until the API server and the operator know it.
-    async fn opt_in(&self, enabled: bool) -> Result<()> {
+    pub(crate) async fn opt_in(&self, enabled: bool) -> Result<()> {
         let label = if enabled { json!("enabled") } else { Value::Null };
         let path = format!("/api/v1/namespaces/{}", self.name);
         self.accepts(merge(&path, json!({"metadata": {"labels": {"winddown.dev/inject": label}}}))).await?;

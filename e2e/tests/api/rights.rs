@@ -7,7 +7,7 @@ use winddown_e2e::chart::RELEASE;
 
 use crate::manifest::{deployment, workload};
 use crate::namespace::Namespace;
-use crate::request::{Request, Response, create, delete, json_patch, send};
+use crate::request::{Request, Response, create, delete, json_patch, merge, send};
 use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
         the_operator_may_only_change_the_fields_that_it_injects,
         the_operator_may_change_what_it_injects,
         the_operator_may_not_create_or_delete_objects_of_others,
+        the_operator_may_only_write_the_status_of_a_policy,
     ]
 }
 
@@ -181,4 +182,23 @@ async fn the_operator_may_not_create_or_delete_objects_of_others(namespace: Name
         assert!(code >= 400 && message.contains(expected), "{request:?}: {code} {message}");
     }
     Ok(())
+}
+
+async fn the_operator_may_only_write_the_status_of_a_policy(namespace: Namespace) -> Result<()> {
+    let (client, path) =
+        (&namespace.environment.operator_client, "/apis/winddown.dev/v1alpha1/shutdownpolicies/rights");
+    // It selects no namespace.
+    let spec = json!({"namespaceSelector": {"matchLabels": {"rights": "none"}}, "validationActions": ["Audit"]});
+    let metadata = json!({"name": "rights"});
+    let policy =
+        json!({"apiVersion": "winddown.dev/v1alpha1", "kind": "ShutdownPolicy", "metadata": metadata, "spec": spec});
+    namespace.accepts(create(&policy)).await?;
+    let reported = merge(&format!("{path}/status"), json!({"status": {"workloads": 0}})).dry_run();
+    send(client, &reported).await?.into_object()?;
+    for request in [merge(path, json!({"spec": {"priority": 7}})), delete(path), create(&policy)] {
+        let Response { code, object, .. } = send(client, &request.clone().dry_run()).await?;
+        let message = object["message"].as_str().unwrap_or_default();
+        assert!(code == 403 && message.contains("forbidden"), "{request:?}: {code} {message}");
+    }
+    namespace.accepts(delete(path)).await.map(drop)
 }
