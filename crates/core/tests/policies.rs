@@ -7,7 +7,7 @@ mod generated_deployments;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod ways_of_writing;
 
-use generated_deployments::{Annotations, annotations, declaring, deployment, undeclaring};
+use generated_deployments::{Annotations, annotations, declaring, deployment, malformed_text, undeclaring};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -193,6 +193,57 @@ proptest! {
         prop_assert_eq!((mode, budget.is_some()), (Mode::Enforce, true));
         let record = &changes.apply(&bare)["spec"]["template"]["metadata"]["annotations"]["winddown.dev/injected"];
         prop_assert_eq!(record.is_string(), fits);
+    }
+}
+
+/// JSON of any type, with texts that are long or not printable.
+fn nonsense() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        malformed_text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{0,4}", inner, 0..3).prop_map(|fields| json!(fields)),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_policy_that_was_edited_into_nonsense_is_read_or_has_an_error_of_one_short_line(
+        field in select(vec![
+            "/metadata", "/metadata/name", "/metadata/creationTimestamp", "/spec", "/spec/priority", "/spec/defaults",
+            "/spec/defaults/drain", "/spec/defaults/readiness", "/spec/defaults/readiness/periodSeconds", "/spec/limits",
+            "/spec/limits/gracePeriod", "/spec/namespaceSelector", "/spec/namespaceSelector/matchExpressions/0",
+            "/spec/namespaceSelector/matchExpressions/0/operator", "/spec/validationActions", "/spec/validationActions/0",
+            "/spec/whenGracePeriodTooSmall", "/status", "/apiVersion",
+        ]),
+        value in nonsense(),
+    ) {
+        let mut resource = json!({
+            "apiVersion": "winddown.dev/v1alpha1",
+            "metadata": {"name": "web", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {
+                "namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]},
+                "priority": 1,
+                "defaults": {"drain": "5s", "readiness": {"periodSeconds": 5}},
+                "limits": {"gracePeriod": "1h"},
+                "validationActions": ["Deny"],
+                "whenGracePeriodTooSmall": "Raise",
+            },
+            "status": {},
+        });
+        prop_assert!(Policy::read_strictly(&resource).is_ok());
+        *resource.pointer_mut(field).unwrap() = value;
+        for error in [Policy::read(&resource).err(), Policy::read_strictly(&resource).err()].into_iter().flatten() {
+            let text = error.to_string();
+            prop_assert!(text.len() < 1000 && !text.chars().any(char::is_control), "{}", text);
+        }
     }
 }
 

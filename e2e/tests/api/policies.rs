@@ -4,12 +4,18 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use winddown_core::policy::Policy;
 
+use crate::manifest::{GRACE_PERIOD, Manifest, deployment};
 use crate::namespace::Namespace;
-use crate::request::{Response, create, get, send};
+use crate::request::{Response, apply, create, delete, get, send};
 use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![shared: the_definition_is_established, a_policy_is_accepted, a_contradiction_is_refused_and_named]
+    tests![shared:
+        the_definition_is_established,
+        a_policy_is_accepted,
+        a_contradiction_is_refused_and_named,
+        a_raised_grace_period_is_given_back_by_every_way_of_writing,
+    ]
 }
 
 const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shutdownpolicies.winddown.dev";
@@ -133,4 +139,56 @@ async fn a_contradiction_is_refused_and_named(namespace: Namespace) -> Result<()
     let without = answer(&namespace, &policy(&json!({}))).await?;
     assert!(without.object["message"].to_string().contains("spec.validationActions: Required value"), "{without:?}");
     Ok(())
+}
+
+/// Creates a policy for this namespace that raises grace periods, and waits until it counts.
+async fn raising(namespace: &Namespace) -> Result<()> {
+    let mut raising = with(&json!({
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}},
+        "defaults": {"drain": "7s"},
+        "whenGracePeriodTooSmall": "Raise",
+    }));
+    raising["metadata"]["name"] = json!(namespace.name);
+    until("the resource to be served", async || {
+        let response = send(&namespace.environment.client(), &create(&raising)).await?;
+        if response.code == 404 { Ok(None) } else { response.into_object().map(Some) }
+    })
+    .await?;
+    let named = format!("drain 7s (policy {})", namespace.name);
+    until("the policy to count", async || {
+        let probe = create(deployment("probe").annotated("deadline", "25s").as_ref()).dry_run();
+        let probe = namespace.accepts(probe).await?;
+        Ok(probe
+            .pointer("/metadata/annotations/winddown.dev~1budget")
+            .is_some_and(|budget| budget.as_str().is_some_and(|budget| budget.starts_with(&named)))
+            .then_some(()))
+    })
+    .await
+}
+
+async fn a_raised_grace_period_is_given_back_by_every_way_of_writing(namespace: Namespace) -> Result<()> {
+    raising(&namespace).await?;
+    for server_side in [true, false] {
+        let name = if server_side { "server-side" } else { "client-side" };
+        let write = async |manifest: &Manifest| {
+            if server_side {
+                namespace.accepts(apply(manifest.as_ref())).await?;
+            } else {
+                namespace.kubectl("apply -f -", Some(manifest)).await?;
+            }
+            namespace.deployment(name).await
+        };
+        let undeclared = deployment(name).grace_period(10);
+        let declared = undeclared.clone().annotated("deadline", "25s");
+        let raised = write(&declared).await?;
+        assert_eq!(raised.pointer(GRACE_PERIOD), Some(&json!(37)), "{name}");
+        let again = write(&declared).await?;
+        assert_eq!(again["metadata"]["generation"], raised["metadata"]["generation"], "{name}: no rollout");
+        let next = write(&declared.image("registry.example/app:2")).await?;
+        assert_eq!(next.pointer(GRACE_PERIOD), Some(&json!(37)), "{name}");
+        let removed = write(&undeclared).await?;
+        assert_eq!(removed.pointer(GRACE_PERIOD), Some(&json!(10)), "{name}");
+    }
+    let policy = format!("/apis/winddown.dev/v1alpha1/shutdownpolicies/{}", namespace.name);
+    send(&namespace.environment.client(), &delete(&policy)).await?.into_object().map(drop)
 }

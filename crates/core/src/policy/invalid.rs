@@ -2,6 +2,9 @@
 
 use crate::decode::InvalidField;
 use crate::duration::{ParseSecondsError, Seconds};
+use crate::sanitize::{escaped, truncated};
+
+const LONGEST_PROBLEM: usize = 300;
 
 /// The reason why a `ShutdownPolicy` cannot be used. The API server refuses most of these already, by the schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +72,9 @@ pub enum InvalidPolicy {
 }
 
 impl From<InvalidField> for InvalidPolicy {
-    fn from(field: InvalidField) -> Self {
-        Self::Field(field)
+    fn from(InvalidField { field, problem }: InvalidField) -> Self {
+        // It may contain a value of any length.
+        let problem = truncated(&escaped(&problem), LONGEST_PROBLEM).into_owned();
+        Self::Field(InvalidField { field, problem })
     }
 }
