@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![exclusive:
         another_webhook_that_undoes_the_injection_is_reported_and_the_patch_is_not_repeated,
         a_patch_that_is_rejected_because_of_another_webhook_is_reported_once_and_retried_rarely,
+        a_container_that_a_later_webhook_adds_in_a_labelled_namespace_is_injected_too,
     ]
 }
 
@@ -30,7 +31,13 @@ async fn missed(namespace: &Namespace, patch: Value) -> Result<Server> {
     environment.stop_operator().await?;
     let created = namespace.accepts(deployment("web").with_budget()).await?;
     ensure!(created.pointer(GRACE_PERIOD) == Some(&json!(30)), "injected: {created:#}");
-    let server = Server::start(&patch).await?;
+    install(namespace, &patch, "IfNeeded").await
+}
+
+/// Starts the other webhook and waits until it is called for the Deployment `web`.
+async fn install(namespace: &Namespace, patch: &Value, reinvocation: &str) -> Result<Server> {
+    let environment = &namespace.environment;
+    let server = Server::start(patch).await?;
     let rules = json!([{
         "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE", "UPDATE"],
     }]);
@@ -45,7 +52,7 @@ async fn missed(namespace: &Namespace, patch: Value) -> Result<Server> {
             "rules": rules,
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}},
             "failurePolicy": "Fail",
-            "reinvocationPolicy": "IfNeeded",
+            "reinvocationPolicy": reinvocation,
             "sideEffects": "None",
             "admissionReviewVersions": ["v1"],
         }],
@@ -68,12 +75,16 @@ impl Namespace {
             test(&server).await
         }
         .await;
-        let configuration = format!("{CONFIGURATIONS}/{}", self.other_webhook());
-        send(&self.environment.client(), &delete(&configuration)).await?;
+        self.remove_other_webhook().await?;
         outcome?;
         // The server has stopped. Until the API server notices the deletion, it rejects every write.
         let condition = "the other webhook not to be called";
         until(condition, async || Ok(self.send(self.touch()).await?.is_success().then_some(()))).await
+    }
+
+    async fn remove_other_webhook(&self) -> Result<()> {
+        let configuration = format!("{CONFIGURATIONS}/{}", self.other_webhook());
+        send(&self.environment.client(), &delete(&configuration)).await.map(drop)
     }
 
     /// Only of this test, so that one that a failed test left disturbs no other.
@@ -142,4 +153,27 @@ async fn a_patch_that_is_rejected_because_of_another_webhook_is_reported_once_an
         .await?;
     // The retries go on, less and less often.
     namespace.wait_for_grace_period("Deployment", "web", 35).await.map(drop)
+}
+
+async fn a_container_that_a_later_webhook_adds_in_a_labelled_namespace_is_injected_too(
+    namespace: Namespace,
+) -> Result<()> {
+    let container = json!({"name": "late", "image": "registry.example/late:1"});
+    let add = json!([{"op": "add", "path": "/spec/template/spec/containers/1", "value": container}]);
+    // The other webhook sees it only when it is created, without Winddown.
+    namespace.accepts(deployment("web").annotated("mode", "Off")).await?;
+    let outcome = async {
+        // Called once for each request: it would add a second container.
+        let _server = install(&namespace, &add, "Never").await?;
+        namespace.opt_in(true).await?;
+        namespace.accepts(deployment("plain")).await
+    }
+    .await;
+    namespace.remove_other_webhook().await?;
+    let created = outcome?;
+    for container in 0..2 {
+        let sleep = created.pointer(&format!("/spec/template/spec/containers/{container}/lifecycle/preStop/sleep"));
+        assert_eq!(sleep, Some(&json!({"seconds": 5})), "{container} {created:#}");
+    }
+    Ok(())
 }
