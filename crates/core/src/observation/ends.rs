@@ -1,7 +1,5 @@
 //! The ends of the containers of a pod, by three clocks.
 
-use std::time::Duration;
-
 use crate::annotations::Declaration;
 use crate::duration::Seconds;
 use crate::injection::Record;
@@ -11,6 +9,9 @@ use crate::observation::tracked::{Stopping, Tracked};
 use crate::observation::view::{ContainerStatus, ContainerView};
 use crate::observation::{Cause, ContainerStop, Outcome, PodView, Terminated, Timestamp, Unseen};
 use crate::plan::lanes::{self, Role};
+
+/// What a container has after its hook, whatever the grace period is (`kuberuntime_container.go`, `killContainer`).
+const SHORTEST: Seconds = Seconds::new(2);
 
 /// The stops of the main containers, and whether the clocks of API server and node disagree.
 pub(crate) fn containers(
@@ -75,7 +76,14 @@ impl PodEnd {
         };
         let is_known = outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Unknown(_)));
         let duration = after.filter(|_| is_known).map(Seconds::from_api);
-        let signal = view.hook().map(|hook| hook.plus(self.latency));
+        let is_killed = outcome == Some(Outcome::Killed);
+        let after_signal = duration.zip(view.hook()).map(|(duration, hook)| {
+            let time = duration.minus(hook.plus(self.latency));
+            match self.request {
+                Request::Api { grace, .. } if is_killed => time.min(grace.minus(hook).max(SHORTEST)),
+                _ => time,
+            }
+        });
         ContainerStop {
             name: view.name.clone(),
             role,
@@ -83,7 +91,7 @@ impl PodEnd {
             exit_code: end.map(|end| end.exit_code),
             out_of_memory: end.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled")),
             duration,
-            after_signal: duration.zip(signal).map(|(duration, signal)| duration.minus(signal)),
+            after_signal,
         }
     }
 }
@@ -104,7 +112,8 @@ impl Times {
         let containers = pod.containers().enumerate().filter(|(position, _)| stopping.saw_running(*position));
         let last = containers.filter_map(|(_, (_, status))| status?.terminated()?.finished()).max();
         let seen = stopping.seen.filter(|_| sighting.live);
-        let observed = seen.map(|seen| rounded_up(sighting.at.saturating_duration_since(seen)));
+        let observed = seen.map(|seen| sighting.at.saturating_duration_since(seen));
+        let observed = observed.map(|time| Seconds::rounded_up_to_max(time).as_i64());
         let disagree = last.map(|last| last.since(requested)).is_some_and(|measured| {
             // Times have whole seconds.
             measured < -1 || observed.is_some_and(|observed| measured > observed + 1)
@@ -126,9 +135,4 @@ impl Times {
         let measured = finished.since(self.requested).max(0);
         Some(self.observed.map_or(measured, |observed| measured.min(observed)))
     }
-}
-
-fn rounded_up(duration: Duration) -> i64 {
-    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -60,7 +60,12 @@ impl Histogram {
         let count = self.counts.entry(self.scale.bucket(value)).or_default();
         *count = count.saturating_add(1);
         if self.cases() > MAX_CASES {
-            self.counts.values_mut().for_each(|count| *count /= 2);
+            // The remainder goes to the next bucket, so that rare cases in buckets of their own do not all disappear.
+            let mut remainder = 0;
+            for count in self.counts.values_mut() {
+                let sum = *count + remainder;
+                (*count, remainder) = (sum / 2, sum % 2);
+            }
             self.counts.retain(|_, count| *count > 0);
         }
     }
@@ -150,6 +155,8 @@ mod tests {
         assert_eq!((histogram.percentile(80), histogram.percentile(95)), (Some(4), Some(9)));
         let recovered = of(Scale::AppTime, [600].into_iter().chain((0..600).map(|_| 4)));
         assert_eq!(recovered.percentile(100), Some(4), "a single case is forgotten");
+        let rare = of(Scale::AppTime, (0..496).map(|_| 4).chain(15..31).chain([4]));
+        assert_eq!((rare.cases(), rare.percentile(99)), (256, Some(25)), "those in buckets of their own are not");
     }
 
     #[test]

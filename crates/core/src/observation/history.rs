@@ -261,10 +261,12 @@ fn show(lines: &mut BTreeSet<String>, line: String) {
     }
 }
 
-/// The lines that a status showed. Anybody who may write it can have written others.
-fn shown(lines: &[String]) -> BTreeSet<String> {
+/// The lines that a status showed. Anybody who may write it can have written others; those with a time after `limit` would
+/// stay and hide what comes.
+fn shown(lines: &[String], limit: Timestamp) -> BTreeSet<String> {
     let is_plain = |line: &&String| line.chars().count() <= LONGEST_LINE && !line.contains(is_control);
-    let has_time = |line: &&String| line.split(' ').next().is_some_and(|time| time.parse::<Timestamp>().is_ok());
+    let time = |line: &String| line.split(' ').next()?.parse::<Timestamp>().ok();
+    let has_time = |line: &&String| time(line).is_some_and(|time| time <= limit);
     let mut kept = BTreeSet::new();
     // Winddown writes three.
     for line in lines.iter().take(10).filter(is_plain).filter(has_time) {

@@ -126,7 +126,7 @@ impl Observer {
         tracked.list = list;
         tracked.started |= pod.has_started();
         if matches!(tracked.phase, Phase::Standing)
-            && let Some(stopping) = Stopping::of(pod, live.then_some(now))
+            && let Some(stopping) = Stopping::of(pod, live.then_some(now), clock)
         {
             siblings.stop(&tracked.workload, &tracked.template);
             tracked.phase = Phase::Stopping(Box::new(stopping));

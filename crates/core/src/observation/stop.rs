@@ -31,8 +31,8 @@ pub struct Stop {
     pub template: Arc<str>,
     /// The budget in the record of its template; `None` without a record, or if the end was not seen.
     pub budget: Option<Numbers>,
-    /// The end of its last container, by the clock of its node. If that end is unknown: the deletion request, or the first
-    /// sign of the end.
+    /// The end of its last container, by the clock of its node. If that end is unknown: the deletion request, the first sign
+    /// of the end, or when it was seen.
     pub at: Timestamp,
     /// What the ledger knows of its time.
     pub end: End,
@@ -81,7 +81,8 @@ pub struct ContainerStop {
     pub out_of_memory: bool,
     /// From the deletion request to its end.
     pub duration: Option<Seconds>,
-    /// From SIGTERM to its end; `None` also if its preStop hook has an unknown length.
+    /// From SIGTERM to its end; `None` also if its preStop hook has an unknown length. If it was killed, at most what its
+    /// grace period left: a kubelet that starts late or restarts grants more.
     pub after_signal: Option<Seconds>,
 }
 
@@ -108,10 +109,11 @@ impl Stop {
         let lost = || (tracked.started && stopping.is_none()).then_some(Outcome::Unknown(Unseen::Status));
         let outcome = apps().filter_map(|app| app.outcome).max().or_else(lost)?;
         let finished = finished(pod);
-        let end = end(tracked, pod, finished, sighting);
+        let sign = first_sign(tracked, pod);
+        let end = end(tracked, pod, finished, sign, sighting);
         Some(Self {
             budget: record.as_ref().and_then(Record::numbers),
-            at: finished.unwrap_or(end.earliest),
+            at: finished.or(sign).or(sighting.clock).unwrap_or(tracked.created),
             end,
             cause,
             outcome,
@@ -235,17 +237,34 @@ fn finished(pod: &PodView) -> Option<Timestamp> {
     ends?.into_iter().max()
 }
 
-fn end(tracked: &Tracked, pod: &PodView, finished: Option<Timestamp>, sighting: Sighting) -> End {
+/// With a grace period above 0, `deletionTimestamp` is in the future.
+fn removed_at(pod: &PodView) -> Option<Timestamp> {
+    pod.deleted().filter(|_| pod.is_removed())
+}
+
+/// The first sign that the API has of the stop, apart from the ends of the containers.
+fn first_sign(tracked: &Tracked, pod: &PodView) -> Option<Timestamp> {
     let requested = tracked.stopping().map(|stopping| stopping.requested);
-    // With a grace period above 0, `deletionTimestamp` is in the future.
-    let removed = pod.deleted().filter(|_| pod.is_removed());
+    let removed = removed_at(pod);
+    let forced = removed.filter(|_| !pod.is_terminal());
+    requested.or(forced).or_else(|| stopped_at(pod)).or(removed)
+}
+
+fn end(
+    tracked: &Tracked,
+    pod: &PodView,
+    finished: Option<Timestamp>,
+    sign: Option<Timestamp>,
+    sighting: Sighting,
+) -> End {
+    let requested = tracked.stopping().map(|stopping| stopping.requested);
+    let removed = removed_at(pod);
     if let Some(finished) = finished {
         // The node's clock may be ahead or behind.
-        let earliest = sighting.clock.map_or(finished, |clock| clock.min(finished));
+        let earliest = sighting.clock.or(requested).or(removed).map_or(finished, |time| time.min(finished));
         return End { earliest, latest: requested.max(removed).map_or(finished, |time| time.max(finished)) };
     }
-    let forced = removed.filter(|_| !pod.is_terminal());
-    let earliest = requested.or(forced).or_else(|| stopped_at(pod)).or(removed).unwrap_or(tracked.created);
+    let earliest = sign.unwrap_or(tracked.created);
     let killed = tracked.stopping().map(|stopping| stopping.requested.plus(stopping.grace));
     let latest = [Some(earliest), killed, removed, sighting.clock].into_iter().flatten().max().unwrap_or(earliest);
     End { earliest, latest: latest.plus(CLOCK_SLACK) }

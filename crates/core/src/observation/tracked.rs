@@ -10,6 +10,9 @@ use crate::observation::{Cause, EndpointSliceView, PodView, Timestamp, WorkloadR
 /// In how many slices a pod is looked for: one for each Service and IP family.
 const MAX_SLICES: usize = 8;
 
+/// How many seconds after the request a deletion is still seen in time. Times have whole seconds.
+const MAX_DELAY: i64 = 2;
+
 #[derive(Debug)]
 pub(crate) struct Tracked {
     pub(crate) name: Box<str>,
@@ -41,7 +44,7 @@ pub(crate) struct Stopping {
     /// The first time of the request, and the smallest grace period: a later deletion can only shorten it.
     pub(crate) requested: Timestamp,
     pub(crate) grace: Seconds,
-    /// When the request was seen, unless it was in a list and may be older.
+    /// When the request was seen, unless that was late, as in a list.
     pub(crate) seen: Option<Instant>,
     /// When the kubelet started to stop the pod.
     pub(crate) acknowledged: Option<Instant>,
@@ -73,9 +76,12 @@ impl Tracked {
 }
 
 impl Stopping {
-    /// The deletion that a pod shows, if it shows one.
-    pub(crate) fn of(pod: &PodView, seen: Option<Instant>) -> Option<Self> {
+    /// The deletion that a pod shows, if it shows one. `clock` is a lower bound of the API server's clock.
+    pub(crate) fn of(pod: &PodView, now: Option<Instant>, clock: Option<Timestamp>) -> Option<Self> {
         let (requested, grace) = pod.deletion()?;
+        // After a silent break of its connection, a watch delivers late.
+        let is_late = clock.is_some_and(|clock| clock.since(requested) > MAX_DELAY);
+        let seen = now.filter(|_| !is_late);
         Some(Self { requested, grace, seen, acknowledged: None, ran: 0, named: None })
     }
 

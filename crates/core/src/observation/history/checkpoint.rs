@@ -116,8 +116,8 @@ impl History {
             longest: stored.longest,
             kills: stored.kills.within_bounds(),
             honoured: stored.honoured.filter(|honoured| honoured.template.len() <= super::LONGEST_TEMPLATE),
-            recent: shown(recent),
-            not_honoured: shown(not_honoured),
+            recent: shown(recent, limit),
+            not_honoured: shown(not_honoured, limit),
         })
     }
 }

@@ -78,10 +78,7 @@ impl Kills {
         self.stops = self.stops.saturating_add(1);
         if stop.outcome == Outcome::Killed {
             let killed = stop.decisive();
-            // A kubelet that starts late or restarts kills later than the grace period; the app did not ask for that time.
-            let late = killed.and_then(|killed| Some(killed.duration?.minus(stop.grace_period?))).unwrap_or_default();
-            let after = killed.and_then(|killed| killed.after_signal.or(killed.duration)).map(|time| time.minus(late));
-            self.after = self.after.max(after);
+            self.after = self.after.max(killed.and_then(|killed| killed.after_signal));
             self.grace = self.grace.max(stop.grace_period);
             self.weight = WEIGHT;
             self.unpublished = self.unpublished.saturating_add(1);
@@ -92,7 +89,7 @@ impl Kills {
                 grace: stop.grace_period,
                 out_of_memory: killed.out_of_memory,
             });
-        } else if stop.outcome == Outcome::Clean && stop.app_time.is_some() {
+        } else if stop.outcome == Outcome::Clean && stop.duration.is_some() {
             let weight = if stop.grace_period > self.grace { LONGER } else { 1 };
             self.weight = self.weight.saturating_sub(weight);
             if self.weight == 0 {

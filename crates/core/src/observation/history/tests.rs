@@ -137,7 +137,9 @@ fn a_checkpoint_that_is_not_ours_is_an_error_and_nothing_is_counted_twice() {
 #[test]
 fn lines_of_others_are_left_out() {
     let own = "2026-02-02T02:40:11Z web-1 Rollout: 11s of 15s, app 6s, exit code 0".to_owned();
-    let lines = [own.clone(), "nonsense".to_owned(), format!("{own}\n{own}"), own.repeat(100), String::new()];
+    let future = |year: u32| format!("{year}-01-01T00:00:00Z web-1");
+    let others = ["nonsense".to_owned(), format!("{own}\n{own}"), own.repeat(100), String::new()];
+    let lines: Vec<_> = [2027, 2028, 9999].map(future).into_iter().chain(others).chain([own.clone()]).collect();
     let history = History::restore(&history([]).checkpoint(), &lines, &vec![own.clone(); 1000], at(0)).unwrap();
     assert_eq!((history.summary().recent, history.summary().not_honoured), (vec![own.clone()], vec![own]));
 }
@@ -206,12 +208,14 @@ fn an_event_is_short_whatever_the_names_are() {
 }
 
 #[test]
-fn a_kill_after_the_grace_period_says_no_more_than_one_at_its_end() {
-    for app_time in [30, 47] {
-        let recommendation = history([stop(0, Outcome::Killed, app_time)]).recommendation();
-        let (killed_after, deadline) = (Seconds::new(30), Seconds::new(60));
-        assert_eq!(recommendation, Recommendation::MoreThan { killed_after, deadline });
-    }
+fn a_kill_after_a_hook_of_unknown_length_names_no_time() {
+    let mut killed = stop(0, Outcome::Killed, 30);
+    (killed.app_time, killed.containers[0].after_signal) = (None, None);
+    let mut history = history([killed]);
+    assert_eq!(history.recommendation(), Recommendation::TooFew(0));
+    let note = history.due_event(at(1)).unwrap().note;
+    let end = "still ran after 35s of 35s. Make the app exit sooner after SIGTERM, or raise winddown.dev/deadline";
+    assert!(note.ends_with(end), "{note}");
 }
 
 #[test]
@@ -225,6 +229,8 @@ fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
         4
     ))))));
     assert!(more_than(&history([killed.clone()].into_iter().chain((1..20).map(longer)))));
+    let unknown_hook = |number: i64| Stop { app_time: None, ..longer(number) };
+    assert!(!more_than(&history([killed.clone()].into_iter().chain((1..21).map(unknown_hook)))));
     let enough = history([killed].into_iter().chain((1..21).map(longer)));
     assert_eq!(
         enough.summary().recommendation,

@@ -122,19 +122,22 @@ fn a_caller_with_a_shorter_grace_period_answers_for_the_end() {
 fn the_time_of_an_end_without_statuses_is_that_of_the_first_sign() {
     let unready = json!({"type": "Ready", "status": "False", "lastTransitionTime": super::time(2)});
     let lost = json!({"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}});
-    for (conditions, expected) in [
-        (json!([unready]), 2),
-        (json!([disruption("TerminationByKubelet"), unready]), 2),
-        (json!([disruption("TerminationByKubelet")]), 0),
-        (json!([]), -3600),
+    for (conditions, at, earliest) in [
+        (json!([unready]), 2, 2),
+        (json!([disruption("TerminationByKubelet"), unready]), 2, 2),
+        (json!([disruption("TerminationByKubelet")]), 0, 0),
+        // Another observer can have seen it at any time before.
+        (json!([]), 4, -3600),
     ] {
         let mut watch = Watch::new();
+        watch.apply(-5.0, &with(running(), &json!({"metadata": {"uid": "3", "creationTimestamp": super::time(-5)}})));
         watch.apply(-1.0, &running());
         let pod = with(
             ended(running(), std::slice::from_ref(&lost)),
             &json!({"status": {"conditions": conditions, "reason": "Evicted"}}),
         );
         let stop = only(watch.apply(4.0, &pod));
-        assert_eq!((stop.at.as_second() - super::REQUESTED, stop.end.earliest), (expected, stop.at), "{conditions}");
+        let times = [stop.at, stop.end.earliest].map(|time| time.as_second() - super::REQUESTED);
+        assert_eq!(times, [at, earliest], "{conditions}");
     }
 }

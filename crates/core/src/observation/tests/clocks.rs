@@ -1,8 +1,8 @@
 //! Three clocks: the API server's, the node's and the observer's.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Outcome, REQUESTED, Timestamp, Watch, container, deleted, ended, only, running, with};
+use super::{Outcome, REQUESTED, Stop, Timestamp, Watch, container, deleted, ended, only, running, time, with};
 use crate::duration::Seconds;
 use crate::observation::Unseen;
 
@@ -82,18 +82,45 @@ fn the_end_for_the_ledger_is_that_of_the_containers_whoever_sees_it() {
     }
 }
 
+/// The same stop for an observer that sees only lists or everything, and that sees the end or misses it.
+fn observed(end: &Value, lists: bool, misses: bool) -> Stop {
+    let mut watch = Watch::new();
+    watch.list(-2.0, &[&running()]);
+    if lists {
+        watch.list(0.1, &[&deleted(running(), 15)]);
+    } else {
+        watch.apply(-1.0, &with(running(), &json!({"metadata": {"uid": "3", "creationTimestamp": time(-1)}})));
+        watch.apply(0.1, &deleted(running(), 15));
+    }
+    only(match (misses, lists) {
+        (true, _) => watch.list(8.0, &[]),
+        (false, true) => watch.list(7.0, &[end]),
+        (false, false) => watch.apply(7.0, end),
+    })
+}
+
 #[test]
 fn one_that_sees_the_end_and_one_that_misses_it_agree_for_the_ledger_whatever_the_clock_of_the_node() {
     for skew in [-3600, -5, -1, 0, 1, 5, 60, 3600] {
-        let mut stops = Vec::new();
-        for misses in [false, true] {
-            let mut watch = Watch::new();
-            watch.apply(-1.0, &running());
-            watch.apply(0.1, &deleted(running(), 15));
-            let end = ended(deleted(running(), 15), &[container("app", 0, "Completed", 6 + skew)]);
-            stops.push(only(if misses { watch.list(8.0, &[]) } else { watch.apply(7.0, &end) }));
+        let end = ended(deleted(running(), 15), &[container("app", 0, "Completed", 6 + skew)]);
+        for [one, other] in [[false, false], [false, true], [true, false], [true, true]] {
+            let (seen, missed) = (observed(&end, one, false).end, observed(&end, other, true).end);
+            assert!(seen.earliest <= missed.latest && missed.earliest <= seen.latest, "{skew}: {seen:?} {missed:?}");
         }
-        let [seen, missed] = [stops[0].end, stops[1].end];
-        assert!(seen.earliest <= missed.latest && missed.earliest <= seen.latest, "{skew}: {seen:?} {missed:?}");
+    }
+}
+
+#[test]
+fn a_deletion_that_arrives_late_was_not_seen() {
+    for (delay, measured) in [(1.0, Seconds::new(12)), (3.0, Seconds::new(15)), (20.0, Seconds::new(15))] {
+        let mut watch = Watch::new();
+        watch.list(-70.0, &[&running()]);
+        // This one tells the time.
+        watch.apply(-60.0, &with(running(), &json!({"metadata": {"uid": "3", "creationTimestamp": time(-60)}})));
+        watch.apply(delay, &deleted(running(), 15));
+        // The connection was silent, and everything arrives at once.
+        let end = ended(deleted(running(), 15), &[container("app", 137, "Error", 15)]);
+        let stop = only(watch.apply(delay.max(12.5), &end));
+        assert_eq!((stop.duration, stop.clocks_disagree), (Some(measured), measured < Seconds::new(15)), "{delay}");
     }
 }

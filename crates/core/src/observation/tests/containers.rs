@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::Promise;
+use super::super::{History, Promise, Recommendation, Stop};
 use super::{Outcome, Watch, container, deleted, only, running, with};
 use crate::annotations::INJECTED;
 use crate::duration::Seconds;
@@ -65,25 +65,55 @@ fn an_app_that_exits_after_its_deadline_overran() {
     }
 }
 
+fn hook(hook: &Value) -> Value {
+    pod(&json!([{"name": "app", "lifecycle": {"preStop": hook}}]))
+}
+
+/// A stop with a grace period of 15 s whose kubelet started after `acknowledged`, and whose app ended after `end`.
+fn ended_after(pod: &Value, acknowledged: f64, exit_code: i32, end: i32) -> Stop {
+    let mut watch = Watch::new();
+    watch.apply(-1.0, pod);
+    watch.apply(0.1, &deleted(pod.clone(), 15));
+    let pod = with(deleted(pod.clone(), 15), &json!({"status": {"observedGeneration": 2}}));
+    watch.apply(0.1 + acknowledged, &pod);
+    only(watch.apply(f64::from(end) + 4.0, &super::ended(pod, &[container("app", exit_code, "Error", end)])))
+}
+
 #[test]
 fn the_time_of_the_app_is_without_the_hook_and_the_start_of_the_kubelet() {
-    let hook = |hook: Value| json!([{"name": "app", "lifecycle": {"preStop": hook}}]);
-    for (containers, acknowledged, end, expected) in [
-        (hook(json!({"sleep": {"seconds": 5}})), 0.4, 11, Some(6)),
-        (hook(json!({"sleep": {"seconds": 5}})), 2.3, 11, Some(4)),
+    let sleep = json!({"sleep": {"seconds": 5}});
+    for (pod, acknowledged, end, expected) in [
+        (hook(&sleep), 0.4, 11, Some(6)),
+        (hook(&sleep), 2.3, 11, Some(4)),
         // It exited during its sleep.
-        (hook(json!({"sleep": {"seconds": 5}})), 0.4, 3, Some(0)),
-        (json!([{"name": "app"}]), 0.4, 11, Some(11)),
-        (hook(json!({"exec": {"command": ["stop"]}})), 0.4, 11, None),
+        (hook(&sleep), 0.4, 3, Some(0)),
+        (pod(&json!([{"name": "app"}])), 0.4, 11, Some(11)),
+        (hook(&json!({"exec": {"command": ["stop"]}})), 0.4, 11, None),
     ] {
-        let pod = pod(&containers);
-        let mut watch = Watch::new();
-        watch.apply(-1.0, &pod);
-        watch.apply(0.1, &deleted(pod.clone(), 15));
-        let pod = with(deleted(pod, 15), &json!({"status": {"observedGeneration": 2}}));
-        watch.apply(0.1 + acknowledged, &pod);
-        let stop = only(watch.apply(15.0, &super::ended(pod, &[container("app", 0, "Completed", end)])));
-        assert_eq!(stop.app_time.map(Seconds::as_i64), expected, "{containers}");
+        let stop = ended_after(&pod, acknowledged, 0, end);
+        assert_eq!(stop.app_time.map(Seconds::as_i64), expected, "{pod}");
+    }
+}
+
+#[test]
+fn a_kill_says_only_what_the_grace_period_left_for_the_app() {
+    let sleep = |seconds: i64| hook(&json!({"sleep": {"seconds": seconds}}));
+    for (pod, acknowledged, end, not_enough, deadline) in [
+        (sleep(5), 0.4, 15, 10, 20),
+        // The kubelet started late.
+        (sleep(5), 8.0, 23, 10, 20),
+        (sleep(5), 8.0, 25, 10, 20),
+        // The kubelet was restarted and granted the whole grace period again.
+        (sleep(5), 0.4, 31, 10, 20),
+        // After the hook, a container has at least 2 s.
+        (sleep(15), 0.4, 17, 2, 5),
+    ] {
+        let stop = ended_after(&pod, acknowledged, 137, end);
+        assert_eq!((stop.outcome, stop.app_time), (Outcome::Killed, Some(Seconds::new(not_enough))), "{end}");
+        let mut history = History::new(stop.at);
+        assert!(history.admit(&stop, stop.at));
+        let (killed_after, deadline) = (Seconds::new(not_enough), Seconds::new(deadline));
+        assert_eq!(history.recommendation(), Recommendation::MoreThan { killed_after, deadline }, "{end}");
     }
 }
 
