@@ -216,11 +216,11 @@ fn planned(last: i64) -> impl Strategy<Value = Planned> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        2 => Just(Step::Disconnect),
-        2 => Just(Step::List),
-        1 => Just(Step::Restart),
-        6 => any::<usize>().prop_map(Step::Read),
-        6 => Just(Step::Write),
+        8 => Just(Step::Disconnect),
+        8 => Just(Step::List),
+        4 => Just(Step::Restart),
+        24 => any::<usize>().prop_map(Step::Read),
+        24 => Just(Step::Write),
         1 => Just(Step::Corrupt),
     ]
 }

@@ -13,39 +13,57 @@ use crate::plan::lanes::{self, Role};
 /// What a container has after its hook, whatever the grace period is (`kuberuntime_container.go`, `killContainer`).
 const SHORTEST: Seconds = Seconds::new(2);
 
-/// The stops of the main containers, and whether the clocks of API server and node disagree.
-pub(crate) fn containers(
-    tracked: &Tracked,
-    pod: &PodView,
-    record: Option<&Record>,
-    cause: Cause,
-    sighting: Sighting,
-) -> (Vec<ContainerStop>, bool) {
-    let stopping = tracked.stopping();
-    let pod_end = PodEnd {
-        request: match stopping {
-            _ if cause.is_node() => Request::Kubelet,
-            Some(stopping) => Request::Api { grace: stopping.grace, own: pod.grace_period() },
-            None => Request::Unseen,
-        },
-        unfinished: match cause {
-            Cause::NodeLost => Unseen::Node,
-            _ if sighting.removed => Unseen::Forced,
-            _ => Unseen::Status,
-        },
-        times: stopping.map(|stopping| Times::of(stopping, pod, sighting)),
-        latency: stopping.map_or(Seconds::ZERO, Stopping::latency),
-    };
-    let declaration = Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
-    let for_roles = pod.for_roles();
-    let apps: Vec<_> = lanes::apps(&for_roles, &declaration).into_iter().map(|app| app.name.as_str()).collect();
-    let stop = |(position, (container, status)): (usize, (&ContainerView, Option<&ContainerStatus>))| {
-        let ran = stopping.is_some_and(|stopping| stopping.saw_running(position));
-        let role = if apps.contains(&container.name.as_str()) { Role::App } else { Role::Helper };
-        pod_end.container(container, status, role, ran)
-    };
-    let stops = pod.containers().enumerate().map(stop).collect();
-    (stops, pod_end.times.is_some_and(|times| times.disagree))
+/// The ends of the main containers of a pod.
+pub(crate) struct Ends {
+    pub(crate) containers: Vec<ContainerStop>,
+    /// From the request until the kubelet started.
+    pub(crate) latency: Option<Seconds>,
+    /// Whether the clocks of API server and node disagree.
+    pub(crate) clocks_disagree: bool,
+}
+
+impl Ends {
+    pub(crate) fn of(
+        tracked: &Tracked,
+        pod: &PodView,
+        record: Option<&Record>,
+        cause: Cause,
+        sighting: Sighting,
+    ) -> Self {
+        let stopping = tracked.stopping();
+        let times = stopping.map(|stopping| Times::of(stopping, pod, sighting));
+        // A start that was seen after the end was seen late.
+        let length = times.as_ref().and_then(Times::length);
+        let is_late = |latency: &Seconds| length.is_some_and(|length| latency.as_i64() > length);
+        let pod_end = PodEnd {
+            request: match stopping {
+                _ if cause.is_node() => Request::Kubelet,
+                Some(stopping) => Request::Api { grace: stopping.grace, own: pod.grace_period() },
+                None => Request::Unseen,
+            },
+            unfinished: match cause {
+                Cause::NodeLost => Unseen::Node,
+                _ if sighting.removed => Unseen::Forced,
+                _ => Unseen::Status,
+            },
+            times,
+            latency: stopping.and_then(Stopping::latency).filter(|latency| !is_late(latency)),
+        };
+        let declaration =
+            Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
+        let for_roles = pod.for_roles();
+        let apps: Vec<_> = lanes::apps(&for_roles, &declaration).into_iter().map(|app| app.name.as_str()).collect();
+        let stop = |(position, (container, status)): (usize, (&ContainerView, Option<&ContainerStatus>))| {
+            let ran = stopping.is_some_and(|stopping| stopping.saw_running(position));
+            let role = if apps.contains(&container.name.as_str()) { Role::App } else { Role::Helper };
+            pod_end.container(container, status, role, ran)
+        };
+        Self {
+            containers: pod.containers().enumerate().map(stop).collect(),
+            latency: pod_end.latency,
+            clocks_disagree: pod_end.times.is_some_and(|times| times.disagree),
+        }
+    }
 }
 
 /// What applies to all containers of a pod.
@@ -54,8 +72,8 @@ struct PodEnd {
     /// Why the end of a container is not known.
     unfinished: Unseen,
     times: Option<Times>,
-    /// Until the kubelet started.
-    latency: Seconds,
+    /// Until the kubelet started; `None` if that was not seen.
+    latency: Option<Seconds>,
 }
 
 impl PodEnd {
@@ -78,7 +96,7 @@ impl PodEnd {
         let duration = after.filter(|_| is_known).map(Seconds::from_api);
         let is_killed = outcome == Some(Outcome::Killed);
         let after_signal = duration.zip(view.hook()).map(|(duration, hook)| {
-            let time = duration.minus(hook.plus(self.latency));
+            let time = duration.minus(hook.plus(self.latency.unwrap_or_default()));
             match self.request {
                 Request::Api { grace, .. } if is_killed => time.min(grace.minus(hook).max(SHORTEST)),
                 _ => time,
@@ -126,9 +144,17 @@ impl Times {
         !self.disagree && end.finished().is_some_and(|finished| finished.since(self.requested) < -2)
     }
 
+    /// The time from the request to the last end.
+    fn length(&self) -> Option<i64> {
+        self.until(self.last?)
+    }
+
     /// The time from the request to the end of a container.
     fn after(&self, end: &Terminated) -> Option<i64> {
-        let finished = end.finished()?;
+        self.until(end.finished()?)
+    }
+
+    fn until(&self, finished: Timestamp) -> Option<i64> {
         if self.disagree {
             return Some((self.observed? - self.last?.since(finished)).max(0));
         }

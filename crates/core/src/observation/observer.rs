@@ -107,22 +107,25 @@ impl Observer {
 
     fn update(&mut self, pod: &PodView, now: Instant, live: bool) -> Option<Stop> {
         let uid = pod.uid()?;
-        if live {
-            // Only a live timestamp is recent.
-            let requested = pod.deletion().map(|(requested, _)| requested);
-            pod.created().max(requested).into_iter().for_each(|time| self.clock.learn(time, now));
-        }
-        let clock = self.clock.at_least(now);
         let (siblings, list) = (&mut self.siblings, self.lists);
         let is_full = self.pods.len() >= self.limit;
-        let tracked = match self.pods.entry(uid.into()) {
-            Entry::Occupied(entry) => entry.into_mut(),
+        let (tracked, is_new) = match self.pods.entry(uid.into()) {
+            Entry::Occupied(entry) => (entry.into_mut(), false),
             Entry::Vacant(_) if is_full => {
                 self.counts.untracked += 1;
                 return None;
             }
-            Entry::Vacant(entry) => entry.insert(Box::new(Tracked::new(pod, siblings)?)),
+            Entry::Vacant(entry) => (entry.insert(Box::new(Tracked::new(pod, siblings)?)), true),
         };
+        if live {
+            // Only a timestamp that was not there before is recent.
+            let created = pod.created().filter(|_| is_new);
+            let requested = pod.deletion().filter(|_| matches!(tracked.phase, Phase::Standing));
+            if let Some(recent) = created.max(requested.map(|(requested, _)| requested)) {
+                self.clock.learn(recent, now);
+            }
+        }
+        let clock = self.clock.at_least(now);
         tracked.list = list;
         tracked.started |= pod.has_started();
         if matches!(tracked.phase, Phase::Standing)

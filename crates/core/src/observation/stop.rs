@@ -8,8 +8,8 @@ use crate::annotations::INJECTED;
 use crate::duration::Seconds;
 use crate::injection::Record;
 use crate::observation::cause::stopped_at;
-use crate::observation::ends::containers;
-use crate::observation::tracked::Tracked;
+use crate::observation::ends::Ends;
+use crate::observation::tracked::{Stopping, Tracked};
 use crate::observation::{Cause, Outcome, PodView, Promise, Timestamp, Unseen, WorkloadRef};
 use crate::plan::lanes::Role;
 use crate::policy::Numbers;
@@ -17,6 +17,9 @@ use crate::sanitize::{escaped, truncated};
 
 /// How much later than its own estimate the API server's clock can be: a whole second, and the latency of the watch.
 const CLOCK_SLACK: Seconds = Seconds::new(5);
+
+/// How long a watch can be silent before its connection ends. What it learned from a timestamp can be that far behind.
+const MAX_DELAY: Seconds = Seconds::new(120);
 
 /// The stop of one pod: once for each UID and observer.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,8 @@ pub struct Stop {
     pub duration: Option<Seconds>,
     /// From SIGTERM to the end of the app: without the preStop sleep and the time until the kubelet started.
     pub app_time: Option<Seconds>,
+    /// From the deletion request until the kubelet started; `None` if that was not seen, as before Kubernetes 1.34.
+    pub latency: Option<Seconds>,
     /// Whether the clocks of API server and node disagree, so that the durations are from the observer's clock.
     pub clocks_disagree: bool,
     /// From the deletion until the last slice withdrew the pod; `None` unless both were seen live.
@@ -103,7 +108,7 @@ impl Stop {
     pub(crate) fn seen(uid: &str, tracked: &Tracked, pod: &PodView, cause: Cause, sighting: Sighting) -> Option<Self> {
         let record = record(pod);
         let stopping = tracked.stopping();
-        let (containers, clocks_disagree) = containers(tracked, pod, record.as_ref(), cause, sighting);
+        let Ends { containers, latency, clocks_disagree } = Ends::of(tracked, pod, record.as_ref(), cause, sighting);
         let apps = || containers.iter().filter(|container| container.role == Role::App);
         // An evicting kubelet can report a container that it no longer finds as one that waits for its start.
         let lost = || (tracked.started && stopping.is_none()).then_some(Outcome::Unknown(Unseen::Status));
@@ -120,6 +125,7 @@ impl Stop {
             own_grace_period: Some(pod.grace_period()),
             duration: containers.iter().filter_map(|container| container.duration).max(),
             app_time: apps().filter_map(|app| app.after_signal).max(),
+            latency,
             clocks_disagree,
             containers,
             ..Self::unseen(uid, tracked, cause, sighting)
@@ -134,7 +140,7 @@ impl Stop {
     fn unseen(uid: &str, tracked: &Tracked, cause: Cause, sighting: Sighting) -> Self {
         let stopping = tracked.stopping();
         let requested = stopping.map_or(tracked.created, |stopping| stopping.requested);
-        let killed = requested.plus(stopping.map_or(Seconds::ZERO, |stopping| stopping.grace));
+        let killed = stopping.map_or(requested, |stopping| killed(stopping, sighting.clock));
         let latest = sighting.clock.map_or(killed, |clock| clock.max(killed)).plus(CLOCK_SLACK);
         Self {
             uid: uid.to_owned(),
@@ -151,6 +157,7 @@ impl Stop {
             own_grace_period: None,
             duration: None,
             app_time: None,
+            latency: None,
             clocks_disagree: false,
             withdrawal: tracked.withdrawn_after(),
         }
@@ -171,9 +178,10 @@ impl Stop {
         }
     }
 
-    /// Whether an app ran longer than its deadline. Times have whole seconds.
+    /// Whether an app ran longer than its deadline. Times have whole seconds. False also if the start of the kubelet is not
+    /// known: a busy node adds its delay.
     fn overran(&self) -> bool {
-        let Some(budget) = self.budget else { return false };
+        let Some((budget, _)) = self.budget.zip(self.latency) else { return false };
         let promised = budget.deadline.plus(Seconds::new(1));
         let mut apps = self.containers.iter().filter(|container| container.role == Role::App);
         apps.any(|app| app.after_signal.is_some_and(|time| time > promised))
@@ -250,6 +258,13 @@ fn first_sign(tracked: &Tracked, pod: &PodView) -> Option<Timestamp> {
     requested.or(forced).or_else(|| stopped_at(pod)).or(removed)
 }
 
+/// When the grace period ends; sooner if the stop was seen long before, because that was after its end.
+fn killed(stopping: &Stopping, clock: Option<Timestamp>) -> Timestamp {
+    let killed = stopping.requested.plus(stopping.grace);
+    let clock = clock.filter(|clock| *clock >= stopping.requested);
+    clock.map_or(killed, |clock| killed.min(clock.plus(MAX_DELAY)))
+}
+
 fn end(
     tracked: &Tracked,
     pod: &PodView,
@@ -265,7 +280,7 @@ fn end(
         return End { earliest, latest: requested.max(removed).map_or(finished, |time| time.max(finished)) };
     }
     let earliest = sign.unwrap_or(tracked.created);
-    let killed = tracked.stopping().map(|stopping| stopping.requested.plus(stopping.grace));
+    let killed = tracked.stopping().map(|stopping| killed(stopping, sighting.clock));
     let latest = [Some(earliest), killed, removed, sighting.clock].into_iter().flatten().max().unwrap_or(earliest);
     End { earliest, latest: latest.plus(CLOCK_SLACK) }
 }

@@ -46,12 +46,21 @@ pub(crate) struct Stopping {
     pub(crate) grace: Seconds,
     /// When the request was seen, unless that was late, as in a list.
     pub(crate) seen: Option<Instant>,
-    /// When the kubelet started to stop the pod.
-    pub(crate) acknowledged: Option<Instant>,
+    pub(crate) start: Start,
     /// The positions of the containers that were seen running since.
     pub(crate) ran: u64,
     /// The cause that the pod names.
     pub(crate) named: Option<Cause>,
+}
+
+/// When the kubelet started to stop the pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Not yet, as far as the observer saw; never before Kubernetes 1.34.
+    NotSeen,
+    At(Instant),
+    /// Some time before the observer saw it.
+    Before,
 }
 
 /// The slices that no longer send requests to a terminating pod.
@@ -82,7 +91,7 @@ impl Stopping {
         // After a silent break of its connection, a watch delivers late.
         let is_late = clock.is_some_and(|clock| clock.since(requested) > MAX_DELAY);
         let seen = now.filter(|_| !is_late);
-        Some(Self { requested, grace, seen, acknowledged: None, ran: 0, named: None })
+        Some(Self { requested, grace, seen, start: Start::NotSeen, ran: 0, named: None })
     }
 
     /// Adds what a later event shows.
@@ -92,8 +101,8 @@ impl Stopping {
         }
         self.ran |= pod.running();
         self.named = Cause::named_by(pod).or(self.named);
-        if self.acknowledged.is_none() && self.seen.is_some() && pod.is_acknowledged() {
-            self.acknowledged = now;
+        if self.start == Start::NotSeen && pod.is_acknowledged() {
+            self.start = now.filter(|_| !pod.is_terminal()).map_or(Start::Before, Start::At);
         }
     }
 
@@ -103,9 +112,10 @@ impl Stopping {
     }
 
     /// How long the kubelet needed to start, in whole seconds.
-    pub(crate) fn latency(&self) -> Seconds {
-        let latency = self.acknowledged.zip(self.seen).map(|(end, start)| end.saturating_duration_since(start));
-        latency.map_or(Seconds::ZERO, |latency| Seconds::new(u32::try_from(latency.as_secs()).unwrap_or(u32::MAX)))
+    pub(crate) fn latency(&self) -> Option<Seconds> {
+        let Start::At(start) = self.start else { return None };
+        let latency = start.saturating_duration_since(self.seen?);
+        Some(Seconds::new(u32::try_from(latency.as_secs()).unwrap_or(u32::MAX)))
     }
 }
 

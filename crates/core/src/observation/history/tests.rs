@@ -49,6 +49,7 @@ fn stop(second: i64, outcome: Outcome, app_time: u32) -> Stop {
         own_grace_period: Some(Seconds::new(35)),
         duration,
         app_time,
+        latency: Some(Seconds::ZERO),
         clocks_disagree: false,
         withdrawal: Some(Duration::from_millis(120)),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::Promise;
+use super::super::{History, Promise, Timestamp};
 use super::{Cause, Outcome, Unseen, Watch, container, deleted, ended, only, removed, running, with};
 
 fn disruption(reason: &str) -> Value {
@@ -81,6 +81,26 @@ fn a_forced_removal_does_not_wait_for_the_end() {
         assert_eq!((stop.cause, stop.outcome), (Cause::Forced, Outcome::Unknown(Unseen::Forced)));
         assert_eq!(stop.promise(), Promise::NotJudged);
         assert!(stop.end.earliest <= stop.end.latest, "{:?}", stop.end);
+    }
+}
+
+#[test]
+fn an_end_that_is_not_known_is_counted_when_it_is_seen_however_long_the_grace_period_is() {
+    let lost = json!({"status": {"phase": "Failed", "conditions": [disruption("DeletionByPodGC")]}});
+    for cause in [Cause::Forced, Cause::NodeLost, Cause::Deletion] {
+        let mut watch = Watch::new();
+        watch.apply(-1.0, &running());
+        let pod = deleted(running(), 3600);
+        watch.apply(0.1, &pod);
+        let stop = only(match cause {
+            Cause::Forced => watch.delete(60.0, &removed(pod, 60)),
+            Cause::NodeLost => watch.apply(60.0, &with(pod, &lost)),
+            _ => watch.list(60.0, &[]),
+        });
+        let now = Timestamp::from_second(super::REQUESTED + 60);
+        assert_eq!(stop.cause, cause);
+        assert!(stop.end.latest >= now, "{cause}: {:?}", stop.end);
+        assert!(History::new(now).admit(&stop, now), "{cause}: {:?}", stop.end);
     }
 }
 

@@ -124,3 +124,17 @@ fn a_deletion_that_arrives_late_was_not_seen() {
         assert_eq!((stop.duration, stop.clocks_disagree), (Some(measured), measured < Seconds::new(15)), "{delay}");
     }
 }
+
+#[test]
+fn an_old_time_in_a_new_event_does_not_tell_the_time() {
+    let evicted = with(ended(running(), &[container("app", 0, "Completed", 60)]), &json!({"metadata": {"uid": "3"}}));
+    let unready = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    for old in [running(), deleted(running(), 15)] {
+        let mut watch = Watch::new();
+        let standing = with(running(), &json!({"metadata": {"uid": "3"}}));
+        watch.list(50.0, &[&old, &standing]);
+        watch.apply(55.0, &with(old, &unready));
+        let stop = only(watch.apply(61.0, &evicted));
+        assert_eq!(stop.end.earliest, stop.at, "otherwise it may have been counted before");
+    }
+}

@@ -96,6 +96,42 @@ fn the_time_of_the_app_is_without_the_hook_and_the_start_of_the_kubelet() {
 }
 
 #[test]
+fn a_start_of_the_kubelet_that_was_not_seen_in_time_takes_nothing_from_the_time_of_the_app() {
+    enum Acknowledged {
+        Never,
+        InAList,
+        WithTheEnd,
+        /// The connection was silent, and everything arrives at once.
+        Late,
+    }
+    use Acknowledged::{InAList, Late, Never, WithTheEnd};
+    for acknowledged in [Never, InAList, WithTheEnd, Late] {
+        let mut watch = Watch::new();
+        let pod = with(running(), &record("drain=5s"));
+        watch.apply(-1.0, &pod);
+        let pod = deleted(pod, 15);
+        watch.apply(0.1, &pod);
+        let started = with(pod.clone(), &json!({"status": {"observedGeneration": 2}}));
+        let pod = match &acknowledged {
+            Never => pod,
+            InAList => {
+                watch.list(12.0, &[&started]);
+                started
+            }
+            WithTheEnd => started,
+            Late => {
+                watch.apply(17.0, &started);
+                started
+            }
+        };
+        let seen = if matches!(acknowledged, Late) { 17.0 } else { 13.4 };
+        let stop = only(watch.apply(seen, &super::ended(pod, &[container("app", 0, "Completed", 13)])));
+        // The node may have been busy, so nobody knows whether the app needed more than its deadline of 4 s.
+        assert_eq!((stop.app_time, stop.promise()), (Some(Seconds::new(8)), Promise::Kept));
+    }
+}
+
+#[test]
 fn a_kill_says_only_what_the_grace_period_left_for_the_app() {
     let sleep = |seconds: i64| hook(&json!({"sleep": {"seconds": seconds}}));
     for (pod, acknowledged, end, not_enough, deadline) in [
