@@ -83,6 +83,28 @@ pub enum Existing<'a> {
     Unchanged,
 }
 
+impl<'a> Existing<'a> {
+    /// The template that pods run already.
+    fn running(self, current: Template<'a>) -> Option<Template<'a>> {
+        match self {
+            Self::None => None,
+            Self::Replaced(old) => Object::new(old.get()?).template().ok(),
+            Self::Unchanged => Some(current),
+        }
+    }
+
+    /// Whether template or declaration change.
+    fn changes_to(self, object: Object<'_>, template: Template<'_>) -> bool {
+        !self.declares_like(object) || self.running(template).is_some_and(|old| old.value() != template.value())
+    }
+
+    /// Whether the declaration is the same as before.
+    fn declares_like(self, object: Object<'_>) -> bool {
+        let Self::Replaced(old) = self else { return true };
+        old.get().is_none_or(|old| Object::new(old).declares_like(object))
+    }
+}
+
 /// Evaluates a workload as received, given the state that it replaces.
 ///
 /// If template and declaration are unchanged, the template is kept, even if this version of Winddown would inject other
@@ -164,6 +186,9 @@ pub fn evaluate_among<'a>(
         planned.rollout = Rollout::read_autoscaled(kind, object.spec(), Some(autoscaler.least))?;
     }
     let resolved = Resolved::new(&declaration, reading.mode, policy, &lanes::apps(&planned.pod, &declaration));
+    let unchanged = Kept::unchanged(object, template, standing, &resolved, existing);
+    let raised = unchanged.and_then(|kept| kept.raised_by_earlier(policy));
+    planned.grace_period = raised.map_or(planned.grace_period, GracePeriod::Explicit);
     let plan = plan::plan(&planned, &resolved);
     let findings = rules::check_plan(&Subject {
         workload: &planned,
@@ -179,21 +204,18 @@ pub fn evaluate_among<'a>(
     if reading.mode == Mode::Audit || evaluation.waiting {
         return Ok(without_injection(evaluation, object, standing));
     }
-    let unchanged = Kept::unchanged(object, template, standing, &resolved, existing);
     evaluation.waiting = opt_in.ends(opted_in) || unchanged.is_some_and(|kept| kept.has_other_numbers(&resolved));
-    // A part of a budget that does not fit is not injected. What was injected when it fitted stays.
+    let running = existing.running(template);
+    // A part of a budget that does not fit is not injected. What was injected when it fitted stays until a change.
     if !evaluation.fits {
-        if let Some(kept) = unchanged {
-            evaluation.changes = Changes::to_template(template, kept.template);
-        }
+        evaluation.changes = match unchanged {
+            Some(kept) => Changes::to_template(template, kept.template),
+            None if existing.changes_to(object, template) => Changes::remove(object, standing),
+            None => Changes::default(),
+        };
         return Ok(evaluation);
     }
 
-    let running = match existing {
-        Existing::None => None,
-        Existing::Replaced(old) => old.get().and_then(|old| Object::new(old).template().ok()),
-        Existing::Unchanged => Some(template),
-    };
     let mut fields = Value::Null;
     let kept = unchanged.or_else(|| {
         fields = inject(bare, &plan.mutations, &resolved);

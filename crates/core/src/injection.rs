@@ -46,7 +46,7 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
             let (set, explicit) = (to.as_i64(), *explicit);
             let Some(spec) = template.pod_spec() else { return };
             let was = spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(set)).and_then(|was| was.as_i64());
-            record.grace_period = Some(GracePeriodChange { was, set, explicit });
+            record.set_grace_period(GracePeriodChange { was, set, explicit });
         }
         Mutation::SetPreStopSleep { container, sleep } => {
             let Some(fields) = template.container(container) else { return };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::annotations::{INJECTED, MANAGED};
+use crate::annotations::{DECLARING, INJECTED, MANAGED};
 use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 use crate::kind::Kind;
@@ -81,6 +81,11 @@ impl<'a> Object<'a> {
     #[must_use]
     pub fn has_annotation(self, key: &str) -> bool {
         self.metadata("annotations").is_some_and(|annotations| annotations.get(key).is_some())
+    }
+
+    /// Whether the annotations with which a workload declares its budget are those of another one.
+    pub(crate) fn declares_like(self, other: Object<'_>) -> bool {
+        DECLARING.iter().all(|key| self.annotation(key) == other.annotation(key))
     }
 
     /// All annotations.

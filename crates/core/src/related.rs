@@ -168,7 +168,13 @@ impl Related {
         let name = workload.namespace();
         let name = self.unnamed.as_deref().filter(|_| name.is_empty()).unwrap_or(name);
         let labels = self.namespaces.get(name).map(|namespace| namespace.labels.clone()).unwrap_or_default();
-        policy::Namespace { name: name.to_owned(), labels }
+        policy::Namespace::labelled(name, labels)
+    }
+
+    /// Whether it has a Namespace with labels.
+    #[must_use]
+    pub fn has_labelled_namespace(&self) -> bool {
+        self.namespaces.values().any(|namespace| !namespace.labels.is_empty())
     }
 
     fn namespace(&mut self, name: &str) -> &mut Namespace {

@@ -25,12 +25,12 @@ impl Selector {
         let mut requirements = equal(selector.match_labels.iter().flatten());
         for expression in selector.match_expressions.iter().flatten() {
             let key = expression.key.clone();
-            let values = expression.values.iter().flatten().cloned().collect();
-            requirements.push(match expression.operator.as_str() {
-                "In" => Requirement::In(key, values),
-                "NotIn" => Requirement::NotIn(key, values),
-                "Exists" => Requirement::Exists(key),
-                "DoesNotExist" => Requirement::DoesNotExist(key),
+            let values: BTreeSet<_> = expression.values.iter().flatten().cloned().collect();
+            requirements.push(match (expression.operator.as_str(), values.is_empty()) {
+                ("In", false) => Requirement::In(key, values),
+                ("NotIn", false) => Requirement::NotIn(key, values),
+                ("Exists", true) => Requirement::Exists(key),
+                ("DoesNotExist", true) => Requirement::DoesNotExist(key),
                 _ => return None,
             });
         }
@@ -93,7 +93,12 @@ mod tests {
         ] {
             assert_eq!(matches(&selector, &shop), Some(expected), "{selector}");
         }
-        assert_eq!(matches(&expression("app", "Gt", &["1"]), &shop), None);
+        let incomplete = ["In", "NotIn"].map(|operator| expression("app", operator, &[]));
+        let too_many = ["Exists", "DoesNotExist"].map(|operator| expression("app", operator, &["shop"]));
+        let no_values = json!({"matchExpressions": [{"key": "app", "operator": "NotIn"}]});
+        for invalid in incomplete.iter().chain(&too_many).chain([&expression("app", "Gt", &["1"]), &no_values]) {
+            assert_eq!(matches(invalid, &shop), None, "{invalid}");
+        }
         let many: BTreeMap<_, _> = (0..200).map(|number| (number.to_string(), "x")).collect();
         assert_eq!(matches(&json!({"matchLabels": many}), &shop), None);
     }

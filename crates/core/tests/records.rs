@@ -19,8 +19,11 @@ const RECORDED: &str = include_str!("records/28e03f1.yaml");
 /// The output of a version that did not read the shutdown timeouts of runtimes, for pods that contain one.
 const WITHOUT_SETTINGS: &str = include_str!("records/without-settings.yaml");
 
+/// A workload whose policy raised its explicit grace period.
+const RAISED: &str = include_str!("records/raised.yaml");
+
 fn recorded() -> Vec<Value> {
-    let stream = manifest::read(&format!("{RECORDED}\n---\n{WITHOUT_SETTINGS}"));
+    let stream = manifest::read(&format!("{RECORDED}\n---\n{WITHOUT_SETTINGS}\n---\n{RAISED}"));
     assert_eq!(stream.errors, []);
     let has_record = |object: &Value| object["spec"]["template"]["metadata"]["annotations"][INJECTED].is_string();
     let recorded: Vec<_> = stream.workloads.into_iter().map(|found| found.object).filter(has_record).collect();

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::namespaces::{Labels, Namespaces};
+use crate::namespaces::Namespaces;
 use crate::policies::{CurrentPolicies, Governed};
 use winddown_core::policy::Namespace;
-
-/// The API server sets this label of a namespace to its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// How long the controllers wait for the list of namespaces.
 const NAMESPACES_LIMIT: Duration = Duration::from_secs(30);
@@ -38,17 +35,11 @@ impl Cluster {
 
     /// A namespace; `None` until its labels are known.
     pub(crate) fn namespace(&self, name: &str) -> Option<Namespace> {
-        Some(labelled(name, self.namespaces.labels(name)?))
+        Some(Namespace::labelled(name, self.namespaces.labels(name)?))
     }
 
     /// The same after one read of a namespace that is not known; `None` if that fails or takes longer than `limit`.
     pub(crate) async fn read_namespace(&self, name: &str, limit: Duration) -> Option<Namespace> {
-        Some(labelled(name, self.namespaces.read(name, limit).await?))
+        Some(Namespace::labelled(name, self.namespaces.read(name, limit).await?))
     }
-}
-
-/// A namespace with these labels and that of its name.
-pub(crate) fn labelled(name: &str, mut labels: Labels) -> Namespace {
-    labels.entry(NAME_LABEL.to_owned()).or_insert_with(|| name.to_owned());
-    Namespace { name: name.to_owned(), labels }
 }

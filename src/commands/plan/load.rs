@@ -124,8 +124,8 @@ impl Loaded {
             Err(error) => return self.errors.push(format!("{file}: {error}")),
         };
         self.errors.extend(stream.errors.iter().map(|error| format!("{file}: {error}")));
-        if stream.policies.is_empty() && stream.errors.is_empty() {
-            self.errors.push(format!("{file}: contains no ShutdownPolicy"));
+        if stream.policies.is_empty() && !stream.related.has_labelled_namespace() && stream.errors.is_empty() {
+            self.errors.push(format!("{file}: contains neither a ShutdownPolicy nor a Namespace with labels"));
         }
         self.related.extend(stream.related);
         self.policies.extend(stream.policies);

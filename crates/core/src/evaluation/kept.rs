@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::settled::{Settled, numbers_in_text};
 use super::{Existing, with_fields};
-use crate::annotations::{BUDGET, DECLARING, SETTLED};
+use crate::annotations::{BUDGET, SETTLED};
+use crate::duration::Seconds;
 use crate::injection::{BareTemplate, FieldOwners, Record, undo};
 use crate::object::{Object, Template};
-use crate::policy::{Numbers, Resolved};
+use crate::policy::{Numbers, Policy, Resolved, TooSmall};
 
 /// A template that stays as it is.
 #[derive(Clone, Copy, Debug)]
@@ -101,11 +102,8 @@ impl<'a> Kept<'a> {
         if bare.record.is_some() || object.has_annotation(SETTLED) || !running.runs_like(template) {
             return None;
         }
-        if let Existing::Replaced(old) = existing {
-            let old = Object::new(old.get()?);
-            if DECLARING.iter().any(|key| old.annotation(key) != object.annotation(key)) {
-                return None;
-            }
+        if !existing.declares_like(object) {
+            return None;
         }
         let numbers = numbers_in_text(object.annotation(BUDGET)?, template, resolved)?;
         let mut injected = with_fields(bare, fields);
@@ -120,6 +118,17 @@ impl<'a> Kept<'a> {
     /// Whether it was made for other numbers than those that count today.
     pub(super) fn has_other_numbers(&self, resolved: &Resolved<'_>) -> bool {
         self.numbers.is_some_and(|numbers| resolved.with_numbers(numbers) != *resolved)
+    }
+
+    /// Its grace period, if that is an explicit one that was raised, and this policy raises none.
+    pub(super) fn raised_by_earlier(&self, policy: &Policy) -> Option<Seconds> {
+        if policy.when_grace_period_too_small == TooSmall::Raise {
+            return None;
+        }
+        let record = Record::of(self.template).ok().flatten()?;
+        let raised = record.grace_period.is_some_and(|change| change.explicit);
+        let seconds = self.template.grace_period().filter(|_| raised)?;
+        seconds.as_i64().map(Seconds::from_api)
     }
 
     /// The settled state to write on the workload.

@@ -5,7 +5,7 @@
 
 use super::Existing;
 use super::settled::Settled;
-use crate::annotations::{self, DECLARING, Declared, MODE, OPTING_IN};
+use crate::annotations::{self, Declared, MODE, OPTING_IN};
 use crate::decode::InvalidField;
 use crate::injection::{BareTemplate, FieldOwners, Record, undo};
 use crate::object::{Object, Template};
@@ -39,25 +39,23 @@ impl OptIn {
         if OPTING_IN.iter().any(|key| object.has_annotation(key)) || object.annotation(MODE) == Some("Off") {
             return Ok(Self::No);
         }
-        if matches!(existing, Existing::None) {
-            return Ok(by_label);
-        }
-        if injected_for_namespace(object, template, bare)? {
-            return Ok(Self::Yes);
-        }
         let unchanged = match existing {
+            Existing::None => return Ok(by_label),
+            Existing::Unchanged if injected_for_namespace(object, template, bare)? => return Ok(Self::Yes),
             // A record of another declaration: the webhook missed a change.
-            Existing::None | Existing::Unchanged => bare.record.is_none(),
+            Existing::Unchanged => bare.record.is_none(),
             Existing::Replaced(old) => {
                 let Some(old) = old.get().map(Object::new) else { return Ok(by_label) };
                 let Ok(old_template) = old.template() else { return Ok(by_label) };
                 let Ok(record) = Record::of(old_template) else { return Ok(by_label) };
                 let old_bare = undo(old_template, record, &FieldOwners::of(old));
-                let same = |key: &&str| old.annotation(key) == object.annotation(key);
-                if !DECLARING.iter().all(same) || old_bare.fingerprint() != bare.fingerprint() {
+                // A rollback brings back an old record. It is a change.
+                if !old.declares_like(object) || old_bare.fingerprint() != bare.fingerprint() {
                     return Ok(by_label);
                 }
-                if injected_for_namespace(old, old_template, &old_bare)? {
+                if injected_for_namespace(object, template, bare)?
+                    || injected_for_namespace(old, old_template, &old_bare)?
+                {
                     return Ok(Self::Yes);
                 }
                 old_bare.record.is_none()

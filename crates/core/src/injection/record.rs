@@ -15,8 +15,11 @@ use crate::workload::DEFAULT_GRACE_PERIOD;
 /// The maximum size of a record in bytes: it is user input, and every review reads it.
 pub(crate) const MAX_SIZE: usize = 64 * 1024;
 
-/// The version of the format that is written and read.
+/// The version of the format.
 const VERSION: u8 = 1;
+
+/// The version with `explicit`, which readers of the first one do not know: they leave such a record alone.
+const VERSION_WITH_RAISE: u8 = 2;
 
 /// All changes, short enough for an annotation.
 ///
@@ -98,7 +101,10 @@ pub enum UnreadableRecord {
     #[error("has {0} bytes, more than the limit of {MAX_SIZE} for a record; treating current values as user-defined")]
     TooLarge(usize),
     /// Written by another version of Winddown, which can undo it.
-    #[error("is a record of version {0}, but this Winddown supports version {VERSION}; template left unchanged")]
+    #[error(
+        "is a record of version {0}, but this Winddown supports versions {VERSION} and {VERSION_WITH_RAISE}; template \
+        left unchanged"
+    )]
     Version(u64),
 }
 
@@ -117,6 +123,11 @@ impl Record {
         }
     }
 
+    pub(crate) fn set_grace_period(&mut self, change: GracePeriodChange) {
+        self.v = if change.explicit { VERSION_WITH_RAISE } else { VERSION };
+        self.grace_period = Some(change);
+    }
+
     /// The record of a template, if it has one.
     pub fn of(template: Template<'_>) -> Result<Option<Self>, UnreadableRecord> {
         template.annotation(INJECTED).map(Self::parse).transpose()
@@ -128,14 +139,15 @@ impl Record {
             return Err(UnreadableRecord::TooLarge(text.len()));
         }
         let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
-        if versioned.v != u64::from(VERSION) {
+        if ![VERSION, VERSION_WITH_RAISE].map(u64::from).contains(&versioned.v) {
             return Err(UnreadableRecord::Version(versioned.v));
         }
         let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
         if record.pre_stop.len().max(record.readiness.len()).max(record.lifecycle.len()) > MAX_CONTAINERS {
             return Err(UnreadableRecord::Malformed);
         }
-        let raised = record.grace_period.is_none_or(GracePeriodChange::is_raise);
+        let known = |change: GracePeriodChange| !change.explicit || record.v == VERSION_WITH_RAISE;
+        let raised = record.grace_period.is_none_or(|change| change.is_raise() && known(change));
         if raised { Ok(record) } else { Err(UnreadableRecord::Malformed) }
     }
 

@@ -145,7 +145,9 @@ fn a_text_that_is_not_a_record_is_rejected() {
         "null",
         "[]",
         "{\"v\":1}",
-        &good.replace("\"v\":1", "\"v\":2"),
+        &good.replace("\"v\":1", "\"v\":3"),
+        // Only the second version has this field.
+        &good.replace("\"set\":35", "\"set\":35,\"explicit\":true"),
         &good.replace("\"v\":1", "\"v\":256"),
         &good.replace("\"v\":1", "\"v\":1,\"more\":[]"),
         &good.replace("\"was\":30", "\"was\":5"),

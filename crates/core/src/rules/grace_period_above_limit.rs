@@ -18,14 +18,19 @@ fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let (budget, policy) = (subject.budget(), subject.resolved.policy);
     let grace_period = budget.grace_period;
     let Some(limit) = policy.limits.grace_period.filter(|limit| grace_period > *limit) else { return Vec::new() };
-    let (what, hint) = match subject.workload.grace_period {
-        GracePeriod::Explicit(explicit) if explicit == grace_period => ("the grace period", "lower it".to_owned()),
-        _ => ("the budget needs a grace period", format!("lower {DRAIN}, {DEADLINE} or {MARGIN}")),
+    let needed = budget.needed();
+    let (what, seconds, hint) = match subject.workload.grace_period {
+        GracePeriod::Explicit(explicit) if explicit == grace_period => {
+            ("the grace period is", explicit, "lower it".to_owned())
+        }
+        GracePeriod::Unset if needed <= limit => {
+            ("the default grace period is", grace_period, format!("set it to {needed}"))
+        }
+        _ => ("the budget needs a grace period of", needed, format!("lower {DRAIN}, {DEADLINE} or {MARGIN}")),
     };
-    let of = if what == "the grace period" { "is" } else { "of" };
-    let problem = format!("{what} {of} {grace_period}, more than the limit of {limit}{}", policy.suffix());
+    let problem = format!("{what} {seconds}, more than the limit of {limit}{}", policy.suffix());
     let finding = RULE.finding(FieldPath::pod("terminationGracePeriodSeconds"), problem);
-    vec![finding.fact(grace_period).fact(limit).hint(hint)]
+    vec![finding.fact(seconds).fact(limit).hint(hint)]
 }
 
 const PAGE: &str = r"## Why
@@ -68,6 +73,22 @@ mod tests {
             "the budget needs a grace period of 61s, more than the limit of 60s (policy web); lower winddown.dev/drain, \
              winddown.dev/deadline or winddown.dev/margin"
         );
+    }
+
+    #[test]
+    fn a_limit_below_the_default_grace_period_is_about_what_the_budget_needs() {
+        let limits = json!({"limits": {"gracePeriod": "20s"}, "defaults": {"deadline": "5s"}});
+        for (deadline, expected) in [
+            ("5s", "the default grace period is 30s, more than the limit of 20s (policy web); set it to 15s"),
+            (
+                "12s",
+                "the budget needs a grace period of 22s, more than the limit of 20s (policy web); lower \
+                 winddown.dev/drain, winddown.dev/deadline or winddown.dev/margin",
+            ),
+        ] {
+            let unset = annotated(&json!({"winddown.dev/drain": "5s", "winddown.dev/deadline": deadline}));
+            assert_eq!(fires(&governed(unset, &limits), GracePeriodAboveLimit).1, expected);
+        }
     }
 
     #[test]

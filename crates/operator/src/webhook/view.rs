@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, labelled};
-use crate::namespaces::Labels;
-use winddown_core::policy::Governing;
+use crate::cluster::Cluster;
+use winddown_core::policy::{Governing, Namespace};
 use winddown_core::review::{Answer, Request, ReviewError, Scope};
 
 /// How long a review waits for the labels of a namespace that the watch has not reported yet. A webhook of the chart has
@@ -50,7 +49,7 @@ impl View {
             Some(namespace) => Scope::new(self.governing(policies.for_namespace(&namespace))),
             None if !self.read => return Ok(Reviewed::NeedsNamespace(request.namespace().to_owned())),
             None => {
-                let only_named = labelled(request.namespace(), Labels::default());
+                let only_named = Namespace::named(request.namespace());
                 Scope::without_labels(self.governing(policies.for_namespace(&only_named)))
             }
         };

@@ -89,7 +89,6 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::labelled;
 
     const NOT_KUBE_SYSTEM: &str = r#"{"namespaceSelector": {"matchExpressions":
         [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}]}}"#;
@@ -117,7 +116,8 @@ mod tests {
             (staged, "shop", labels(&[("stage", "1")]), labels(&[]), false),
         ] {
             let selection = selection(text);
-            let found = selection.workload(selection.namespace(&labelled(namespace, of_namespace)), &of_workload);
+            let found =
+                selection.workload(selection.namespace(&Namespace::labelled(namespace, of_namespace)), &of_workload);
             assert_eq!(found, Selected { mutating: selected, validating: selected }, "{text} {namespace}");
         }
     }

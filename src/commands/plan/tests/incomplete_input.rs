@@ -97,6 +97,17 @@ fn one_file_that_cannot_be_used_does_not_suppress_the_others() {
 }
 
 #[test]
+fn a_policy_file_needs_a_policy_or_a_namespace_with_labels() {
+    let labelled = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web, labels: {winddown.dev/inject: enabled}}\n";
+    for (case, text, expected) in [("labelled", labelled, Exit::Success), ("service", SERVICE, Exit::Unusable)] {
+        let directory = Directory::new(case, &[("policy.yaml", text)]);
+        let policy = directory.0.join("policy.yaml").display().to_string();
+        let (exit, _, err) = directory.plan("shop.yaml", &["--policy", &policy]);
+        assert_eq!((exit, err.contains("contains neither")), (expected, expected == Exit::Unusable), "{case}: {err}");
+    }
+}
+
+#[test]
 fn broken_links_pipes_and_other_encodings_do_not_suppress_the_others() {
     let directory = Directory::new("files", &[]);
     symlink("nowhere", directory.0.join("gone.yaml")).unwrap();
