@@ -57,7 +57,8 @@ impl Server {
         command.args(["run", "--bind-address=127.0.0.1"]);
         command.arg(format!("--webhook-port={port}")).arg(format!("--health-port={health_port}"));
         command.arg(format!("--pod-name={label}")).arg("--tls-dir").arg(directory);
-        command.env("KUBECONFIG", kubeconfig);
+        // Two binaries can run at the same time. Earlier ones do not know the flag.
+        command.env("KUBECONFIG", kubeconfig).env("WINDDOWN_METRICS_PORT", "0");
         Self::start(command, port, &directory.join(format!("{label}.log")), directory).await
     }
 

@@ -19,7 +19,8 @@ pub(crate) fn page() -> String {
     for family in FAMILIES {
         let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
         let (name, kind, labels) = (family.query_name(), family.kind.as_str(), labels.join(", "));
-        writeln!(table, "| `{name}` | {kind} | {labels} | {} |", family.help).unwrap();
+        let help = family.help.replace('<', "\\<");
+        writeln!(table, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
     format!("{}{table}{}", &page[..start], &page[end..])
 }

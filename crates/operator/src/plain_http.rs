@@ -81,6 +81,19 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Deadline<I> {
         self.poll_stream(context)?.poll_write(context, bytes)
     }
 
+    /// Without it, head and body of an answer are copied into one buffer.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_stream(context)?.poll_write_vectored(context, parts)
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_stream(context)?.poll_flush(context)
     }

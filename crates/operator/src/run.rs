@@ -154,7 +154,7 @@ impl Running {
         if let Some(listener) = metrics_listener {
             let (lease, leading) = (identity.lease.clone(), leading.clone());
             let exposition = Exposition { metrics: metrics.clone(), lease, leading };
-            let server = metrics::serve(listener, exposition, trimming.clone());
+            let server = metrics::serve(listener, exposition);
             tasks.spawn(async move { ended("metrics", server.await) });
         }
         let candidate = Candidate {

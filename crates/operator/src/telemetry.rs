@@ -7,8 +7,10 @@ use std::error::Error as StdError;
 use std::io;
 use std::panic;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Registry, fmt};
 
 pub(crate) use self::log_limit::LogLimit;
 use self::one_line::OneLine;
@@ -43,20 +45,22 @@ pub enum Error {
     Filter(String, #[source] ParseError),
     /// The process has a global subscriber already.
     #[error("cannot set up logging")]
-    Install(#[source] Box<dyn StdError + Send + Sync>),
+    Install(#[source] TryInitError),
 }
 
 /// Sets up logging for the process.
 pub fn install(arguments: &Arguments) -> Result<(), Error> {
     // kube's client logs each failed call; the callers here log it with more context.
     let level = format!("kube_client::client::builder=off,{}", arguments.log_level);
-    let filter = EnvFilter::try_new(level).map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
+    // Without the filters for spans and fields, whose regular expressions would be a part of the binary.
+    let filter: Targets = level.parse().map_err(|error| Error::Filter(arguments.log_level.clone(), error))?;
     let writer = OneLine::new(io::stderr, arguments.log_format);
     // Without colours: an escape sequence of the formatter cannot be told from one in a text.
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let lines = fmt::layer().with_writer(writer).with_ansi(false);
+    let subscriber = Registry::default().with(filter);
     match arguments.log_format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.with(lines).try_init(),
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(Error::Install)?;
     // The default hook writes several lines, with the text of the panic as it is.

@@ -122,7 +122,7 @@ impl PreStop {
     }
 
     /// The minimum time until the stop signal.
-    fn at_least(self) -> Seconds {
+    pub(crate) fn at_least(self) -> Seconds {
         match self {
             Self::Sleep(seconds) => seconds,
             Self::Open { at_least, .. } => at_least,

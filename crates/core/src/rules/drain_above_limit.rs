@@ -19,21 +19,25 @@ pub(crate) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let (resolved, policy) = (subject.resolved, subject.resolved.policy);
     let Some(limit) = policy.limits.drain else { return Vec::new() };
-    let finding = |field, what: &str, drain: Seconds| {
-        let problem = format!("{what} is {drain}, more than the limit of {limit}{}", policy.suffix());
+    let finding = |field, what: &str, at_least: &str, drain: Seconds| {
+        let problem = format!("{what} is{at_least} {drain}, more than the limit of {limit}{}", policy.suffix());
         RULE.finding(field, problem).fact(drain).fact(limit).hint("lower it")
     };
     let mut findings = Vec::new();
     if resolved.drain > limit && subject.plan.hooks.iter().any(|hook| hook.injected) {
         let declared = resolved.declaration.drain.is_some();
         let field = FieldPath::annotation(if declared { DRAIN } else { TRAFFIC });
-        findings.push(finding(field, "the drain", resolved.drain));
+        findings.push(finding(field, "the drain", "", resolved.drain));
     }
     let apps = subject.plan.hooks.iter().zip(&subject.plan.lanes).filter(|(_, lane)| lane.role == Role::App);
-    let own = apps.filter(|(hook, _)| !hook.injected && !hook.own.is_open_ended() && hook.duration > limit);
-    findings.extend(own.map(|(PlannedHook { container, duration, .. }, _)| {
+    // Of a hook of unknown length, only what it certainly takes.
+    let own = apps.map(|(hook, _)| (hook, hook.own.at_least()));
+    let own = own.filter(|(hook, least)| !hook.injected && *least > limit);
+    findings.extend(own.map(|(hook, least)| {
+        let PlannedHook { container, own, .. } = hook;
         let field = FieldPath::container(container, "lifecycle.preStop");
-        finding(field, &format!("the preStop hook of {container}"), *duration)
+        let at_least = if own.is_open_ended() { " at least" } else { "" };
+        finding(field, &format!("the preStop hook of {container}"), at_least, least)
     }));
     findings
 }
@@ -81,6 +85,11 @@ mod tests {
                 pre_stop(&json!({"sleep": {"seconds": 20}})),
                 "spec.template.spec.containers[app].lifecycle.preStop",
                 "the preStop hook of app is 20s, more than the limit of 8s (policy web); lower it",
+            ),
+            (
+                pre_stop(&json!({"exec": {"command": ["sh", "-c", "sleep 20; ./drain.sh"]}})),
+                "spec.template.spec.containers[app].lifecycle.preStop",
+                "the preStop hook of app is at least 20s, more than the limit of 8s (policy web); lower it",
             ),
         ] {
             assert_eq!(fires(&governed(workload, &limits), DrainAboveLimit), (field.to_owned(), message.to_owned()));

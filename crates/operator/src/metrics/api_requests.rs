@@ -16,7 +16,7 @@ pub(super) const TOTAL: Family = Family::new(
     Type::Counter,
     "rest_client_requests",
     &["code", "method", "host"],
-    "Number of requests to the API server by HTTP status code; <error> if there was no answer. Retries are not counted",
+    "Number of requests to the API server by HTTP status code; <error> if there was no answer in time. Retries are not counted",
 );
 
 /// The requests to one API server.
@@ -91,12 +91,26 @@ where
         let method = name(request.method());
         let answer = self.inner.call(request);
         let Counting { requests, host } = self.counting.clone();
+        let running = Running { requests, key: (host, method, None) };
         Box::pin(async move {
+            // As a whole: a block that only assigns to the code would drop the rest too early.
+            let mut running = running;
             let answer = answer.await;
-            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-            requests.count((host, method, code));
+            running.key.2 = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             answer
         })
+    }
+}
+
+/// A request that counts when it ends, also by a timeout of the caller.
+struct Running {
+    requests: ApiRequests,
+    key: Key,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.requests.count(self.key.clone());
     }
 }
 
@@ -142,6 +156,18 @@ mod tests {
             (host, "other", Some(200), 1),
         ];
         assert_eq!(counts, expected);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_counts_as_one_without_an_answer() {
+        let requests = ApiRequests::default();
+        let silent = async |_: Request<()>| std::future::pending::<Result<Response<()>, &str>>().await;
+        let mut client = requests.layer("10.96.0.1:443").layer(service_fn(silent));
+        let mut answer = client.call(Request::new(()));
+        assert!(futures::poll!(&mut answer).is_pending());
+        assert!(requests.0.lock().unwrap().is_empty());
+        drop(answer);
+        assert_eq!(*requests.0.lock().unwrap(), [(("10.96.0.1:443".into(), "GET", None), 1)].into());
     }
 
     fn response(status: StatusCode) -> Response<()> {

@@ -35,8 +35,10 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
 async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
     let Context { kind, shared } = context;
     let mut standing = Standing::default();
-    let action = update(watched, *kind, shared, &mut standing).await?;
-    if let (Some(namespace), Some(uid)) = (&watched.metadata.namespace, &watched.metadata.uid) {
+    let result = update(watched, *kind, shared, &mut standing).await;
+    // A patch that the API server refuses hides no counts of a policy.
+    let known = result.is_ok() || standing != Standing::default();
+    if let (true, Some(namespace), Some(uid)) = (known, &watched.metadata.namespace, &watched.metadata.uid) {
         let governed = &shared.cluster.governed;
         if watched.annotations.is_some() {
             governed.evaluated(uid, standing);
@@ -46,7 +48,7 @@ async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Acti
             governed.forget(uid);
         }
     }
-    Ok(action)
+    result
 }
 
 /// Also tells what the policy means for the workload.
