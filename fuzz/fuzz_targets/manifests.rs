@@ -90,7 +90,9 @@ fn the_yaml_output_equals_the_plan(manifests: &[Manifest], out: &str) {
 fn errors_name_an_existing_line(lines: usize, error: &ManifestError) {
     let line = match error {
         ManifestError::Syntax { line, .. } => usize::try_from(*line).unwrap_or_default(),
-        ManifestError::Foreign { line, .. } | ManifestError::NotAnObject { line, .. } => *line,
+        ManifestError::Foreign { line, .. }
+        | ManifestError::NotAnObject { line, .. }
+        | ManifestError::Policy { line, .. } => *line,
         ManifestError::Empty => return,
     };
     assert!((1..=lines).contains(&line), "line {line} of {lines}: {error}");
