@@ -9,9 +9,11 @@ use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use winddown::cli::{Cli, Command};
 use winddown::commands::plan::{self, Arguments, Exit};
-use winddown_core::evaluation::Origin;
-use winddown_core::manifest::{self, Manifest, ManifestError};
-use winddown_fuzz::{laws, mutation};
+use winddown_core::evaluation::{Existing, Origin, evaluate};
+use winddown_core::manifest::{self, Manifest, ManifestError, Stream};
+use winddown_core::object::Object;
+use winddown_core::policy::Policies;
+use winddown_fuzz::mutation;
 
 const FORMATS: [&str; 7] = ["text", "yaml", "diff", "json", "sarif", "svg", "table"];
 
@@ -44,7 +46,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
     let _: Value = serde_json::from_str(&sarif.out).expect("SARIF is JSON");
     if planned[0].exit != Exit::Unusable {
-        the_yaml_output_equals_the_plan(&stream.workloads, &yaml.out);
+        the_yaml_output_equals_the_plan(stream, &yaml.out);
     }
     Corpus::Keep
 });
@@ -70,14 +72,18 @@ fn plan(mut data: &[u8], format: &str, arguments: &Arguments) -> Planned {
 }
 
 /// `winddown plan -o yaml | kubectl apply -f -` applies exactly the planned objects.
-fn the_yaml_output_equals_the_plan(manifests: &[Manifest], out: &str) {
+fn the_yaml_output_equals_the_plan(stream: Stream, out: &str) {
+    let Stream { workloads: manifests, related, policies, .. } = stream;
+    let policies = Policies::new(policies);
     let from_cluster = |manifest: &Manifest| manifest.object.pointer("/metadata/uid").is_some();
     // Objects from a cluster are evaluated differently and are not applied.
     if manifests.is_empty() || manifests.iter().any(from_cluster) {
         return;
     }
     let desired = |Manifest { object, .. }: &Manifest| {
-        let evaluation = laws::evaluated(object, Origin::File).expect("the plan was able to read it");
+        let governing = policies.for_namespace(&related.namespace_of(Object::new(object)));
+        let evaluation =
+            evaluate(object, Existing::None, governing, Origin::File).expect("the plan was able to read it");
         evaluation.changes.apply(object)
     };
     let desired: Vec<_> = manifests.iter().map(desired).collect();
