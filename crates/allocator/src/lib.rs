@@ -2,7 +2,8 @@
 //!
 //! By default glibc creates up to eight arenas for each CPU, and keeps in each what a large review needed: 210 MiB stayed
 //! resident after a flood. It also keeps up to 64 MiB of unused memory at the end of an arena, once a large block was freed,
-//! and [`trim`] returns that only for the main arena: 17 MiB stayed. With other C libraries both functions do nothing.
+//! and [`trim`] returns that only for the main arena: 17 MiB stayed. So there is only the main arena. With other C libraries both
+//! functions do nothing.
 
 /// Limits what glibc keeps. Call it before the first thread is started.
 pub fn limit_unused_memory() {
@@ -20,8 +21,8 @@ mod glibc {
 
     /// `malloc.h`: the maximum number of arenas.
     const M_ARENA_MAX: c_int = -8;
-    /// One more for the threads of large reviews than the main arena.
-    const ARENAS: c_int = 2;
+    /// Only the main arena: the end of another one is not returned.
+    const ARENAS: c_int = 1;
     /// `malloc.h`: the unused bytes at the end of an arena above which they are returned. A fixed value is not raised by glibc.
     const M_TRIM_THRESHOLD: c_int = -1;
     /// More than an ordinary review needs, so that its memory is not returned and requested again.
