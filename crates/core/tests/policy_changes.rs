@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use serde_json::{Value, json};
-use winddown_core::annotations::INJECTED;
+use winddown_core::annotations::{BUDGET, INJECTED};
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::Code;
-use winddown_core::object::LazyObject;
+use winddown_core::object::{LazyObject, Object};
 use winddown_core::policy::{Governing, Policy};
 use winddown_core::review::{Verdict, judge};
 
@@ -120,6 +120,19 @@ fn a_change_to_a_misfit_removes_what_was_injected() {
     }
 }
 
+/// The map goes with its last annotation, but here another one comes.
+#[test]
+fn a_budget_can_replace_the_only_annotation() {
+    let owner = Owner::acting("Deny").labelled(true);
+    let settled = json!({"state.winddown.dev/settled": "{}"});
+    let evaluation = owner.evaluates(&deployment(60, &settled), Existing::None);
+    let mut patched = deployment(60, &settled);
+    let patch = evaluation.changes.patch(Object::new(&deployment(60, &settled)));
+    json_patch::patch(&mut patched, &patch).unwrap();
+    assert_eq!(patched, evaluation.changes.apply(&deployment(60, &settled)));
+    assert!(patched["metadata"]["annotations"][BUDGET].is_string(), "{patched}");
+}
+
 #[test]
 fn a_misfit_by_a_change_of_the_policy_keeps_what_was_injected() {
     let injected = Owner::acting("Warn").creates(&declared(60));
@@ -171,4 +184,7 @@ fn a_rollback_after_the_label_was_removed_brings_no_injection_back() {
     let mut rolled_back = second.clone();
     rolled_back["spec"]["template"] = first["spec"]["template"].clone();
     assert_eq!(owner.updates(&second, &rolled_back)["spec"], deployment(60, &json!({}))["spec"]);
+    // The same image again, without the injection, is followed by the same rollback.
+    let third = owner.updates(&second, &deployment(60, &json!({})));
+    assert_eq!(owner.updates(&third, &rolled_back)["spec"], deployment(60, &json!({}))["spec"]);
 }

@@ -159,7 +159,8 @@ impl Changes {
     fn annotation_operations(&self, object: Object<'_>) -> Vec<PatchOperation> {
         let changes = self.annotations();
         let removed = changes.iter().filter(|(_, change)| **change == AnnotationChange::Remove).count();
-        if removed > 0 && object.annotations().is_ok_and(|annotations| annotations.len() == removed) {
+        let sets = changes.iter().any(|(_, change)| matches!(change, AnnotationChange::Set(_)));
+        if removed > 0 && !sets && object.annotations().is_ok_and(|annotations| annotations.len() == removed) {
             let path = PointerBuf::from_tokens(["metadata", "annotations"]);
             return vec![PatchOperation::Remove(RemoveOperation { path })];
         }

@@ -53,10 +53,12 @@ impl OptIn {
                 if !old.declares_like(object) || old_bare.fingerprint() != bare.fingerprint() {
                     return Ok(by_label);
                 }
-                if injected_for_namespace(object, template, bare)?
-                    || injected_for_namespace(old, old_template, &old_bare)?
-                {
+                if injected_for_namespace(old, old_template, &old_bare)? {
                     return Ok(Self::Yes);
+                }
+                // Then the record comes from the client, as in a rollback to an equal template.
+                if injected_for_namespace(object, template, bare)? {
+                    return Ok(by_label);
                 }
                 old_bare.record.is_none()
             }

@@ -71,18 +71,26 @@ impl Reporter {
                 reached = Some((policies, revision, reach));
             }
             let Some((_, _, reach)) = &reached else { continue };
+            let mut result = None;
             for (name, status) in self.outdated(&entries, reach) {
                 let Some(entry) = entries.get(&name) else { continue };
                 match self.write(&name, entry, &status).await {
-                    Ok(()) => drop(failures.record(None::<&Error>)),
+                    Ok(()) => drop(result.get_or_insert(Ok(()))),
                     // The watch reports the newer version, or the deletion.
                     Err(error) if error.is_conflict() || error.is_not_found() => {}
                     Err(error) => {
-                        failures.record(Some(&error));
                         not_before = Instant::now() + RETRY;
-                        break;
+                        // One that is refused does not hide the others.
+                        let transient = error.is_transient();
+                        result = Some(Err(error));
+                        if transient {
+                            break;
+                        }
                     }
                 }
+            }
+            if let Some(result) = result {
+                failures.record(result.err().as_ref());
             }
         }
     }

@@ -34,14 +34,14 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
 
 async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
     let Context { kind, shared } = context;
-    let mut standing = Standing::default();
+    let mut standing = None;
     let result = update(watched, *kind, shared, &mut standing).await;
     // A patch that the API server refuses hides no counts of a policy.
-    let known = result.is_ok() || standing != Standing::default();
+    let known = result.is_ok() || standing.is_some();
     if let (true, Some(namespace), Some(uid)) = (known, &watched.metadata.namespace, &watched.metadata.uid) {
         let governed = &shared.cluster.governed;
         if watched.annotations.is_some() {
-            governed.evaluated(uid, standing);
+            governed.evaluated(uid, standing.unwrap_or_default());
         } else if let Some(standing) = shared.standing_of_unannotated(namespace) {
             governed.opted_in(*kind, uid, standing);
         } else {
@@ -56,7 +56,7 @@ async fn update(
     watched: &Watched,
     kind: Kind,
     context: &Shared,
-    standing: &mut Standing,
+    standing: &mut Option<Standing>,
 ) -> Result<Action, kubernetes::Error> {
     let metadata = &watched.metadata;
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
@@ -115,9 +115,8 @@ async fn update(
         Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
     };
     context.metrics.workloads.evaluated(uid, kind, namespace, name, &evaluation);
-    if evaluation.budget.is_some() {
-        *standing = Standing { policy: governing.policy.name.clone(), waiting: evaluation.waiting };
-    }
+    let governed = || Standing { policy: governing.policy.name.clone(), waiting: evaluation.waiting };
+    *standing = Some(evaluation.budget.as_ref().map(|_| governed()).unwrap_or_default());
     let current = Current::new(&workload, &evaluation).after(before.as_ref());
     // Without the findings that need related objects, the state is not the one to report.
     if !*context.leading.borrow() {
