@@ -1,6 +1,7 @@
 //! YAML or JSON text in, workloads out.
 
 mod documents;
+mod error;
 pub mod kustomization;
 mod lines;
 
@@ -9,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use serde_saphyr::DuplicateKeyPolicy;
 
+pub use error::ManifestError;
 pub use lines::Lines;
 
 use crate::annotations;
 use crate::kind::Kind;
-use crate::policy::{InvalidPolicy, Policy, resource};
+use crate::policy::{Policy, resource};
 use crate::related::Related;
 use documents::{Document, documents};
 
@@ -89,56 +91,6 @@ pub struct Skipped {
     pub name: String,
     /// Whether it has annotations of Winddown.
     pub has_annotations: bool,
-}
-
-/// A text that is not a manifest, or a document that is not a Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    /// Neither YAML nor JSON, or YAML that has no equivalent in JSON.
-    #[error("line {line}, column {column}: document {document} cannot be read: {message}")]
-    Syntax {
-        /// The number of the document, from 1.
-        document: usize,
-        /// The line in the file, from 1.
-        line: u64,
-        /// The column, from 1.
-        column: u64,
-        /// The error of the parser.
-        message: String,
-    },
-    /// Only white space.
-    #[error("is empty")]
-    Empty,
-    /// YAML that is not for Kubernetes, such as the values of a chart.
-    #[error("line {line}: document {document} is not a Kubernetes object: it has neither apiVersion nor kind")]
-    Foreign {
-        /// The number of the document, from 1.
-        document: usize,
-        /// The line where it starts, from 1.
-        line: usize,
-    },
-    /// A policy that cannot be used.
-    #[error("line {line}: ShutdownPolicy {name} in document {document}: {problem}")]
-    Policy {
-        /// The number of the document, from 1.
-        document: usize,
-        /// The line where it starts, from 1.
-        line: usize,
-        /// Its name, if it has one.
-        name: String,
-        /// The problem.
-        problem: Box<InvalidPolicy>,
-    },
-    /// YAML, but not a Kubernetes object.
-    #[error("line {line}: document {document} is not a Kubernetes object: {reason}")]
-    NotAnObject {
-        /// The number of the document, from 1.
-        document: usize,
-        /// The line where it starts, from 1.
-        line: usize,
-        /// The missing or invalid field.
-        reason: &'static str,
-    },
 }
 
 /// Reads a text that may contain several documents and `List`s. Other kinds and empty documents are skipped: a chart

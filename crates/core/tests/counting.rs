@@ -1,4 +1,4 @@
-//! Each stop is counted at most once, whatever replicas miss and whoever writes; and exactly once if nothing is lost.
+//! Each stop is counted at most once, even if replicas miss events or several write. It is counted exactly once if nothing is lost.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 

@@ -224,7 +224,7 @@ impl Tracked {
         let named = Cause::named_by(pod).or(self.stopping().and_then(|stopping| stopping.named));
         let cause = named.unwrap_or_else(|| match requested {
             None => Cause::Kubelet,
-            // The containers still run: nobody waited for them.
+            // The containers still run: the deletion did not wait for them.
             Some(_) if sighting.removed && pod.running() != 0 => Cause::Forced,
             Some(requested) => self.told_by(siblings, requested),
         });

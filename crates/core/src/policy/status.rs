@@ -126,7 +126,7 @@ mod tests {
             policy("all", 0, None),
             policy("shop", 1, Some("shop")),
             policy("second", 0, Some("shop")),
-            policy("nobody", 9, Some("nobody")),
+            policy("none", 9, Some("none")),
         ]);
         let namespaces = [namespace("shop"), namespace("shop"), namespace("pay")];
         let reach = policies.reach(&namespaces);
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(of("shop"), Some((2, None)));
         assert_eq!(of("all"), Some((1, Some("shop"))));
         assert_eq!(of("second"), Some((0, Some("shop"))));
-        assert_eq!(of("nobody"), None);
+        assert_eq!(of("none"), None);
     }
 
     #[test]

@@ -60,7 +60,7 @@ mod tests {
     use crate::rules::tests::{annotated, fires, governed, pod, silent};
 
     #[test]
-    fn a_grace_period_above_the_limit_fires_whoever_sets_it() {
+    fn a_grace_period_above_the_limit_fires_for_every_origin() {
         let limits = json!({"limits": {"gracePeriod": "60s"}});
         let explicit = pod(|pod| pod["terminationGracePeriodSeconds"] = json!(61));
         let (field, message) = fires(&governed(explicit, &limits), GracePeriodAboveLimit);

@@ -149,7 +149,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn reviews_count_by_code_and_those_that_nobody_waits_for_too() {
+    async fn reviews_count_by_code_and_so_do_those_that_the_client_gave_up() {
         let metrics = Metrics::default();
         let busy = post(async || StatusCode::TOO_MANY_REQUESTS);
         let router = Router::new()

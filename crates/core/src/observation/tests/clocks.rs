@@ -68,7 +68,7 @@ fn the_ends_of_several_containers_keep_their_distance() {
 }
 
 #[test]
-fn the_end_for_the_ledger_is_that_of_the_containers_whoever_sees_it() {
+fn the_end_for_the_ledger_is_that_of_the_containers_for_every_observer() {
     let early = ended(deleted(running(), 15), &[container("app", 0, "Completed", 6)]);
     let last = super::removed(early.clone(), 8);
     let finished = Timestamp::from_second(REQUESTED + 6);

@@ -126,7 +126,7 @@ fn a_start_of_the_kubelet_that_was_not_seen_in_time_takes_nothing_from_the_time_
         };
         let seen = if matches!(acknowledged, Late) { 17.0 } else { 13.4 };
         let stop = only(watch.apply(seen, &super::ended(pod, &[container("app", 0, "Completed", 13)])));
-        // The node may have been busy, so nobody knows whether the app needed more than its deadline of 4 s.
+        // The node may have been busy, so it is not known whether the app needed more than its deadline of 4 s.
         assert_eq!((stop.app_time, stop.promise()), (Some(Seconds::new(8)), Promise::Kept));
     }
 }
