@@ -72,6 +72,15 @@ impl FakeApiServer {
         self.store().put(path, object);
     }
 
+    /// Ends the watches of a cluster-wide collection, which did not report these changes, so that it is listed again.
+    pub(crate) fn expire(&self, collection: &str, unseen: impl FnOnce(&mut BTreeMap<String, Value>)) {
+        let mut store = self.store();
+        unseen(&mut store.objects);
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410});
+        // Fails without a watch.
+        let _ = store.events.send((format!("{collection}/"), json!({"type": "ERROR", "object": status})));
+    }
+
     pub(crate) fn delete(&self, path: &str) {
         self.store().objects.remove(path);
     }

@@ -7,6 +7,7 @@
 mod apply;
 mod context;
 mod event_history;
+mod known;
 mod pacing;
 mod publish;
 mod reconcile;

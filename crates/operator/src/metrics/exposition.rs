@@ -106,7 +106,7 @@ pub(super) mod tests {
     #[test]
     fn every_series_has_the_labels_of_its_family() {
         let metrics = Metrics::default();
-        metrics.workloads.not_evaluated("web", Kind::Deployment);
+        metrics.workloads.not_evaluated("web");
         let text = text(&metrics, true);
         for family in FAMILIES.iter().filter(|family| !family.labels.is_empty()) {
             let suffix = if family.kind == Type::Histogram { "_count" } else { "" };

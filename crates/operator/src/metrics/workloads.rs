@@ -1,6 +1,6 @@
 //! What the controller last evaluated of each workload. Every replica keeps it, and only the leader exports it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,13 +39,13 @@ pub(crate) struct Workloads {
 /// Small, because there can be thousands.
 #[derive(Debug)]
 struct Evaluated {
-    kind: Kind,
     findings: Box<[(&'static str, Severity)]>,
     budget: Option<Box<NamedBudget>>,
 }
 
 #[derive(Debug)]
 struct NamedBudget {
+    kind: Kind,
     namespace: Box<str>,
     name: Box<str>,
     /// In the order of [`PHASES`].
@@ -73,15 +73,15 @@ impl Workloads {
         let budget = evaluation.budget.as_ref().filter(|_| self.per_workload).map(|budget| {
             let Budget { drain, deadline, margin, grace_period, .. } = *budget;
             let seconds = [drain, deadline, margin, grace_period];
-            Box::new(NamedBudget { namespace: namespace.into(), name: name.into(), seconds })
+            Box::new(NamedBudget { kind, namespace: namespace.into(), name: name.into(), seconds })
         });
-        self.keep(uid, Evaluated { kind, findings: findings.into_iter().collect(), budget });
+        self.keep(uid, Evaluated { findings: findings.into_iter().collect(), budget });
     }
 
     /// Keeps that a workload exceeds a limit and is not evaluated.
-    pub(crate) fn not_evaluated(&self, uid: &str, kind: Kind) {
+    pub(crate) fn not_evaluated(&self, uid: &str) {
         let findings = Box::new([(NOT_EVALUATED, Severity::Warning)]);
-        self.keep(uid, Evaluated { kind, findings, budget: None });
+        self.keep(uid, Evaluated { findings, budget: None });
     }
 
     /// Forgets a workload that does not exist any more or that Winddown does not look at.
@@ -89,10 +89,9 @@ impl Workloads {
         self.workloads().remove(uid);
     }
 
-    /// Forgets the workloads of a kind that a complete list does not contain. While a watch is interrupted, deletions are
-    /// not reported.
-    pub(crate) fn retain(&self, kind: Kind, listed: &HashSet<String>) {
-        self.workloads().retain(|uid, workload| workload.kind != kind || listed.contains(&**uid));
+    #[cfg(test)]
+    pub(crate) fn knows(&self, uid: &str) -> bool {
+        self.workloads().contains_key(uid)
     }
 
     fn keep(&self, uid: &str, workload: Evaluated) {
@@ -116,14 +115,14 @@ impl Workloads {
             for (code, severity) in &workload.findings {
                 *findings.entry((*code, severity.as_str())).or_insert(0) += 1;
             }
-            budgets.extend(workload.budget.as_ref().map(|budget| (workload.kind, &**budget)));
+            budgets.extend(workload.budget.as_deref());
         }
         let mut series = FINDINGS.start(encoder)?;
         for ((code, severity), count) in findings {
             series.gauge(&FindingLabels { code, severity }, count)?;
         }
         let mut series = BUDGETS.start(encoder)?;
-        for (kind, NamedBudget { namespace, name, seconds }) in budgets {
+        for NamedBudget { kind, namespace, name, seconds } in budgets {
             for (phase, seconds) in PHASES.into_iter().zip(seconds) {
                 let labels = [("namespace", &**namespace), ("kind", kind.as_str()), ("name", name), ("phase", phase)];
                 series.gauge(&labels, seconds.as_i64().unsigned_abs())?;
@@ -199,17 +198,5 @@ mod tests {
         evaluate_into(&workloads, "web", 10);
         assert_eq!(exported(&workloads, true, BUDGET), Vec::<String>::new());
         assert_ne!(exported(&workloads, true, FINDING), Vec::<String>::new());
-    }
-
-    #[test]
-    fn workloads_that_were_deleted_while_the_watch_was_interrupted_are_forgotten() {
-        let workloads = Arc::new(Workloads::new(false));
-        workloads.not_evaluated("web", Kind::Deployment);
-        workloads.not_evaluated("db", Kind::StatefulSet);
-        workloads.not_evaluated("api", Kind::Deployment);
-        let skipped = |count| [format!("{FINDING}{{code=\"NotEvaluated\",severity=\"warning\"}} {count}")];
-        assert_eq!(exported(&workloads, true, FINDING), skipped(3));
-        workloads.retain(Kind::Deployment, &HashSet::from(["api".to_owned()]));
-        assert_eq!(exported(&workloads, true, FINDING), skipped(2));
     }
 }

@@ -171,7 +171,7 @@ async fn a_status_is_written_only_when_it_changes_and_changes_are_written_togeth
     }
     for number in 0..500 {
         let standing = Standing { policy: Some("gold".to_owned()), waiting: number % 2 == 0 };
-        operator.governed.opted_in(Kind::Deployment, &number.to_string(), standing);
+        operator.governed.opted_in(&number.to_string(), standing);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     pass(10).await;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 use super::event_history::EventHistory;
@@ -17,6 +18,7 @@ use super::selection::Selection;
 use super::watched::Watched;
 use super::workload_client::WorkloadClient;
 use crate::cluster::Cluster;
+use crate::kubernetes::api_resource;
 use crate::metrics::Metrics;
 use crate::policies::Standing;
 use crate::trimming::Trimming;
@@ -39,7 +41,19 @@ pub(crate) struct Identity {
 /// The context of the controller of one kind.
 pub(super) struct Context {
     pub(super) kind: Kind,
+    /// The workloads of the kind.
+    pub(super) store: Store<Watched>,
     pub(super) shared: Arc<Shared>,
+}
+
+impl Context {
+    /// Forgets a workload again that was deleted during its reconciliation, also if another one has its name now.
+    pub(super) fn forget_if_gone(&self, watched: &Watched) {
+        let current = self.store.get(&ObjectRef::from_obj_with(watched, api_resource(self.kind)));
+        if current.is_none_or(|current| current.metadata.uid != watched.metadata.uid) {
+            self.shared.forget(watched);
+        }
+    }
 }
 
 /// What the controllers of all kinds share.
@@ -91,9 +105,19 @@ impl Shared {
     }
 
     /// The watch has seen a workload.
-    pub(super) fn exists(&self, kind: Kind, watched: &Watched) {
+    pub(super) fn exists(&self, watched: &Watched) {
+        if let Some(uid) = watched.metadata.uid.as_ref().filter(|_| watched.annotations.is_some()) {
+            self.cluster.governed.exists(uid);
+        }
+    }
+
+    /// A workload does not exist any more.
+    pub(super) fn forget(&self, watched: &Watched) {
         if let Some(uid) = &watched.metadata.uid {
-            self.cluster.governed.exists(kind, uid, watched.annotations.is_some());
+            self.history.forget(uid);
+            self.pacing.forget(uid);
+            self.metrics.workloads.forget(uid);
+            self.cluster.governed.forget(uid);
         }
     }
 

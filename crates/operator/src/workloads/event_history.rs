@@ -51,6 +51,11 @@ impl EventHistory {
         self.entries().remove(uid);
     }
 
+    #[cfg(test)]
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        self.entries().contains_key(uid)
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -88,6 +88,11 @@ impl PacingByWorkload {
         state.turns.remove(uid);
     }
 
+    #[cfg(test)]
+    pub(super) fn knows(&self, uid: &str) -> bool {
+        self.state().workloads.contains_key(uid)
+    }
+
     fn of<T>(&self, uid: &str, now: Instant, act: impl FnOnce(&mut Pacing) -> T) -> T {
         let workloads = &mut self.state().workloads;
         if workloads.len() >= MAX_WORKLOADS && !workloads.contains_key(uid) {

@@ -29,11 +29,12 @@ pub(super) async fn reconcile(watched: Arc<Watched>, context: Arc<Context>) -> R
     let start = Instant::now();
     let result = reconcile_workload(&watched, &context).await;
     context.shared.metrics.reconciliations.count(context.kind, &result, start.elapsed());
+    context.forget_if_gone(&watched);
     result
 }
 
 async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Action, kubernetes::Error> {
-    let Context { kind, shared } = context;
+    let Context { kind, shared, .. } = context;
     let mut standing = None;
     let result = update(watched, *kind, shared, &mut standing).await;
     // A patch that the API server refuses hides no counts of a policy.
@@ -43,7 +44,7 @@ async fn reconcile_workload(watched: &Watched, context: &Context) -> Result<Acti
         if watched.annotations.is_some() {
             governed.evaluated(uid, standing.unwrap_or_default());
         } else if let Some(standing) = shared.standing_of_unannotated(namespace) {
-            governed.opted_in(*kind, uid, standing);
+            governed.opted_in(uid, standing);
         } else {
             governed.forget(uid);
         }
@@ -169,7 +170,7 @@ async fn skip(
 ) -> Action {
     let problem = ErrorChain(error).to_string();
     tracing::warn!(%workload, error = problem, "skipped, unchanged");
-    context.metrics.workloads.not_evaluated(uid, workload.kind);
+    context.metrics.workloads.not_evaluated(uid);
     let (event, state) = report::not_evaluated(context.history.last_reported(uid, now()).as_ref(), &problem);
     if !*context.leading.borrow() {
         context.history.mark_seen_by_follower(uid, state, now());

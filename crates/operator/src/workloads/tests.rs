@@ -131,6 +131,19 @@ async fn changes_of_the_status_cause_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn workloads_that_only_a_later_list_shows_are_updated() {
+    let controller = Controller::start(true, Selection::default()).await;
+    // Several pages.
+    let names: Vec<_> = (0..25).map(|number| format!("web-{number}")).collect();
+    controller.server.expire("/apis/apps/v1/deployments", |objects| {
+        objects.extend(names.iter().map(|name| (format!("{NAMESPACE}{name}"), annotated(name))));
+    });
+    pass(120).await;
+    let updated = |name: &&String| controller.deployment(name)["metadata"]["annotations"].get(BUDGET).is_some();
+    assert_eq!(names.iter().filter(updated).count(), names.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_workload_that_is_reverted_is_patched_three_times_and_reported_once() {
     let controller = Controller::start(true, Selection::default()).await;
     let mut original = annotated("web");

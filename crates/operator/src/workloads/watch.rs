@@ -1,12 +1,10 @@
 //! Runs one controller per kind.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::core::ApiResource;
 use kube::runtime::controller::{Action, Config, Controller};
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::utils::PredicateConfig;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -16,6 +14,7 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Identity, Shared, now};
+use super::known::Known;
 use super::reconcile::reconcile;
 use super::selection::Selection;
 use super::watched::Watched;
@@ -52,54 +51,36 @@ pub(crate) async fn run(
 
 async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let resource = api_resource(kind);
-    let writer = Writer::new(resource.clone());
-    let reader = writer.as_reader();
+    let mut known = Known::new(kind, resource.clone(), shared.clone());
+    let reader = known.store();
     let api: Api<Watched> = Api::all_with(shared.client.clone(), &resource);
-    let observer = shared.clone();
     let with_labels = shared.selection.needs_object_labels();
-    let mut listed = HashSet::new();
     let changes = watcher(api, watcher::Config::default().page_size(PAGE_SIZE))
         .default_backoff()
-        .inspect(move |event| match event {
-            Ok(watcher::Event::Init) => {
-                listed.clear();
-                observer.cluster.governed.list(kind);
-            }
-            Ok(watcher::Event::InitApply(found)) => {
-                listed.extend(found.metadata.uid.clone().filter(|_| found.annotations.is_some()));
-                observer.exists(kind, found);
-            }
-            Ok(watcher::Event::InitDone) => {
-                observer.metrics.workloads.retain(kind, &std::mem::take(&mut listed));
-                observer.cluster.governed.listed(kind);
-            }
-            Ok(watcher::Event::Apply(found)) => observer.exists(kind, found),
-            Ok(watcher::Event::Delete(deleted)) => {
-                if let Some(uid) = &deleted.metadata.uid {
-                    observer.history.forget(uid);
-                    observer.pacing.forget(uid);
-                    observer.metrics.workloads.forget(uid);
-                    observer.cluster.governed.forget(uid);
+        .flat_map(move |event| {
+            let found = match event {
+                Ok(event) => known.apply(&event),
+                Err(error) => {
+                    tracing::warn!(resource = kind.resource(), error = %ErrorChain(&error), "watch failed");
+                    Vec::new()
                 }
-            }
-            Err(error) => tracing::warn!(resource = kind.resource(), error = %ErrorChain(error), "watch failed"),
+            };
+            stream::iter(found).map(|watched| Ok(Watched::clone(&watched)))
         })
-        .reflect(writer)
-        .applied_objects()
         .predicate_filter(move |watched: &Watched| Some(watched.relevant(with_labels)), PredicateConfig::default());
     // A new leader reconciles every workload: no watch event reports workloads that the previous leader did not update.
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
     let policies_changed = shared.cluster.policies.changes();
     let of_namespaces = in_changed_namespaces(&shared, reader.clone(), resource.clone());
-    Controller::for_stream_with(changes, reader, resource)
+    Controller::for_stream_with(changes, reader.clone(), resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(became_leader)
         // Counts and findings can change. A template does not change before its owner changes it.
         .reconcile_all_on(policies_changed)
         .reconcile_on(of_namespaces)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, on_error, Arc::new(Context { kind, shared }))
+        .run(reconcile, on_error, Arc::new(Context { kind, store: reader, shared }))
         .for_each(|_| future::ready(()))
         .await;
 }
@@ -124,6 +105,7 @@ fn on_error(watched: Arc<Watched>, error: &Error, context: Arc<Context>) -> Acti
     let namespace = watched.metadata.namespace.as_deref().unwrap_or_default();
     let workload = format!("{} {namespace}/{name}", context.kind);
     let delay = context.shared.pacing.failed(watched.metadata.uid.as_deref().unwrap_or_default(), now());
+    context.forget_if_gone(&watched);
     tracing::warn!(workload, error = %ErrorChain(error), retry_in = delay.as_secs(), "reconciliation failed");
     Action::requeue(delay)
 }
