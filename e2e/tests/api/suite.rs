@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -54,6 +54,8 @@ struct Shared {
     environment: OnceLock<Result<Arc<Environment>, String>>,
     /// Exclusive tests hold the write lock.
     lock: RwLock<()>,
+    /// Printed once more below the log, where the end of a long output shows them.
+    failures: Mutex<Vec<String>>,
 }
 
 pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
@@ -66,11 +68,15 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let shared = Arc::new(Shared { runtime, environment: OnceLock::new(), lock: RwLock::new(()) });
+    let shared =
+        Arc::new(Shared { runtime, environment: OnceLock::new(), lock: RwLock::default(), failures: Mutex::default() });
     let trials = tests.into_iter().map(|test| trial(test, shared.clone())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let (true, Some(Ok(environment))) = (conclusion.has_failed(), shared.environment.get()) {
         eprintln!("end of winddown's log:\n{}", shared.runtime.block_on(environment.log_tail()));
+    }
+    for failure in shared.failures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        eprintln!("failed: {failure}");
     }
     // Stops the processes. Values in statics, or alive when `exit` is called, would not be dropped.
     drop(shared);
@@ -94,7 +100,12 @@ fn trial(test: Test, shared: Arc<Shared>) -> Trial {
             shared.runtime.block_on(environment.restore()).map_err(|error| format!("{error:#}"))?;
         }
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| Failed::from(format!("{error:#}")))
+        result.map_err(|error| {
+            let message = format!("{error:#}");
+            let mut failures = shared.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.push(format!("{}: {}", test.name, message.chars().take(500).collect::<String>()));
+            Failed::from(message)
+        })
     })
 }
 

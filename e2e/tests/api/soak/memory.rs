@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// How long freed memory may take to return to the system.
 const RETURN_LIMIT: Duration = Duration::from_secs(40);
+/// Longer than the operator's delays before it returns most of it.
+const SETTLES: Duration = Duration::from_secs(20);
 
 /// The resident memory of a process.
 pub(super) struct Resident {
@@ -76,11 +78,27 @@ impl Resident {
         Ok(mebibytes(read_field(&self.status, "RssFile:")?))
     }
 
+    /// The memory with the files at the memory that they had before.
+    fn with_files(&self, files: f64) -> Result<f64> {
+        Ok(self.mebibytes()? - (self.file_mebibytes()? - files))
+    }
+
+    /// The least memory that is held during a while. Files count with the memory that they had before.
+    pub(super) async fn settles(&self, files: f64) -> Result<f64> {
+        let end = Instant::now() + SETTLES;
+        let mut least = self.with_files(files)?;
+        while Instant::now() < end {
+            tokio::time::sleep(INTERVAL).await;
+            least = least.min(self.with_files(files)?);
+        }
+        Ok(least)
+    }
+
     /// The memory once it is at most this, or after a while. Files count with the memory that they had before.
     pub(super) async fn falls_to(&self, limit: f64, files: f64) -> Result<f64> {
         let end = Instant::now() + RETURN_LIMIT;
         loop {
-            let now = self.mebibytes()? - (self.file_mebibytes()? - files);
+            let now = self.with_files(files)?;
             if now <= limit || Instant::now() > end {
                 return Ok(now);
             }
