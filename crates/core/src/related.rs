@@ -27,6 +27,15 @@ const MAX_OBJECTS: usize = 1_000;
 /// The maximum number of objects of each kind that are compared with one workload.
 const MAX_MATCHES: usize = 10;
 
+/// The labels of a namespace that findings depend on.
+pub const NAMESPACE_LABELS: [&str; 5] = [
+    "elbv2.k8s.aws/pod-readiness-gate-inject",
+    "istio-injection",
+    "istio.io/dataplane-mode",
+    "istio.io/rev",
+    "kuma.io/sidecar-injection",
+];
+
 /// The related objects of one text, of several, or of a namespace of a cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Related {
@@ -61,9 +70,18 @@ pub(crate) struct Neighbours<'a> {
     /// All groups of pods in the namespace.
     pub(crate) pods: &'a [PodGroup],
     /// The labels of its namespace; none if the Namespace is unknown.
-    pub(crate) namespace_labels: Option<&'a BTreeMap<String, String>>,
+    namespace_labels: Option<&'a BTreeMap<String, String>>,
     /// Its annotations that configure a mesh for all of its pods.
     pub(crate) namespace_annotations: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Neighbours<'a> {
+    /// A label of the namespace that is not empty: one of [`NAMESPACE_LABELS`], because another one may change without a new
+    /// evaluation.
+    pub(crate) fn namespace_label(&self, key: &str) -> Option<&'a str> {
+        let label = self.namespace_labels?.get(key).filter(|_| NAMESPACE_LABELS.contains(&key))?;
+        Some(label.as_str()).filter(|text| !text.is_empty())
+    }
 }
 
 impl Related {

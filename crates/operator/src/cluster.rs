@@ -23,7 +23,7 @@ impl Cluster {
     #[cfg(test)]
     pub(crate) fn unwatched(client: kube::Client) -> Self {
         let clients = crate::kubernetes::Clients { short: client.clone(), watching: client };
-        let namespaces = Arc::new(Namespaces::new(&clients).0);
+        let namespaces = Arc::new(Namespaces::new(&clients, |_, _| true).0);
         Self { namespaces, policies: CurrentPolicies::built_in(), governed: Arc::default() }
     }
 

@@ -116,6 +116,11 @@ impl FakeApiServer {
         self.store().requests.iter().filter(|((_, path), _)| is_collection(path)).map(|(_, count)| count).sum()
     }
 
+    /// How many watches run.
+    pub(crate) fn watches(&self) -> usize {
+        self.store().events.receiver_count()
+    }
+
     /// Changes objects in every later patch.
     pub(crate) fn admit(&self, webhook: impl Fn(&str, &mut Value) + Send + 'static) {
         self.store().webhook = Some(Box::new(webhook));

@@ -4,25 +4,26 @@
 
 mod reads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt, future};
+use futures::{FutureExt as _, StreamExt as _, future};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
 use kube::api::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::broadcast;
 
 use self::reads::Reads;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::Clients;
-use winddown_core::policy::{Policies, Reach};
+use winddown_core::policy::{self, Policies, Reach};
 
 type Watched = PartialObjectMeta<Namespace>;
 
@@ -45,13 +46,33 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// The namespaces, and the task that watches them. It never ends.
-    pub(crate) fn new(clients: &Clients) -> (Self, impl Future<Output = ()> + Send + use<>) {
+    /// The namespaces, and the task that watches them. It never ends. `matters` tells whether a change of the labels, from
+    /// the first to the second, means anything for workloads.
+    pub(crate) fn new<F>(clients: &Clients, matters: F) -> (Self, impl Future<Output = ()> + Send + use<F>)
+    where
+        F: Fn(&policy::Namespace, &policy::Namespace) -> bool + Send,
+    {
         let writer = Writer::default();
         let store = writer.as_reader();
         let (changed, _) = broadcast::channel(CHANGES);
         let revision = Arc::new(AtomicU64::new(0));
-        let task = watch(clients.watching.clone(), writer, changed.clone(), revision.clone());
+        let mut watched = Watch { writer, changed: changed.clone(), revision: revision.clone(), matters };
+        let events =
+            watcher(Api::<Watched>::all(clients.watching.clone()), watcher::Config::default().page_size(PAGE_SIZE))
+                .default_backoff()
+                .modify(|namespace| {
+                    let ObjectMeta { name, labels, resource_version, uid, .. } =
+                        std::mem::take(&mut namespace.metadata);
+                    let labels = labels.map(bounded);
+                    namespace.metadata = ObjectMeta { name, labels, resource_version, uid, ..ObjectMeta::default() };
+                });
+        let task = events.for_each(move |event| {
+            match event {
+                Ok(event) => watched.apply(&event),
+                Err(error) => tracing::warn!(resource = "namespaces", error = %ErrorChain(&error), "watch failed"),
+            }
+            future::ready(())
+        });
         (Self { store, changed, revision, reads: Reads::new(clients.short.clone()) }, task)
     }
 
@@ -88,44 +109,56 @@ impl Namespaces {
         policies.reach(namespaces.iter().map(|namespace| namespace.metadata.labels.as_ref().unwrap_or(&none)))
     }
 
-    /// The names of namespaces whose labels change from now on.
+    /// The names of namespaces that are new, or whose labels change in a way that matters, from now on. The labels are known.
     pub(crate) fn changes(&self) -> broadcast::Receiver<Arc<str>> {
         self.changed.subscribe()
     }
 }
 
-fn watch(
-    client: Client,
+/// What the watch writes.
+struct Watch<F> {
     writer: Writer<Watched>,
     changed: broadcast::Sender<Arc<str>>,
     revision: Arc<AtomicU64>,
-) -> impl Future<Output = ()> + Send {
-    let before = writer.as_reader();
-    watcher(Api::<Watched>::all(client), watcher::Config::default().page_size(PAGE_SIZE))
-        .default_backoff()
-        .modify(|namespace| {
-            let ObjectMeta { name, labels, resource_version, uid, .. } = std::mem::take(&mut namespace.metadata);
-            let labels = labels.map(bounded);
-            namespace.metadata = ObjectMeta { name, labels, resource_version, uid, ..ObjectMeta::default() };
-        })
-        .inspect(move |event| match event {
-            Ok(watcher::Event::Apply(namespace) | watcher::Event::InitApply(namespace)) => {
-                let old = before.get(&ObjectRef::from_obj(namespace));
-                if old.is_some_and(|old| old.metadata.labels != namespace.metadata.labels)
-                    && let Some(name) = &namespace.metadata.name
-                {
-                    // Fails until the controllers run, and they start with the current labels.
-                    let _ = changed.send(name.as_str().into());
+    matters: F,
+}
+
+impl<F: Fn(&policy::Namespace, &policy::Namespace) -> bool> Watch<F> {
+    /// The labels of a list count when it is complete. Changes are announced afterwards.
+    fn apply(&mut self, event: &Event<Watched>) {
+        let store = self.writer.as_reader();
+        let before = match event {
+            Event::Apply(namespace) => store.get(&ObjectRef::from_obj(namespace)).into_iter().collect(),
+            Event::InitDone => store.state(),
+            Event::Init | Event::InitApply(_) | Event::Delete(_) => Vec::new(),
+        };
+        self.writer.apply_watcher_event(event);
+        match event {
+            Event::Init | Event::InitApply(_) => return,
+            Event::Apply(namespace) => self.announce(before.first().map(|before| &**before), namespace),
+            Event::InitDone => {
+                let before: HashMap<_, _> = before.iter().map(|before| (&before.metadata.name, &**before)).collect();
+                for namespace in store.state() {
+                    self.announce(before.get(&namespace.metadata.name).copied(), &namespace);
                 }
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(resource = "namespaces", error = %ErrorChain(error), "watch failed"),
-        })
-        .reflect(writer)
-        .for_each(move |_| {
-            revision.fetch_add(1, Ordering::Relaxed);
-            future::ready(())
-        })
+            Event::Delete(_) => {}
+        }
+        self.revision.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn announce(&self, before: Option<&Watched>, after: &Watched) {
+        let Some(name) = &after.metadata.name else { return };
+        let labelled =
+            |watched: &Watched| policy::Namespace::labelled(name, watched.metadata.labels.clone().unwrap_or_default());
+        let changed = before.is_none_or(|before| {
+            before.metadata.labels != after.metadata.labels && (self.matters)(&labelled(before), &labelled(after))
+        });
+        if changed {
+            // Fails until the controllers run, and they start with the current labels.
+            let _ = self.changed.send(name.as_str().into());
+        }
+    }
 }
 
 fn bounded(labels: Labels) -> Labels {

@@ -28,7 +28,7 @@ use crate::policies::{self, CurrentPolicies};
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
-use crate::workloads::{self, Identity, Selection};
+use crate::workloads::{self, Identity, Selection, relabelling_matters};
 
 /// How long a replica that starts waits for the policies.
 const POLICIES_LIMIT: Duration = Duration::from_secs(5);
@@ -110,8 +110,13 @@ impl Running {
             port => Some(listen(arguments.bind_address, port)?),
         };
         let mut tasks = JoinSet::new();
-        let (namespaces, watch_namespaces) = Namespaces::new(clients);
         let policies = policies::Watch::new(clients.watching.clone());
+        let selection = Selection {
+            mutating: arguments.mutating_selectors.clone(),
+            validating: arguments.validating_selectors.clone(),
+        };
+        let matters = relabelling_matters(policies.policies(), selection.clone());
+        let (namespaces, watch_namespaces) = Namespaces::new(clients, matters);
         let cluster =
             Cluster { namespaces: Arc::new(namespaces), policies: policies.policies(), governed: Arc::default() };
         tasks.spawn(async move {
@@ -168,10 +173,6 @@ impl Running {
 
         let stop_controller = CancellationToken::new();
         let client = clients.watching.clone();
-        let selection = Selection {
-            mutating: arguments.mutating_selectors.clone(),
-            validating: arguments.validating_selectors.clone(),
-        };
         let stop = stop_controller.clone();
         let controller = workloads::run(client, cluster, leading, stop, identity, selection, trimming, metrics);
         let controller = tokio::spawn(controller);

@@ -24,4 +24,5 @@ mod workload_client;
 pub(crate) use context::Identity;
 pub(crate) use selection::Selection;
 pub(crate) use selection::Selectors;
+pub(crate) use selection::relabelling_matters;
 pub(crate) use watch::run;

@@ -150,7 +150,7 @@ impl<'a> Pods<'a> {
 
     /// A label of the namespace.
     fn namespace_label(&self, key: &str) -> Option<&'a str> {
-        self.related.namespace_labels?.get(key).map(String::as_str).filter(|text| !text.is_empty())
+        self.related.namespace_label(key)
     }
 
     /// An annotation of the namespace.

@@ -23,8 +23,7 @@ fn check(subject: &Subject<'_>, related: &Neighbours<'_>) -> Vec<Finding> {
     let traffic = subject.resolved.declaration.traffic.filter(|traffic| traffic.registers);
     let Some(traffic) = traffic else { return Vec::new() };
     // The AWS Load Balancer Controller injects gates into the pods of a namespace with this label.
-    let labels = related.namespace_labels;
-    let gets_gates = labels.and_then(|labels| labels.get(GATES)).is_some_and(|value| value == "enabled");
+    let gets_gates = related.namespace_label(GATES) == Some("enabled");
     let has_gates = workload.pod.readiness_gates.as_ref().is_some_and(|gates| !gates.is_empty());
     let is_gated = has_gates || (gets_gates && traffic.name != AGIC);
     let is_stepwise = workload.kind != Kind::DaemonSet && workload.rollout.is_rolling();

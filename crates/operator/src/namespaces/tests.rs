@@ -1,10 +1,13 @@
 use axum::http::{Method, StatusCode};
 use futures::future::join_all;
+use kube::Client;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::fake_api_server::FakeApiServer;
 
+const COLLECTION: &str = "/api/v1/namespaces";
 const SHOP: &str = "/api/v1/namespaces/shop";
 const LIMIT: Duration = Duration::from_secs(1);
 
@@ -22,9 +25,11 @@ fn clients(client: Client) -> Clients {
     Clients { short: client.clone(), watching: client }
 }
 
+type Matters = fn(&policy::Namespace, &policy::Namespace) -> bool;
+
 /// Without its watch.
 fn unwatched(client: Client) -> Namespaces {
-    Namespaces::new(&clients(client)).0
+    Namespaces::new(&clients(client), |_, _| true).0
 }
 
 fn team(name: &str) -> Labels {
@@ -94,7 +99,7 @@ async fn the_number_of_reads_and_of_kept_results_is_bounded() {
 #[tokio::test]
 async fn labels_of_the_watch_replace_those_that_were_read() {
     let server = server();
-    let (namespaces, watch) = Namespaces::new(&clients(server.client()));
+    let (namespaces, watch) = Namespaces::new(&clients(server.client()), |_, _| true);
     namespaces.read("shop", LIMIT).await;
     let mut changes = namespaces.changes();
     let watch = tokio::spawn(watch);
@@ -108,6 +113,71 @@ async fn labels_of_the_watch_replace_those_that_were_read() {
     }
     assert_eq!(namespaces.read("shop", LIMIT).await, Some(team("pay")));
     watch.abort();
+}
+
+/// The namespaces of an API server whose watch runs, and the changes that matter.
+async fn watching(server: &FakeApiServer, matters: Matters) -> (Arc<Namespaces>, JoinSet<()>) {
+    let (namespaces, watch) = Namespaces::new(&clients(server.client()), matters);
+    let mut task = JoinSet::new();
+    task.spawn(watch);
+    while server.watches() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (Arc::new(namespaces), task)
+}
+
+#[tokio::test]
+async fn a_change_is_announced_when_the_labels_are_known() {
+    let server = FakeApiServer::default();
+    // Several pages.
+    let names: Vec<_> = (0..25).map(|number| format!("shop-{number}")).collect();
+    let put = |labels: &Value| {
+        let objects = names.iter().map(|name| {
+            let object = json!({"metadata": {"name": name, "uid": name, "labels": labels}});
+            (format!("/api/v1/namespaces/{name}"), object)
+        });
+        objects.collect::<BTreeMap<_, _>>()
+    };
+    server.expire(COLLECTION, |objects| objects.extend(put(&json!({"team": "shop"}))));
+    let (namespaces, _task) = watching(&server, |_, _| true).await;
+    let (mut changes, known) = (namespaces.changes(), namespaces.clone());
+    // A task, which the scheduler runs between the pages.
+    let announced = tokio::spawn(async move {
+        let mut announced = Vec::new();
+        for _ in 0..25 {
+            let name = changes.recv().await.unwrap();
+            announced.push((known.labels(&name), name));
+        }
+        (announced, changes)
+    });
+    server.expire(COLLECTION, |objects| objects.extend(put(&json!({"team": "pay"}))));
+    let (announced, mut changes) = announced.await.unwrap();
+    assert!(announced.iter().all(|(labels, _)| *labels == Some(team("pay"))), "{announced:?}");
+    // One that only a later list shows, and one that the watch reports.
+    for (name, unseen) in [("new", true), ("newer", false)] {
+        let (path, object) = (format!("/api/v1/namespaces/{name}"), json!({"metadata": {"name": name, "uid": name}}));
+        if unseen {
+            server.expire(COLLECTION, |objects| drop(objects.insert(path, object)));
+        } else {
+            server.put(&path, object);
+        }
+        assert_eq!(&*changes.recv().await.unwrap(), name);
+        assert_eq!(namespaces.labels(name), Some(Labels::new()));
+    }
+}
+
+#[tokio::test]
+async fn only_changes_that_matter_are_announced() {
+    let server = server();
+    let matters: Matters = |before, after| before.labels.get("team") != after.labels.get("team");
+    let (namespaces, _task) = watching(&server, matters).await;
+    let mut changes = namespaces.changes();
+    server.put(SHOP, namespace(&json!({"team": "shop", "cost-centre": "7"})));
+    server.put(SHOP, namespace(&json!({"team": "pay", "cost-centre": "7"})));
+    server.put("/api/v1/namespaces/last", json!({"metadata": {"name": "last", "uid": "last"}}));
+    assert_eq!(&*changes.recv().await.unwrap(), "shop");
+    assert_eq!(namespaces.labels("shop").unwrap()["team"], "pay");
+    assert_eq!(&*changes.recv().await.unwrap(), "last");
 }
 
 #[test]

@@ -28,7 +28,7 @@ struct Operator {
 impl Operator {
     fn start(server: FakeApiServer) -> Self {
         let clients = Clients { short: server.client(), watching: server.client() };
-        let (namespaces, watch_namespaces) = Namespaces::new(&clients);
+        let (namespaces, watch_namespaces) = Namespaces::new(&clients, |_, _| true);
         let watch = Watch::new(clients.watching);
         let (policies, governed, (leading, leads)) = (watch.policies(), Arc::new(Governed::default()), channel(true));
         let reporter = Reporter::new(clients.short, &watch, Arc::new(namespaces), governed.clone(), leads);

@@ -7,7 +7,9 @@ use kube::core::{ParseExpressionError, Selector, SelectorExt as _};
 use serde::Deserialize;
 
 use crate::namespaces::Labels;
+use crate::policies::CurrentPolicies;
 use winddown_core::policy::Namespace;
+use winddown_core::related::NAMESPACE_LABELS;
 
 /// The selectors of one webhook; by default, they select everything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,6 +85,23 @@ impl Selection {
             mutating: namespace.mutating && self.mutating.object.matches(labels),
             validating: namespace.validating && self.validating.object.matches(labels),
         }
+    }
+}
+
+/// Tells whether a change of the labels of a namespace means anything for its workloads: another policy or opt-in, other
+/// webhooks, or other findings.
+pub(crate) fn relabelling_matters(
+    policies: CurrentPolicies,
+    selection: Selection,
+) -> impl Fn(&Namespace, &Namespace) -> bool + Send {
+    move |before, after| {
+        let policies = policies.get();
+        let (was, is) = (policies.for_namespace(before), policies.for_namespace(after));
+        let is_read = |namespace: &Namespace| NAMESPACE_LABELS.map(|key| namespace.labels.get(key).cloned());
+        was.opted_in != is.opted_in
+            || !std::ptr::eq(was.policy, is.policy)
+            || selection.namespace(before) != selection.namespace(after)
+            || is_read(before) != is_read(after)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Identity, Selection, run};
+use super::{Identity, Selection, relabelling_matters, run};
 use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
@@ -49,8 +49,9 @@ impl Controller {
         let stop = CancellationToken::new();
         let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };
-        let (namespaces, watch_namespaces) = Namespaces::new(&clients);
         let (policies, governed) = (CurrentPolicies::built_in(), Arc::default());
+        let matters = relabelling_matters(policies.clone(), selection.clone());
+        let (namespaces, watch_namespaces) = Namespaces::new(&clients, matters);
         let cluster = Cluster { namespaces: Arc::new(namespaces), policies, governed };
         let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming, metrics);
         let mut task = JoinSet::new();
@@ -269,6 +270,31 @@ async fn only_selected_workloads_are_updated() {
     controller.put("web", tier);
     pass(10).await;
     assert!(controller.deployment("web")["metadata"]["annotations"].get(BUDGET).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_of_a_namespace_causes_requests_only_if_it_matters() {
+    let controller = Controller::start(true, Selection::default()).await;
+    controller.put("web", annotated("web"));
+    pass(60).await;
+    let label = |labels: Value| {
+        controller.server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop", "labels": labels}}));
+    };
+    let mut reads = controller.reads("web");
+    for (labels, matters) in [
+        (json!({"team": "shop"}), false),
+        (json!({"team": "pay", "winddown.dev/inject": "disabled"}), false),
+        (json!({"winddown.dev/inject": "enabled"}), true),
+        (json!({"winddown.dev/inject": "enabled", "team": "shop"}), false),
+        // Findings about meshes and load balancers depend on them.
+        (json!({"winddown.dev/inject": "enabled", "istio-injection": "enabled"}), true),
+        (json!({"istio-injection": "enabled"}), true),
+    ] {
+        label(labels.clone());
+        pass(20).await;
+        assert_eq!(controller.reads("web") > reads, matters, "{labels}");
+        reads = controller.reads("web");
+    }
 }
 
 #[tokio::test(start_paused = true)]
