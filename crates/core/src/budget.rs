@@ -109,6 +109,20 @@ impl fmt::Display for Budget {
 }
 
 impl Source {
+    /// `annotation`, `preset alb-ip`, `policy web`, `built in`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Declared => "annotation".to_owned(),
+            Self::Setting(name) => format!("setting {name}"),
+            Self::Preset(name) => format!("preset {name}"),
+            Self::Policy(name) => format!("policy {name}"),
+            Self::EarlierPolicy => "earlier policy".to_owned(),
+            Self::Default => "built in".to_owned(),
+            Self::Hook(container) => format!("preStop of {container}"),
+        }
+    }
+
     /// The suffix of a number of a policy; empty for any other number.
     pub(crate) fn policy_suffix(&self) -> String {
         if let Self::Policy(_) = self { self.to_string() } else { String::new() }

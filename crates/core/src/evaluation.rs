@@ -44,6 +44,8 @@ use crate::workload::{GracePeriod, Rollout, Workload};
 pub struct Evaluation {
     /// What Winddown may change and reject.
     pub mode: Mode,
+    /// Whether something opts the workload in or out, valid or not.
+    pub declared: bool,
     /// The budget, if the declaration is valid.
     pub budget: Option<Budget>,
     /// The shutdown of a pod under that budget.
@@ -138,13 +140,11 @@ pub fn evaluate_among<'a>(
         Err(unreadable) => (BareTemplate::without_record(template), Some(unreadable)),
     };
     let opt_in = OptIn::of(object, template, &bare, existing, opted_in)?;
-    let (workload_annotations, of_template) = (object.annotations()?, template.annotations()?);
-    let reading = match opt_in {
-        OptIn::No => annotations::read(&workload_annotations, &of_template),
-        OptIn::Yes | OptIn::Waiting => annotations::read_opted_in(&workload_annotations, &of_template),
-    };
+    let read = if opt_in == OptIn::No { annotations::read } else { annotations::read_opted_in };
+    let reading = read(&object.annotations()?, &template.annotations()?);
     let mut evaluation = Evaluation {
         mode: reading.mode,
+        declared: reading.mode == Mode::Off || reading.declared != Declared::Nothing,
         budget: None,
         timeline: None,
         fits: false,

@@ -12,6 +12,7 @@ pub(crate) use code::for_each_code;
 
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
+use crate::fingerprint::number_of_texts;
 use crate::sanitize::escaped;
 
 /// A finding about one field.
@@ -106,6 +107,17 @@ impl Finding {
         (self.code, &self.field, &self.facts)
     }
 
+    /// A hash of the identity, which is the same in every process and version.
+    pub(crate) fn hash(&self) -> u64 {
+        let facts = self.facts.iter().map(|fact| match fact {
+            Fact::Seconds(seconds) => format!("seconds {}", seconds.as_i64()),
+            Fact::Number(number) => format!("number {number}"),
+            Fact::Text(text) => format!("text {text}"),
+        });
+        let parts: Vec<_> = [self.code.as_str().to_owned(), self.field.to_string()].into_iter().chain(facts).collect();
+        number_of_texts(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     /// Whether this is rejected in mode Enforce.
     #[must_use]
     pub fn is_error(&self) -> bool {
@@ -197,6 +209,16 @@ mod tests {
         let three = finding("sleeps 3s").fact(Seconds::new(3));
         assert!(three.is_same_as(&finding("its sleep is 3s").fact(Seconds::new(3)).hint("raise it")));
         assert!(!three.is_same_as(&finding("sleeps 3s").fact(Seconds::new(4))));
+    }
+
+    #[test]
+    fn the_hash_is_the_one_that_an_earlier_version_stored() {
+        let plain = finding("sleeps 3s");
+        let with = |fact: super::Fact| plain.clone().fact(fact).hash();
+        assert_eq!(with(Seconds::new(3).into()), 12_592_731_711_318_480_152);
+        assert_eq!(plain.clone().hint("raise it").hash(), plain.hash());
+        let hashes = [plain.hash(), with(Seconds::new(3).into()), with(3_u32.into()), with("3".into())];
+        assert_eq!(std::collections::BTreeSet::from(hashes).len(), hashes.len());
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! review, report -> evaluation -> rules, injection -> plan -> policy -> annotations -> catalog -> pod, workload
 //!     -> budget, field_path -> duration
 //! observation -> injection, plan
+//! shutdown_budget -> report, observation
 //! ```
 
 pub mod annotations;
@@ -51,5 +52,6 @@ mod rule;
 pub mod rules;
 pub mod sanitize;
 mod selector;
+pub mod shutdown_budget;
 pub mod suggestion;
 pub mod workload;

@@ -51,4 +51,6 @@ pub use view::{
 pub use workload_ref::WorkloadRef;
 
 #[cfg(test)]
+pub(crate) mod example;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The Events of a workload. The controller publishes them only after a change.
 
+mod reported;
+
 use std::cmp::Reverse;
 
 use serde_json::Value;
@@ -7,9 +9,12 @@ use serde_json::Value;
 use crate::annotations::BUDGET;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
-use crate::fingerprint::in_process;
+use crate::fingerprint::number_of_texts;
 use crate::object::Object;
 use crate::sanitize::{escaped, quoted};
+
+use reported::MAX_FOLLOWED;
+pub use reported::Reported;
 
 /// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +22,7 @@ pub struct Event {
     /// Whether it needs attention.
     pub kind: EventKind,
     /// At most 128 characters in `CamelCase`: `BudgetApplied`, `BudgetRemoved`, `InjectionReverted`,
-    /// `InjectionRejected`, `NotEvaluated`, `ShutdownKilled`, or a finding's code.
+    /// `InjectionRejected`, `NotEvaluated`, `ShutdownKilled`, `StatusReset`, or a finding's code.
     pub reason: &'static str,
     /// The message; at most 1 kB.
     pub note: String,
@@ -42,22 +47,22 @@ pub struct Current {
     /// Whether there is a budget text that is not known to be Winddown's, because anybody can write that annotation. Winddown
     /// restores it if it can.
     unverified: bool,
-    /// The errors, then the warnings.
+    /// The errors, then the warnings; at most [`MAX_FOLLOWED`].
     actionable: Vec<Finding>,
+    /// How many more there are.
+    more: usize,
 }
 
-/// The last reported state of a workload. It is kept in memory for every workload, so it contains only hashes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reported {
-    budget: Option<u64>,
-    /// Of the errors and warnings, sorted.
-    actionable: Box<[u64]>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Applied {
     sum: String,
     changes: String,
+}
+
+impl Applied {
+    fn hash(&self) -> u64 {
+        number_of_texts(&[&self.sum, &self.changes])
+    }
 }
 
 /// The API takes notes of up to 1024 bytes.
@@ -78,7 +83,9 @@ impl Current {
         let mut actionable: Vec<_> =
             findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
-        Self { budget: applied.as_ref().map(in_process), applied, unverified, actionable }
+        let more = actionable.len().saturating_sub(MAX_FOLLOWED);
+        actionable.truncate(MAX_FOLLOWED);
+        Self { budget: applied.as_ref().map(Applied::hash), applied, unverified, actionable, more }
     }
 
     /// Keeps the budget that was reported last if Winddown did not write the current text.
@@ -93,10 +100,7 @@ impl Current {
     /// The state to remember once its Events were published.
     #[must_use]
     pub fn reported(&self) -> Reported {
-        let mut actionable: Box<[u64]> =
-            self.actionable.iter().map(|finding| in_process(&finding.identity())).collect();
-        actionable.sort_unstable();
-        Reported { budget: self.budget, actionable }
+        Reported::new(self.budget, self.actionable.iter().map(Finding::hash))
     }
 }
 
@@ -109,12 +113,12 @@ pub fn events(before: Option<&Reported>, now: &Current, just_created: bool) -> V
     let unknown = Reported::default();
     let known = before.is_some() || just_created;
     let before = before.unwrap_or(&unknown);
-    let existed = |finding: &Finding| before.actionable.binary_search(&in_process(&finding.identity())).is_ok();
+    let existed = |finding: &Finding| before.includes(finding.hash());
     let new = now.actionable.iter().filter(|finding| (known || finding.is_error()) && !existed(finding));
     let new: Vec<_> = new.collect();
     let mut events: Vec<_> = new.iter().take(MAX_EVENTS).map(|finding| Event::of(finding)).collect();
     if let Some(first_omitted) = new.get(MAX_EVENTS) {
-        let note = format!("{} more; `winddown plan` lists all", new.len() - MAX_EVENTS);
+        let note = format!("{} more; `winddown plan` lists all", new.len() - MAX_EVENTS + now.more);
         events.push(Event { kind: EventKind::Warning, reason: first_omitted.code.as_str(), note });
     }
     if known && before.budget != now.budget {
@@ -152,8 +156,7 @@ pub const NOT_EVALUATED: &str = "NotEvaluated";
 /// The Event for a workload that is over a limit and stays as it is, unless it was reported, and the state to remember.
 #[must_use]
 pub fn not_evaluated(before: Option<&Reported>, problem: &str) -> (Option<Event>, Reported) {
-    let now =
-        Reported { budget: before.and_then(|before| before.budget), actionable: Box::new([in_process(&problem)]) };
+    let now = Reported::new(before.and_then(|before| before.budget), [number_of_texts(&[problem])]);
     let note = shortened(&format!("skipped, unchanged: {problem}"));
     let event = Event { kind: EventKind::Warning, reason: NOT_EVALUATED, note };
     (Some(event).filter(|_| before != Some(&now)), now)
@@ -196,7 +199,7 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Current, Event, EventKind, Reported, events, in_process, rejected, reverted, shortened};
+    use super::{Applied, Current, Event, EventKind, Reported, events, rejected, reverted, shortened};
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
@@ -206,7 +209,7 @@ mod tests {
 
     fn applied(sum: &str) -> Current {
         let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
-        Current { budget: Some(in_process(&budget)), applied: Some(budget), ..Current::default() }
+        Current { budget: Some(budget.hash()), applied: Some(budget), ..Current::default() }
     }
 
     fn finding(code: Code, problem: &str, seconds: u32) -> Finding {
@@ -266,25 +269,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn errors_come_before_warnings_and_infos_are_not_reported() {
+    fn with_findings(findings: impl IntoIterator<Item = Finding>) -> Current {
         let workload = json!({
             "kind": "Deployment",
             "metadata": {"annotations": {"winddown.dev/drain": "5s"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app"}]}}},
         });
         let mut evaluation = evaluate(&workload, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
+        evaluation.findings = findings.into_iter().collect();
+        Current::new(&workload, &evaluation)
+    }
+
+    #[test]
+    fn errors_come_before_warnings_and_infos_are_not_reported() {
         let codes = [Code::PreStopShort, Code::DrainOptedOut, Code::BudgetDoesNotFit];
-        evaluation.findings = codes.map(|code| finding(code, "problem", 1)).into();
-        let reported = events(None, &Current::new(&workload, &evaluation), true);
+        let reported = events(None, &with_findings(codes.map(|code| finding(code, "problem", 1))), true);
         assert_eq!(reported.iter().map(|event| event.reason).collect::<Vec<_>>(), ["BudgetDoesNotFit", "PreStopShort"]);
     }
 
     #[test]
     fn at_most_sixteen_findings_are_reported_at_the_same_time() {
-        let many = (0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)).collect();
-        let reported = events(Some(&Reported::default()), &Current { actionable: many, ..Current::default() }, false);
+        let many = with_findings((0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)));
+        let reported = events(Some(&Reported::default()), &many, false);
         assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
+        assert_eq!(events(Some(&many.reported()), &many, false), []);
     }
 
     #[test]

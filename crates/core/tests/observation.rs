@@ -82,7 +82,7 @@ fn the_recorded_sequences_are_one_stop_each() {
         (
             include_str!("observation/ignores-sigterm.json"),
             "2026-11-25T20:31:26Z stubborn-6d5f8c7b44-x2k9p Deletion: Killed, 16s of 15s, app 10s, exit code 137",
-            Promise::Broken,
+            Promise::Killed,
         ),
         // The kubelet waits for the end of the sleep of 20 s before it reports anything.
         (

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::annotations::{Declaration, INJECTED, MAX_CONTAINERS, OPTING_IN, PREFIX};
 use crate::duration::Seconds;
+use crate::fingerprint::in_process;
 use crate::object::Template;
 use crate::policy::{Numbers, OTHERS, Resolved};
 use crate::workload::DEFAULT_GRACE_PERIOD;
@@ -189,6 +190,12 @@ impl Record {
         let term = |key: &str| numbers.get(key).copied().flatten();
         let (drain, deadline, margin) = (term("drain")?, term("deadline")?, term("margin")?);
         Some(Numbers { drain, deadline, others: term(OTHERS), margin })
+    }
+
+    /// A hash of what it injects, which is the same in this process only. Two templates that differ elsewhere have the same.
+    pub(crate) fn budget_hash(&self) -> u64 {
+        let probes: Vec<_> = self.readiness.iter().map(|(container, probe)| (container, probe.to_string())).collect();
+        in_process(&(&self.resolved, self.grace_period.map(|change| change.set), &self.pre_stop, probes))
     }
 
     /// The containers that the declaration names, if it names any. They are the last term of its canonical form.

@@ -167,7 +167,7 @@ impl History {
         }
         self.judge(stop, promise);
         let line = truncated(&stop.to_string(), LONGEST_LINE).into_owned();
-        if matches!(promise, Promise::Broken | Promise::Overran) {
+        if promise > Promise::Kept {
             show(&mut self.not_honoured, line.clone());
         }
         show(&mut self.recent, line);
@@ -194,6 +194,12 @@ impl History {
     #[must_use]
     pub fn due_event(&mut self, now: Timestamp) -> Option<Event> {
         self.kills.due_event(now, self.recommendation())
+    }
+
+    /// How long [`Self::due_event`] withholds the Event about kills since the last one; `None` if there are none.
+    #[must_use]
+    pub fn event_due_in(&self, now: Timestamp) -> Option<Seconds> {
+        self.kills.due_in(now)
     }
 
     /// What the status shows.

@@ -52,8 +52,10 @@ pub enum Promise {
     Kept,
     /// It exited by itself, but after its deadline.
     Overran,
-    /// It was killed at the end of the grace period, or failed.
-    Broken,
+    /// It exited in time, but failed.
+    Failed,
+    /// It was killed at the end of the grace period.
+    Killed,
 }
 
 /// Who asked a pod to stop.

@@ -169,7 +169,8 @@ impl Stop {
         match self.outcome {
             _ if self.cause.is_node() => Promise::NotJudged,
             Outcome::Failed if self.is_shortened() => Promise::NotJudged,
-            Outcome::Killed | Outcome::Failed => Promise::Broken,
+            Outcome::Killed => Promise::Killed,
+            Outcome::Failed => Promise::Failed,
             Outcome::Clean if self.overran() => Promise::Overran,
             Outcome::Clean => Promise::Kept,
             Outcome::Unknown(_) | Outcome::KilledOtherwise | Outcome::OutOfMemory | Outcome::CutShort => {

@@ -62,6 +62,13 @@ impl From<&Time> for Timestamp {
     }
 }
 
+impl From<Timestamp> for Time {
+    fn from(time: Timestamp) -> Self {
+        // Within the limits, which are those of this type.
+        Self(jiff::Timestamp::from_second(time.0).unwrap_or_default())
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC: `2026-01-31T21:00:03Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,6 +56,7 @@ mod tests {
     fn evaluation(mode: Mode, findings: &[Finding]) -> Evaluation {
         Evaluation {
             mode,
+            declared: true,
             budget: None,
             timeline: None,
             fits: false,

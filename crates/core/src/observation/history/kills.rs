@@ -114,6 +114,12 @@ impl Kills {
         Some(Event { kind: EventKind::Warning, reason: "ShutdownKilled", note })
     }
 
+    /// How long the kills since the last Event wait for the next one, if there are any.
+    pub(super) fn due_in(&self, now: Timestamp) -> Option<Seconds> {
+        let waited = now.since(self.published.filter(|_| self.unpublished > 0 && self.last.is_some())?).abs();
+        Some(Seconds::from_api(INTERVAL.saturating_sub(waited)))
+    }
+
     /// With names of a length that Winddown writes.
     pub(super) fn within_bounds(mut self) -> Self {
         self.weight = self.weight.min(WEIGHT);

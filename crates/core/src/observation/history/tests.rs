@@ -1,59 +1,10 @@
 //! What a status shows after a number of stops, and what remains of it after a restart.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use super::{CheckpointError, History, SHOWN};
 use crate::duration::Seconds;
-use crate::kind::Kind;
-use crate::observation::{
-    Cause, ContainerStop, End, Outcome, Promise, Recommendation, Stop, Timestamp, Unseen, WorkloadRef,
-};
-use crate::plan::lanes::Role;
+use crate::observation::example::{at, stop};
+use crate::observation::{ContainerStop, Outcome, Promise, Recommendation, Stop, Timestamp, Unseen};
 use crate::report::EventKind;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(1_770_000_000 + second)
-}
-
-/// A stop that ended at this second, with a grace period of 35 s and a preStop sleep of 5 s.
-fn stop(second: i64, outcome: Outcome, app_time: u32) -> Stop {
-    let (duration, app_time) = (Some(Seconds::new(app_time + 5)), Some(Seconds::new(app_time)));
-    let code = match outcome {
-        Outcome::Clean => 0,
-        Outcome::Failed => 1,
-        _ => 137,
-    };
-    let app = ContainerStop {
-        name: "app".to_owned(),
-        role: Role::App,
-        outcome: Some(outcome),
-        exit_code: Some(code),
-        out_of_memory: false,
-        duration,
-        after_signal: app_time,
-    };
-    let workload = WorkloadRef { kind: Kind::Deployment, namespace: "shop".to_owned(), name: "web".to_owned() };
-    Stop {
-        uid: format!("uid {second} {outcome} {duration:?}"),
-        pod: format!("web-7d9f-{second}"),
-        workload: Arc::new(workload),
-        template: "7d9f".into(),
-        budget: None,
-        at: at(second),
-        end: End { earliest: at(second), latest: at(second) },
-        cause: Cause::Rollout,
-        outcome,
-        containers: vec![app],
-        grace_period: Some(Seconds::new(35)),
-        own_grace_period: Some(Seconds::new(35)),
-        duration,
-        app_time,
-        latency: Some(Seconds::ZERO),
-        clocks_disagree: false,
-        withdrawal: Some(Duration::from_millis(120)),
-    }
-}
 
 fn history(stops: impl IntoIterator<Item = Stop>) -> History {
     let mut history = History::new(at(0));
@@ -164,7 +115,7 @@ fn the_promise_is_the_worst_of_the_template_that_stopped_last() {
         (vec![], None),
         (vec![of("a", 1, unknown)], None),
         (vec![of("a", 1, clean)], Some(Promise::Kept)),
-        (vec![of("a", 1, killed), of("a", 2, clean), of("a", 3, unknown)], Some(Promise::Broken)),
+        (vec![of("a", 1, killed), of("a", 2, clean), of("a", 3, unknown)], Some(Promise::Killed)),
         (vec![of("a", 1, killed), of("b", 2, clean)], Some(Promise::Kept)),
     ] {
         assert_eq!(history(stops).summary().promise, promise);

@@ -19,8 +19,8 @@ fn a_disruption_of_the_api_is_judged_and_named() {
         let pod = with(running(), &json!({"status": {"conditions": [disruption(reason)]}}));
         for (exit_code, end, outcome, promise) in [
             (0, 5, Outcome::Clean, Promise::Kept),
-            (137, 15, Outcome::Killed, Promise::Broken),
-            (1, 6, Outcome::Failed, Promise::Broken),
+            (137, 15, Outcome::Killed, Promise::Killed),
+            (1, 6, Outcome::Failed, Promise::Failed),
             (137, 6, Outcome::KilledOtherwise, Promise::NotJudged),
         ] {
             let stop = only(Watch::new().whole(&pod, 15, &[container("app", exit_code, "Error", end)], end));

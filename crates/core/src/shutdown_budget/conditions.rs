@@ -1,0 +1,185 @@
+//! The conditions of a budget.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::computed::text;
+use super::{Pods, ShutdownBudgetStatus};
+use crate::annotations::Mode;
+use crate::evaluation::Evaluation;
+use crate::finding::Finding;
+use crate::observation::{Promise, Timestamp};
+
+/// Whether the budget fits the grace period.
+pub(super) const FITS: &str = "Fits";
+/// Whether the pod template has it.
+pub(super) const INJECTED: &str = "Injected";
+/// Whether every running pod has it.
+const ROLLED_OUT: &str = "RolledOut";
+/// Whether the app exited in time.
+const HONOURED: &str = "Honoured";
+
+/// The longest reason that Winddown writes.
+const LONGEST_REASON: usize = 32;
+
+/// Status, reason and message of a condition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Verdict {
+    status: Status,
+    reason: String,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Status {
+    True,
+    False,
+    Unknown,
+}
+
+impl Verdict {
+    fn new(status: Status, reason: &str, message: &str) -> Self {
+        Self { status, reason: reason.to_owned(), message: text(message) }
+    }
+
+    pub(super) fn unknown(reason: &str, message: &str) -> Self {
+        Self::new(Status::Unknown, reason, message)
+    }
+
+    fn no(reason: &str, message: &str) -> Self {
+        Self::new(Status::False, reason, message)
+    }
+
+    fn yes(reason: &str, message: &str) -> Self {
+        Self::new(Status::True, reason, message)
+    }
+
+    /// Of an earlier evaluation.
+    pub(super) fn stored(condition: Option<&Condition>) -> Self {
+        let Some(Condition { status, reason, message, .. }) = condition else {
+            return Self::unknown("NotEvaluated", "not evaluated yet");
+        };
+        let status = match status.as_str() {
+            "True" => Status::True,
+            "False" => Status::False,
+            _ => Status::Unknown,
+        };
+        let is_valid = !reason.is_empty() && reason.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let reason = Some(reason.as_str()).filter(|reason| is_valid && reason.len() <= LONGEST_REASON);
+        Self::new(status, reason.unwrap_or("NotEvaluated"), message)
+    }
+
+    pub(super) fn fits(evaluation: &Evaluation) -> Self {
+        match &evaluation.budget {
+            _ if evaluation.mode == Mode::Off => Self::unknown("Off", OFF),
+            Some(budget) if evaluation.fits => Self::yes("Fits", &budget.to_string()),
+            budget => {
+                let problem = misfit(evaluation);
+                let problem = problem
+                    .map(|finding| format!("{}: {}: {}", finding.code.as_str(), finding.field, finding.message()));
+                let problem = problem.as_deref().unwrap_or("no budget could be computed");
+                match budget {
+                    Some(_) => Self::no("DoesNotFit", problem),
+                    None if evaluation.findings.iter().any(Finding::is_error) => Self::no("Invalid", problem),
+                    None => Self::unknown("NotEvaluated", problem),
+                }
+            }
+        }
+    }
+
+    pub(super) fn injected(evaluation: &Evaluation) -> Self {
+        let Evaluation { mode, budget, injected, fits, waiting, changes, .. } = evaluation;
+        match mode {
+            Mode::Off => return Self::no("Off", OFF),
+            Mode::Audit => return Self::no("Audit", "winddown.dev/mode is Audit: nothing is injected"),
+            Mode::Enforce => {}
+        }
+        match injected {
+            _ if budget.is_none() => Self::no("NotEvaluated", "without a valid budget, nothing is injected"),
+            Some(injected) if !changes.rolls_out() => {
+                let what = if injected.is_empty() { "nothing was missing".to_owned() } else { injected.to_string() };
+                let later = match (fits, waiting) {
+                    (false, _) => "; from a budget that fitted, until the next change of the template",
+                    (true, true) => {
+                        "; another policy or namespace label counts from the next change of the template on"
+                    }
+                    (true, false) => "",
+                };
+                Self::yes("Injected", &format!("{what}{later}"))
+            }
+            _ if !fits => Self::no("DoesNotFit", "a budget that does not fit is not injected"),
+            _ if *waiting => {
+                Self::no("Waiting", "the label of the namespace counts from the next change of the template on")
+            }
+            None if !changes.rolls_out() => {
+                Self::no("Sufficient", "the pod template is as it should be; a record follows at its next change")
+            }
+            _ => Self::no("Pending", "the pod template was not updated yet"),
+        }
+    }
+
+    fn rolled_out(injected: &Self, pods: Option<Pods>) -> Self {
+        if injected.status != Status::True {
+            return Self::unknown("NotInjected", "the pod template has no current budget");
+        }
+        let Some(pods) = pods.filter(|pods| pods.all() > 0) else {
+            return Self::unknown("NoPods", "no pod is running");
+        };
+        let message = format!("{} of {} running pods carry the current budget", pods.current, pods.all());
+        if pods.current == pods.all() { Self::yes("Complete", &message) } else { Self::no("InProgress", &message) }
+    }
+
+    fn honoured(promise: Option<Promise>) -> Self {
+        match promise {
+            None | Some(Promise::NotJudged) => {
+                Self::unknown("NoStops", "no stop was observed that shows how long the app needs")
+            }
+            Some(Promise::Kept) => Self::yes("InTime", "the app exited in time in every stop of its last template"),
+            Some(Promise::Overran) => {
+                Self::no("Overran", "the app exited after its deadline; status.notHonoured lists the last stops")
+            }
+            Some(Promise::Failed) => {
+                Self::no("Failed", "the app exited with a failure; status.notHonoured lists the last stops")
+            }
+            Some(Promise::Killed) => Self::no(
+                "Killed",
+                "the app was killed at the end of the grace period; status.notHonoured lists the last stops",
+            ),
+        }
+    }
+}
+
+const OFF: &str = "winddown.dev/mode is Off";
+
+/// The finding because of which a budget is not injected.
+fn misfit(evaluation: &Evaluation) -> Option<&Finding> {
+    let findings = &evaluation.findings;
+    let error = findings.iter().find(|finding| finding.is_error());
+    // The policy can make a misfit less than an error.
+    error.or_else(|| findings.iter().find(|finding| finding.code.follows_validation_actions())).or(findings.first())
+}
+
+/// All conditions. One keeps its time while its status stays the same.
+pub(super) fn all(
+    before: &ShutdownBudgetStatus,
+    (fits, injected): (&Verdict, &Verdict),
+    (pods, promise): (Option<Pods>, Option<Promise>),
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let rolled_out = Verdict::rolled_out(injected, pods);
+    let honoured = Verdict::honoured(promise);
+    let all = [(FITS, fits), (INJECTED, injected), (ROLLED_OUT, &rolled_out), (HONOURED, &honoured)];
+    let condition = |(type_, verdict): (&str, &Verdict)| {
+        let status = format!("{:?}", verdict.status);
+        let same = before.condition(type_).filter(|before| before.status == status);
+        Condition {
+            type_: type_.to_owned(),
+            last_transition_time: same.map_or_else(|| now.into(), |before| before.last_transition_time.clone()),
+            status,
+            reason: verdict.reason.clone(),
+            message: verdict.message.clone(),
+            observed_generation: generation,
+        }
+    };
+    all.map(condition).into()
+}
