@@ -1,6 +1,6 @@
 //! Durations in whole seconds, as Kubernetes uses them for the shutdown of a pod.
 
-pub(crate) mod go;
+pub mod go;
 pub(crate) mod notation;
 pub(crate) mod quantity;
 

@@ -252,6 +252,9 @@ fn object_request(store: &mut Store, method: Method, mut path: String, headers: 
                 return error(StatusCode::CONFLICT);
             }
             json_patch::merge(&mut found, &body);
+            if let Some(webhook) = &store.webhook {
+                webhook(&path, &mut found);
+            }
             store.put(&path, found)
         }
     }

@@ -20,6 +20,7 @@ use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::broadcast;
 
+pub(crate) use self::reads::READ_LIMIT;
 use self::reads::Reads;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::Clients;

@@ -6,7 +6,8 @@ use crate::duration::Seconds;
 use crate::duration::quantity::split_quantity;
 
 /// A duration in the format of Go (`1m30s`, `1.5h`, `500ms`), rounded up to whole seconds.
-pub(crate) fn go_duration(text: &str) -> Option<Seconds> {
+#[must_use]
+pub fn go_duration(text: &str) -> Option<Seconds> {
     let (mut rest, mut sum) = (text.trim(), Duration::ZERO);
     if rest.is_empty() {
         return None;

@@ -16,6 +16,8 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::within_limit;
 use crate::telemetry::LogLimit;
 
+/// How long a read takes at most, with the time until there are fewer than [`MAX_AT_ONCE`] others.
+pub(crate) const READ_LIMIT: Duration = Duration::from_secs(2);
 /// How long a result is kept. The watch normally reports the namespace within a moment.
 const KEPT: Duration = Duration::from_secs(10);
 /// From the start of a read that failed to the next one, so that reviews do not all wait while the API server does not answer.
@@ -49,14 +51,14 @@ impl Reads {
         Some(Labels::clone(read.peek()?.as_ref()?))
     }
 
-    /// Reads a namespace, or waits for a read that is in progress.
+    /// Reads a namespace, or waits for a read that is in progress, up to `limit`.
     pub(super) async fn read(&self, name: &str, limit: Duration) -> Option<Labels> {
-        let read = self.start(name, limit)?;
+        let read = self.start(name)?;
         let labels = tokio::time::timeout(limit, read).await.ok()??;
         Some(Labels::clone(&labels))
     }
 
-    fn start(&self, name: &str, limit: Duration) -> Option<Read> {
+    fn start(&self, name: &str) -> Option<Read> {
         if !is_name(name) {
             return None;
         }
@@ -70,13 +72,16 @@ impl Reads {
         if kept.len() >= MAX_KEPT {
             return None;
         }
-        let permit = self.permits.clone().try_acquire_owned().ok()?;
         let (client, failed, named) = (self.client.clone(), self.failed.clone(), name.to_owned());
+        let permits = self.permits.clone();
         let read = async move {
             let namespaces: Api<Namespace> = Api::all(client);
-            let found = within_limit(limit, "read a Namespace", namespaces.get_metadata(&named)).await;
-            drop(permit);
-            match found {
+            let found = async {
+                // Fails if the semaphore is closed, which never happens.
+                let _permit = permits.acquire().await;
+                namespaces.get_metadata(&named).await
+            };
+            match within_limit(READ_LIMIT, "read a Namespace", found).await {
                 Ok(found) => Some(Arc::new(found.metadata.labels.map(bounded).unwrap_or_default())),
                 Err(error) => {
                     if let Some(unlogged) = failed.next() {

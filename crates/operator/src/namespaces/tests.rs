@@ -9,7 +9,7 @@ use crate::fake_api_server::FakeApiServer;
 
 const COLLECTION: &str = "/api/v1/namespaces";
 const SHOP: &str = "/api/v1/namespaces/shop";
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = READ_LIMIT;
 
 fn namespace(labels: &Value) -> Value {
     json!({"metadata": {"name": "shop", "uid": "shop", "labels": labels}})
@@ -79,6 +79,37 @@ async fn a_read_without_an_answer_ends_in_time() {
     // Reviews that follow do not wait again.
     assert_eq!(namespaces.read("shop", LIMIT).await, None);
     assert_eq!(start.elapsed(), LIMIT);
+}
+
+#[tokio::test]
+async fn more_namespaces_than_are_read_at_once_are_read_one_after_the_other() {
+    let server = FakeApiServer::default();
+    let names: Vec<_> = (0..100).map(|number| format!("shop-{number}")).collect();
+    for name in &names {
+        let labels = json!({"team": name});
+        server.put(&format!("{COLLECTION}/{name}"), json!({"metadata": {"name": name, "labels": labels}}));
+    }
+    let namespaces = unwatched(server.client());
+    let found = join_all(names.iter().map(|name| namespaces.read(name, LIMIT))).await;
+    for (name, labels) in names.iter().zip(found) {
+        assert_eq!(labels, Some(team(name)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_review_with_less_time_does_not_shorten_the_read_for_others() {
+    let slow = Client::new(
+        tower::service_fn(async |_: http::Request<kube::client::Body>| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let body = kube::client::Body::from(namespace(&json!({"team": "shop"})).to_string().into_bytes());
+            Ok::<_, std::io::Error>(http::Response::new(body))
+        }),
+        "default",
+    );
+    let namespaces = unwatched(slow);
+    let short = namespaces.read("shop", Duration::from_millis(500));
+    let (short, long) = futures::join!(short, namespaces.read("shop", LIMIT));
+    assert_eq!((short, long), (None, Some(team("shop"))));
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// After a failed write.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// What was last written for each policy, and the version that it then had.
+type Written = BTreeMap<String, (Option<String>, ShutdownPolicyStatus)>;
+
 /// What the status of the policies depends on.
 pub(crate) struct Reporter {
     client: Client,
@@ -54,6 +57,7 @@ impl Reporter {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
+        let mut written = Written::new();
         let mut reached: Option<(Arc<Policies>, u64, BTreeMap<String, Reach>)> = None;
         loop {
             ticks.tick().await;
@@ -72,10 +76,15 @@ impl Reporter {
             }
             let Some((_, _, reach)) = &reached else { continue };
             let mut result = None;
-            for (name, status) in self.outdated(&entries, reach) {
+            written
+                .retain(|name, (version, _)| entries.get(name).is_some_and(|entry| entry.resource_version == *version));
+            for (name, status) in self.outdated(&entries, &written, reach) {
                 let Some(entry) = entries.get(&name) else { continue };
                 match self.write(&name, entry, &status).await {
-                    Ok(()) => drop(result.get_or_insert(Ok(()))),
+                    Ok(version) => {
+                        written.insert(name, (version, status));
+                        result.get_or_insert(Ok(()));
+                    }
                     // The watch reports the newer version, or the deletion.
                     Err(error) if error.is_conflict() || error.is_not_found() => {}
                     Err(error) => {
@@ -95,31 +104,39 @@ impl Reporter {
         }
     }
 
-    /// The statuses that differ from the stored ones.
-    fn outdated(&self, entries: &Entries, reach: &BTreeMap<String, Reach>) -> Vec<(String, ShutdownPolicyStatus)> {
+    /// The statuses that differ from the stored ones, or from those that were written.
+    fn outdated(
+        &self,
+        entries: &Entries,
+        written: &Written,
+        reach: &BTreeMap<String, Reach>,
+    ) -> Vec<(String, ShutdownPolicyStatus)> {
         let counts = self.governed.counts();
         let now = Time(Timestamp::now());
         let outdated = entries.iter().filter_map(|(name, entry)| {
             let mut reach = reach.get(name).cloned().unwrap_or_default();
+            // A CRD of an older version drops fields that it does not have.
+            let stored = written.get(name).map_or(&entry.status, |(_, status)| status);
             if let Some(counts) = &counts {
                 let Count { workloads, waiting } = counts.get(name).copied().unwrap_or_default();
                 (reach.workloads, reach.waiting) = (Some(workloads), Some(waiting));
             } else {
-                (reach.workloads, reach.waiting) = (entry.status.workloads, entry.status.waiting);
+                (reach.workloads, reach.waiting) = (stored.workloads, stored.waiting);
             }
             let policy = entry.policy.as_ref().map(drop);
-            let status = entry.status.next(entry.generation, policy, &reach, &now);
-            (status != entry.status).then(|| (name.clone(), status))
+            let status = stored.next(entry.generation, policy, &reach, &now);
+            (status != *stored).then(|| (name.clone(), status))
         });
         outdated.collect()
     }
 
-    /// Fails with a conflict if the policy changed since it was read.
-    async fn write(&self, name: &str, entry: &Entry, status: &ShutdownPolicyStatus) -> Result<(), Error> {
+    /// Returns the version of the policy that is stored then. Fails with a conflict if the policy changed since it was read.
+    async fn write(&self, name: &str, entry: &Entry, status: &ShutdownPolicyStatus) -> Result<Option<String>, Error> {
         let patch = json!({"metadata": {"resourceVersion": entry.resource_version}, "status": status});
         let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
         let call = format!("write the status of ShutdownPolicy {name}");
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
-        within(call, api.patch_status(name, &parameters, &patch)).await.map(drop)
+        let stored = within(call, api.patch_status(name, &parameters, &patch)).await?;
+        Ok(stored.metadata.resource_version)
     }
 }

@@ -202,6 +202,24 @@ async fn only_the_leader_writes_and_repairs_a_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_status_of_which_an_older_crd_drops_fields_is_written_once() {
+    for dropped in ["namespaces", "conditions"] {
+        let operator = Operator::start(server("gold"));
+        operator.server.admit(move |_, policy| {
+            policy["status"].as_object_mut().unwrap().remove(dropped);
+        });
+        pass(300).await;
+        assert_eq!(operator.writes("gold"), 1, "{dropped}");
+        assert_eq!(operator.status("gold")[dropped], Value::Null);
+        // The next change is written nevertheless.
+        operator.put("gold", &valid(7));
+        pass(60).await;
+        assert_eq!(operator.writes("gold"), 2, "{dropped}");
+        assert_eq!(operator.status("gold")["observedGeneration"], 2, "{dropped}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_write_is_repeated_after_half_a_minute() {
     let operator = Operator::start(server("gold"));
     let status = format!("{}/status", path("gold"));

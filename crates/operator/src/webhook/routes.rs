@@ -12,12 +12,13 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use super::body::{self, Received, Refusal};
 use super::permits::Permits;
-use super::timeouts::Timeouts;
+use super::timeouts::{Timeouts, wait_until};
 use super::view::{Reviewed, View};
 use crate::cluster::Cluster;
 use crate::error_chain::ErrorChain;
@@ -93,13 +94,14 @@ fn handler(endpoint: Endpoint, shared: &Arc<Shared>) -> MethodRouter {
 }
 
 async fn handle(endpoint: Endpoint, shared: &Arc<Shared>, request: Request) -> Result<Response, Refusal> {
+    let wait_until = wait_until(Instant::now(), request.uri());
     let received = Arc::new(body::read(request, &shared.permits, shared.timeouts.pace).await?);
     let mut view = View::new(shared.cluster.clone(), endpoint.opted_in);
     loop {
         match review(endpoint, &view, &received, shared).await? {
             Outcome::Response(response) => return Ok(response),
             // Without a permit, so that other reviews do not wait for this namespace.
-            Outcome::NeedsNamespace(namespace) => view.read(&namespace).await,
+            Outcome::NeedsNamespace(namespace) => view.read(&namespace, wait_until).await,
         }
     }
 }

@@ -1,14 +1,10 @@
 //! What a review sees of the cluster: what governs the workloads of the namespace that its request names.
 
-use std::time::Duration;
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use winddown_core::policy::{Governing, Namespace};
 use winddown_core::review::{Answer, Request, ReviewError, Scope};
-
-/// How long a review waits for the labels of a namespace that the watch has not reported yet. A webhook of the chart has
-/// five seconds, and its answer takes little more.
-const NAMESPACE_LIMIT: Duration = Duration::from_secs(2);
 
 /// [`winddown_core::review::mutate`] or [`winddown_core::review::validate`].
 type Decide = fn(&Request<'_>, Scope<'_>) -> Result<Answer, ReviewError>;
@@ -36,10 +32,11 @@ impl View {
         Self { cluster, opted_in, read: false }
     }
 
-    /// Reads a namespace. If that fails, the review does not wait again.
-    pub(super) async fn read(&mut self, namespace: &str) {
+    /// Reads a namespace that the watch has not reported yet. If that fails, the review does not wait again.
+    pub(super) async fn read(&mut self, namespace: &str, until: Instant) {
         self.read = true;
-        let _ = self.cluster.read_namespace(namespace, NAMESPACE_LIMIT).await;
+        let limit = until.saturating_duration_since(Instant::now());
+        let _ = self.cluster.read_namespace(namespace, limit).await;
     }
 
     pub(super) fn review(&self, body: &[u8], decide: Decide) -> Result<Reviewed, ReviewError> {
@@ -64,9 +61,11 @@ impl View {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, Request, StatusCode};
+    use kube::Client;
     use serde_json::{Value, json};
     use tower::ServiceExt as _;
 
@@ -91,8 +90,11 @@ mod tests {
     }
 
     async fn response(server: &FakeApiServer, path: &str) -> Value {
-        let router =
-            router(Cluster::unwatched(server.client()), Timeouts::default(), Trimming::default(), Arc::default());
+        response_of(server.client(), path).await
+    }
+
+    async fn response_of(client: Client, path: &str) -> Value {
+        let router = router(Cluster::unwatched(client), Timeouts::default(), Trimming::default(), Arc::default());
         let response =
             router.oneshot(Request::post(path).body(Body::from(review().to_string())).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
@@ -110,6 +112,22 @@ mod tests {
             assert!(!response["warnings"].to_string().contains("not read"), "{path} {response}");
         }
         assert_eq!(server.requests(&Method::GET, NAMESPACE), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_review_answers_before_the_api_server_gives_up() {
+        let silent = Client::new(
+            tower::service_fn(async |_: axum::http::Request<kube::client::Body>| {
+                std::future::pending::<Result<axum::http::Response<kube::client::Body>, std::io::Error>>().await
+            }),
+            "default",
+        );
+        for (timeout, milliseconds) in [("1s", 500), ("30s", 2000)] {
+            let start = tokio::time::Instant::now();
+            let response = response_of(silent.clone(), &format!("/mutate?timeout={timeout}")).await;
+            assert!(response["warnings"][0].as_str().unwrap().contains("namespace was not read"), "{response}");
+            assert_eq!(start.elapsed(), Duration::from_millis(milliseconds), "{timeout}");
+        }
     }
 
     #[tokio::test]
