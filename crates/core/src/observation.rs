@@ -42,6 +42,7 @@ pub use ledger::Ledger;
 pub use observer::{Counts, Event, MAX_PODS, Observer};
 pub use outcome::{Outcome, Promise, Unseen};
 pub use recommendation::Recommendation;
+pub use siblings::carried_hash;
 pub use stop::{ContainerStop, End, Stop};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use view::{

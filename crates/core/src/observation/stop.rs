@@ -146,7 +146,7 @@ impl Stop {
             uid: uid.to_owned(),
             pod: tracked.name.to_string(),
             workload: tracked.workload.clone(),
-            template: tracked.template.clone(),
+            template: tracked.revision.hash.clone(),
             budget: None,
             at: requested,
             end: End { earliest: requested, latest },

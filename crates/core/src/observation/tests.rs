@@ -3,6 +3,7 @@
 mod causes;
 mod clocks;
 mod containers;
+mod standing;
 mod withdrawal;
 
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::duration::Seconds;
 use crate::fingerprint;
+use crate::observation::siblings::Revision;
 use crate::observation::{Cause, EndpointSliceView, PodView, Timestamp, WorkloadRef};
 
 /// In how many slices a pod is looked for: one for each Service and IP family.
@@ -17,7 +18,7 @@ const MAX_DELAY: i64 = 2;
 pub(crate) struct Tracked {
     pub(crate) name: Box<str>,
     pub(crate) workload: Arc<WorkloadRef>,
-    pub(crate) template: Arc<str>,
+    pub(crate) revision: Arc<Revision>,
     pub(crate) created: Timestamp,
     /// The last list that contained it.
     pub(crate) list: u32,
