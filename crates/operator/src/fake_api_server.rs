@@ -85,6 +85,25 @@ impl FakeApiServer {
         self.store().objects.remove(path);
     }
 
+    /// Deletes an object, which watches see.
+    pub(crate) fn remove(&self, path: &str) {
+        let removed = self.store().objects.remove(path);
+        if let Some(object) = removed {
+            self.send(path, json!({"type": "DELETED", "object": object}));
+        }
+    }
+
+    /// Sends an event to the watches of the object at a path.
+    pub(crate) fn send(&self, path: &str, event: Value) {
+        // Fails without a watch.
+        let _ = self.store().events.send((path.to_owned(), event));
+    }
+
+    /// Ends all watches.
+    pub(crate) fn disconnect(&self) {
+        self.store().events = broadcast::channel(4096).0;
+    }
+
     /// How many writes it has accepted.
     pub(crate) fn writes(&self) -> u64 {
         self.store().writes

@@ -10,6 +10,8 @@ pub mod kubernetes;
 mod leadership;
 pub mod metrics;
 mod namespaces;
+#[cfg_attr(not(test), expect(dead_code, reason = "started as soon as its stops are written"))]
+mod observation;
 mod plain_http;
 mod policies;
 pub mod run;

@@ -7,24 +7,32 @@ mod api_requests;
 mod exposition;
 mod family;
 mod histogram;
+mod observation;
 mod process;
 mod reconciliations;
 mod reviews;
 mod server;
+mod shutdowns;
+mod statuses;
 mod workloads;
 
 use std::sync::Arc;
 
 pub(crate) use api_requests::ApiRequests;
 pub(crate) use exposition::Exposition;
+#[cfg(test)]
+pub(crate) use exposition::tests::text;
 pub use family::{Family, Type};
+pub(crate) use observation::{Observed, Seen};
 pub(crate) use reconciliations::Reconciliations;
 pub(crate) use reviews::{Reviews, counted};
 pub(crate) use server::serve;
+pub(crate) use shutdowns::Shutdowns;
+pub(crate) use statuses::Statuses;
 pub(crate) use workloads::Workloads;
 
 /// Every family that the operator exports.
-pub const FAMILIES: [Family; 14] = [
+pub const FAMILIES: [Family; 28] = [
     reviews::LATENCY,
     reviews::REQUESTS,
     reviews::IN_FLIGHT,
@@ -34,6 +42,20 @@ pub const FAMILIES: [Family; 14] = [
     exposition::LEADER,
     workloads::FINDINGS,
     workloads::BUDGETS,
+    statuses::PODS,
+    statuses::CONDITIONS,
+    statuses::WRITES,
+    statuses::BACKLOG,
+    shutdowns::TOTAL,
+    shutdowns::DURATION,
+    shutdowns::WITHDRAWAL,
+    shutdowns::CAUSES,
+    observation::PODS,
+    observation::SYNCED,
+    observation::LOST_SIGHT,
+    observation::MISSED,
+    observation::RELISTS,
+    observation::UNTRACKED,
     exposition::BUILD,
     process::CPU,
     process::MEMORY,
@@ -48,10 +70,18 @@ pub(crate) struct Metrics {
     pub(crate) reconciliations: Arc<Reconciliations>,
     pub(crate) api_requests: ApiRequests,
     pub(crate) workloads: Arc<Workloads>,
+    pub(crate) statuses: Arc<Statuses>,
+    pub(crate) shutdowns: Arc<Shutdowns>,
+    pub(crate) observed: Arc<Observed>,
 }
 
 impl Metrics {
     pub(crate) fn new(per_workload: bool) -> Self {
-        Self { workloads: Arc::new(Workloads::new(per_workload)), ..Self::default() }
+        Self {
+            workloads: Arc::new(Workloads::new(per_workload)),
+            statuses: Arc::new(Statuses::new(per_workload)),
+            shutdowns: Arc::new(Shutdowns::new(per_workload)),
+            ..Self::default()
+        }
     }
 }

@@ -124,6 +124,12 @@ impl Observer {
         if self.listed { self.siblings.take_changed() } else { HashSet::new() }
     }
 
+    /// Whether the list of pods is complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.listed
+    }
+
     fn update(&mut self, pod: &PodView, now: Instant, live: bool) -> Option<Stop> {
         let uid = pod.uid()?;
         let (siblings, list) = (&mut self.siblings, self.lists);

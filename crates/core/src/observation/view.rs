@@ -1,10 +1,13 @@
 //! The fields of pods and endpoint slices that an observer reads. Decoding drops all others.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, Probe};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+use crate::annotations::INJECTED;
 use crate::duration::Seconds;
 use crate::observation::Timestamp;
 use crate::workload::DEFAULT_GRACE_PERIOD;
@@ -12,11 +15,12 @@ use crate::workload::DEFAULT_GRACE_PERIOD;
 /// How many containers of a pod are looked at.
 pub(crate) const MAX_CONTAINERS: usize = 64;
 
-/// A pod of `core/v1`. The metadata have the type that `kube::Resource` requires; `managedFields` are never read.
+/// A pod of `core/v1`. The metadata have the type that `kube::Resource` requires.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct PodView {
-    /// `metadata`.
+    /// `metadata`, without `managedFields` and others that are not read.
+    #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     /// `spec`.
     pub spec: PodSpecView,
@@ -152,7 +156,8 @@ pub struct Terminated {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct EndpointSliceView {
-    /// `metadata`.
+    /// `metadata`, without `managedFields` and others that are not read.
+    #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     /// `endpoints`: at most 1,000 in the API, 100 by default.
     #[serde(deserialize_with = "null_as_default")]
@@ -301,4 +306,71 @@ impl Terminated {
 /// Go writes an empty list without `omitempty` as null.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The fields of `metadata` that are read. `managedFields` are longer than all others together, and deeply nested.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    deletion_grace_period_seconds: Option<i64>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<Annotations>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+/// A pod can have 256 KiB of annotations.
+#[derive(Deserialize)]
+struct Annotations {
+    #[serde(rename = "winddown.dev/injected")]
+    injected: Option<String>,
+}
+
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Read::deserialize(deserializer)?;
+    let injected = read.annotations.and_then(|annotations| annotations.injected);
+    Ok(ObjectMeta {
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        generation: read.generation,
+        creation_timestamp: read.creation_timestamp,
+        deletion_timestamp: read.deletion_timestamp,
+        deletion_grace_period_seconds: read.deletion_grace_period_seconds,
+        labels: read.labels,
+        annotations: injected.map(|injected| BTreeMap::from([(INJECTED.to_owned(), injected)])),
+        owner_references: read.owner_references,
+        ..ObjectMeta::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{EndpointSliceView, PodView};
+
+    #[test]
+    fn only_metadata_that_are_read_are_kept() {
+        let metadata = json!({
+            "name": "web", "uid": "1", "resourceVersion": "7", "labels": {"app": "web"},
+            "annotations": {"winddown.dev/injected": "{}", "team": "shop"},
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
+        });
+        let pod: PodView = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        let kept = json!({
+            "name": "web", "uid": "1", "resourceVersion": "7", "labels": {"app": "web"},
+            "annotations": {"winddown.dev/injected": "{}"},
+        });
+        assert_eq!(serde_json::to_value(&pod.metadata).unwrap(), kept);
+        let slice: EndpointSliceView = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        assert_eq!(slice.metadata, pod.metadata);
+    }
 }

@@ -58,6 +58,9 @@ impl Collector for Exposition {
         self.metrics.api_requests.encode(encoder)?;
         LEADER.start(encoder)?.gauge(&LeaderLabels { name: self.lease.clone() }, leading.into())?;
         self.metrics.workloads.encode(encoder, leading)?;
+        self.metrics.statuses.encode(encoder, leading)?;
+        self.metrics.shutdowns.encode(encoder, leading)?;
+        self.metrics.observed.encode(encoder)?;
         BUILD.start(encoder)?.gauge(&BuildLabels { version: env!("CARGO_PKG_VERSION") }, 1)?;
         process::encode(encoder)
     }
@@ -78,10 +81,11 @@ pub(super) mod tests {
     use super::*;
     use crate::metrics::FAMILIES;
     use crate::metrics::reviews::counted;
+    use crate::metrics::shutdowns::tests::stop;
     use winddown_core::kind::Kind;
 
     /// The text of these metrics on a replica that leads or does not.
-    pub(in crate::metrics) fn text(metrics: &Metrics, leads: bool) -> String {
+    pub(crate) fn text(metrics: &Metrics, leads: bool) -> String {
         let (_, leading) = watch::channel(leads);
         Exposition { metrics: metrics.clone(), lease: "winddown".to_owned(), leading }.text().unwrap()
     }
@@ -107,6 +111,7 @@ pub(super) mod tests {
     fn every_series_has_the_labels_of_its_family() {
         let metrics = Metrics::default();
         metrics.workloads.not_evaluated("web");
+        metrics.shutdowns.count(&stop("shop", "web", 0));
         let text = text(&metrics, true);
         for family in FAMILIES.iter().filter(|family| !family.labels.is_empty()) {
             let suffix = if family.kind == Type::Histogram { "_count" } else { "" };

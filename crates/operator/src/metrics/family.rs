@@ -89,8 +89,24 @@ impl Series<'_> {
         self.0.encode_family(labels)?.encode_gauge(&value)
     }
 
+    /// The only series of a family without labels.
+    pub(super) fn only_counter(&mut self, value: u64) -> fmt::Result {
+        self.0.encode_counter(&value, NO_EXEMPLAR)
+    }
+
+    /// The only series of a family without labels.
+    pub(super) fn only_gauge(&mut self, value: u64) -> fmt::Result {
+        self.0.encode_gauge(&value)
+    }
+
     pub(super) fn float_gauge(&mut self, value: f64) -> fmt::Result {
         self.0.encode_gauge(&value)
+    }
+
+    /// The only series of a family without labels.
+    pub(super) fn only_histogram(&mut self, sum: f64, buckets: &[(f64, u64)]) -> fmt::Result {
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        self.0.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
     }
 
     pub(super) fn histogram(&mut self, labels: &impl EncodeLabelSet, sum: f64, buckets: &[(f64, u64)]) -> fmt::Result {
