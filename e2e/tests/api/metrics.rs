@@ -103,8 +103,11 @@ async fn the_alerts_of_the_chart_fire_when_they_should(namespace: Namespace) -> 
     promtool.test_rules(&alerts, include_str!("metrics/alerts.test.yaml"))?;
     let tests = include_str!("metrics/alerts.test.yaml");
     for rule in alerts["groups"][0]["rules"].as_array().context("no rules")? {
-        let fires = format!("alertname={}, alertstate=\"firing\"", rule["alert"]);
-        assert!(tests.contains(&fires), "no test in which {} fires", rule["alert"]);
+        let tested = match rule["record"].as_str() {
+            Some(name) => format!("expr: '{name}'"),
+            None => format!("alertname={}, alertstate=\"firing\"", rule["alert"]),
+        };
+        assert!(tests.contains(&tested), "no test of {rule}");
     }
     Ok(())
 }
