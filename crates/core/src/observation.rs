@@ -20,6 +20,7 @@
 //!   for a lost status. The time decides.
 
 mod api_clock;
+mod carried;
 mod cause;
 mod ends;
 mod histogram;
@@ -35,6 +36,7 @@ mod tracked;
 mod view;
 mod workload_ref;
 
+pub use carried::carried_hash;
 pub use cause::Cause;
 pub use histogram::{Histogram, Scale};
 pub use history::{CheckpointError, History, Shutdowns, Summary, Totals};
@@ -42,7 +44,6 @@ pub use ledger::Ledger;
 pub use observer::{Counts, Event, MAX_PODS, Observer};
 pub use outcome::{Outcome, Promise, Unseen};
 pub use recommendation::Recommendation;
-pub use siblings::carried_hash;
 pub use stop::{ContainerStop, End, Stop};
 pub use timestamp::{ParseTimestampError, Timestamp};
 pub use view::{

@@ -25,7 +25,7 @@ use serde_json::Value;
 pub use computed::{Computed, Phases};
 pub use name::name;
 pub use next::{Next, Update};
-pub use pods::{Pods, carried_hash};
+pub use pods::Pods;
 pub use shutdowns::ShutdownCounts;
 
 /// Its API group.

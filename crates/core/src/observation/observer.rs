@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use crate::annotations::INJECTED;
 use crate::observation::api_clock::ApiClock;
-use crate::observation::siblings::{Siblings, carried_hash};
+use crate::observation::siblings::Siblings;
 use crate::observation::stop::Sighting;
 use crate::observation::tracked::{Phase, Stopping, Tracked, slice_id, withdrawn};
-use crate::observation::{Cause, EndpointSliceView, PodView, Stop, Timestamp, WorkloadRef};
+use crate::observation::{Cause, EndpointSliceView, PodView, Stop, Timestamp, WorkloadRef, carried_hash};
 
 /// How many pods are tracked at the same time; more are only counted. 30,000 pods of 10,000 workloads were measured with
 /// 350 B each while they run, and 410 B while they stop.

@@ -4,7 +4,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::fingerprint;
 use crate::kind::Kind;
 use crate::observation::{Cause, Timestamp, WorkloadRef};
 
@@ -34,15 +33,8 @@ struct Template {
 pub(crate) struct Revision {
     /// The hash that the workload's controller set.
     pub(crate) hash: Arc<str>,
-    /// The budget that was injected, as [`carried_hash`].
+    /// The budget that was injected, as [`crate::observation::carried_hash`].
     pub(crate) carried: Option<u64>,
-}
-
-/// A hash of the annotation `winddown.dev/injected`, which tells the budgets of pods apart. It is the same in this process
-/// only.
-#[must_use]
-pub fn carried_hash(record: &str) -> u64 {
-    fingerprint::in_process(&record)
 }
 
 impl Siblings {

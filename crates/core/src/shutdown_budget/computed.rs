@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ShutdownBudgetStatus;
 use super::conditions::{FITS, INJECTED, Verdict};
-use super::{ShutdownBudgetStatus, carried_hash};
 use crate::annotations;
 use crate::budget::{Budget, LongestHelper};
 use crate::evaluation::Evaluation;
@@ -15,6 +15,7 @@ use crate::finding::{Finding, Severity};
 use crate::fingerprint::in_process;
 use crate::kind::Kind;
 use crate::object::Object;
+use crate::observation::carried_hash;
 use crate::report::{self, Current, Event, Reported};
 use crate::sanitize::{escaped, truncated};
 
