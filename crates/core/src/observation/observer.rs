@@ -40,7 +40,7 @@ pub enum Event<'a> {
 pub struct Counts {
     /// Pods that left the selector, for example because somebody removed their labels.
     pub lost_sight: u64,
-    /// Pods that were gone after a list, without a deletion that was seen.
+    /// Pods that were gone after a list, and whose deletion was not seen in time.
     pub missed: u64,
     /// Complete lists after the first one.
     pub relists: u64,
@@ -203,6 +203,8 @@ impl Observer {
         for (uid, tracked) in gone {
             match &tracked.phase {
                 Phase::Standing => self.counts.missed += 1,
+                // Without a clock it is not known until when it can have ended, and so not whether it was counted before.
+                Phase::Stopping(_) if sighting.clock.is_none() => self.counts.missed += 1,
                 Phase::Stopping(stopping) => {
                     let cause = stopping.named.unwrap_or_else(|| tracked.told_by(&self.siblings, stopping.requested));
                     stops.extend(Stop::missed(&uid, &tracked, cause, sighting));

@@ -26,7 +26,7 @@ pub(super) const MISSED: Family = Family::new(
     Type::Counter,
     "winddown_observer_missed",
     &[],
-    "Number of pods that were gone after a list of pods, without a deletion that was seen: their stops are not counted",
+    "Number of pods that were gone after a list of pods, and whose deletion was not seen in time: their stops are not counted",
 );
 pub(super) const RELISTS: Family = Family::new(
     Type::Counter,

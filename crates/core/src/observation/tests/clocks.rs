@@ -103,8 +103,9 @@ fn observed(end: &Value, lists: bool, misses: bool) -> Stop {
 fn one_that_sees_the_end_and_one_that_misses_it_agree_for_the_ledger_whatever_the_clock_of_the_node() {
     for skew in [-3600, -5, -1, 0, 1, 5, 60, 3600] {
         let end = ended(deleted(running(), 15), &[container("app", 0, "Completed", 6 + skew)]);
-        for [one, other] in [[false, false], [false, true], [true, false], [true, true]] {
-            let (seen, missed) = (observed(&end, one, false).end, observed(&end, other, true).end);
+        let missed = observed(&end, false, true).end;
+        for lists in [false, true] {
+            let seen = observed(&end, lists, false).end;
             assert!(seen.earliest <= missed.latest && missed.earliest <= seen.latest, "{skew}: {seen:?} {missed:?}");
         }
     }
@@ -137,4 +138,19 @@ fn an_old_time_in_a_new_event_does_not_tell_the_time() {
         let stop = only(watch.apply(61.0, &evicted));
         assert_eq!(stop.end.earliest, stop.at, "otherwise it may have been counted before");
     }
+}
+
+#[test]
+fn an_end_that_was_missed_is_reported_only_if_the_time_of_the_api_server_is_known() {
+    let mut watch = Watch::new();
+    watch.list(1.0, &[&deleted(running(), 15)]);
+    // It can have ended at any time until now, however late its kubelet was.
+    assert_eq!(watch.list(1000.0, &[]), []);
+    assert_eq!(watch.observer.counts().missed, 1);
+    let mut watch = Watch::new();
+    watch.apply(-1.0, &running());
+    watch.apply(0.1, &deleted(running(), 15));
+    let stop = only(watch.list(1000.0, &[]));
+    assert_eq!(stop.outcome, Outcome::Unknown(Unseen::End));
+    assert!(stop.end.latest >= Timestamp::from_second(REQUESTED + 1000));
 }
