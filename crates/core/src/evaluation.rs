@@ -95,9 +95,9 @@ impl<'a> Existing<'a> {
         }
     }
 
-    /// Whether template or declaration change.
+    /// Whether template or declaration change, or are new.
     fn changes_to(self, object: Object<'_>, template: Template<'_>) -> bool {
-        !self.declares_like(object) || self.running(template).is_some_and(|old| old.value() != template.value())
+        !self.declares_like(object) || self.running(template).is_none_or(|old| old.value() != template.value())
     }
 
     /// Whether the declaration is the same as before.
@@ -173,7 +173,8 @@ pub fn evaluate_among<'a>(
     let (standing, bare) = (&bare, applied.as_ref().unwrap_or(&bare));
     let bare_template = Template::new(&bare.template);
     let explicit = bare.raised.map(|raised| GracePeriod::Explicit(Seconds::from_api(raised.was)));
-    let grace_period = explicit.unwrap_or_else(|| owners.grace_period(bare_template, origin));
+    let unrecorded = owners.grace_period(bare_template, origin);
+    let grace_period = explicit.unwrap_or(unrecorded);
     let mut planned = bare_workload(kind, object, bare_template, grace_period)?;
     if declaration.readiness.is_some() {
         // The declared probe completes them.
@@ -208,9 +209,12 @@ pub fn evaluate_among<'a>(
     let running = existing.running(template);
     // A part of a budget that does not fit is not injected. What was injected when it fitted stays until a change.
     if !evaluation.fits {
-        evaluation.changes = match unchanged {
+        // The record of a new workload can be the only place that says that the owner wrote a grace period or a part of a
+        // probe. Without the record, the same workload would fit.
+        let recorded = running.is_none() && (grace_period != unrecorded || !bare.incomplete_probes.is_empty());
+        evaluation.changes = match unchanged.filter(|_| running.is_some()) {
             Some(kept) => Changes::to_template(template, kept.template),
-            None if existing.changes_to(object, template) => Changes::remove(object, standing),
+            None if !recorded && existing.changes_to(object, template) => Changes::remove(object, standing),
             None => Changes::default(),
         };
         return Ok(evaluation);

@@ -100,6 +100,18 @@ proptest! {
         prop_assert_eq!(&owner.desires_instead(&once, &once), &once);
     }
 
+    /// The API server sets the owners of the fields anew.
+    #[test]
+    fn a_workload_from_another_cluster_changes_once(
+        bare in deployment(), declared in annotations(), way in select(Way::ALL.to_vec()), there in owners(), here in owners(),
+    ) {
+        let mut exported = there.desires(&way.create(&declaring(&bare, &declared)), Existing::None);
+        exported["metadata"].as_object_mut().unwrap().remove("managedFields");
+        let once = here.desires(&exported, Existing::None);
+        prop_assert_eq!(&here.desires(&once, Existing::None), &once);
+        prop_assert_eq!(&here.desires(&once, Existing::Unchanged), &once);
+    }
+
     #[test]
     fn without_annotations_and_label_the_template_is_the_owners(bare in deployment(), declared in maybe_annotated(), owner in owners()) {
         let injected = owner.desires(&declaring(&bare, &declared), Existing::None);

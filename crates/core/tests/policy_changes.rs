@@ -120,6 +120,21 @@ fn a_change_to_a_misfit_removes_what_was_injected() {
     }
 }
 
+/// From a cluster, or in a second call of the webhook after another one changed it.
+#[test]
+fn a_new_misfit_with_an_earlier_injection_loses_it() {
+    for action in ["Deny", "Warn", "Audit"] {
+        let owner = Owner::acting(action);
+        let injected = owner.creates(&declared(60));
+        assert_eq!(owner.creates(&injected), injected, "control: it fits");
+        let misfit = with_grace_period(&injected, 15);
+        assert_eq!(owner.creates(&misfit), declared(15), "{action}");
+        // Nothing but the policy has changed.
+        let limited = Owner::new(&json!({"validationActions": [action], "limits": {"drain": "8s"}}));
+        assert_eq!(limited.creates(&injected), declared(60), "{action}");
+    }
+}
+
 /// The map goes with its last annotation, but here another one comes.
 #[test]
 fn a_budget_can_replace_the_only_annotation() {

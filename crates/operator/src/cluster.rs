@@ -7,8 +7,8 @@ use crate::namespaces::Namespaces;
 use crate::policies::{CurrentPolicies, Governed};
 use winddown_core::policy::Namespace;
 
-/// How long the controllers wait for the list of namespaces.
-const NAMESPACES_LIMIT: Duration = Duration::from_secs(30);
+/// How long the controllers wait for the list of namespaces, and for that of the policies without saying so.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// Shared by the webhooks and the controller: both have to resolve a declaration to the same numbers.
 #[derive(Clone)]
@@ -29,8 +29,15 @@ impl Cluster {
 
     /// Waits until the policies are listed, and a while for the namespaces: each of them can also be waited for later.
     pub(crate) async fn listed(&self) {
-        let namespaces = tokio::time::timeout(NAMESPACES_LIMIT, self.namespaces.listed());
-        let ((), _) = futures::join!(self.policies.listed(), namespaces);
+        let namespaces = tokio::time::timeout(LIST_LIMIT, self.namespaces.listed());
+        let policies = async {
+            if tokio::time::timeout(LIST_LIMIT, self.policies.listed()).await.is_err() {
+                tracing::warn!("no workload is updated until the ShutdownPolicies are listed");
+                self.policies.listed().await;
+                tracing::info!("the ShutdownPolicies are listed");
+            }
+        };
+        let ((), _) = futures::join!(policies, namespaces);
     }
 
     /// A namespace; `None` until its labels are known.

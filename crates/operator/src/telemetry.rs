@@ -100,6 +100,48 @@ impl FailureLog {
     }
 }
 
+/// The log of a test: what is logged until the guard is dropped.
+#[cfg(test)]
+pub(crate) mod captured {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::{DefaultGuard, set_default};
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Output {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        /// The lines that contain a text.
+        pub(crate) fn lines(&self, containing: &str) -> usize {
+            self.text().lines().filter(|line| line.contains(containing)).count()
+        }
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Captures the log of this thread.
+    pub(crate) fn capture() -> (Output, DefaultGuard) {
+        let output = Output::default();
+        let writer = output.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        (output, set_default(subscriber))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Error;

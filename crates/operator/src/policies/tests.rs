@@ -8,9 +8,11 @@ use tokio::sync::watch::{Sender, channel};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
 use crate::namespaces::Namespaces;
+use crate::telemetry::captured::capture;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Namespace;
 
@@ -107,6 +109,43 @@ async fn without_the_resource_the_built_in_policy_counts_until_it_is_installed()
     operator.server.fail(Method::GET, COLLECTION, None);
     pass(61).await;
     assert_eq!(operator.winner().as_deref(), Some("gold"));
+}
+
+#[tokio::test]
+async fn the_first_review_without_the_policies_is_logged() {
+    let (log, _guard) = capture();
+    let (sender, policies) = channel(None);
+    let policies = CurrentPolicies::new(policies);
+    for _ in 0..3 {
+        assert_eq!(policies.clone().for_review().ranked(), []);
+    }
+    assert_eq!(log.lines("WARN"), 1, "{}", log.text());
+    sender.send_replace(Some(Arc::default()));
+    for _ in 0..3 {
+        policies.for_review();
+    }
+    assert_eq!((log.lines("WARN"), log.lines("INFO")), (1, 1), "{}", log.text());
+    // Where they are always known, nothing is said.
+    CurrentPolicies::built_in().for_review();
+    assert_eq!((log.lines("WARN"), log.lines("INFO")), (1, 1), "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_wait_for_the_list_is_logged_once() {
+    let (log, _guard) = capture();
+    let (sender, policies) = channel(None);
+    let server = server("gold");
+    let cluster = Cluster { policies: CurrentPolicies::new(policies), ..Cluster::unwatched(server.client()) };
+    let listed = cluster.listed();
+    let other = async {
+        pass(29).await;
+        assert_eq!(log.lines("until the ShutdownPolicies are listed"), 0, "{}", log.text());
+        pass(600).await;
+        assert_eq!(log.lines("until the ShutdownPolicies are listed"), 1, "{}", log.text());
+        sender.send_replace(Some(Arc::default()));
+    };
+    futures::join!(listed, other);
+    assert_eq!(log.lines("ShutdownPolicies are listed"), 2, "{}", log.text());
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ impl Watch {
     }
 
     pub(crate) fn policies(&self) -> CurrentPolicies {
-        CurrentPolicies(self.policies.subscribe())
+        CurrentPolicies::new(self.policies.subscribe())
     }
 
     pub(super) fn entries(&self) -> Receiver<Arc<Entries>> {

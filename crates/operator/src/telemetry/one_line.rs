@@ -57,10 +57,9 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use proptest::prelude::*;
 
+    use super::super::captured::Output;
     use super::*;
 
     /// What is logged about a text, as the message and in fields of each kind.
@@ -79,22 +78,7 @@ mod tests {
             LogFormat::Text => tracing::subscriber::with_default(subscriber.finish(), log),
             LogFormat::Json => tracing::subscriber::with_default(subscriber.json().flatten_event(true).finish(), log),
         }
-        let bytes = output.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[derive(Clone, Default)]
-    struct Output(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Output {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+        output.text()
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl View {
 
     pub(super) fn review(&self, body: &[u8], decide: Decide) -> Result<Reviewed, ReviewError> {
         let request = Request::read(body)?;
-        let policies = self.cluster.policies.get();
+        let policies = self.cluster.policies.for_review();
         let scope = match self.cluster.namespace(request.namespace()) {
             Some(namespace) => Scope::new(self.governing(policies.for_namespace(&namespace))),
             None if !self.read => return Ok(Reviewed::NeedsNamespace(request.namespace().to_owned())),
