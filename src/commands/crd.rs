@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The files in `crds/`, which are generated.
-const DEFINITIONS: [&str; 1] = [include_str!("../../crds/shutdownpolicies.winddown.dev.yaml")];
+const DEFINITIONS: [&str; 2] = [
+    include_str!("../../crds/shutdownbudgets.winddown.dev.yaml"),
+    include_str!("../../crds/shutdownpolicies.winddown.dev.yaml"),
+];
 
 const EXAMPLES: &str = "\
 Examples:

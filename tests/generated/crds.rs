@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use winddown_core::policy::resource::{GROUP, KIND, ShutdownPolicySpec, ShutdownPolicyStatus, VERSION};
+use winddown_core::policy::resource::{self, GROUP, ShutdownPolicySpec, ShutdownPolicyStatus, VERSION};
+use winddown_core::shutdown_budget::{self, ShutdownBudgetStatus};
 
 /// A definition, and the name of its file.
 pub(crate) struct Definition {
@@ -13,6 +14,11 @@ pub(crate) struct Definition {
 
 /// All definitions.
 pub(crate) fn all() -> Vec<Definition> {
+    assert_eq!((shutdown_budget::GROUP, shutdown_budget::VERSION), (GROUP, VERSION));
+    vec![budget(), policy()]
+}
+
+fn policy() -> Definition {
     let columns = json!([
         {"name": "Priority", "type": "integer", "jsonPath": ".spec.priority"},
         {"name": "Actions", "type": "string", "jsonPath": ".spec.validationActions"},
@@ -26,7 +32,32 @@ pub(crate) fn all() -> Vec<Definition> {
         "required": ["spec"],
         "properties": {"spec": schema::<ShutdownPolicySpec>(), "status": schema::<ShutdownPolicyStatus>()},
     });
-    vec![Definition::new((KIND, "shutdownpolicies", "sdp"), "Cluster", &schema, &columns)]
+    Definition::new((resource::KIND, "shutdownpolicies", "sdp"), "Cluster", &schema, &columns)
+}
+
+fn budget() -> Definition {
+    let condition = |name: &str| format!(".status.conditions[?(@.type==\"{name}\")].status");
+    let columns = json!([
+        {"name": "Workload", "type": "string", "jsonPath": ".status.workload"},
+        {"name": "Fits", "type": "string", "jsonPath": condition("Fits")},
+        {"name": "Carried", "type": "string", "jsonPath": ".status.carried"},
+        {"name": "Stops", "type": "integer", "jsonPath": ".status.shutdowns.count"},
+        {"name": "Killed", "type": "integer", "jsonPath": ".status.shutdowns.killed"},
+        {"name": "P99", "type": "string", "jsonPath": ".status.shutdowns.p99"},
+        {"name": "Budget", "type": "string", "jsonPath": ".status.budget", "priority": 1},
+        {"name": "Policy", "type": "string", "jsonPath": ".status.policy", "priority": 1},
+        {"name": "Rolled out", "type": "string", "jsonPath": condition("RolledOut"), "priority": 1},
+        {"name": "Honoured", "type": "string", "jsonPath": condition("Honoured"), "priority": 1},
+        {"name": "Longest", "type": "string", "jsonPath": ".status.shutdowns.longest", "priority": 1},
+        {"name": "Recommendation", "type": "string", "jsonPath": ".status.recommendation", "priority": 1},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    ]);
+    let schema = json!({
+        "description": "The shutdown budget of one workload, and how its pods really stopped. Winddown writes it.",
+        "type": "object",
+        "properties": {"status": schema::<ShutdownBudgetStatus>()},
+    });
+    Definition::new((shutdown_budget::KIND, shutdown_budget::PLURAL, "sdb"), "Namespaced", &schema, &columns)
 }
 
 impl Definition {

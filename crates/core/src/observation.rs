@@ -40,6 +40,8 @@ pub use carried::carried_hash;
 pub use cause::Cause;
 pub use histogram::{Histogram, Scale};
 pub use history::{CheckpointError, History, Shutdowns, Summary, Totals};
+#[cfg(feature = "schema")]
+pub(crate) use history::{LONGEST_LINE, MAX_CHECKPOINT, SHOWN};
 pub use ledger::Ledger;
 pub use observer::{Counts, Event, MAX_PODS, Observer};
 pub use outcome::{Outcome, Promise, Unseen};

@@ -7,7 +7,7 @@ mod namespace;
 mod resolved;
 pub mod resource;
 #[cfg(feature = "schema")]
-mod schema;
+pub(crate) mod schema;
 mod selection;
 mod status;
 

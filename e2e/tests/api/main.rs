@@ -4,6 +4,7 @@
 //! modify the webhook configurations) run alone.
 
 mod agreement;
+mod budget_definition;
 mod certificates;
 mod chart_values;
 mod controller;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
             certificates::tests(),
             rights::tests(),
             policies::tests(),
+            budget_definition::tests(),
             chart_values::tests(),
             metrics::tests(),
             soak::tests(),

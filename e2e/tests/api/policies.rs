@@ -1,4 +1,4 @@
-//! The API server accepts the definition of `ShutdownPolicy`, and refuses policies that contradict themselves.
+//! The API server accepts the definitions of Winddown's resources, and refuses policies that contradict themselves.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![shared:
-        the_definition_is_established,
+        the_definitions_are_established,
         a_policy_is_accepted,
         a_contradiction_is_refused_and_named,
         a_raised_grace_period_is_given_back_by_every_way_of_writing,
     ]
 }
 
-const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shutdownpolicies.winddown.dev";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 fn policy(spec: &Value) -> Value {
     let metadata = json!({"name": "web"});
@@ -44,18 +44,24 @@ async fn answer(namespace: &Namespace, policy: &Value) -> Result<Response> {
     .await
 }
 
-async fn the_definition_is_established(namespace: Namespace) -> Result<()> {
+async fn the_definitions_are_established(namespace: Namespace) -> Result<()> {
     let client = namespace.environment.client();
-    let conditions = until("the definition to be established", async || {
-        let conditions = send(&client, &get(DEFINITION)).await?.into_object()?["status"]["conditions"].clone();
-        let status = |kind: &str| {
-            let conditions = conditions.as_array().into_iter().flatten();
-            conditions.filter(|condition| condition["type"] == kind).map(|condition| condition["status"].clone()).next()
-        };
-        Ok((status("Established") == Some(json!("True"))).then(|| conditions.clone()))
-    })
-    .await?;
-    assert!(!conditions.to_string().contains("NonStructuralSchema"), "{conditions}");
+    for plural in ["shutdownpolicies", "shutdownbudgets"] {
+        let definition = get(&format!("{DEFINITIONS}/{plural}.winddown.dev"));
+        let conditions = until("the definition to be established", async || {
+            let conditions = send(&client, &definition).await?.into_object()?["status"]["conditions"].clone();
+            let status = |kind: &str| {
+                let conditions = conditions.as_array().into_iter().flatten();
+                conditions
+                    .filter(|condition| condition["type"] == kind)
+                    .map(|condition| condition["status"].clone())
+                    .next()
+            };
+            Ok((status("Established") == Some(json!("True"))).then(|| conditions.clone()))
+        })
+        .await?;
+        assert!(!conditions.to_string().contains("NonStructuralSchema"), "{plural}: {conditions}");
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         the_operator_may_change_what_it_injects,
         the_operator_may_not_create_or_delete_objects_of_others,
         the_operator_may_only_write_the_status_of_a_policy,
+        the_operator_may_write_budgets_and_no_pods,
     ]
 }
 
@@ -201,4 +202,47 @@ async fn the_operator_may_only_write_the_status_of_a_policy(namespace: Namespace
         assert!(code == 403 && message.contains("forbidden"), "{request:?}: {code} {message}");
     }
     namespace.accepts(delete(path)).await.map(drop)
+}
+
+async fn the_operator_may_write_budgets_and_no_pods(namespace: Namespace) -> Result<()> {
+    for (group, resource, verb, expected) in [
+        ("winddown.dev", "shutdownbudgets", "watch", true),
+        ("winddown.dev", "shutdownbudgets", "create", true),
+        ("winddown.dev", "shutdownbudgets", "delete", true),
+        ("winddown.dev", "shutdownbudgets", "update", false),
+        ("winddown.dev", "shutdownbudgets", "patch", false),
+        ("winddown.dev", "shutdownbudgets", "deletecollection", false),
+        ("winddown.dev", "shutdownbudgets/status", "update", true),
+        ("", "pods", "watch", true),
+        ("", "pods", "create", false),
+        ("", "pods", "patch", false),
+        ("", "pods", "delete", false),
+        ("", "pods/eviction", "create", false),
+        ("", "pods/exec", "create", false),
+        ("", "pods/log", "get", false),
+    ] {
+        let user = format!("system:serviceaccount:{RELEASE}:{RELEASE}");
+        let allowed = is_allowed(&namespace, &user, verb, (group, resource)).await?;
+        assert_eq!(allowed, expected, "{verb} {resource}");
+    }
+    Ok(())
+}
+
+/// Whether a user may do something in the namespace with a resource of an API group: `pods`, `pods/log`.
+pub(crate) async fn is_allowed(
+    namespace: &Namespace,
+    user: &str,
+    verb: &str,
+    (group, resource): (&str, &str),
+) -> Result<bool> {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let attributes = json!({
+        "namespace": namespace.name, "group": group, "resource": resource, "subresource": subresource, "verb": verb,
+    });
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "LocalSubjectAccessReview",
+        "metadata": {"namespace": namespace.name}, "spec": {"user": user, "resourceAttributes": attributes},
+    });
+    let review = namespace.accepts(create(&review)).await?;
+    Ok(review["status"]["allowed"] == true)
 }

@@ -15,15 +15,17 @@ use crate::sanitize::{is_control, truncated};
 use kills::Kills;
 
 pub use checkpoint::CheckpointError;
+#[cfg(feature = "schema")]
+pub(crate) use checkpoint::MAX_SIZE as MAX_CHECKPOINT;
 
 /// How many stops are shown of each kind.
-const SHOWN: usize = 3;
+pub(crate) const SHOWN: usize = 3;
 
 /// The length of the hash of a template, which is the value of a label.
 const LONGEST_TEMPLATE: usize = 63;
 
 /// The characters of a line about a stop.
-const LONGEST_LINE: usize = 200;
+pub(crate) const LONGEST_LINE: usize = 200;
 
 /// The stops of one workload: counts, times, and which UIDs were counted.
 ///

@@ -94,7 +94,7 @@ pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Conditions with the limits that the Go type has.
-pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 8, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
         "items": {

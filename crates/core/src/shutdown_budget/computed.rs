@@ -6,8 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ShutdownBudgetStatus;
 use super::conditions::{FITS, INJECTED, Verdict};
+#[cfg(feature = "schema")]
+use super::schema;
+use super::{LONGEST_NAME, LONGEST_TEXT, MAX_FINDINGS, ShutdownBudgetStatus};
 use crate::annotations;
 use crate::budget::{Budget, LongestHelper};
 use crate::evaluation::Evaluation;
@@ -18,13 +20,6 @@ use crate::object::Object;
 use crate::observation::carried_hash;
 use crate::report::{self, Current, Event, Reported};
 use crate::sanitize::{escaped, truncated};
-
-/// The findings that are listed.
-const MAX_FINDINGS: usize = 8;
-/// The longest text of a status, in characters: the sum, a finding, the message of a condition.
-pub(super) const LONGEST_TEXT: usize = 300;
-/// The longest name in a status, in characters: `StatefulSet/` and 253.
-const LONGEST_NAME: usize = 270;
 
 /// What follows from the evaluation of a workload, apart from its pods and their stops.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +52,7 @@ enum Reportable {
 
 /// The durations of a budget, and where each one is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::with_short_texts))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Phases {
     /// From SIGTERM to the app's own exit.

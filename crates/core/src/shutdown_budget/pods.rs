@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 
 /// The number of running pods by the budget that they carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pods {
-    /// The one that the pod template has.
+    /// Pods with the budget that the pod template has.
+    #[cfg_attr(feature = "schema", schemars(with = "i64", range(min = 0)))]
     pub current: u32,
-    /// Another one.
+    /// Pods with another one.
+    #[cfg_attr(feature = "schema", schemars(with = "i64", range(min = 0)))]
     pub old: u32,
-    /// None.
+    /// Pods without one.
+    #[cfg_attr(feature = "schema", schemars(with = "i64", range(min = 0)))]
     pub none: u32,
 }
 

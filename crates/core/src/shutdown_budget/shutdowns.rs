@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+use super::schema;
 use crate::duration::Seconds;
 use crate::observation::{Shutdowns, Totals};
 
 /// The number of observed stops by outcome, and the time from SIGTERM to the exit of the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::with_short_texts))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ShutdownCounts {
     /// All stops.
@@ -42,6 +45,7 @@ pub struct ShutdownCounts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest: Option<String>,
     /// When counting began.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub since: String,
 }
 

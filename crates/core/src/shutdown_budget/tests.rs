@@ -1,5 +1,9 @@
 //! The status of a workload from its first evaluation on.
 
+mod golden;
+mod nonsense;
+mod replay;
+
 use serde_json::{Value, json};
 
 use super::{Computed, Next, Pods, ShutdownBudgetStatus, Update};
@@ -21,12 +25,12 @@ pub(super) fn workload(annotations: &Value, grace_period: i64) -> Value {
     })
 }
 
-fn fits() -> Value {
+pub(super) fn fits() -> Value {
     workload(&json!({"winddown.dev/drain": "5s"}), 30)
 }
 
 /// As the webhook stores it.
-fn injected(workload: &Value) -> Value {
+pub(super) fn injected(workload: &Value) -> Value {
     evaluate(workload, Existing::None, &Policy::default(), Origin::ApiServer).unwrap().changes.apply(workload)
 }
 
@@ -45,11 +49,11 @@ pub(super) fn next(before: &ShutdownBudgetStatus, update: &Update<'_>, now: Time
     next
 }
 
-fn written(computed: &Computed) -> ShutdownBudgetStatus {
+pub(super) fn written(computed: &Computed) -> ShutdownBudgetStatus {
     next(&ShutdownBudgetStatus::default(), &Update { computed: Some(computed), ..Update::default() }, at(0)).status
 }
 
-fn reasons(next: &Next) -> Vec<&'static str> {
+pub(super) fn reasons(next: &Next) -> Vec<&'static str> {
     next.events.iter().map(|event| event.reason).collect()
 }
 

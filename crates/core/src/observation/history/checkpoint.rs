@@ -11,7 +11,7 @@ use crate::observation::ledger::MAX_AHEAD;
 const VERSION: u64 = 1;
 
 /// More than any checkpoint that Winddown writes, in bytes.
-const MAX_SIZE: usize = 8 * 1024;
+pub(crate) const MAX_SIZE: usize = 8 * 1024;
 
 /// The reason why a checkpoint cannot be used: the caller begins with [`History::starting_again`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
