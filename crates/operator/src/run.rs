@@ -28,7 +28,7 @@ use crate::policies::{self, CurrentPolicies};
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
-use crate::workloads::{self, Identity, Selection, relabelling_matters};
+use crate::workloads::{self, Identity, Publisher, Selection, relabelling_matters};
 
 /// How long a replica that starts waits for the policies.
 const POLICIES_LIMIT: Duration = Duration::from_secs(5);
@@ -174,7 +174,9 @@ impl Running {
         let stop_controller = CancellationToken::new();
         let client = clients.watching.clone();
         let stop = stop_controller.clone();
-        let controller = workloads::run(client, cluster, leading, stop, identity, selection, trimming, metrics);
+        let publisher = Arc::new(Publisher::new(client.clone(), &identity.pod));
+        let controller =
+            workloads::run(client, cluster, leading, stop, identity, publisher, selection, trimming, metrics);
         let controller = tokio::spawn(controller);
 
         Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })

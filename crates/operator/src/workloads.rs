@@ -22,6 +22,7 @@ mod watched;
 mod workload_client;
 
 pub(crate) use context::Identity;
+pub(crate) use publish::Publisher;
 pub(crate) use selection::Selection;
 pub(crate) use selection::Selectors;
 pub(crate) use selection::relabelling_matters;

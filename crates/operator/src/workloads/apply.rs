@@ -6,13 +6,13 @@ use json_patch::Patch;
 use serde_json::Value;
 
 use super::context::{Shared, now};
-use super::publish::publish;
 use super::rollout_gate::Decision;
 use super::watched::Watched;
-use super::workload_client::{FIELD_MANAGER, Reference};
+use super::workload_client::FIELD_MANAGER;
 use crate::kubernetes::Error;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::object::Object;
+use winddown_core::observation::WorkloadRef;
 use winddown_core::pacing::{Turn, desired_state};
 use winddown_core::patch;
 use winddown_core::policy::Governing;
@@ -23,7 +23,7 @@ use winddown_core::report;
 /// which to try again.
 pub(super) async fn apply(
     context: &Shared,
-    workload: &Reference,
+    workload: &WorkloadRef,
     watched: &Watched,
     object: &Value,
     governing: Governing<'_>,
@@ -76,13 +76,13 @@ pub(super) async fn apply(
 
 /// Sends a patch and returns the workload. A rejection, for example because another webhook changes the same request, is
 /// reported to the owner of the workload once.
-async fn patched(context: &Shared, workload: &Reference, watched: &Watched, patch: Patch) -> Result<Value, Error> {
+async fn patched(context: &Shared, workload: &WorkloadRef, watched: &Watched, patch: Patch) -> Result<Value, Error> {
     let result = context.workloads.patch(workload, patch).await;
     let uid = watched.metadata.uid.as_deref().unwrap_or_default();
     if let Err(error @ Error::Refused { status, .. }) = &result
         && !(error.is_transient() || error.is_conflict() || error.is_not_found())
         && context.pacing.reports_rejection(uid, now())
-        && publish(context, workload, watched, vec![report::rejected(&status.message)]).await.is_none()
+        && context.publisher.publish(workload, uid, vec![report::rejected(&status.message)]).await.is_none()
     {
         context.pacing.reported_rejection(uid, now());
     }
@@ -92,7 +92,7 @@ async fn patched(context: &Shared, workload: &Reference, watched: &Watched, patc
 /// How long it is not the workload's turn. Reverts are reported once.
 async fn delayed(
     context: &Shared,
-    workload: &Reference,
+    workload: &WorkloadRef,
     watched: &Watched,
     turn: Turn,
     by: Option<&str>,
@@ -103,8 +103,8 @@ async fn delayed(
         Turn::Reverted { times, pause, report } => {
             if report {
                 tracing::warn!(%workload, times, by, "patches were reverted, not patched again until it changes");
-                if publish(context, workload, watched, vec![report::reverted(times, by)]).await.is_none() {
-                    let uid = watched.metadata.uid.as_deref().unwrap_or_default();
+                let uid = watched.metadata.uid.as_deref().unwrap_or_default();
+                if context.publisher.publish(workload, uid, vec![report::reverted(times, by)]).await.is_none() {
                     context.pacing.reported_reverts(uid, now());
                 }
             }

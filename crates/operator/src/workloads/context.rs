@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 use super::event_history::EventHistory;
 use super::pacing::PacingByWorkload;
+use super::publish::Publisher;
 use super::related_objects::RelatedObjects;
 use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
@@ -64,9 +64,10 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     pub(super) selection: Selection,
     pub(super) cluster: Cluster,
-    pub(super) pacing: PacingByWorkload,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) pacing: Arc<PacingByWorkload>,
     pub(super) leading: watch::Receiver<bool>,
-    pub(super) history: EventHistory,
+    pub(super) history: Arc<EventHistory>,
     pub(super) gate: RolloutGate,
     pub(super) metrics: Metrics,
     pub(super) started: Timestamp,
@@ -78,11 +79,13 @@ pub(super) fn now() -> Instant {
 }
 
 impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "each has a type of its own")]
     pub(super) fn new(
         client: Client,
         cluster: Cluster,
         leading: watch::Receiver<bool>,
         identity: Identity,
+        publisher: Arc<Publisher>,
         selection: Selection,
         trimming: Trimming,
         metrics: Metrics,
@@ -95,10 +98,11 @@ impl Shared {
             cluster,
             identity,
             selection,
-            pacing: PacingByWorkload::default(),
+            pacing: publisher.pacing.clone(),
             gate: RolloutGate::new(leading.clone(), record),
             leading,
-            history: EventHistory::default(),
+            history: publisher.history.clone(),
+            publisher,
             metrics,
             started: Timestamp::now(),
         }
@@ -128,12 +132,5 @@ impl Shared {
         let policies = self.cluster.policies.get();
         let policy = policies.for_namespace(&namespace).policy.name.clone();
         self.selection.namespace(&namespace).mutating.then_some(Standing { policy, waiting: true })
-    }
-
-    /// A new recorder for each Event. A `Recorder` that is reused merges Events with the same reason into one with a count
-    /// and keeps the first message; here every Event reports a change.
-    pub(super) fn recorder(&self) -> Recorder {
-        let instance = Some(self.identity.pod.clone());
-        Recorder::new(self.client.clone(), Reporter { controller: "winddown".to_owned(), instance })
     }
 }

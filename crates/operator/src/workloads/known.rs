@@ -70,6 +70,7 @@ mod tests {
     use crate::fake_api_server::FakeApiServer;
     use crate::kubernetes::api_resource;
     use crate::workloads::context::{Context, Identity, now};
+    use crate::workloads::publish::Publisher;
     use crate::workloads::reconcile::reconcile;
     use winddown_core::report::Reported;
 
@@ -99,7 +100,8 @@ mod tests {
         let identity = Identity { namespace: text(), deployment: text(), pod: text(), lease: text() };
         let (selection, trimming, metrics) = Default::default();
         let leading = watch::channel(false).1;
-        Arc::new(Shared::new(server.client(), cluster, leading, identity, selection, trimming, metrics))
+        let publisher = Arc::new(Publisher::new(server.client(), &identity.pod));
+        Arc::new(Shared::new(server.client(), cluster, leading, identity, publisher, selection, trimming, metrics))
     }
 
     /// Whether history, pacing, metrics and policies know a workload.

@@ -9,17 +9,17 @@ use kube::runtime::controller::Action;
 
 use super::apply::apply;
 use super::context::{Context, Shared, now};
-use super::publish::{RETRY, publish};
+use super::publish::RETRY;
 use super::related_objects::SETTLE;
 use super::selection::Selected;
 use super::watched::Watched;
-use super::workload_client::Reference;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes;
 use crate::policies::Standing;
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::{Object, PartialObject};
+use winddown_core::observation::WorkloadRef;
 use winddown_core::report::{self, Current, Reported};
 
 /// Delay while the labels of a namespace are not known yet.
@@ -63,7 +63,7 @@ async fn update(
     let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else {
         return Ok(Action::await_change());
     };
-    let reference = Reference { kind, namespace: namespace.clone(), name: name.clone() };
+    let reference = WorkloadRef { kind, namespace: namespace.clone(), name: name.clone() };
     let annotated = watched.annotations.is_some();
     let before = context.history.last_reported(uid, now());
     let identity = &context.identity;
@@ -84,7 +84,7 @@ async fn update(
     let workload = match context.workloads.read(&reference).await? {
         Some(PartialObject::Read(workload)) => workload,
         Some(PartialObject::TooLarge(error)) => {
-            return Ok(skip(context, &reference, watched, uid, &error).await);
+            return Ok(skip(context, &reference, uid, &error).await);
         }
         None => return Ok(ignore(context, uid)),
     };
@@ -113,7 +113,7 @@ async fn update(
     let evaluated = evaluate_among(&workload, Existing::Unchanged, governing, Origin::ApiServer, related.as_deref());
     let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
-        Err(error) => return Ok(skip(context, &reference, watched, uid, &error).await),
+        Err(error) => return Ok(skip(context, &reference, uid, &error).await),
     };
     context.metrics.workloads.evaluated(uid, kind, namespace, name, &evaluation);
     let governed = || Standing { policy: governing.policy.name.clone(), waiting: evaluation.waiting };
@@ -127,9 +127,11 @@ async fn update(
         return Ok(earliest([unread, settles_in]));
     }
     let just_created = created.is_some_and(|created| created >= context.started);
-    let again = match unread {
-        Some(_) => unread,
-        None => publish(context, &reference, watched, report::events(before.as_ref(), &current, just_created)).await,
+    let again = if unread.is_some() {
+        unread
+    } else {
+        let events = report::events(before.as_ref(), &current, just_created);
+        context.publisher.publish(&reference, uid, events).await
     };
     if again.is_none() {
         context.history.mark_reported(uid, current.reported());
@@ -161,13 +163,7 @@ fn ignore(context: &Shared, uid: &str) -> Action {
 }
 
 /// Reports a workload that cannot be evaluated, and leaves it as it is.
-async fn skip(
-    context: &Shared,
-    workload: &Reference,
-    watched: &Watched,
-    uid: &str,
-    error: &(impl StdError + Sync + 'static),
-) -> Action {
+async fn skip(context: &Shared, workload: &WorkloadRef, uid: &str, error: &(impl StdError + Sync + 'static)) -> Action {
     let problem = ErrorChain(error).to_string();
     tracing::warn!(%workload, error = problem, "skipped, unchanged");
     context.metrics.workloads.not_evaluated(uid);
@@ -176,7 +172,7 @@ async fn skip(
         context.history.mark_seen_by_follower(uid, state, now());
         return Action::await_change();
     }
-    let again = publish(context, workload, watched, event.into_iter().collect()).await;
+    let again = context.publisher.publish(workload, uid, event.into_iter().collect()).await;
     if again.is_none() {
         context.history.mark_reported(uid, state);
     }

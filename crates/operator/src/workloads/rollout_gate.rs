@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::rollout_record::RolloutRecord;
-use super::workload_client::{Reference, WorkloadClient};
+use super::workload_client::WorkloadClient;
 use crate::kubernetes::Error;
+use winddown_core::observation::WorkloadRef;
 use winddown_core::rollout::ProgressTracker;
 
 /// How often the rollout in progress is read.
@@ -24,12 +25,12 @@ pub(super) struct RolloutGate {
 struct State {
     /// The rollout in progress. A new leader has none and first reads which one was recorded.
     current: Option<CurrentRollout>,
-    waiting: HashSet<Reference>,
+    waiting: HashSet<WorkloadRef>,
     leading: watch::Receiver<bool>,
 }
 
 struct CurrentRollout {
-    workload: Reference,
+    workload: WorkloadRef,
     progress: ProgressTracker,
     checked: Option<Instant>,
 }
@@ -55,7 +56,7 @@ impl RolloutGate {
     /// Requests to start a rollout of this workload.
     pub(super) async fn request(
         &self,
-        workload: &Reference,
+        workload: &WorkloadRef,
         client: &WorkloadClient,
         now: Instant,
     ) -> Result<Decision<'_>, Error> {
@@ -86,7 +87,7 @@ impl RolloutGate {
 }
 
 impl CurrentRollout {
-    fn new(workload: Reference, now: Instant) -> Self {
+    fn new(workload: WorkloadRef, now: Instant) -> Self {
         Self { workload, progress: ProgressTracker::new(now), checked: None }
     }
 
@@ -133,8 +134,8 @@ mod tests {
         server.put("/apis/apps/v1/namespaces/n/statefulsets/set", set);
     }
 
-    fn named(kind: Kind, name: &str) -> Reference {
-        Reference { kind, namespace: "n".to_owned(), name: name.to_owned() }
+    fn named(kind: Kind, name: &str) -> WorkloadRef {
+        WorkloadRef { kind, namespace: "n".to_owned(), name: name.to_owned() }
     }
 
     /// The gate of a leader, and the channel that ends its leadership.
@@ -143,7 +144,12 @@ mod tests {
         (RolloutGate::new(leading, RolloutRecord::new(&server.client(), "winddown", "winddown")), sender)
     }
 
-    async fn delay(gate: &RolloutGate, workload: &Reference, server: &FakeApiServer, now: Instant) -> Option<Duration> {
+    async fn delay(
+        gate: &RolloutGate,
+        workload: &WorkloadRef,
+        server: &FakeApiServer,
+        now: Instant,
+    ) -> Option<Duration> {
         match gate.request(workload, &WorkloadClient::new(server.client(), Trimming::default()), now).await.unwrap() {
             Decision::Start(_) => None,
             Decision::RetryAfter(delay) => Some(delay),

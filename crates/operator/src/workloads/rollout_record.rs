@@ -7,11 +7,11 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
-use super::workload_client::Reference;
 use crate::kubernetes::{Error, within};
 use winddown_core::kind::Kind;
+use winddown_core::observation::WorkloadRef;
 
-/// `KIND NAMESPACE/NAME`, as a [`Reference`] is displayed.
+/// `KIND NAMESPACE/NAME`, as a [`WorkloadRef`] is displayed.
 pub(super) const ANNOTATION: &str = "state.winddown.dev/rollout";
 
 pub(super) struct RolloutRecord {
@@ -25,13 +25,13 @@ impl RolloutRecord {
     }
 
     /// The workload whose rollout was started last.
-    pub(super) async fn read(&self) -> Result<Option<Reference>, Error> {
+    pub(super) async fn read(&self) -> Result<Option<WorkloadRef>, Error> {
         let lease = within(format!("read Lease {}", self.lease), self.leases.get_opt(&self.lease)).await?;
         Ok(lease.and_then(|lease| parse(lease.annotations().get(ANNOTATION)?)))
     }
 
     /// Records a rollout that is about to start.
-    pub(super) async fn write(&self, workload: &Reference) -> Result<(), Error> {
+    pub(super) async fn write(&self, workload: &WorkloadRef) -> Result<(), Error> {
         let annotation = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: workload.to_string()}}}));
         let parameters = PatchParams::default();
         let patched = self.leases.patch(&self.lease, &parameters, &annotation);
@@ -39,8 +39,8 @@ impl RolloutRecord {
     }
 }
 
-fn parse(text: &str) -> Option<Reference> {
+fn parse(text: &str) -> Option<WorkloadRef> {
     let (kind, name) = text.split_once(' ')?;
     let (namespace, name) = name.split_once('/')?;
-    Some(Reference { kind: Kind::named(kind)?, namespace: namespace.to_owned(), name: name.to_owned() })
+    Some(WorkloadRef { kind: Kind::named(kind)?, namespace: namespace.to_owned(), name: name.to_owned() })
 }

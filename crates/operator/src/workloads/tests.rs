@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Identity, Selection, relabelling_matters, run};
+use super::{Identity, Publisher, Selection, relabelling_matters, run};
 use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
@@ -46,6 +46,7 @@ impl Controller {
             pod: "winddown-0".to_owned(),
             lease: "winddown".to_owned(),
         };
+        let publisher = Arc::new(Publisher::new(server.client(), &identity.pod));
         let stop = CancellationToken::new();
         let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };
@@ -53,7 +54,8 @@ impl Controller {
         let matters = relabelling_matters(policies.clone(), selection.clone());
         let (namespaces, watch_namespaces) = Namespaces::new(&clients, matters);
         let cluster = Cluster { namespaces: Arc::new(namespaces), policies, governed };
-        let controller = run(server.client(), cluster, leading, stop, identity, selection, trimming, metrics);
+        let controller =
+            run(server.client(), cluster, leading, stop, identity, publisher, selection, trimming, metrics);
         let mut task = JoinSet::new();
         task.spawn(watch_namespaces);
         task.spawn(controller);

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Identity, Shared, now};
 use super::known::Known;
+use super::publish::Publisher;
 use super::reconcile::reconcile;
 use super::selection::Selection;
 use super::watched::Watched;
@@ -36,6 +37,7 @@ pub(crate) async fn run(
     leading: watch::Receiver<bool>,
     shutdown: CancellationToken,
     identity: Identity,
+    publisher: Arc<Publisher>,
     selection: Selection,
     trimming: Trimming,
     metrics: Metrics,
@@ -45,7 +47,7 @@ pub(crate) async fn run(
         () = cluster.listed() => {}
         () = shutdown.cancelled() => return,
     }
-    let shared = Arc::new(Shared::new(client, cluster, leading, identity, selection, trimming, metrics));
+    let shared = Arc::new(Shared::new(client, cluster, leading, identity, publisher, selection, trimming, metrics));
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 

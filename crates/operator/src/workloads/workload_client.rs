@@ -1,6 +1,5 @@
 //! Reads and patches workloads as JSON, because types would lose unknown fields.
 
-use std::fmt;
 use std::time::Duration;
 
 use json_patch::jsonptr::PointerBuf;
@@ -12,27 +11,13 @@ use serde_json::Value;
 
 use crate::kubernetes::{Error, api_resource, within, within_limit};
 use crate::trimming::Trimming;
-use winddown_core::kind::Kind;
 use winddown_core::object::{self, PartialObject};
+use winddown_core::observation::WorkloadRef;
 
 pub(super) const FIELD_MANAGER: &str = "winddown";
 /// Timeout of a patch. While webhooks are unreachable, which is when the controller patches, the API server can wait 34
 /// seconds (`requestTimeoutUpperBound`) before it continues without them.
 const PATCH_TIMEOUT: Duration = Duration::from_secs(40);
-
-/// Identifies a workload.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Reference {
-    pub(super) kind: Kind,
-    pub(super) namespace: String,
-    pub(super) name: String,
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-    }
-}
 
 #[derive(Clone)]
 pub(super) struct WorkloadClient {
@@ -49,18 +34,18 @@ impl WorkloadClient {
     }
 
     /// A workload as the webhooks receive it; `None` if it does not exist.
-    pub(super) async fn read(&self, workload: &Reference) -> Result<Option<PartialObject>, Error> {
+    pub(super) async fn read(&self, workload: &WorkloadRef) -> Result<Option<PartialObject>, Error> {
         self.read_as(workload, object::parse).await
     }
 
     /// The whole workload with its status; `None` if it does not exist.
-    pub(super) async fn read_with_status(&self, workload: &Reference) -> Result<Option<Value>, Error> {
+    pub(super) async fn read_with_status(&self, workload: &WorkloadRef) -> Result<Option<Value>, Error> {
         self.read_as(workload, |text| serde_json::from_str(text)).await
     }
 
     async fn read_as<T>(
         &self,
-        workload: &Reference,
+        workload: &WorkloadRef,
         parse: fn(&str) -> serde_json::Result<T>,
     ) -> Result<Option<T>, Error> {
         let request = request(workload).get(&workload.name, &kube::api::GetParams::default());
@@ -79,7 +64,7 @@ impl WorkloadClient {
     }
 
     /// Patches a workload and returns it as stored, after admission.
-    pub(super) async fn patch(&self, workload: &Reference, patch: JsonPatch) -> Result<Value, Error> {
+    pub(super) async fn patch(&self, workload: &WorkloadRef, patch: JsonPatch) -> Result<Value, Error> {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = request(workload).patch(&workload.name, &parameters, &Patch::Json::<()>(patch));
         within_limit(PATCH_TIMEOUT, format!("patch {workload}"), self.send(request)).await
@@ -87,7 +72,7 @@ impl WorkloadClient {
 
     /// Removes Winddown from the field managers after a direct patch, so that a later apply of the workload from Git has no
     /// conflict. Sends no request if Winddown manages no fields.
-    pub(super) async fn release_fields(&self, workload: &Reference, object: &Value) -> Result<(), Error> {
+    pub(super) async fn release_fields(&self, workload: &WorkloadRef, object: &Value) -> Result<(), Error> {
         let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
         let is_own = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
         let Some(index) = managers.and_then(|managers| managers.iter().position(is_own)) else { return Ok(()) };
@@ -109,6 +94,6 @@ impl WorkloadClient {
     }
 }
 
-fn request(workload: &Reference) -> Request {
+fn request(workload: &WorkloadRef) -> Request {
     Request::new(DynamicObject::url_path(&api_resource(workload.kind), Some(&workload.namespace)))
 }
