@@ -1,6 +1,6 @@
 //! An API server for tests that keeps objects by path in memory.
 //!
-//! It supports what the operator uses: get, create, update with optimistic locking, JSON and merge patches, also of a status,
+//! It supports what the operator uses: get, create, delete, update with optimistic locking, JSON and merge patches, also of a status,
 //! server-side apply of a Lease, and lists and cluster-wide watches of namespaced objects.
 
 use std::collections::BTreeMap;
@@ -87,10 +87,7 @@ impl FakeApiServer {
 
     /// Deletes an object, which watches see.
     pub(crate) fn remove(&self, path: &str) {
-        let removed = self.store().objects.remove(path);
-        if let Some(object) = removed {
-            self.send(path, json!({"type": "DELETED", "object": object}));
-        }
+        self.store().remove(path);
     }
 
     /// Sends an event to the watches of the object at a path.
@@ -140,7 +137,7 @@ impl FakeApiServer {
         self.store().events.receiver_count()
     }
 
-    /// Changes objects in every later patch.
+    /// Changes objects in every later patch or write of a status.
     pub(crate) fn admit(&self, webhook: impl Fn(&str, &mut Value) + Send + 'static) {
         self.store().webhook = Some(Box::new(webhook));
     }
@@ -151,6 +148,24 @@ impl FakeApiServer {
 }
 
 impl Store {
+    /// With a UID; a status is written separately.
+    fn create(&mut self, path: &str, mut object: Value) -> Answer {
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = json!(format!("uid-{}", self.writes));
+        }
+        if let Some(object) = object.as_object_mut() {
+            object.remove("status");
+        }
+        self.put(path, object)
+    }
+
+    fn remove(&mut self, path: &str) {
+        if let Some(object) = self.objects.remove(path) {
+            // Fails without a watch.
+            let _ = self.events.send((path.to_owned(), json!({"type": "DELETED", "object": object})));
+        }
+    }
+
     fn put(&mut self, path: &str, mut object: Value) -> Answer {
         self.writes += 1;
         object["metadata"]["resourceVersion"] = json!(self.writes.to_string());
@@ -237,18 +252,34 @@ fn object_request(store: &mut Store, method: Method, mut path: String, headers: 
         path = format!("{path}/{name}");
     }
     let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
-    // The whole object is patched, because its other parts are not in the body.
+    // A patch of the status is one of the whole object, because its other parts are not in the body.
+    let is_status = path.ends_with("/status");
     if let Some(object) = path.strip_suffix("/status") {
         path = object.to_owned();
     }
     let patch_type = headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap());
     match (method, store.objects.get(&path).cloned()) {
-        (Method::POST, None) => store.put(&path, body),
+        (Method::POST, None) => store.create(&path, body),
         (Method::POST, Some(_)) => error(StatusCode::CONFLICT),
         (_, None) => error(StatusCode::NOT_FOUND),
         (Method::GET, Some(found)) => (StatusCode::OK, found.to_string()),
         (Method::PUT, Some(found)) if version(&found) != version(&body) => error(StatusCode::CONFLICT),
+        (Method::PUT, Some(mut found)) if is_status => {
+            found["status"] = body["status"].clone();
+            if let Some(webhook) = &store.webhook {
+                webhook(&path, &mut found);
+            }
+            store.put(&path, found)
+        }
         (Method::PUT, Some(_)) => store.put(&path, body),
+        (Method::DELETE, Some(found)) => {
+            let expected = &body["preconditions"]["resourceVersion"];
+            if !expected.is_null() && *expected != version(&found) {
+                return error(StatusCode::CONFLICT);
+            }
+            store.remove(&path);
+            (StatusCode::OK, json!({"kind": "Status", "status": "Success"}).to_string())
+        }
         (_, Some(mut found)) if patch_type.contains("json-patch") => {
             let operations: json_patch::Patch = serde_json::from_value(body).unwrap();
             match json_patch::patch(&mut found, &operations) {

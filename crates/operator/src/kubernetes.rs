@@ -6,6 +6,7 @@ use http::uri::Authority;
 use kube::client::ClientBuilder;
 use kube::config::InferConfigError;
 use kube::core::{ApiResource, GroupVersionKind, Status};
+use kube::runtime::watcher;
 use kube::{Client, Config};
 
 use crate::metrics::ApiRequests;
@@ -142,5 +143,17 @@ pub(crate) async fn within_limit<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Error::new(call, error)),
         Err(_) => Err(Error::TimedOut { call: call.into(), limit }),
+    }
+}
+
+/// The API server's answer to a list or watch, if it is an error.
+pub(crate) fn status_code(error: &watcher::Error) -> Option<u16> {
+    use watcher::Error;
+    match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status))
+        | Error::WatchError(status) => Some(status.code),
+        _ => None,
     }
 }

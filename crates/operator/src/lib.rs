@@ -1,5 +1,6 @@
 //! The operator: admission webhooks, controller, certificates and leader election.
 
+mod budgets;
 mod certificates;
 mod cluster;
 pub mod error_chain;
@@ -10,7 +11,6 @@ pub mod kubernetes;
 mod leadership;
 pub mod metrics;
 mod namespaces;
-#[cfg_attr(not(test), expect(dead_code, reason = "started as soon as its stops are written"))]
 mod observation;
 mod plain_http;
 mod policies;

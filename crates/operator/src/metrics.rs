@@ -28,7 +28,9 @@ pub(crate) use reconciliations::Reconciliations;
 pub(crate) use reviews::{Reviews, counted};
 pub(crate) use server::serve;
 pub(crate) use shutdowns::Shutdowns;
-pub(crate) use statuses::Statuses;
+#[cfg(test)]
+pub(crate) use shutdowns::tests::stop;
+pub(crate) use statuses::{Statuses, Written};
 pub(crate) use workloads::Workloads;
 
 /// Every family that the operator exports.

@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::arguments::Arguments;
+use crate::budgets::Budgets;
 use crate::certificates::mounted::Mounted;
 use crate::certificates::resolver::{self, CertificateSender};
 use crate::certificates::rotator::{Rotator, Target};
@@ -24,11 +25,12 @@ use crate::kubernetes::{self, Clients};
 use crate::leadership::Candidate;
 use crate::metrics::{self, Exposition, Metrics};
 use crate::namespaces::Namespaces;
+use crate::observation::Observation;
 use crate::policies::{self, CurrentPolicies};
 use crate::trimming::Trimming;
 use crate::webhook::timeouts::Timeouts;
 use crate::webhook::{routes, server};
-use crate::workloads::{self, Identity, Publisher, Selection, relabelling_matters};
+use crate::workloads::{self, Identity, Publisher, Reporting, Selection, relabelling_matters};
 
 /// How long a replica that starts waits for the policies.
 const POLICIES_LIMIT: Duration = Duration::from_secs(5);
@@ -75,7 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     readiness.shut_down();
 
-    let deadline = Duration::from_secs(arguments.shutdown_deadline.as_i64().unsigned_abs());
+    let deadline = deadline(&arguments);
     let start = Instant::now();
     if tokio::time::timeout(deadline, running.stop()).await.is_err() {
         return Err(Error::Deadline(deadline.as_secs()));
@@ -91,6 +93,8 @@ struct Running {
     webhooks: Handle<SocketAddr>,
     controller: JoinHandle<()>,
     stop_controller: CancellationToken,
+    writer: JoinHandle<()>,
+    stop_writer: CancellationToken,
     candidate: JoinHandle<()>,
     stop_candidate: CancellationToken,
 }
@@ -156,6 +160,19 @@ impl Running {
             cluster.policies.clone(),
         );
 
+        let publisher = Arc::new(Publisher::new(clients.watching.clone(), &identity.pod));
+        let observation = Observation::default();
+        let (budgets, watch_budgets, writer) =
+            Budgets::new(clients, leading.clone(), publisher.clone(), observation.clone(), metrics.clone());
+        let observe = observation.run(clients.watching.clone(), leading.clone(), budgets.clone(), metrics.clone());
+        tasks.spawn(async move {
+            futures::join!(watch_budgets.run(), observe);
+            Error::Ended("the watch of budgets")
+        });
+        let stop_writer = CancellationToken::new();
+        // The rest is for the controller before, and for the Lease after.
+        let writer = tokio::spawn(writer.run(stop_writer.clone(), deadline(arguments) / 2));
+
         if let Some(listener) = metrics_listener {
             let (lease, leading) = (identity.lease.clone(), leading.clone());
             let exposition = Exposition { metrics: metrics.clone(), lease, leading };
@@ -174,12 +191,12 @@ impl Running {
         let stop_controller = CancellationToken::new();
         let client = clients.watching.clone();
         let stop = stop_controller.clone();
-        let publisher = Arc::new(Publisher::new(client.clone(), &identity.pod));
+        let reporting = Reporting { publisher, budgets };
         let controller =
-            workloads::run(client, cluster, leading, stop, identity, publisher, selection, trimming, metrics);
+            workloads::run(client, cluster, leading, stop, identity, reporting, selection, trimming, metrics);
         let controller = tokio::spawn(controller);
 
-        Ok(Self { tasks, webhooks, controller, stop_controller, candidate, stop_candidate })
+        Ok(Self { tasks, webhooks, controller, stop_controller, writer, stop_writer, candidate, stop_candidate })
     }
 
     /// Returns when a task ends unexpectedly; the process must then be restarted.
@@ -187,11 +204,12 @@ impl Running {
         tokio::select! {
             Some(error) = self.tasks.join_next() => error.unwrap_or(Error::Ended("a server")),
             _ = &mut self.controller => Error::Ended("the controller"),
+            _ = &mut self.writer => Error::Ended("the writer of budgets"),
             _ = &mut self.candidate => Error::Ended("the leader election"),
         }
     }
 
-    /// Answers open reviews; meanwhile stops the controller and then releases the Lease. The caller sets the deadline.
+    /// Answers open reviews; meanwhile stops the controller, writes the budgets that wait, and then releases the Lease. The caller sets the deadline.
     async fn stop(self) {
         self.webhooks.graceful_shutdown(None);
         let answer_reviews = async {
@@ -203,11 +221,17 @@ impl Running {
             self.stop_controller.cancel();
             // A task that panicked has also stopped.
             let _ = self.controller.await;
+            self.stop_writer.cancel();
+            let _ = self.writer.await;
             self.stop_candidate.cancel();
             let _ = self.candidate.await;
         };
         tokio::join!(answer_reviews, stop_tasks);
     }
+}
+
+fn deadline(arguments: &Arguments) -> Duration {
+    Duration::from_secs(arguments.shutdown_deadline.as_i64().unsigned_abs())
 }
 
 fn spawn_certificate_task(

@@ -12,6 +12,7 @@ mod pacing;
 mod publish;
 mod reconcile;
 mod related_objects;
+mod reporting;
 mod rollout_gate;
 mod rollout_record;
 mod selection;
@@ -21,7 +22,7 @@ mod watch;
 mod watched;
 mod workload_client;
 
-pub(crate) use context::Identity;
+pub(crate) use context::{Identity, Reporting};
 pub(crate) use publish::Publisher;
 pub(crate) use selection::Selection;
 pub(crate) use selection::Selectors;

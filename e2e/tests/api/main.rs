@@ -5,6 +5,7 @@
 
 mod agreement;
 mod budget_definition;
+mod budgets;
 mod certificates;
 mod chart_values;
 mod controller;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             kinds::tests(),
             namespaces::tests(),
             policy_changes::tests(),
+            budgets::tests(),
             agreement::tests(),
             controller::tests(),
             related::tests(),

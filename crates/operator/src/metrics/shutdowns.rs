@@ -110,7 +110,6 @@ impl Shutdowns {
     }
 
     /// Counts a stop that was stored in the status of its workload.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn count(&self, stop: &Stop) {
         let mut counts = self.counts();
         let (outcome, cause) = (stop.outcome.as_str(), stop.cause.as_str());
@@ -129,7 +128,6 @@ impl Shutdowns {
     }
 
     /// Removes the series of a workload that is gone, and those of its namespace with its last workload.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn forget(&self, workload: &WorkloadRef) {
         let mut counts = self.counts();
         let WorkloadRef { kind, namespace, name } = workload;
@@ -193,7 +191,7 @@ fn write_outcomes(
 }
 
 #[cfg(test)]
-pub(in crate::metrics) mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
@@ -205,7 +203,7 @@ pub(in crate::metrics) mod tests {
     use winddown_core::observation::{Event, Observer, PodView};
 
     /// The stop of a pod of a Deployment that exited after 6 s, with this code.
-    pub(in crate::metrics) fn stop(namespace: &str, name: &str, exit_code: i32) -> Stop {
+    pub(crate) fn stop(namespace: &str, name: &str, exit_code: i32) -> Stop {
         let mut pod = json!({
             "metadata": {
                 "uid": "1", "name": "x", "namespace": namespace, "creationTimestamp": "2026-01-31T20:00:00Z",

@@ -40,7 +40,6 @@ pub(super) const BACKLOG: Family = Family::new(
 
 /// How a request to write a status ended.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
 pub(crate) enum Written {
     Stored,
     /// Somebody else wrote it in the meantime.
@@ -80,7 +79,6 @@ impl Statuses {
 
     /// Keeps what the status of a workload's budget says: the pods that carry the current budget, an old one and none, and
     /// the conditions.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn shows(&self, workload: &WorkloadRef, pods: [u32; CARRIED.len()], conditions: &[Condition]) {
         if !self.per_workload {
             return;
@@ -90,13 +88,11 @@ impl Statuses {
     }
 
     /// Forgets a workload without a budget.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn forget(&self, workload: &WorkloadRef) {
         self.shown().remove(workload);
     }
 
     /// Counts a write.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn written(&self, result: Written) {
         let count = match result {
             Written::Stored => &self.stored,
@@ -107,7 +103,6 @@ impl Statuses {
     }
 
     /// Keeps the number of statuses that should have been written by now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the writer of budgets will call it"))]
     pub(crate) fn backlog(&self, backlog: usize) {
         self.backlog.store(backlog as u64, Ordering::Relaxed);
     }

@@ -12,6 +12,7 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use super::table::{Entries, Table};
 use super::{CurrentPolicies, resource};
+use crate::kubernetes::status_code;
 use crate::telemetry::FailureLog;
 use winddown_core::policy::Policies;
 
@@ -111,16 +112,5 @@ impl Watch {
             changed
         });
         self.entries.send_replace(Arc::new(self.table.entries().clone()));
-    }
-}
-
-fn status_code(error: &watcher::Error) -> Option<u16> {
-    use watcher::Error;
-    match error {
-        Error::InitialListFailed(kube::Error::Api(status))
-        | Error::WatchStartFailed(kube::Error::Api(status))
-        | Error::WatchFailed(kube::Error::Api(status))
-        | Error::WatchError(status) => Some(status.code),
-        _ => None,
     }
 }

@@ -17,12 +17,14 @@ use super::rollout_record::RolloutRecord;
 use super::selection::Selection;
 use super::watched::Watched;
 use super::workload_client::WorkloadClient;
+use crate::budgets::Budgets;
 use crate::cluster::Cluster;
 use crate::kubernetes::api_resource;
 use crate::metrics::Metrics;
 use crate::policies::Standing;
 use crate::trimming::Trimming;
 use winddown_core::kind::Kind;
+use winddown_core::observation::WorkloadRef;
 use winddown_core::policy::Namespace;
 
 /// This replica.
@@ -38,6 +40,12 @@ pub(crate) struct Identity {
     pub lease: String,
 }
 
+/// Where the controller reports what it finds.
+pub(crate) struct Reporting {
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) budgets: Budgets,
+}
+
 /// The context of the controller of one kind.
 pub(super) struct Context {
     pub(super) kind: Kind,
@@ -51,7 +59,7 @@ impl Context {
     pub(super) fn forget_if_gone(&self, watched: &Watched) {
         let current = self.store.get(&ObjectRef::from_obj_with(watched, api_resource(self.kind)));
         if current.is_none_or(|current| current.metadata.uid != watched.metadata.uid) {
-            self.shared.forget(watched);
+            self.shared.forget(self.kind, watched);
         }
     }
 }
@@ -65,6 +73,7 @@ pub(super) struct Shared {
     pub(super) selection: Selection,
     pub(super) cluster: Cluster,
     pub(super) publisher: Arc<Publisher>,
+    pub(super) budgets: Budgets,
     pub(super) pacing: Arc<PacingByWorkload>,
     pub(super) leading: watch::Receiver<bool>,
     pub(super) history: Arc<EventHistory>,
@@ -85,11 +94,12 @@ impl Shared {
         cluster: Cluster,
         leading: watch::Receiver<bool>,
         identity: Identity,
-        publisher: Arc<Publisher>,
+        reporting: Reporting,
         selection: Selection,
         trimming: Trimming,
         metrics: Metrics,
     ) -> Self {
+        let Reporting { publisher, budgets } = reporting;
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
             workloads: WorkloadClient::new(client.clone(), trimming.clone()),
@@ -103,6 +113,7 @@ impl Shared {
             leading,
             history: publisher.history.clone(),
             publisher,
+            budgets,
             metrics,
             started: Timestamp::now(),
         }
@@ -116,13 +127,23 @@ impl Shared {
     }
 
     /// A workload does not exist any more.
-    pub(super) fn forget(&self, watched: &Watched) {
+    pub(super) fn forget(&self, kind: Kind, watched: &Watched) {
         if let Some(uid) = &watched.metadata.uid {
+            if let Some(workload) = watched.reference(kind) {
+                self.budgets.forget(&workload, uid);
+            }
             self.history.forget(uid);
             self.pacing.forget(uid);
             self.metrics.workloads.forget(uid);
             self.cluster.governed.forget(uid);
         }
+    }
+
+    /// Whether a workload without annotations has a budget: one that is left from a declaration, or because its namespace opts
+    /// it in.
+    pub(super) fn has_budget(&self, workload: &WorkloadRef) -> bool {
+        let leads = self.budgets.available() && *self.leading.borrow();
+        leads && (self.budgets.has(workload) || self.standing_of_unannotated(&workload.namespace).is_some())
     }
 
     /// What the policy means for a workload without annotations in a namespace that opts it in; `None` in others. The webhook

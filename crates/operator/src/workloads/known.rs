@@ -45,13 +45,13 @@ impl Known {
                 let uids: HashSet<_> = listed.iter().filter_map(|watched| watched.metadata.uid.as_deref()).collect();
                 let is_gone = |uid: &str| !uids.contains(uid);
                 let gone = before.iter().filter(|watched| watched.metadata.uid.as_deref().is_some_and(is_gone));
-                gone.for_each(|gone| self.shared.forget(gone));
+                gone.for_each(|gone| self.shared.forget(self.kind, gone));
                 self.shared.cluster.governed.listed(self.kind);
                 listed
             }
             Event::Apply(found) => vec![Arc::new(found.clone())],
             Event::Delete(deleted) => {
-                self.shared.forget(deleted);
+                self.shared.forget(self.kind, deleted);
                 Vec::new()
             }
         }
@@ -66,10 +66,11 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
+    use crate::budgets::Budgets;
     use crate::cluster::Cluster;
     use crate::fake_api_server::FakeApiServer;
     use crate::kubernetes::api_resource;
-    use crate::workloads::context::{Context, Identity, now};
+    use crate::workloads::context::{Context, Identity, Reporting, now};
     use crate::workloads::publish::Publisher;
     use crate::workloads::reconcile::reconcile;
     use winddown_core::report::Reported;
@@ -101,7 +102,8 @@ mod tests {
         let (selection, trimming, metrics) = Default::default();
         let leading = watch::channel(false).1;
         let publisher = Arc::new(Publisher::new(server.client(), &identity.pod));
-        Arc::new(Shared::new(server.client(), cluster, leading, identity, publisher, selection, trimming, metrics))
+        let reporting = Reporting { budgets: Budgets::absent(server.client(), &publisher), publisher };
+        Arc::new(Shared::new(server.client(), cluster, leading, identity, reporting, selection, trimming, metrics))
     }
 
     /// Whether history, pacing, metrics and policies know a workload.

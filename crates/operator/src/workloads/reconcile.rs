@@ -1,6 +1,5 @@
 //! Reconciles one workload: reads and evaluates it, publishes Events, applies changes.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use super::apply::apply;
 use super::context::{Context, Shared, now};
 use super::publish::RETRY;
 use super::related_objects::SETTLE;
+use super::reporting::{report, skip};
 use super::selection::Selected;
 use super::watched::Watched;
 use crate::error_chain::ErrorChain;
@@ -20,7 +20,8 @@ use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::kind::Kind;
 use winddown_core::object::{Object, PartialObject};
 use winddown_core::observation::WorkloadRef;
-use winddown_core::report::{self, Current, Reported};
+use winddown_core::report::{Current, Reported};
+use winddown_core::shutdown_budget::Computed;
 
 /// Delay while the labels of a namespace are not known yet.
 const NAMESPACE_DELAY: Duration = Duration::from_secs(1);
@@ -64,14 +65,14 @@ async fn update(
         return Ok(Action::await_change());
     };
     let reference = WorkloadRef { kind, namespace: namespace.clone(), name: name.clone() };
-    let annotated = watched.annotations.is_some();
     let before = context.history.last_reported(uid, now());
     let identity = &context.identity;
     let is_operator = (kind, namespace, name) == (Kind::Deployment, &identity.namespace, &identity.deployment);
     if is_operator || metadata.deletion_timestamp.is_some() {
         return Ok(ignore(context, uid));
     }
-    if !annotated && before.as_ref().is_none_or(|before| *before == Reported::default()) {
+    let unreported = before.as_ref().is_none_or(|before| *before == Reported::default());
+    if watched.annotations.is_none() && unreported && !context.has_budget(&reference) {
         // Recorded so that a first annotation counts as a change.
         context.history.mark_reported(uid, Reported::default());
         return Ok(ignore(context, uid));
@@ -79,12 +80,13 @@ async fn update(
     let Some(labelled) = context.cluster.namespace(namespace) else { return Ok(Action::requeue(NAMESPACE_DELAY)) };
     let of_namespace = context.selection.namespace(&labelled);
     if !of_namespace.by_any() {
+        context.budgets.ignored(&reference, uid);
         return Ok(ignore(context, uid));
     }
     let workload = match context.workloads.read(&reference).await? {
         Some(PartialObject::Read(workload)) => workload,
         Some(PartialObject::TooLarge(error)) => {
-            return Ok(skip(context, &reference, uid, &error).await);
+            return Ok(earliest([skip(context, &reference, uid, metadata.generation, &error).await]));
         }
         None => return Ok(ignore(context, uid)),
     };
@@ -93,6 +95,7 @@ async fn update(
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let selected: Selected = context.selection.workload(of_namespace, &labels);
     if !selected.by_any() {
+        context.budgets.ignored(&reference, uid);
         return Ok(ignore(context, uid));
     }
     let policies = context.cluster.policies.get();
@@ -113,7 +116,7 @@ async fn update(
     let evaluated = evaluate_among(&workload, Existing::Unchanged, governing, Origin::ApiServer, related.as_deref());
     let evaluation = match evaluated {
         Ok(evaluation) => evaluation,
-        Err(error) => return Ok(skip(context, &reference, uid, &error).await),
+        Err(error) => return Ok(earliest([skip(context, &reference, uid, metadata.generation, &error).await])),
     };
     context.metrics.workloads.evaluated(uid, kind, namespace, name, &evaluation);
     let governed = || Standing { policy: governing.policy.name.clone(), waiting: evaluation.waiting };
@@ -130,12 +133,12 @@ async fn update(
     let again = if unread.is_some() {
         unread
     } else {
-        let events = report::events(before.as_ref(), &current, just_created);
-        context.publisher.publish(&reference, uid, events).await
+        let policy = governing.policy.name.as_deref();
+        // Until an injection without a declaration is removed, the budget stands for it.
+        let has_state = evaluation.declared || evaluation.changes.is_empty();
+        let computed = || has_state.then(|| Computed::of(&workload, &evaluation, policy));
+        report(context, &reference, uid, (before, &current, just_created), computed).await
     };
-    if again.is_none() {
-        context.history.mark_reported(uid, current.reported());
-    }
 
     let wait = if evaluation.changes.is_empty() {
         context.workloads.release_fields(&reference, &workload).await?;
@@ -160,23 +163,6 @@ async fn update(
 fn ignore(context: &Shared, uid: &str) -> Action {
     context.metrics.workloads.forget(uid);
     Action::await_change()
-}
-
-/// Reports a workload that cannot be evaluated, and leaves it as it is.
-async fn skip(context: &Shared, workload: &WorkloadRef, uid: &str, error: &(impl StdError + Sync + 'static)) -> Action {
-    let problem = ErrorChain(error).to_string();
-    tracing::warn!(%workload, error = problem, "skipped, unchanged");
-    context.metrics.workloads.not_evaluated(uid);
-    let (event, state) = report::not_evaluated(context.history.last_reported(uid, now()).as_ref(), &problem);
-    if !*context.leading.borrow() {
-        context.history.mark_seen_by_follower(uid, state, now());
-        return Action::await_change();
-    }
-    let again = context.publisher.publish(workload, uid, event.into_iter().collect()).await;
-    if again.is_none() {
-        context.history.mark_reported(uid, state);
-    }
-    earliest([again])
 }
 
 /// After the shortest of these delays; without one, at the next change.

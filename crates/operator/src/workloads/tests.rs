@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Identity, Publisher, Selection, relabelling_matters, run};
+use super::{Identity, Publisher, Reporting, Selection, relabelling_matters, run};
+use crate::budgets::Budgets;
 use crate::cluster::Cluster;
 use crate::fake_api_server::FakeApiServer;
 use crate::kubernetes::Clients;
@@ -47,6 +48,7 @@ impl Controller {
             lease: "winddown".to_owned(),
         };
         let publisher = Arc::new(Publisher::new(server.client(), &identity.pod));
+        let reporting = Reporting { budgets: Budgets::absent(server.client(), &publisher), publisher };
         let stop = CancellationToken::new();
         let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };
@@ -55,7 +57,7 @@ impl Controller {
         let (namespaces, watch_namespaces) = Namespaces::new(&clients, matters);
         let cluster = Cluster { namespaces: Arc::new(namespaces), policies, governed };
         let controller =
-            run(server.client(), cluster, leading, stop, identity, publisher, selection, trimming, metrics);
+            run(server.client(), cluster, leading, stop, identity, reporting, selection, trimming, metrics);
         let mut task = JoinSet::new();
         task.spawn(watch_namespaces);
         task.spawn(controller);

@@ -1,6 +1,7 @@
 //! Runs one controller per kind.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::core::ApiResource;
@@ -13,9 +14,8 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Identity, Shared, now};
+use super::context::{Context, Identity, Reporting, Shared, now};
 use super::known::Known;
-use super::publish::Publisher;
 use super::reconcile::reconcile;
 use super::selection::Selection;
 use super::watched::Watched;
@@ -29,6 +29,9 @@ use winddown_core::kind::Kind;
 /// Objects in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
 pub(super) const PAGE_SIZE: u32 = 10;
 
+/// How long the controllers wait for the list of budgets.
+const BUDGETS_LIMIT: Duration = Duration::from_secs(10);
+
 /// Runs until shutdown; writes only while this replica leads.
 #[expect(clippy::too_many_arguments, reason = "each has a type of its own")]
 pub(crate) async fn run(
@@ -37,17 +40,21 @@ pub(crate) async fn run(
     leading: watch::Receiver<bool>,
     shutdown: CancellationToken,
     identity: Identity,
-    publisher: Arc<Publisher>,
+    reporting: Reporting,
     selection: Selection,
     trimming: Trimming,
     metrics: Metrics,
 ) {
-    // What a missed workload gets depends on them.
+    // What a missed workload gets, and what is reported of the others, depends on them.
+    let listed = async {
+        // Without an answer, the budgets wait for one.
+        let _ = futures::join!(cluster.listed(), tokio::time::timeout(BUDGETS_LIMIT, reporting.budgets.listed()));
+    };
     tokio::select! {
-        () = cluster.listed() => {}
+        () = listed => {}
         () = shutdown.cancelled() => return,
     }
-    let shared = Arc::new(Shared::new(client, cluster, leading, identity, publisher, selection, trimming, metrics));
+    let shared = Arc::new(Shared::new(client, cluster, leading, identity, reporting, selection, trimming, metrics));
     future::join_all(Kind::ALL.map(|kind| control(kind, shared.clone(), shutdown.clone()))).await;
 }
 
@@ -74,12 +81,15 @@ async fn control(kind: Kind, shared: Arc<Shared>, shutdown: CancellationToken) {
     let became_leader =
         WatchStream::from_changes(shared.leading.clone()).filter(|leads| future::ready(*leads)).map(|_| ());
     let policies_changed = shared.cluster.policies.changes();
+    let budgets_altered = of_altered_budgets(kind, &shared, resource.clone());
     let of_namespaces = in_changed_namespaces(&shared, reader.clone(), resource.clone());
     Controller::for_stream_with(changes, reader.clone(), resource)
         .with_config(Config::default().concurrency(1))
         .reconcile_all_on(became_leader)
         // Counts and findings can change. A template does not change before its owner changes it.
         .reconcile_all_on(policies_changed)
+        .reconcile_all_on(shared.budgets.all_altered())
+        .reconcile_on(budgets_altered)
         .reconcile_on(of_namespaces)
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, on_error, Arc::new(Context { kind, store: reader, shared }))
@@ -99,6 +109,16 @@ fn in_changed_namespaces(
         let found = workloads.filter(|watched| watched.metadata.namespace.as_deref() == Some(&*name));
         stream::iter(found.map(|watched| ObjectRef::from_obj_with(&*watched, resource.clone())).collect::<Vec<_>>())
     })
+}
+
+/// The workloads of a kind whose budgets somebody deleted or changed.
+fn of_altered_budgets(
+    kind: Kind,
+    shared: &Shared,
+    resource: ApiResource,
+) -> impl Stream<Item = ObjectRef<Watched>> + Send + use<> {
+    let of_kind = shared.budgets.altered().filter(move |workload| future::ready(workload.kind == kind));
+    of_kind.map(move |workload| ObjectRef::new_with(&workload.name, resource.clone()).within(&workload.namespace))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the Controller requires")]

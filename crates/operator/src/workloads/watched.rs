@@ -15,6 +15,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use winddown_core::annotations::{PREFIX, SETTLED};
 use winddown_core::fingerprint::in_process;
+use winddown_core::kind::Kind;
+use winddown_core::observation::WorkloadRef;
 
 /// A workload of the watch. Other fields of the metadata are absent.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,11 @@ pub(super) struct Watched {
 }
 
 impl Watched {
+    pub(super) fn reference(&self, kind: Kind) -> Option<WorkloadRef> {
+        let (namespace, name) = (self.metadata.namespace.clone()?, self.metadata.name.clone()?);
+        Some(WorkloadRef { kind, namespace, name })
+    }
+
     /// A hash of what a reconciliation depends on, so that changes of the status cause no request. `generation` changes with
     /// the spec and with a deletion.
     pub(super) fn relevant(&self, with_labels: bool) -> u64 {

@@ -1,0 +1,249 @@
+//! The `ShutdownBudget`s of the cluster: what the controller and the observation know of each workload is written into its
+//! status.
+//!
+//! Every replica watches them and keeps of each one a few hashes. The leader queues what differs, and writes it. A budget is
+//! written before an Event that follows from it is published, so no Event is published twice. Nothing here fails a review or a
+//! reconciliation, and without the CRD the operator works without budgets.
+
+mod client;
+mod pending;
+mod queue;
+mod table;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod write;
+mod writer;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures::{Stream, StreamExt as _, future};
+use kube::runtime::watcher::Event;
+use tokio::sync::{Notify, broadcast, watch as channel};
+use tokio_stream::wrappers::{BroadcastStream, WatchStream};
+
+use self::client::{Budget, BudgetClient};
+use self::pending::{Evaluated, Pending};
+use self::queue::{Failure, Queue};
+use self::table::Table;
+pub(crate) use self::watch::Watch;
+pub(crate) use self::writer::Writer;
+use crate::kubernetes::Clients;
+use crate::metrics::Metrics;
+use crate::observation::{Observation, Sink};
+use crate::telemetry::LogLimit;
+use crate::workloads::Publisher;
+use winddown_core::observation::{Stop, WorkloadRef};
+use winddown_core::shutdown_budget::Computed;
+
+/// Changes by others that the controller has not looked at yet. More of them make it look at every workload.
+const MOST_ALTERED: usize = 256;
+
+/// What is known of the budgets. Its functions do not block.
+#[derive(Clone)]
+pub(crate) struct Budgets(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    installed: channel::Sender<Installed>,
+    leading: channel::Receiver<bool>,
+    /// The workloads of budgets that somebody else deleted or changed.
+    altered: broadcast::Sender<Arc<WorkloadRef>>,
+    /// Something is to be written.
+    wake: Notify,
+    lost: LogLimit,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Queue,
+    table: Table,
+}
+
+/// Whether the API server knows the resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installed {
+    Unknown,
+    No,
+    Yes,
+}
+
+impl Budgets {
+    /// The handle, and the two tasks behind it.
+    pub(crate) fn new(
+        clients: &Clients,
+        leading: channel::Receiver<bool>,
+        publisher: Arc<Publisher>,
+        observation: Observation,
+        metrics: Metrics,
+    ) -> (Self, Watch, Writer) {
+        let budgets = Self(Arc::new(Shared {
+            state: Mutex::default(),
+            installed: channel::Sender::new(Installed::Unknown),
+            leading,
+            altered: broadcast::Sender::new(MOST_ALTERED),
+            wake: Notify::new(),
+            lost: LogLimit::default(),
+        }));
+        let watch = Watch { client: clients.watching.clone(), budgets: budgets.clone(), metrics: metrics.clone() };
+        let client = BudgetClient::new(clients.short.clone());
+        let writer = Writer::new(budgets.clone(), client, publisher, observation, metrics);
+        (budgets, watch, writer)
+    }
+
+    /// Without the CRD.
+    #[cfg(test)]
+    pub(crate) fn absent(client: kube::Client, publisher: &Arc<Publisher>) -> Self {
+        let clients = Clients { short: client.clone(), watching: client };
+        let (leading, observation) = (channel::channel(false).1, Observation::default());
+        let budgets = Self::new(&clients, leading, publisher.clone(), observation, Metrics::default()).0;
+        budgets.set_installed(Installed::No);
+        budgets
+    }
+
+    /// Whether there are budgets, as far as is known.
+    pub(crate) fn available(&self) -> bool {
+        *self.0.installed.borrow() != Installed::No
+    }
+
+    /// Waits until the API server has listed the budgets, or answered that there are none.
+    pub(crate) async fn listed(&self) {
+        // The sender is in this value, so it exists.
+        let _ = self.0.installed.subscribe().wait_for(|installed| *installed != Installed::Unknown).await;
+    }
+
+    /// An item whenever every workload is to be looked at again, because the CRD was installed or deleted.
+    pub(crate) fn all_altered(&self) -> impl Stream<Item = ()> + Send + use<> {
+        WatchStream::from_changes(self.0.installed.subscribe()).map(|_| ())
+    }
+
+    /// The workloads whose budgets somebody else deleted or changed.
+    pub(crate) fn altered(&self) -> impl Stream<Item = Arc<WorkloadRef>> + Send + use<> {
+        BroadcastStream::new(self.0.altered.subscribe()).filter_map(|altered| future::ready(altered.ok()))
+    }
+
+    pub(crate) fn has(&self, workload: &WorkloadRef) -> bool {
+        self.state().table.has(workload)
+    }
+
+    /// The leader evaluated a workload. Without a declaration, its budget is deleted. `is_new`: the workload or its declaration
+    /// is new, so that everything about it is reported.
+    pub(crate) fn evaluated(&self, workload: &WorkloadRef, uid: &str, computed: Computed, is_new: bool) {
+        let mut state = self.state();
+        let is_right = if computed.is_declared() {
+            state.table.expect(workload, uid, &computed)
+        } else {
+            !state.table.has(workload)
+        };
+        // An evaluation that waits, or is being written, is older.
+        if !is_right || state.queue.is_evaluated(workload) {
+            let evaluated = Evaluated { uid: uid.into(), computed: Some(computed), is_new };
+            self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
+        }
+    }
+
+    /// The leader does not look at this workload any more.
+    pub(crate) fn ignored(&self, workload: &WorkloadRef, uid: &str) {
+        let state = self.state();
+        if state.table.has(workload) {
+            let evaluated = Evaluated { uid: uid.into(), computed: None, is_new: false };
+            self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
+        }
+    }
+
+    /// A workload does not exist any more. The garbage collector deletes its budget.
+    pub(crate) fn forget(&self, workload: &WorkloadRef, uid: &str) {
+        self.state().queue.forget(&Arc::new(workload.clone()), Some(uid), now());
+    }
+
+    fn change(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        workload: &WorkloadRef,
+        change: impl FnOnce(&mut Pending, Instant),
+    ) {
+        let now = now();
+        state.queue.change(&Arc::new(workload.clone()), now, |pending| change(pending, now));
+        drop(state);
+        self.0.wake.notify_one();
+    }
+
+    /// Returns the workloads that have no budget any more.
+    fn apply(&self, event: &Event<Budget>) -> Vec<Arc<WorkloadRef>> {
+        let mut state = self.state();
+        let mut altered = state.table.apply(event);
+        let gone = altered.iter().filter(|workload| !state.table.has(workload)).cloned().collect();
+        // What the writer does itself is reported, too.
+        altered.retain(|workload| !state.queue.is_busy(workload));
+        drop(state);
+        if matches!(event, Event::InitDone) {
+            self.set_installed(Installed::Yes);
+        }
+        if *self.0.leading.borrow() {
+            if altered.len() > MOST_ALTERED {
+                self.0.installed.send_modify(|_| ());
+            } else {
+                for workload in altered {
+                    // Fails without controllers.
+                    let _ = self.0.altered.send(workload);
+                }
+            }
+        }
+        gone
+    }
+
+    fn set_installed(&self, installed: Installed) {
+        let changed = self.0.installed.send_if_modified(|before| std::mem::replace(before, installed) != installed);
+        if !changed {
+            return;
+        }
+        if installed == Installed::No {
+            tracing::info!("ShutdownBudgets are not installed; budgets and observed shutdowns are not stored");
+            let mut state = self.state();
+            state.table.clear();
+            state.queue.clear(now());
+        } else {
+            tracing::info!("ShutdownBudgets are installed");
+        }
+        self.0.wake.notify_one();
+    }
+
+    /// Whether the API server has not answered yet.
+    fn installed_is_unknown(&self) -> bool {
+        *self.0.installed.borrow() == Installed::Unknown
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Budgets {
+    async fn installed(&self) {
+        // The sender is in this value, so it exists.
+        let _ = self.0.installed.subscribe().wait_for(|installed| *installed == Installed::Yes).await;
+    }
+
+    fn stopped(&self, stop: Stop) {
+        if !self.available() {
+            return;
+        }
+        let is_kept = self.state().queue.stopped(stop, now());
+        if let (false, Some(unlogged)) = (is_kept, self.0.lost.next().filter(|_| !is_kept)) {
+            tracing::warn!(unlogged, "an observed shutdown is not counted: too many wait to be written");
+        }
+        self.0.wake.notify_one();
+    }
+
+    fn pods_changed(&self, workload: &WorkloadRef) {
+        if *self.0.leading.borrow() && self.available() {
+            self.change(self.state(), workload, Pending::count_pods);
+        }
+    }
+}
+
+/// The time, on the clock that tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

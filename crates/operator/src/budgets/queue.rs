@@ -1,0 +1,289 @@
+//! Which budgets are to be written, and when. Without clock and requests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pending::{Class, Pending};
+use winddown_core::observation::{Stop, WorkloadRef};
+use winddown_core::pacing::{Rate, TokenBucket};
+
+/// Between two writes of one budget, unless its workload was evaluated again or its app was killed.
+const QUIET: Duration = Duration::from_secs(30);
+/// All writes: 20 a second.
+const WRITES: Rate = Rate { burst: 50, interval: Duration::from_millis(50) };
+/// After a failure: doubled with each further one, up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
+/// More stops of all workloads together are lost.
+const MOST_STOPS: usize = 30_000;
+/// A new leader writes at once what it is told within this time: its predecessor may have ended before it wrote it.
+const TAKEOVER: Duration = Duration::from_secs(10);
+
+/// What waits, by workload.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: HashMap<Arc<WorkloadRef>, Entry>,
+    /// The entries of each class by time.
+    waiting: [Waiting; Class::ALL.len()],
+    number: u64,
+    writes: TokenBucket,
+    outage: Option<Outage>,
+    leads_since: Option<Instant>,
+    /// The number of stops in all entries.
+    stops: usize,
+}
+
+/// The number keeps entries apart that are due at the same time.
+type Waiting = BTreeMap<(Instant, u64), Arc<WorkloadRef>>;
+
+#[derive(Debug, Default)]
+struct Entry {
+    pending: Pending,
+    position: Option<(Class, (Instant, u64))>,
+    is_written: bool,
+    is_forgotten: bool,
+    failures: u32,
+    retry: Option<Instant>,
+    quiet_until: Option<Instant>,
+}
+
+/// After failures of the API server, nothing is written for a while.
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    failures: u32,
+    until: Instant,
+}
+
+/// Why something was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The API server does not answer, or is overloaded. That is the same for every workload.
+    Outage,
+    /// The API server refuses it.
+    Refused,
+    /// Not before this delay.
+    NotYet(Duration),
+}
+
+impl Queue {
+    /// Changes what waits for a workload.
+    pub(super) fn change(&mut self, workload: &Arc<WorkloadRef>, now: Instant, change: impl FnOnce(&mut Pending)) {
+        let entry = self.entries.entry(workload.clone()).or_default();
+        self.stops -= entry.pending.stops.len();
+        change(&mut entry.pending);
+        self.stops += entry.pending.stops.len();
+        self.place(workload, now);
+    }
+
+    /// False if the stop is lost, because too many wait.
+    #[must_use]
+    pub(super) fn stopped(&mut self, stop: Stop, now: Instant) -> bool {
+        let mut is_kept = self.stops < MOST_STOPS;
+        if is_kept {
+            let hurries = self.leads_since.is_some_and(|since| now.saturating_duration_since(since) < TAKEOVER);
+            let workload = stop.workload.clone();
+            self.change(&workload, now, |pending| {
+                is_kept = pending.stop(stop, now);
+                if hurries {
+                    pending.hurry(now);
+                }
+            });
+        }
+        is_kept
+    }
+
+    /// This replica leads from now on.
+    pub(super) fn lead(&mut self, now: Instant) {
+        self.leads_since = Some(now);
+    }
+
+    /// Another replica leads. Whoever leads next evaluates the workloads, and is told the stops again.
+    pub(super) fn follow(&mut self, now: Instant) {
+        self.leads_since = None;
+        self.clear(now);
+    }
+
+    /// Nothing is to be written any more.
+    pub(super) fn clear(&mut self, now: Instant) {
+        self.change_all(now, |pending| *pending = Pending::default());
+    }
+
+    fn change_all(&mut self, now: Instant, change: impl Fn(&mut Pending)) {
+        let all: Vec<_> = self.entries.keys().cloned().collect();
+        for workload in all {
+            self.change(&workload, now, &change);
+        }
+    }
+
+    /// The workload with this UID, or whatever it is, does not exist any more.
+    pub(super) fn forget(&mut self, workload: &Arc<WorkloadRef>, uid: Option<&str>, now: Instant) {
+        let Some(entry) = self.entries.get_mut(workload) else { return };
+        let waits = entry.pending.evaluated.as_ref().map(|evaluated| &*evaluated.uid);
+        if uid.is_some() && waits.is_some_and(|waits| Some(waits) != uid) {
+            return;
+        }
+        (entry.is_forgotten, entry.quiet_until) = (true, None);
+        self.change(workload, now, |pending| *pending = Pending::default());
+    }
+
+    /// Whether nothing is written for a while, because the API server failed.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.outage.is_some_and(|outage| outage.until > now)
+    }
+
+    /// Whether something waits for this workload or is being written.
+    pub(super) fn is_busy(&self, workload: &WorkloadRef) -> bool {
+        self.entries.get(workload).is_some_and(|entry| entry.is_written || !entry.pending.is_empty())
+    }
+
+    /// Whether an evaluation of this workload waits or may be in what is being written.
+    pub(super) fn is_evaluated(&self, workload: &WorkloadRef) -> bool {
+        self.entries.get(workload).is_some_and(|entry| entry.is_written || entry.pending.evaluated.is_some())
+    }
+
+    /// When there is something to write.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        let firsts = self.waiting.iter().filter_map(|waiting| Some(waiting.first_key_value()?.0.0));
+        let outage = self.outage.map_or(now, |outage| outage.until);
+        let free = self.writes.delay(WRITES, now).map_or(now, |delay| now + delay);
+        Some(firsts.min()?.max(outage).max(free))
+    }
+
+    /// What is to be written next; the caller then calls [`Self::written`] or [`Self::failed`]. A change of the pods for which
+    /// `is_needed` is false is forgotten.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        is_needed: impl Fn(&WorkloadRef) -> bool,
+    ) -> Option<(Arc<WorkloadRef>, Pending)> {
+        if self.is_paused(now) {
+            return None;
+        }
+        while self.writes.delay(WRITES, now).is_none() {
+            let workload = self.waiting.iter().find_map(|waiting| {
+                let ((at, _), workload) = waiting.first_key_value()?;
+                (*at <= now).then(|| workload.clone())
+            })?;
+            let entry = self.entries.get_mut(&workload)?;
+            if entry.pending.is_pods_only() && !is_needed(&workload) {
+                entry.pending.pods_unchanged();
+            }
+            if entry.pending.is_empty() {
+                // Its quiet time is over, or there is none.
+                self.place(&workload, now);
+                continue;
+            }
+            let _ = self.writes.take(WRITES, now);
+            return self.start(workload);
+        }
+        None
+    }
+
+    /// Everything that waits, whenever it is due.
+    pub(super) fn take_all(&mut self) -> Vec<(Arc<WorkloadRef>, Pending)> {
+        let workloads: Vec<_> = self.waiting.iter().flat_map(BTreeMap::values).cloned().collect();
+        let taken = workloads.into_iter().filter_map(|workload| self.start(workload));
+        taken.filter(|(_, pending)| !pending.is_empty()).collect()
+    }
+
+    fn start(&mut self, workload: Arc<WorkloadRef>) -> Option<(Arc<WorkloadRef>, Pending)> {
+        let entry = self.entries.get_mut(&workload)?;
+        entry.is_written = true;
+        let pending = std::mem::take(&mut entry.pending);
+        self.stops -= pending.stops.len();
+        self.displace(&workload);
+        Some((workload, pending))
+    }
+
+    /// What was taken is written, or needs no write.
+    pub(super) fn written(&mut self, workload: &Arc<WorkloadRef>, now: Instant) {
+        self.outage = None;
+        if let Some(entry) = self.entries.get_mut(workload) {
+            let quiet_until = Some(now + QUIET).filter(|_| !entry.is_forgotten);
+            let pending = std::mem::take(&mut entry.pending);
+            *entry = Entry { pending, quiet_until, ..Entry::default() };
+            self.place(workload, now);
+        }
+    }
+
+    /// What was taken waits again, unless the workload was forgotten meanwhile. Returns how often it was refused in a row.
+    pub(super) fn failed(
+        &mut self,
+        workload: &Arc<WorkloadRef>,
+        taken: Pending,
+        failure: Failure,
+        now: Instant,
+    ) -> u32 {
+        let Some(entry) = self.entries.get_mut(workload) else { return 0 };
+        let is_forgotten = entry.is_forgotten;
+        (entry.is_written, entry.is_forgotten) = (false, false);
+        match failure {
+            Failure::Outage => {
+                let failures = self.outage.map_or(0, |outage| outage.failures).saturating_add(1);
+                // Writes that ran at the same time fail together.
+                if self.outage.is_none_or(|outage| outage.until <= now) {
+                    self.outage = Some(Outage { failures, until: now + retry(failures) });
+                }
+                // Perhaps only this one fails: then it is not the first again.
+                entry.retry = Some(now + retry(failures.saturating_add(1)));
+            }
+            Failure::Refused => {
+                entry.failures = entry.failures.saturating_add(1);
+                entry.retry = Some(now + retry(entry.failures));
+            }
+            Failure::NotYet(delay) => entry.retry = Some(now + delay),
+        }
+        let refused = if failure == Failure::Refused { entry.failures } else { 0 };
+        self.change(workload, now, |pending| {
+            if !is_forgotten {
+                *pending = taken.followed_by(std::mem::take(pending));
+            }
+        });
+        refused
+    }
+
+    /// How many should have been written by now.
+    pub(super) fn backlog(&self, now: Instant) -> usize {
+        let is_due = |entry: &Entry| entry.pending.due(entry.quiet_until).is_some_and(|(at, _)| at <= now);
+        self.entries.values().filter(|entry| entry.is_written || is_due(entry)).count()
+    }
+
+    fn place(&mut self, workload: &Arc<WorkloadRef>, now: Instant) {
+        self.displace(workload);
+        let Some(entry) = self.entries.get_mut(workload).filter(|entry| !entry.is_written) else { return };
+        let quiet_until = entry.quiet_until.filter(|until| *until > now);
+        let due = entry.pending.due(quiet_until);
+        let due = due.map(|(at, class)| (entry.retry.map_or(at, |retry| at.max(retry)), class));
+        // Without anything to write, the entry is kept as long as its quiet time.
+        let Some((at, class)) = due.or(quiet_until.map(|until| (until, Class::Other))) else {
+            self.remove(workload);
+            return;
+        };
+        self.number = self.number.wrapping_add(1);
+        let position = (at, self.number);
+        entry.position = Some((class, position));
+        self.waiting[class as usize].insert(position, workload.clone());
+    }
+
+    fn displace(&mut self, workload: &Arc<WorkloadRef>) {
+        let position = self.entries.get_mut(workload).and_then(|entry| entry.position.take());
+        if let Some((class, position)) = position {
+            self.waiting[class as usize].remove(&position);
+        }
+    }
+
+    fn remove(&mut self, workload: &Arc<WorkloadRef>) {
+        self.displace(workload);
+        if let Some(entry) = self.entries.remove(workload) {
+            self.stops -= entry.pending.stops.len();
+        }
+    }
+}
+
+fn retry(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(30))).min(LONGEST_RETRY)
+}
+
+#[cfg(test)]
+mod tests;

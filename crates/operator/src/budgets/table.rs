@@ -1,0 +1,165 @@
+//! The budgets as the watch last reported them: of each one, only what tells whether there is something to write.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::runtime::watcher::Event;
+
+use super::client::Budget;
+use winddown_core::fingerprint::in_process;
+use winddown_core::observation::WorkloadRef;
+use winddown_core::shutdown_budget::{Computed, Pods, name};
+
+/// By namespace and name of the budget.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    budgets: HashMap<String, Known>,
+    /// The part of a list that has arrived.
+    listed: Option<HashMap<String, Known>>,
+}
+
+/// One budget.
+#[derive(Clone, Debug)]
+struct Known {
+    workload: Option<Arc<WorkloadRef>>,
+    /// A hash of its owner's UID.
+    owner: u64,
+    /// A hash of UID and `resourceVersion`.
+    version: u64,
+    /// What it says.
+    fingerprint: u64,
+    pods: Option<Pods>,
+    /// What it should say, if this replica evaluated the workload.
+    expected: Option<Expected>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Expected {
+    fingerprint: u64,
+    /// The budget that the pods should carry; 0 for none.
+    carried: u64,
+    /// The version with which it was stored. A CRD of another version may drop fields, so what is stored can differ.
+    stored_as: Option<u64>,
+}
+
+impl Known {
+    fn new(budget: &Budget) -> Self {
+        Self {
+            workload: budget.workload.clone(),
+            owner: in_process(&budget.owner),
+            version: version(budget),
+            fingerprint: budget.status.fingerprint(),
+            pods: budget.status.pods,
+            expected: None,
+        }
+    }
+
+    fn is_right(&self) -> bool {
+        self.expected
+            .is_none_or(|expected| self.fingerprint == expected.fingerprint || expected.stored_as == Some(self.version))
+    }
+}
+
+impl Table {
+    /// Returns the workloads of budgets that somebody else deleted or changed.
+    pub(super) fn apply(&mut self, event: &Event<Budget>) -> Vec<Arc<WorkloadRef>> {
+        match event {
+            Event::Init => self.listed = Some(HashMap::new()),
+            Event::InitApply(budget) => {
+                let key = key(&budget.namespace, &budget.name);
+                let expected = self.budgets.get(&key).and_then(|known| known.expected);
+                self.listed.get_or_insert_default().insert(key, Known { expected, ..Known::new(budget) });
+            }
+            Event::InitDone => {
+                let before = std::mem::replace(&mut self.budgets, self.listed.take().unwrap_or_default());
+                let gone = before.iter().filter(|(key, _)| !self.budgets.contains_key(*key)).map(|(_, known)| known);
+                let changed = self.budgets.values().filter(|known| !known.is_right());
+                return gone.chain(changed).filter_map(|known| known.workload.clone()).collect();
+            }
+            Event::Apply(budget) => {
+                let key = key(&budget.namespace, &budget.name);
+                let expected = self.budgets.get(&key).and_then(|known| known.expected);
+                let known = Known { expected, ..Known::new(budget) };
+                let changed = known.workload.clone().filter(|_| !known.is_right());
+                self.budgets.insert(key, known);
+                return changed.into_iter().collect();
+            }
+            Event::Delete(budget) => {
+                let deleted = self.budgets.remove(&key(&budget.namespace, &budget.name));
+                return deleted.and_then(|deleted| deleted.workload).into_iter().collect();
+            }
+        }
+        Vec::new()
+    }
+
+    /// The resource does not exist.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn has(&self, workload: &WorkloadRef) -> bool {
+        self.budgets.contains_key(&key_of(workload))
+    }
+
+    /// Keeps what a workload's budget should say. Returns whether it does.
+    pub(super) fn expect(&mut self, workload: &WorkloadRef, uid: &str, computed: &Computed) -> bool {
+        let Some(known) = self.budgets.get_mut(&key_of(workload)) else { return false };
+        let (fingerprint, carried) = (computed.fingerprint(), carried(computed));
+        let same = known.expected.filter(|expected| expected.fingerprint == fingerprint);
+        let stored_as = same.and_then(|expected| expected.stored_as);
+        known.expected = Some(Expected { fingerprint, carried, stored_as });
+        known.is_right() && known.owner == in_process(&Some(uid))
+    }
+
+    /// A budget that was written or found right.
+    pub(super) fn stored(&mut self, workload: &Arc<WorkloadRef>, budget: &Budget, computed: Option<&Computed>) {
+        let key = key_of(workload);
+        let before = self.budgets.get(&key).and_then(|known| known.expected);
+        let new = computed.map(|computed| (computed.fingerprint(), carried(computed)));
+        // A later evaluation may already expect something else.
+        let expected = match (before, new) {
+            (Some(before), Some((fingerprint, _))) if before.fingerprint == fingerprint => {
+                Some(Expected { stored_as: Some(version(budget)), ..before })
+            }
+            (None, Some((fingerprint, carried))) => {
+                Some(Expected { fingerprint, carried, stored_as: Some(version(budget)) })
+            }
+            // The same evaluation stands in it, however it was stored.
+            (Some(before), None) => Some(Expected { stored_as: before.stored_as.and(Some(version(budget))), ..before }),
+            (before, _) => before,
+        };
+        self.budgets.insert(key, Known { expected, ..Known::new(budget) });
+    }
+
+    /// A budget was deleted.
+    pub(super) fn deleted(&mut self, workload: &WorkloadRef) {
+        self.budgets.remove(&key_of(workload));
+    }
+
+    /// See [`carried`]; `None` if that is not known.
+    pub(super) fn carried(&self, workload: &WorkloadRef) -> Option<u64> {
+        Some(self.budgets.get(&key_of(workload))?.expected?.carried)
+    }
+
+    /// The pods that a budget counts.
+    pub(super) fn pods(&self, workload: &WorkloadRef) -> Option<Pods> {
+        self.budgets.get(&key_of(workload))?.pods
+    }
+}
+
+/// The budget that the pods of a workload should carry; 0, which is none, without an injection.
+pub(super) fn carried(computed: &Computed) -> u64 {
+    computed.carried().unwrap_or_default()
+}
+
+fn version(budget: &Budget) -> u64 {
+    in_process(&(&budget.uid, &budget.resource_version))
+}
+
+fn key(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+fn key_of(workload: &WorkloadRef) -> String {
+    key(&workload.namespace, &name(workload.kind, &workload.name))
+}

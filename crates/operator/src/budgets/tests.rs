@@ -1,0 +1,395 @@
+//! The watch and the writer, on an API server in memory.
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch::{Sender, channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::fake_api_server::FakeApiServer;
+use crate::metrics::{stop, text};
+use winddown_core::evaluation::{Existing, Origin, evaluate};
+use winddown_core::kind::Kind;
+use winddown_core::policy::Policy;
+
+const COLLECTION: &str = "/apis/winddown.dev/v1alpha1/shutdownbudgets";
+const BUDGETS: &str = "/apis/winddown.dev/v1alpha1/namespaces/shop/shutdownbudgets";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+struct Operator {
+    server: FakeApiServer,
+    budgets: Budgets,
+    leading: Sender<bool>,
+    metrics: Metrics,
+    stop: CancellationToken,
+    /// Ends the tasks when it is dropped.
+    tasks: JoinSet<()>,
+}
+
+impl Operator {
+    /// A replica that leads and has listed the budgets.
+    async fn start(server: &FakeApiServer) -> Self {
+        let operator = Self::start_following(server).await;
+        operator.leading.send_replace(true);
+        pass(1).await;
+        operator
+    }
+
+    async fn start_following(server: &FakeApiServer) -> Self {
+        let clients = Clients { short: server.client(), watching: server.client() };
+        let ((leading, leads), metrics) = (channel(false), Metrics::new(true));
+        let publisher = Arc::new(Publisher::new(server.client(), "winddown-0"));
+        let (budgets, watch, writer) =
+            Budgets::new(&clients, leads, publisher, Observation::default(), metrics.clone());
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        tasks.spawn(watch.run());
+        tasks.spawn(writer.run(stop.clone(), Duration::from_secs(10)));
+        pass(1).await;
+        Self { server: server.clone(), budgets, leading, metrics, stop, tasks }
+    }
+
+    fn evaluate(&self, name: &str, annotations: &Value) {
+        self.evaluate_as(name, "u", annotations, true);
+    }
+
+    fn evaluate_as(&self, name: &str, uid: &str, annotations: &Value, is_new: bool) {
+        self.budgets.evaluated(&workload(name), uid, computed(name, annotations), is_new);
+    }
+
+    fn budget(&self, name: &str) -> Value {
+        self.server.get(&path(name)).unwrap_or_default()
+    }
+
+    fn status(&self, name: &str) -> Value {
+        self.budget(name)["status"].clone()
+    }
+
+    /// The requests about one budget: reads and writes.
+    fn requests(&self, name: &str) -> [u64; 2] {
+        [Method::GET, Method::PUT].map(|method| self.server.requests(&method, &path(name)))
+    }
+
+    /// The reasons of the Events.
+    fn events(&self) -> Vec<String> {
+        let events = self.server.under(EVENTS).into_iter();
+        let mut reasons: Vec<_> = events.map(|event| event["reason"].as_str().unwrap().to_owned()).collect();
+        reasons.sort();
+        reasons
+    }
+
+    fn exports(&self, line: &str) -> bool {
+        text(&self.metrics, true).lines().any(|exported| exported == line)
+    }
+
+    async fn shut_down(mut self) {
+        self.stop.cancel();
+        // The watch does not end.
+        self.tasks.join_next().await;
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("{BUDGETS}/deployment-{name}")
+}
+
+fn workload(name: &str) -> WorkloadRef {
+    WorkloadRef { kind: Kind::Deployment, namespace: "shop".to_owned(), name: name.to_owned() }
+}
+
+fn drain(seconds: u32) -> Value {
+    json!({"winddown.dev/drain": format!("{seconds}s"), "winddown.dev/deadline": "25s"})
+}
+
+/// What a reconciliation finds after the webhook has injected.
+fn computed(name: &str, annotations: &Value) -> Computed {
+    let evaluate =
+        |workload: &Value| evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
+    let workload = json!({
+        "kind": "Deployment",
+        "metadata": {"namespace": "shop", "name": name, "generation": 1, "annotations": annotations},
+        "spec": {"template": {"spec": {
+            "containers": [{"name": "app", "startupProbe": {"tcpSocket": {"port": 80}}}],
+        }}},
+    });
+    let stored = evaluate(&workload).changes.apply(&workload);
+    Computed::of(&stored, &evaluate(&stored), None)
+}
+
+fn stopped(name: &str, number: u32) -> Stop {
+    Stop { uid: number.to_string(), ..stop("shop", name, 0) }
+}
+
+/// Lets the operator do what it can within this time on the paused clock.
+async fn pass(seconds: u64) {
+    for _ in 0..seconds * 10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_is_created_changed_and_deleted_with_the_declaration() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    let budget = operator.budget("web");
+    let owner = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "u", "controller": true}]);
+    assert_eq!(budget["metadata"]["ownerReferences"], owner);
+    assert_eq!(budget["status"]["budget"], "drain 5s + deadline 25s + margin 5s = 35s of 35s");
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+    assert!(operator.exports("winddown_status_writes_total{result=\"stored\"} 1"));
+    operator.evaluate("web", &drain(6));
+    pass(1).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "6s");
+    assert_eq!(operator.events(), ["BudgetApplied", "BudgetApplied"]);
+    operator.evaluate("web", &json!({}));
+    pass(1).await;
+    assert_eq!(operator.budget("web"), Value::Null);
+    assert_eq!(operator.events(), ["BudgetApplied", "BudgetApplied", "BudgetRemoved"]);
+    // Another one that is not declared has none.
+    operator.evaluate("other", &json!({}));
+    pass(60).await;
+    assert_eq!(operator.server.requests(&Method::POST, BUDGETS), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_nothing_is_read_written_or_published_again() {
+    let server = FakeApiServer::default();
+    let operator = Operator::start(&server).await;
+    for name in ["web", "db"] {
+        operator.evaluate(name, &drain(5));
+    }
+    pass(1).await;
+    let events = operator.events();
+    let (requests, posts) = (operator.requests("web"), server.requests(&Method::POST, BUDGETS));
+    operator.shut_down().await;
+    for is_new in [false, true] {
+        let operator = Operator::start(&server).await;
+        for name in ["web", "db"] {
+            operator.budgets.pods_changed(&workload(name));
+            operator.evaluate_as(name, "u", &drain(5), is_new);
+        }
+        pass(120).await;
+        assert_eq!((operator.requests("web"), server.requests(&Method::POST, BUDGETS)), (requests, posts));
+        assert_eq!(operator.events(), events);
+        operator.shut_down().await;
+    }
+    // What changed in between is reported once.
+    for _ in 0..2 {
+        let operator = Operator::start(&server).await;
+        operator.evaluate_as("web", "u", &drain(7), false);
+        pass(1).await;
+        assert_eq!(operator.events().len(), events.len() + 1);
+        operator.shut_down().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_leader_writes() {
+    let server = FakeApiServer::default();
+    let follower = Operator::start_following(&server).await;
+    follower.evaluate("web", &drain(5));
+    follower.budgets.stopped(stopped("web", 1));
+    pass(60).await;
+    assert_eq!(server.requests(&Method::POST, BUDGETS), 0);
+    // A leader writes at once what it is told.
+    follower.leading.send_replace(true);
+    pass(1).await;
+    follower.evaluate("web", &drain(5));
+    follower.budgets.stopped(stopped("web", 1));
+    pass(1).await;
+    assert_eq!(follower.status("web")["shutdowns"]["count"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_two_leaders_write_counts_once() {
+    let server = FakeApiServer::default();
+    let operators = [Operator::start(&server).await, Operator::start(&server).await];
+    operators[0].evaluate("web", &drain(5));
+    pass(2).await;
+    for operator in &operators {
+        operator.evaluate_as("web", "u", &drain(5), false);
+        for number in 0..40 {
+            operator.budgets.stopped(stopped("web", number));
+        }
+    }
+    pass(60).await;
+    assert_eq!(operators[0].status("web")["shutdowns"]["count"], 40);
+    let counted = |operator: &Operator| {
+        let line = "winddown_shutdowns_total{namespace=\"shop\",kind=\"Deployment\",name=\"web\",outcome=\"Clean\"} ";
+        let text = text(&operator.metrics, true);
+        text.lines().find_map(|exported| exported.strip_prefix(line)?.parse::<u32>().ok()).unwrap_or_default()
+    };
+    assert_eq!(operators.iter().map(counted).sum::<u32>(), 40);
+    assert_eq!(operators[0].events(), ["BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_somebody_deletes_or_changes_is_reported_to_the_controller() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    let mut altered = Box::pin(operator.budgets.altered());
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    assert!(futures::poll!(altered.next()).is_pending(), "its own write is none of somebody else");
+    operator.server.remove(&path("web"));
+    pass(1).await;
+    assert_eq!(*altered.next().await.unwrap(), workload("web"));
+    operator.evaluate_as("web", "u", &drain(5), false);
+    pass(40).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+    assert!(futures::poll!(altered.next()).is_pending());
+    for nonsense in [
+        json!(null),
+        json!("text"),
+        json!({"budget": 7, "checkpoint": "x", "conditions": [{"type": 7}], "pods": [], "reported": {"a": 1}}),
+        json!({"phases": {"drain": "1h"}, "conditions": "many", "findings": vec!["x"; 10_000]}),
+    ] {
+        let mut edited = operator.budget("web");
+        edited["status"] = nonsense.clone();
+        operator.server.put(&path("web"), edited);
+        pass(1).await;
+        assert_eq!(*altered.next().await.unwrap(), workload("web"), "{nonsense}");
+        operator.evaluate_as("web", "u", &drain(5), false);
+        pass(1).await;
+        assert_eq!(operator.status("web")["phases"]["drain"], "5s", "{nonsense}");
+        assert_eq!(operator.status("web")["conditions"].as_array().unwrap().len(), 4, "{nonsense}");
+    }
+    assert!(operator.events().iter().all(|event| event != "BudgetRemoved"), "{:?}", operator.events());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_of_an_earlier_workload_with_the_same_name_is_replaced() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate_as("web", "first", &drain(5), true);
+    operator.budgets.stopped(stopped("web", 1));
+    pass(15).await;
+    assert_eq!(operator.status("web")["shutdowns"]["count"], 1);
+    operator.budgets.forget(&workload("web"), "first");
+    operator.evaluate_as("web", "second", &drain(5), true);
+    pass(1).await;
+    assert_eq!(operator.budget("web")["metadata"]["ownerReferences"][0]["uid"], "second");
+    assert_eq!(operator.status("web")["shutdowns"]["count"], 0);
+    assert_eq!(operator.events(), ["BudgetApplied", "BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crd_that_drops_fields_causes_one_write() {
+    let server = FakeApiServer::default();
+    server.admit(|_, budget| {
+        if let Some(status) = budget["status"].as_object_mut() {
+            status.retain(|field, _| ["budget", "workload"].contains(&field.as_str()));
+        }
+    });
+    let operator = Operator::start(&server).await;
+    let mut altered = Box::pin(operator.budgets.altered());
+    operator.evaluate("web", &drain(5));
+    for _ in 0..100 {
+        pass(10).await;
+        operator.evaluate_as("web", "u", &drain(5), false);
+    }
+    assert!(futures::poll!(altered.next()).is_pending());
+    assert_eq!(operator.requests("web")[1], 1);
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_api_server_fails_everything_waits_and_nothing_is_lost() {
+    for failure in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::GATEWAY_TIMEOUT] {
+        let operator = Operator::start(&FakeApiServer::default()).await;
+        operator.evaluate("web", &drain(5));
+        pass(1).await;
+        let status = format!("{}/status", path("web"));
+        operator.server.fail(Method::PUT, &status, Some(failure));
+        operator.evaluate_as("web", "u", &drain(6), false);
+        for number in 0..3 {
+            operator.budgets.stopped(stopped("web", number));
+        }
+        pass(300).await;
+        let attempts = operator.requests("web")[1];
+        assert!((6..=14).contains(&attempts), "{failure}: {attempts}");
+        assert!(operator.exports("winddown_status_backlog 1"), "{failure}");
+        assert_eq!(operator.events(), ["BudgetApplied"], "{failure}: not before it is stored");
+        operator.server.fail(Method::PUT, &status, None);
+        pass(61).await;
+        let stored = operator.status("web");
+        assert_eq!((&stored["phases"]["drain"], &stored["shutdowns"]["count"]), (&json!("6s"), &json!(3)), "{failure}");
+        assert_eq!(operator.events(), ["BudgetApplied", "BudgetApplied"], "{failure}");
+        pass(1).await;
+        assert!(operator.exports("winddown_status_backlog 0"), "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_could_not_be_published_is_published_later() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.server.fail(Method::POST, EVENTS, Some(StatusCode::INTERNAL_SERVER_ERROR));
+    operator.evaluate("web", &drain(5));
+    pass(30).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+    operator.server.fail(Method::POST, EVENTS, None);
+    pass(120).await;
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_crd_nothing_is_written_until_it_is_installed() {
+    let server = FakeApiServer::default();
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    let operator = Operator::start(&server).await;
+    operator.budgets.listed().await;
+    let mut all_altered = Box::pin(operator.budgets.all_altered());
+    assert!(!operator.budgets.available());
+    pass(600).await;
+    let looked = server.requests(&Method::GET, COLLECTION);
+    assert!((15..=30).contains(&looked), "{looked}");
+    server.fail(Method::GET, COLLECTION, None);
+    pass(61).await;
+    assert!(operator.budgets.available() && all_altered.next().await.is_some());
+    operator.evaluate_as("web", "u", &drain(5), false);
+    pass(1).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+    // Deleted with everything in it.
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    server.expire(COLLECTION, |objects| objects.retain(|path, _| !path.contains("shutdownbudgets")));
+    pass(10).await;
+    assert!(!operator.budgets.available() && all_altered.next().await.is_some());
+    assert!(!operator.budgets.has(&workload("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_rights_the_operator_works_as_without_the_crd() {
+    let server = FakeApiServer::default();
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::FORBIDDEN));
+    let operator = Operator::start(&server).await;
+    operator.budgets.listed().await;
+    assert!(!operator.budgets.available());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_writes_what_waits() {
+    let server = FakeApiServer::default();
+    let operator = Operator::start(&server).await;
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    operator.budgets.stopped(stopped("web", 1));
+    pass(1).await;
+    assert_eq!(operator.status("web")["shutdowns"]["count"], 0);
+    operator.shut_down().await;
+    assert_eq!(server.get(&path("web")).unwrap()["status"]["shutdowns"]["count"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flapping_annotations_delay_only_their_own_budget() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    for change in 0..600 {
+        operator.evaluate("web", &drain(5 + change % 2));
+        pass(1).await;
+    }
+    assert!((16..=30).contains(&operator.events().len()), "{}", operator.events().len());
+    operator.evaluate_as("db", "of-db", &drain(5), true);
+    pass(1).await;
+    assert_eq!(operator.status("db")["phases"]["drain"], "5s");
+}

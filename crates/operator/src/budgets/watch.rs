@@ -1,0 +1,88 @@
+//! Watches the budgets, also where their CRD is not installed yet.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, pin_mut};
+use kube::core::DynamicObject;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+
+use super::client::{Budget, resource};
+use super::{Budgets, Installed};
+use crate::kubernetes::status_code;
+use crate::metrics::Metrics;
+use crate::telemetry::FailureLog;
+
+/// Budgets in one answer to a list, of at most 6 KB each.
+const PAGE_SIZE: u32 = 50;
+
+/// First delay after a failure, or while the resource is absent; doubles up to [`LAST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Keeps the table of budgets up to date on every replica.
+pub(crate) struct Watch {
+    pub(super) client: Client,
+    pub(super) budgets: Budgets,
+    pub(super) metrics: Metrics,
+}
+
+impl Watch {
+    /// Never ends. While the API server does not answer, the budgets stay as they are.
+    pub(crate) async fn run(self) {
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
+        let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE));
+        let events = events.map_ok(reduced);
+        pin_mut!(events);
+        let mut failures = FailureLog::new("the watch of ShutdownBudgets failed");
+        let mut retry = FIRST_RETRY;
+        while let Some(event) = events.next().await {
+            match event {
+                // The request follows, so this is no success yet.
+                Ok(event @ watcher::Event::Init) => drop(self.budgets.apply(&event)),
+                Ok(event) => {
+                    retry = FIRST_RETRY;
+                    failures.record(None::<&watcher::Error>);
+                    self.show(&event);
+                    for gone in self.budgets.apply(&event) {
+                        self.metrics.statuses.forget(&gone);
+                        self.metrics.shutdowns.forget(&gone);
+                    }
+                }
+                Err(error) => {
+                    match status_code(&error) {
+                        Some(404) => self.budgets.set_installed(Installed::No),
+                        code => {
+                            failures.record(Some(&error));
+                            // Without the rights, the operator works as without budgets.
+                            if code == Some(403) && self.budgets.installed_is_unknown() {
+                                self.budgets.set_installed(Installed::No);
+                            }
+                        }
+                    }
+                    tokio::time::sleep(retry).await;
+                    retry = LAST_RETRY.min(2 * retry);
+                }
+            }
+        }
+    }
+
+    fn show(&self, event: &watcher::Event<Budget>) {
+        if let watcher::Event::Apply(budget) | watcher::Event::InitApply(budget) = event
+            && let (Some(workload), Some(pods)) = (&budget.workload, budget.status.pods)
+        {
+            let pods = [pods.current, pods.old, pods.none];
+            self.metrics.statuses.shows(workload, pods, &budget.status.conditions);
+        }
+    }
+}
+
+fn reduced(event: watcher::Event<DynamicObject>) -> watcher::Event<Budget> {
+    match event {
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitApply(budget) => watcher::Event::InitApply(budget.into()),
+        watcher::Event::InitDone => watcher::Event::InitDone,
+        watcher::Event::Apply(budget) => watcher::Event::Apply(budget.into()),
+        watcher::Event::Delete(budget) => watcher::Event::Delete(budget.into()),
+    }
+}

@@ -1,0 +1,196 @@
+//! Writes the budget of one workload.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use winddown_core::observation::{Timestamp, WorkloadRef};
+use winddown_core::report::Event;
+use winddown_core::shutdown_budget::{Pods, Update};
+
+use super::client::Budget;
+use super::now;
+use super::pending::{Evaluated, Pending};
+use super::queue::Failure;
+use super::table::{Table, carried};
+use super::writer::Writer;
+use crate::kubernetes;
+use crate::metrics::Written;
+
+/// How often a write that meets one of somebody else is repeated at once.
+const ATTEMPTS: usize = 4;
+/// How long stops of a workload that was not evaluated yet wait.
+const UNEVALUATED: Duration = Duration::from_mins(10);
+/// How often they are looked at.
+const UNEVALUATED_RETRY: Duration = Duration::from_secs(5);
+/// After Events that the API server could not store.
+const EVENTS_RETRY: Duration = Duration::from_mins(1);
+
+/// Why a budget was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Call(#[from] kubernetes::Error),
+    #[error("cannot write a ShutdownBudget: others write it at the same time")]
+    Contended,
+    /// Nothing went wrong.
+    #[error("not before {} s have passed", .0.as_secs())]
+    NotYet(Duration),
+}
+
+/// What follows from a write.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// When to look at the budget again, and the Events to publish then.
+    pub(super) again: Option<(Duration, Vec<Event>)>,
+    /// Whether the workload does not exist.
+    pub(super) is_gone: bool,
+}
+
+impl Error {
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Call(error) if error.is_transient() => Failure::Outage,
+            Self::Call(_) | Self::Contended => Failure::Refused,
+            Self::NotYet(delay) => Failure::NotYet(*delay),
+        }
+    }
+}
+
+/// How far a write came.
+enum Step {
+    Done(Outcome),
+    /// What is stored now.
+    Next(Option<Box<Budget>>),
+}
+
+/// The pods of a workload.
+enum Counted {
+    Pods(Pods),
+    /// They are as they were, or not known.
+    Unchanged,
+    /// The workload does not exist.
+    Gone,
+}
+
+impl Writer {
+    /// Writes what waits for a workload.
+    pub(super) async fn write(&self, workload: &Arc<WorkloadRef>, pending: &mut Pending) -> Result<Outcome, Error> {
+        pending.stops.sort_by_key(|stop| stop.end.latest);
+        let is_known = self.budgets.has(workload);
+        if !is_known && pending.evaluated.is_none() {
+            // The pods are counted when the budget is created.
+            pending.pods_unchanged();
+            if pending.stops.is_empty() || pending.is_older_than(UNEVALUATED, now()) {
+                return Ok(Outcome::default());
+            }
+            return Err(Error::NotYet(UNEVALUATED_RETRY));
+        }
+        let mut stored = if is_known { self.client.read(workload).await? } else { None };
+        for _ in 0..ATTEMPTS {
+            stored = match self.attempt(workload, stored.as_ref(), pending).await {
+                Ok(Step::Done(outcome)) => return Ok(outcome),
+                Ok(Step::Next(stored)) => stored.map(|stored| *stored),
+                Err(Error::Call(error)) if error.is_conflict() => self.client.read(workload).await?,
+                // Somebody deleted it.
+                Err(Error::Call(error)) if error.is_not_found() && stored.is_some() => None,
+                Err(error) => return Err(error),
+            };
+        }
+        Err(Error::Contended)
+    }
+
+    async fn attempt(
+        &self,
+        workload: &Arc<WorkloadRef>,
+        stored: Option<&Budget>,
+        pending: &mut Pending,
+    ) -> Result<Step, Error> {
+        match (stored, &pending.evaluated) {
+            (Some(budget), Some(evaluated)) if !evaluated.is_declared() => {
+                self.remove(workload, budget, evaluated).await
+            }
+            // That of an earlier workload with this name, or one that somebody gave another owner.
+            (Some(budget), Some(evaluated)) if budget.owner.as_deref() != Some(&evaluated.uid) => {
+                self.client.delete(workload, budget).await?;
+                Ok(Step::Next(None))
+            }
+            (Some(budget), _) => self.update(workload, budget, pending).await,
+            (None, Some(evaluated)) if evaluated.is_declared() => {
+                Ok(Step::Next(Some(Box::new(self.client.create(workload, &evaluated.uid).await?))))
+            }
+            (None, Some(_)) => Ok(Step::Done(Outcome::default())),
+            // The controller evaluates the workload again.
+            (None, None) => Err(Error::NotYet(UNEVALUATED_RETRY)),
+        }
+    }
+
+    /// Deletes the budget of a workload without a declaration.
+    async fn remove(&self, workload: &WorkloadRef, budget: &Budget, evaluated: &Evaluated) -> Result<Step, Error> {
+        let update = Update { computed: evaluated.computed.as_ref(), ..Update::default() };
+        let events = if update.computed.is_some() { budget.status.next(&update, clock()).events } else { Vec::new() };
+        let events = self.publisher.allowed(&evaluated.uid, events).map_err(Error::NotYet)?;
+        self.client.delete(workload, budget).await?;
+        self.budgets.state().table.deleted(workload);
+        // Where they would be stored is gone, so they are not published later.
+        self.publisher.send(workload, &evaluated.uid, events).await;
+        Ok(Step::Done(Outcome::default()))
+    }
+
+    async fn update(&self, workload: &Arc<WorkloadRef>, budget: &Budget, pending: &mut Pending) -> Result<Step, Error> {
+        let uid = pending.evaluated.as_ref().map(|evaluated| &*evaluated.uid).or(budget.owner.as_deref());
+        let uid = uid.unwrap_or_default().to_owned();
+        let earlier = std::mem::take(&mut pending.events);
+        pending.events = self.publisher.send(workload, &uid, earlier).await;
+        let pods = match self.count_pods(workload, budget, pending).await? {
+            Counted::Pods(pods) => Some(pods),
+            Counted::Unchanged => None,
+            Counted::Gone => return Ok(Step::Done(Outcome { is_gone: true, ..Outcome::default() })),
+        };
+        let evaluated = pending.evaluated.as_ref();
+        let computed = evaluated.and_then(|evaluated| evaluated.computed.as_ref());
+        let is_new = evaluated.is_some_and(|evaluated| evaluated.is_new);
+        let next = budget.status.next(&Update { computed, pods, stops: &pending.stops, is_new }, clock());
+        if next.status == budget.status {
+            self.budgets.state().table.stored(workload, budget, computed);
+        } else {
+            let events = self.publisher.allowed(&uid, next.events).map_err(Error::NotYet)?;
+            let stored = self.client.write(workload, budget, &next.status).await;
+            self.metrics.statuses.written(match &stored {
+                Ok(_) => Written::Stored,
+                Err(error) if error.is_conflict() => Written::Conflict,
+                Err(_) => Written::Failed,
+            });
+            self.budgets.state().table.stored(workload, &stored?, computed);
+            let admitted = next.admitted.iter().filter_map(|position| pending.stops.get(*position));
+            admitted.for_each(|stop| self.metrics.shutdowns.count(stop));
+            pending.events.extend(self.publisher.send(workload, &uid, events).await);
+        }
+        let events = std::mem::take(&mut pending.events);
+        let retry = Some(EVENTS_RETRY).filter(|_| !events.is_empty());
+        let due = next.again.map(|seconds| Duration::from_secs(seconds.as_i64().unsigned_abs()));
+        let again = retry.into_iter().chain(due).min().map(|delay| (delay, events));
+        Ok(Step::Done(Outcome { again, is_gone: false }))
+    }
+
+    async fn count_pods(&self, workload: &WorkloadRef, budget: &Budget, pending: &Pending) -> Result<Counted, Error> {
+        let computed = pending.evaluated.as_ref().and_then(|evaluated| evaluated.computed.as_ref());
+        let carried = computed.map(carried).or_else(|| self.budgets.state().table.carried(workload));
+        let counted = carried.and_then(|carried| self.observation.pods(workload, carried));
+        let Some((current, old)) = counted else { return Ok(Counted::Unchanged) };
+        if !pending.pods && budget.status.pods.is_some_and(|pods| (pods.current, pods.old) == (current, old)) {
+            return Ok(Counted::Unchanged);
+        }
+        let Some(all) = self.client.count_pods(workload).await? else { return Ok(Counted::Gone) };
+        Ok(Counted::Pods(Pods { current, old, none: all.saturating_sub(current.saturating_add(old)) }))
+    }
+
+    /// Whether other pods run than a budget says.
+    pub(super) fn pods_differ(&self, table: &Table, workload: &WorkloadRef) -> bool {
+        let counted = table.carried(workload).and_then(|carried| self.observation.pods(workload, carried));
+        counted.is_some_and(|counted| table.pods(workload).map(|pods| (pods.current, pods.old)) != Some(counted))
+    }
+}
+
+fn clock() -> Timestamp {
+    Timestamp::from_second(jiff::Timestamp::now().as_second())
+}

@@ -1,0 +1,68 @@
+//! Reports the state of a workload: in its `ShutdownBudget`, from which the Events follow, or, without the CRD, as Events.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::context::{Shared, now};
+use crate::error_chain::ErrorChain;
+use winddown_core::observation::WorkloadRef;
+use winddown_core::report::{self, Current, Reported};
+use winddown_core::shutdown_budget::Computed;
+
+/// Reports an evaluation: what was reported before, the state now, and whether the workload was just created. Returns the
+/// delay after which to try again.
+pub(super) async fn report(
+    context: &Shared,
+    workload: &WorkloadRef,
+    uid: &str,
+    (before, current, just_created): (Option<Reported>, &Current, bool),
+    computed: impl FnOnce() -> Option<Computed>,
+) -> Option<Duration> {
+    if context.budgets.available() {
+        // One without a declaration before is like a new one.
+        let is_new = before.map_or(just_created, |before| before == Reported::default());
+        if let Some(computed) = computed() {
+            context.budgets.evaluated(workload, uid, computed, is_new);
+        }
+    } else {
+        let events = report::events(before.as_ref(), current, just_created);
+        let again = context.publisher.publish(workload, uid, events).await;
+        if again.is_some() {
+            return again;
+        }
+    }
+    context.history.mark_reported(uid, current.reported());
+    None
+}
+
+/// Reports a workload that cannot be evaluated, and leaves it as it is. Returns the delay after which to try again.
+pub(super) async fn skip(
+    context: &Shared,
+    workload: &WorkloadRef,
+    uid: &str,
+    generation: Option<i64>,
+    error: &(impl StdError + Sync + 'static),
+) -> Option<Duration> {
+    let problem = ErrorChain(error).to_string();
+    tracing::warn!(%workload, error = problem, "skipped, unchanged");
+    context.metrics.workloads.not_evaluated(uid);
+    let (event, state) = report::not_evaluated(context.history.last_reported(uid, now()).as_ref(), &problem);
+    if !*context.leading.borrow() {
+        context.history.mark_seen_by_follower(uid, state, now());
+        return None;
+    }
+    if context.budgets.available() {
+        let metadata = json!({"name": workload.name, "generation": generation});
+        let known = json!({"kind": workload.kind.as_str(), "metadata": metadata});
+        context.budgets.evaluated(workload, uid, Computed::not_evaluated(&known, &problem), false);
+    } else {
+        let again = context.publisher.publish(workload, uid, event.into_iter().collect()).await;
+        if again.is_some() {
+            return again;
+        }
+    }
+    context.history.mark_reported(uid, state);
+    None
+}
