@@ -138,6 +138,12 @@ impl Pacing {
         Ok((allowed, wanted - allowed))
     }
 
+    /// The delay until an Event may be published; `None` if one may be now.
+    #[must_use]
+    pub fn publish_delay(&self, now: Instant) -> Option<Duration> {
+        self.events.delay(EVENTS, now)
+    }
+
     /// Whether nothing in it has an effect any more.
     #[must_use]
     pub fn is_idle(&self, now: Instant) -> bool {
@@ -338,6 +344,7 @@ mod tests {
         assert_eq!(pacing.publish(10, now), Ok((10, 0)));
         assert_eq!(pacing.publish(10, now), Ok((6, 4)));
         assert_eq!(pacing.publish(1, now), Err(60 * SECOND));
+        assert_eq!(pacing.publish_delay(now), Some(60 * SECOND));
         assert_eq!(pacing.publish(2, now + 30 * SECOND), Err(30 * SECOND));
         assert_eq!(pacing.publish(2, now + 60 * SECOND), Ok((1, 1)));
     }

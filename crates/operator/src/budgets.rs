@@ -120,7 +120,14 @@ impl Budgets {
 
     /// The workloads whose budgets somebody else deleted or changed.
     pub(crate) fn altered(&self) -> impl Stream<Item = Arc<WorkloadRef>> + Send + use<> {
-        BroadcastStream::new(self.0.altered.subscribe()).filter_map(|altered| future::ready(altered.ok()))
+        let shared = self.0.clone();
+        BroadcastStream::new(self.0.altered.subscribe()).filter_map(move |altered| {
+            if altered.is_err() {
+                // More than can wait: every workload is looked at.
+                shared.installed.send_modify(|_| ());
+            }
+            future::ready(altered.ok())
+        })
     }
 
     pub(crate) fn has(&self, workload: &WorkloadRef) -> bool {
@@ -131,6 +138,7 @@ impl Budgets {
     /// is new, so that everything about it is reported.
     pub(crate) fn evaluated(&self, workload: &WorkloadRef, uid: &str, computed: Computed, is_new: bool) {
         let mut state = self.state();
+        let was_expected = state.table.carried(workload).is_some();
         let is_right = if computed.is_declared() {
             state.table.expect(workload, uid, &computed)
         } else {
@@ -140,6 +148,9 @@ impl Budgets {
         if !is_right || state.queue.is_evaluated(workload) {
             let evaluated = Evaluated { uid: uid.into(), computed: Some(computed), is_new };
             self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
+        } else if !was_expected && state.table.has(workload) {
+            // Changes of its pods that came before could not be compared.
+            self.change(state, workload, Pending::count_pods);
         }
     }
 
@@ -174,8 +185,8 @@ impl Budgets {
         let mut state = self.state();
         let mut altered = state.table.apply(event);
         let gone = altered.iter().filter(|workload| !state.table.has(workload)).cloned().collect();
-        // What the writer does itself is reported, too.
-        altered.retain(|workload| !state.queue.is_busy(workload));
+        // What the writer does itself is reported, too. One that is gone is created again.
+        altered.retain(|workload| !state.table.has(workload) || !state.queue.is_busy(workload));
         drop(state);
         if matches!(event, Event::InitDone) {
             self.set_installed(Installed::Yes);
@@ -185,28 +196,40 @@ impl Budgets {
                 self.0.installed.send_modify(|_| ());
             } else {
                 for workload in altered {
-                    // Fails without controllers.
-                    let _ = self.0.altered.send(workload);
+                    self.alter(workload);
                 }
             }
         }
         gone
     }
 
-    fn set_installed(&self, installed: Installed) {
+    fn leads(&self) -> bool {
+        *self.0.leading.borrow()
+    }
+
+    /// The controller evaluates a workload again.
+    fn alter(&self, workload: Arc<WorkloadRef>) {
+        // Fails without controllers.
+        let _ = self.0.altered.send(workload);
+    }
+
+    /// Returns the workloads that have no budget any more.
+    fn set_installed(&self, installed: Installed) -> Vec<Arc<WorkloadRef>> {
         let changed = self.0.installed.send_if_modified(|before| std::mem::replace(before, installed) != installed);
+        let mut gone = Vec::new();
         if !changed {
-            return;
+            return gone;
         }
         if installed == Installed::No {
             tracing::info!("ShutdownBudgets are not installed; budgets and observed shutdowns are not stored");
             let mut state = self.state();
-            state.table.clear();
+            gone = state.table.clear();
             state.queue.clear(now());
         } else {
             tracing::info!("ShutdownBudgets are installed");
         }
         self.0.wake.notify_one();
+        gone
     }
 
     /// Whether the API server has not answered yet.
@@ -230,7 +253,7 @@ impl Sink for Budgets {
             return;
         }
         let is_kept = self.state().queue.stopped(stop, now());
-        if let (false, Some(unlogged)) = (is_kept, self.0.lost.next().filter(|_| !is_kept)) {
+        if !is_kept && let Some(unlogged) = self.0.lost.next() {
             tracing::warn!(unlogged, "an observed shutdown is not counted: too many wait to be written");
         }
         self.0.wake.notify_one();

@@ -81,6 +81,12 @@ impl Error {
         self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
     }
 
+    /// Whether nothing can be created any more, because the namespace is being deleted.
+    pub(crate) fn is_of_terminating_namespace(&self) -> bool {
+        let details = self.status().and_then(|status| status.details.as_ref());
+        details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"))
+    }
+
     /// The API server's error answer, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {

@@ -102,6 +102,12 @@ impl Pending {
         self.since.many.get_or_insert(now);
     }
 
+    /// Forgets the stops.
+    pub(super) fn lose_stops(&mut self) {
+        self.stops.clear();
+        (self.since.stop, self.since.killed, self.since.many) = (None, None, None);
+    }
+
     /// Whether the first stop came this long ago.
     pub(super) fn is_older_than(&self, age: Duration, now: Instant) -> bool {
         self.since.stop.is_some_and(|stop| now.saturating_duration_since(stop) > age)
@@ -146,7 +152,9 @@ impl Pending {
             self.evaluate(evaluated, at);
         }
         self.stops.extend(later.stops);
-        self.stops.truncate(MOST_STOPS);
+        // The later ones are more likely to be counted.
+        let excess = self.stops.len().saturating_sub(MOST_STOPS);
+        self.stops.drain(..excess);
         self.events.extend(later.events);
         Self { pods: self.pods || later.pods, since, ..self }
     }

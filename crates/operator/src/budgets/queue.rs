@@ -20,6 +20,11 @@ const MOST_STOPS: usize = 30_000;
 /// A new leader writes at once what it is told within this time: its predecessor may have ended before it wrote it.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
+/// How long stops of a workload without a budget wait for its evaluation.
+const UNEVALUATED: Duration = Duration::from_mins(10);
+/// How often they are looked at.
+pub(super) const UNEVALUATED_RETRY: Duration = Duration::from_secs(5);
+
 /// What waits, by workload.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -96,6 +101,11 @@ impl Queue {
     /// This replica leads from now on.
     pub(super) fn lead(&mut self, now: Instant) {
         self.leads_since = Some(now);
+        self.change_all(now, |pending| {
+            if !pending.stops.is_empty() {
+                pending.hurry(now);
+            }
+        });
     }
 
     /// Another replica leads. Whoever leads next evaluates the workloads, and is told the stops again.
@@ -107,6 +117,9 @@ impl Queue {
     /// Nothing is to be written any more.
     pub(super) fn clear(&mut self, now: Instant) {
         self.change_all(now, |pending| *pending = Pending::default());
+        for entry in self.entries.values_mut() {
+            entry.is_forgotten = entry.is_written;
+        }
     }
 
     fn change_all(&mut self, now: Instant, change: impl Fn(&mut Pending)) {
@@ -150,12 +163,13 @@ impl Queue {
         Some(firsts.min()?.max(outage).max(free))
     }
 
-    /// What is to be written next; the caller then calls [`Self::written`] or [`Self::failed`]. A change of the pods for which
-    /// `is_needed` is false is forgotten.
+    /// What is to be written next; the caller then calls [`Self::written`] or [`Self::failed`]. Nothing is written about the
+    /// pods of a workload where they do not differ, nor about one without a budget before it is evaluated.
     pub(super) fn take(
         &mut self,
         now: Instant,
-        is_needed: impl Fn(&WorkloadRef) -> bool,
+        has_budget: impl Fn(&WorkloadRef) -> bool,
+        pods_differ: impl Fn(&WorkloadRef) -> bool,
     ) -> Option<(Arc<WorkloadRef>, Pending)> {
         if self.is_paused(now) {
             return None;
@@ -166,11 +180,20 @@ impl Queue {
                 (*at <= now).then(|| workload.clone())
             })?;
             let entry = self.entries.get_mut(&workload)?;
-            if entry.pending.is_pods_only() && !is_needed(&workload) {
+            let waits = entry.pending.evaluated.is_none() && !has_budget(&workload);
+            if waits || entry.pending.is_pods_only() && !pods_differ(&workload) {
+                // The pods are counted when a budget is created.
                 entry.pending.pods_unchanged();
             }
-            if entry.pending.is_empty() {
-                // Its quiet time is over, or there is none.
+            if waits && entry.pending.is_older_than(UNEVALUATED, now) {
+                self.stops -= entry.pending.stops.len();
+                entry.pending.lose_stops();
+            }
+            if waits {
+                entry.retry = Some(now + UNEVALUATED_RETRY);
+            }
+            if waits || entry.pending.is_empty() {
+                // Without anything, its quiet time is over, or there is none.
                 self.place(&workload, now);
                 continue;
             }

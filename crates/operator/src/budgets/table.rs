@@ -85,16 +85,17 @@ impl Table {
                 return changed.into_iter().collect();
             }
             Event::Delete(budget) => {
-                let deleted = self.budgets.remove(&key(&budget.namespace, &budget.name));
-                return deleted.and_then(|deleted| deleted.workload).into_iter().collect();
+                self.budgets.remove(&key(&budget.namespace, &budget.name));
+                return budget.workload.clone().into_iter().collect();
             }
         }
         Vec::new()
     }
 
-    /// The resource does not exist.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// The resource does not exist. Returns the workloads that had a budget.
+    pub(super) fn clear(&mut self) -> Vec<Arc<WorkloadRef>> {
+        let budgets = std::mem::take(self).budgets;
+        budgets.into_values().filter_map(|known| known.workload).collect()
     }
 
     pub(super) fn has(&self, workload: &WorkloadRef) -> bool {
@@ -111,24 +112,37 @@ impl Table {
         known.is_right() && known.owner == in_process(&Some(uid))
     }
 
-    /// A budget that was written or found right.
-    pub(super) fn stored(&mut self, workload: &Arc<WorkloadRef>, budget: &Budget, computed: Option<&Computed>) {
+    /// A budget that was read and then stored like this. Returns whether it says what it should, as far as is known.
+    pub(super) fn stored(
+        &mut self,
+        workload: &Arc<WorkloadRef>,
+        read: &Budget,
+        stored: &Budget,
+        computed: Option<&Computed>,
+    ) -> bool {
         let key = key_of(workload);
         let before = self.budgets.get(&key).and_then(|known| known.expected);
-        let new = computed.map(|computed| (computed.fingerprint(), carried(computed)));
-        // A later evaluation may already expect something else.
-        let expected = match (before, new) {
-            (Some(before), Some((fingerprint, _))) if before.fingerprint == fingerprint => {
-                Some(Expected { stored_as: Some(version(budget)), ..before })
+        let now = Some(version(stored));
+        let expected = match (before, computed) {
+            // A later evaluation may already expect something else.
+            (Some(before), Some(computed)) if before.fingerprint == computed.fingerprint() => {
+                Some(Expected { stored_as: now, ..before })
             }
-            (None, Some((fingerprint, carried))) => {
-                Some(Expected { fingerprint, carried, stored_as: Some(version(budget)) })
+            (None, Some(computed)) => {
+                let (fingerprint, carried) = (computed.fingerprint(), carried(computed));
+                Some(Expected { fingerprint, carried, stored_as: now })
             }
-            // The same evaluation stands in it, however it was stored.
-            (Some(before), None) => Some(Expected { stored_as: before.stored_as.and(Some(version(budget))), ..before }),
+            // What an earlier evaluation said was copied, unless somebody changed it.
+            (Some(before), None) => {
+                let stored_as = now.filter(|_| before.stored_as == Some(version(read)));
+                Some(Expected { stored_as, ..before })
+            }
             (before, _) => before,
         };
-        self.budgets.insert(key, Known { expected, ..Known::new(budget) });
+        let known = Known { expected, ..Known::new(stored) };
+        let is_right = known.is_right();
+        self.budgets.insert(key, known);
+        is_right
     }
 
     /// A budget was deleted.

@@ -1,5 +1,6 @@
 //! Watches the budgets, also where their CRD is not installed yet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, pin_mut};
@@ -12,6 +13,7 @@ use super::{Budgets, Installed};
 use crate::kubernetes::status_code;
 use crate::metrics::Metrics;
 use crate::telemetry::FailureLog;
+use winddown_core::observation::WorkloadRef;
 
 /// Budgets in one answer to a list, of at most 6 KB each.
 const PAGE_SIZE: u32 = 50;
@@ -30,40 +32,53 @@ pub(crate) struct Watch {
 impl Watch {
     /// Never ends. While the API server does not answer, the budgets stay as they are.
     pub(crate) async fn run(self) {
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
-        let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE));
-        let events = events.map_ok(reduced);
-        pin_mut!(events);
         let mut failures = FailureLog::new("the watch of ShutdownBudgets failed");
         let mut retry = FIRST_RETRY;
+        loop {
+            self.watch(&mut failures, &mut retry).await;
+        }
+    }
+
+    /// Returns to list the budgets anew: a watch that is not found can also be one of an API server that has just started.
+    async fn watch(&self, failures: &mut FailureLog, retry: &mut Duration) {
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
+        let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).map_ok(reduced);
+        pin_mut!(events);
         while let Some(event) = events.next().await {
             match event {
                 // The request follows, so this is no success yet.
                 Ok(event @ watcher::Event::Init) => drop(self.budgets.apply(&event)),
                 Ok(event) => {
-                    retry = FIRST_RETRY;
+                    *retry = FIRST_RETRY;
                     failures.record(None::<&watcher::Error>);
                     self.show(&event);
-                    for gone in self.budgets.apply(&event) {
-                        self.metrics.statuses.forget(&gone);
-                        self.metrics.shutdowns.forget(&gone);
-                    }
+                    self.forget(&self.budgets.apply(&event));
                 }
                 Err(error) => {
-                    match status_code(&error) {
-                        Some(404) => self.budgets.set_installed(Installed::No),
-                        code => {
-                            failures.record(Some(&error));
-                            // Without the rights, the operator works as without budgets.
-                            if code == Some(403) && self.budgets.installed_is_unknown() {
-                                self.budgets.set_installed(Installed::No);
-                            }
-                        }
+                    let is_list = matches!(error, watcher::Error::InitialListFailed(_));
+                    let code = status_code(&error);
+                    // Without the rights, the operator works as without budgets.
+                    let is_forbidden = code == Some(403) && self.budgets.installed_is_unknown();
+                    if code != Some(404) {
+                        failures.record(Some(&error));
                     }
-                    tokio::time::sleep(retry).await;
-                    retry = LAST_RETRY.min(2 * retry);
+                    if is_list && (code == Some(404) || is_forbidden) {
+                        self.forget(&self.budgets.set_installed(Installed::No));
+                    }
+                    tokio::time::sleep(*retry).await;
+                    *retry = LAST_RETRY.min(2 * *retry);
+                    if !is_list && code == Some(404) {
+                        return;
+                    }
                 }
             }
+        }
+    }
+
+    fn forget(&self, gone: &[Arc<WorkloadRef>]) {
+        for workload in gone {
+            self.metrics.statuses.forget(workload);
+            self.metrics.shutdowns.forget(workload);
         }
     }
 

@@ -8,9 +8,8 @@ use winddown_core::report::Event;
 use winddown_core::shutdown_budget::{Pods, Update};
 
 use super::client::Budget;
-use super::now;
 use super::pending::{Evaluated, Pending};
-use super::queue::Failure;
+use super::queue::{Failure, UNEVALUATED_RETRY};
 use super::table::{Table, carried};
 use super::writer::Writer;
 use crate::kubernetes;
@@ -18,12 +17,10 @@ use crate::metrics::Written;
 
 /// How often a write that meets one of somebody else is repeated at once.
 const ATTEMPTS: usize = 4;
-/// How long stops of a workload that was not evaluated yet wait.
-const UNEVALUATED: Duration = Duration::from_mins(10);
-/// How often they are looked at.
-const UNEVALUATED_RETRY: Duration = Duration::from_secs(5);
 /// After Events that the API server could not store.
 const EVENTS_RETRY: Duration = Duration::from_mins(1);
+/// More Events about one workload are not published.
+const MOST_EVENTS: usize = 20;
 
 /// Why a budget was not written.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +41,12 @@ pub(super) struct Outcome {
     pub(super) again: Option<(Duration, Vec<Event>)>,
     /// Whether the workload does not exist.
     pub(super) is_gone: bool,
+}
+
+impl Outcome {
+    fn gone() -> Self {
+        Self { is_gone: true, ..Self::default() }
+    }
 }
 
 impl Error {
@@ -77,22 +80,19 @@ impl Writer {
     pub(super) async fn write(&self, workload: &Arc<WorkloadRef>, pending: &mut Pending) -> Result<Outcome, Error> {
         pending.stops.sort_by_key(|stop| stop.end.latest);
         let is_known = self.budgets.has(workload);
-        if !is_known && pending.evaluated.is_none() {
-            // The pods are counted when the budget is created.
-            pending.pods_unchanged();
-            if pending.stops.is_empty() || pending.is_older_than(UNEVALUATED, now()) {
+        let mut stored = if is_known { self.client.read(workload).await? } else { None };
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 && !self.budgets.leads() {
+                // The one who leads now knows more.
                 return Ok(Outcome::default());
             }
-            return Err(Error::NotYet(UNEVALUATED_RETRY));
-        }
-        let mut stored = if is_known { self.client.read(workload).await? } else { None };
-        for _ in 0..ATTEMPTS {
             stored = match self.attempt(workload, stored.as_ref(), pending).await {
                 Ok(Step::Done(outcome)) => return Ok(outcome),
                 Ok(Step::Next(stored)) => stored.map(|stored| *stored),
                 Err(Error::Call(error)) if error.is_conflict() => self.client.read(workload).await?,
                 // Somebody deleted it.
                 Err(Error::Call(error)) if error.is_not_found() && stored.is_some() => None,
+                Err(Error::Call(error)) if error.is_of_terminating_namespace() => return Ok(Outcome::gone()),
                 Err(error) => return Err(error),
             };
         }
@@ -119,8 +119,10 @@ impl Writer {
                 Ok(Step::Next(Some(Box::new(self.client.create(workload, &evaluated.uid).await?))))
             }
             (None, Some(_)) => Ok(Step::Done(Outcome::default())),
-            // The controller evaluates the workload again.
-            (None, None) => Err(Error::NotYet(UNEVALUATED_RETRY)),
+            (None, None) => {
+                self.budgets.alter(workload.clone());
+                Err(Error::NotYet(UNEVALUATED_RETRY))
+            }
         }
     }
 
@@ -128,48 +130,67 @@ impl Writer {
     async fn remove(&self, workload: &WorkloadRef, budget: &Budget, evaluated: &Evaluated) -> Result<Step, Error> {
         let update = Update { computed: evaluated.computed.as_ref(), ..Update::default() };
         let events = if update.computed.is_some() { budget.status.next(&update, clock()).events } else { Vec::new() };
-        let events = self.publisher.allowed(&evaluated.uid, events).map_err(Error::NotYet)?;
+        self.await_turn(&evaluated.uid, &events)?;
         self.client.delete(workload, budget).await?;
         self.budgets.state().table.deleted(workload);
         // Where they would be stored is gone, so they are not published later.
-        self.publisher.send(workload, &evaluated.uid, events).await;
+        self.publish(workload, &evaluated.uid, events).await;
         Ok(Step::Done(Outcome::default()))
     }
 
     async fn update(&self, workload: &Arc<WorkloadRef>, budget: &Budget, pending: &mut Pending) -> Result<Step, Error> {
         let uid = pending.evaluated.as_ref().map(|evaluated| &*evaluated.uid).or(budget.owner.as_deref());
         let uid = uid.unwrap_or_default().to_owned();
-        let earlier = std::mem::take(&mut pending.events);
-        pending.events = self.publisher.send(workload, &uid, earlier).await;
         let pods = match self.count_pods(workload, budget, pending).await? {
             Counted::Pods(pods) => Some(pods),
             Counted::Unchanged => None,
-            Counted::Gone => return Ok(Step::Done(Outcome { is_gone: true, ..Outcome::default() })),
+            Counted::Gone => return Ok(Step::Done(Outcome::gone())),
         };
         let evaluated = pending.evaluated.as_ref();
         let computed = evaluated.and_then(|evaluated| evaluated.computed.as_ref());
         let is_new = evaluated.is_some_and(|evaluated| evaluated.is_new);
         let next = budget.status.next(&Update { computed, pods, stops: &pending.stops, is_new }, clock());
-        if next.status == budget.status {
-            self.budgets.state().table.stored(workload, budget, computed);
+        let is_right = if next.status == budget.status {
+            self.budgets.state().table.stored(workload, budget, budget, computed)
         } else {
-            let events = self.publisher.allowed(&uid, next.events).map_err(Error::NotYet)?;
+            if pending.stops.is_empty() {
+                self.await_turn(&uid, &next.events)?;
+            }
             let stored = self.client.write(workload, budget, &next.status).await;
             self.metrics.statuses.written(match &stored {
                 Ok(_) => Written::Stored,
                 Err(error) if error.is_conflict() => Written::Conflict,
                 Err(_) => Written::Failed,
             });
-            self.budgets.state().table.stored(workload, &stored?, computed);
+            let is_right = self.budgets.state().table.stored(workload, budget, &stored?, computed);
             let admitted = next.admitted.iter().filter_map(|position| pending.stops.get(*position));
             admitted.for_each(|stop| self.metrics.shutdowns.count(stop));
-            pending.events.extend(self.publisher.send(workload, &uid, events).await);
+            pending.events.extend(next.events);
+            is_right
+        };
+        if !is_right {
+            self.budgets.alter(workload.clone());
         }
-        let events = std::mem::take(&mut pending.events);
-        let retry = Some(EVENTS_RETRY).filter(|_| !events.is_empty());
         let due = next.again.map(|seconds| Duration::from_secs(seconds.as_i64().unsigned_abs()));
+        let (events, delay) = self.publish(workload, &uid, std::mem::take(&mut pending.events)).await;
+        let retry = Some(delay).filter(|_| !events.is_empty());
         let again = retry.into_iter().chain(due).min().map(|delay| (delay, events));
         Ok(Step::Done(Outcome { again, is_gone: false }))
+    }
+
+    /// A status waits until its Events may be published: who changes a workload all the time delays only its budget.
+    fn await_turn(&self, uid: &str, events: &[Event]) -> Result<(), Error> {
+        let delay = self.publisher.delay(uid).filter(|_| !events.is_empty());
+        delay.map_or(Ok(()), |delay| Err(Error::NotYet(delay)))
+    }
+
+    /// Returns the Events to publish later, and when.
+    async fn publish(&self, workload: &WorkloadRef, uid: &str, mut events: Vec<Event>) -> (Vec<Event>, Duration) {
+        events.truncate(MOST_EVENTS);
+        match self.publisher.allowed(uid, events.clone()) {
+            Ok(allowed) => (self.publisher.send(workload, uid, allowed).await, EVENTS_RETRY),
+            Err(delay) => (events, delay),
+        }
     }
 
     async fn count_pods(&self, workload: &WorkloadRef, budget: &Budget, pending: &Pending) -> Result<Counted, Error> {

@@ -16,7 +16,7 @@ use super::{Budgets, Failure, Installed, now};
 use crate::error_chain::ErrorChain;
 use crate::metrics::Metrics;
 use crate::observation::Observation;
-use crate::telemetry::FailureLog;
+use crate::telemetry::{FailureLog, LogLimit};
 use crate::workloads::Publisher;
 use winddown_core::observation::WorkloadRef;
 
@@ -36,6 +36,7 @@ pub(crate) struct Writer {
     pub(super) metrics: Metrics,
     /// Of the API server, which concern every workload.
     outages: Mutex<FailureLog>,
+    refused: LogLimit,
 }
 
 impl Writer {
@@ -47,7 +48,7 @@ impl Writer {
         metrics: Metrics,
     ) -> Self {
         let outages = FailureLog::new("ShutdownBudgets were not written").into();
-        Self { budgets, client, publisher, observation, metrics, outages }
+        Self { budgets, client, publisher, observation, metrics, outages, refused: LogLimit::default() }
     }
 
     /// Runs until shutdown, and then writes what still waits, for at most this time.
@@ -101,7 +102,7 @@ impl Writer {
         }
         let mut state = self.budgets.state();
         let super::State { queue, table } = &mut *state;
-        queue.take(now(), |workload| self.pods_differ(table, workload))
+        queue.take(now(), |workload| table.has(workload), |workload| self.pods_differ(table, workload))
     }
 
     async fn process(&self, workload: Arc<WorkloadRef>, mut pending: Pending) {
@@ -124,8 +125,10 @@ impl Writer {
                 }
             }
             (Err(error), Some(failure)) => {
-                if state.queue.failed(&workload, pending, failure, now()) == 1 {
-                    tracing::warn!(%workload, error = %ErrorChain(&error), "the ShutdownBudget was not written");
+                let is_first = state.queue.failed(&workload, pending, failure, now()) == 1;
+                if is_first && let Some(unlogged) = self.refused.next() {
+                    let error = ErrorChain(&error);
+                    tracing::warn!(%workload, %error, unlogged, "the ShutdownBudget was not written");
                 }
             }
             (Err(_), None) => {}

@@ -61,6 +61,10 @@ impl PacingByWorkload {
         self.of(uid, now, |pacing| pacing.publish(wanted, now))
     }
 
+    pub(super) fn publish_delay(&self, uid: &str, now: Instant) -> Option<Duration> {
+        self.state().workloads.get(uid)?.publish_delay(now)
+    }
+
     /// The delay before a patch that starts no rollout; none if it is the workload's turn.
     pub(super) fn delay_without_rollout(&self, uid: &str, now: Instant) -> Option<Duration> {
         let mut state = self.state();

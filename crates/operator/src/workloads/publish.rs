@@ -51,6 +51,11 @@ impl Publisher {
         }
     }
 
+    /// The delay until the limit allows an Event; `None` if it allows one now.
+    pub(crate) fn delay(&self, uid: &str) -> Option<Duration> {
+        self.pacing.publish_delay(uid, now())
+    }
+
     /// Those that the limit allows; the first one tells how many were withheld. If it allows none, the delay until it does.
     pub(crate) fn allowed(&self, uid: &str, events: Vec<report::Event>) -> Result<Vec<report::Event>, Duration> {
         if events.is_empty() {
@@ -74,7 +79,9 @@ impl Publisher {
         let mut again = Vec::new();
         for event in events {
             // Without quota for Events in a namespace, its workloads are still updated.
-            if let Err(error) = self.create(workload, uid, &event).await {
+            if let Err(error) = self.create(workload, uid, &event).await
+                && !error.is_of_terminating_namespace()
+            {
                 tracing::warn!(%workload, error = %ErrorChain(&error), "an Event was not published");
                 if error.is_transient() {
                     again.push(event);

@@ -49,7 +49,7 @@ impl Test {
     }
 
     fn take(&mut self) -> Option<(Arc<WorkloadRef>, Pending)> {
-        self.queue.take(self.now, |_| true)
+        self.queue.take(self.now, |_| true, |_| true)
     }
 
     /// Waits until something is due, and writes it: which workload, and after how many seconds since the start.
@@ -140,6 +140,9 @@ fn a_new_leader_writes_stops_at_once() {
     test.now += TAKEOVER;
     test.stop("db", Outcome::Clean);
     assert!(test.take().is_none());
+    // Told before it knew.
+    test.queue.lead(test.now);
+    assert!(test.take().is_some());
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn pods_that_are_as_they_were_are_not_written_and_count_for_no_limit() {
     }
     test.count_pods("changed");
     test.now += 10 * SECOND;
-    let (taken, _) = test.queue.take(test.now, |workload| workload.name == "changed").unwrap();
+    let (taken, _) = test.queue.take(test.now, |_| true, |workload| workload.name == "changed").unwrap();
     assert_eq!(taken.name, "changed");
     assert_eq!(test.queue.entries.len(), 1);
 }
@@ -281,4 +284,26 @@ fn at_shutdown_everything_is_written_before_it_is_due() {
     let mut taken: Vec<_> = test.queue.take_all().into_iter().map(|(workload, _)| workload.name.clone()).collect();
     taken.sort();
     assert_eq!(taken, ["api", "db"]);
+}
+
+#[test]
+fn stops_of_a_workload_without_a_budget_wait_for_its_evaluation_and_take_no_turn_of_others() {
+    let mut test = Test::new();
+    for number in 0..1000 {
+        test.stop(&number.to_string(), Outcome::Killed);
+    }
+    test.stop("web", Outcome::Killed);
+    let take = |test: &mut Test| test.queue.take(test.now, |workload| workload.name == "web", |_| true);
+    let (web, _) = take(&mut test).unwrap();
+    assert_eq!(web.name, "web");
+    test.queue.written(&web, test.now);
+    assert!(take(&mut test).is_none());
+    test.evaluate("7");
+    test.now += UNEVALUATED_RETRY;
+    let (evaluated, pending) = take(&mut test).unwrap();
+    assert_eq!((&*evaluated.name, pending.stops.len()), ("7", 1));
+    test.queue.written(&evaluated, test.now);
+    test.now += UNEVALUATED + SECOND;
+    assert!(take(&mut test).is_none());
+    assert_eq!((test.queue.entries.len(), test.queue.stops), (0, 0), "given up");
 }

@@ -1,0 +1,150 @@
+//! Failures of the API server, a missing CRD, shutdown.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn while_the_api_server_fails_everything_waits_and_nothing_is_lost() {
+    for failure in [StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::GATEWAY_TIMEOUT] {
+        let operator = Operator::start(&FakeApiServer::default()).await;
+        operator.evaluate("web", &drain(5));
+        pass(1).await;
+        let status = format!("{}/status", path("web"));
+        operator.server.fail(Method::PUT, &status, Some(failure));
+        operator.evaluate_as("web", "u", &drain(6), false);
+        for number in 0..3 {
+            operator.budgets.stopped(stopped("web", number));
+        }
+        pass(300).await;
+        let attempts = operator.requests("web")[1];
+        assert!((6..=14).contains(&attempts), "{failure}: {attempts}");
+        assert!(operator.exports("winddown_status_backlog 1"), "{failure}");
+        assert_eq!(operator.events(), ["BudgetApplied"], "{failure}: not before it is stored");
+        operator.server.fail(Method::PUT, &status, None);
+        pass(61).await;
+        let stored = operator.status("web");
+        assert_eq!((&stored["phases"]["drain"], &stored["shutdowns"]["count"]), (&json!("6s"), &json!(3)), "{failure}");
+        assert_eq!(operator.events(), ["BudgetApplied", "BudgetApplied"], "{failure}");
+        pass(1).await;
+        assert!(operator.exports("winddown_status_backlog 0"), "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_could_not_be_published_is_published_later() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.server.fail(Method::POST, EVENTS, Some(StatusCode::INTERNAL_SERVER_ERROR));
+    operator.evaluate("web", &drain(5));
+    pass(30).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+    operator.server.fail(Method::POST, EVENTS, None);
+    pass(120).await;
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_crd_nothing_is_written_until_it_is_installed() {
+    let server = FakeApiServer::default();
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    let operator = Operator::start(&server).await;
+    operator.budgets.listed().await;
+    let mut all_altered = Box::pin(operator.budgets.all_altered());
+    assert!(!operator.budgets.available());
+    pass(600).await;
+    let looked = server.requests(&Method::GET, COLLECTION);
+    assert!((15..=30).contains(&looked), "{looked}");
+    server.fail(Method::GET, COLLECTION, None);
+    pass(61).await;
+    assert!(operator.budgets.available() && all_altered.next().await.is_some());
+    operator.evaluate_as("web", "u", &drain(5), false);
+    pass(1).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+    // Deleted with everything in it.
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    server.expire(COLLECTION, |objects| objects.retain(|path, _| !path.contains("shutdownbudgets")));
+    pass(10).await;
+    assert!(!operator.budgets.available() && all_altered.next().await.is_some());
+    assert!(!operator.budgets.has(&workload("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_rights_the_operator_works_as_without_the_crd() {
+    let server = FakeApiServer::default();
+    server.fail(Method::GET, COLLECTION, Some(StatusCode::FORBIDDEN));
+    let operator = Operator::start(&server).await;
+    operator.budgets.listed().await;
+    assert!(!operator.budgets.available());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_writes_what_waits() {
+    let server = FakeApiServer::default();
+    let operator = Operator::start(&server).await;
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    operator.budgets.stopped(stopped("web", 1));
+    pass(1).await;
+    assert_eq!(operator.status("web")["shutdowns"]["count"], 0);
+    operator.shut_down().await;
+    assert_eq!(server.get(&path("web")).unwrap()["status"]["shutdowns"]["count"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flapping_annotations_delay_only_their_own_budget() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    for change in 0..600 {
+        operator.evaluate("web", &drain(5 + change % 2));
+        pass(1).await;
+    }
+    assert!((16..=30).contains(&operator.events().len()), "{}", operator.events().len());
+    operator.evaluate_as("db", "of-db", &drain(5), true);
+    pass(1).await;
+    assert_eq!(operator.status("db")["phases"]["drain"], "5s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_not_found_once_is_listed_anew() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    let mut altered = Box::pin(operator.budgets.altered());
+    operator.server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    operator.server.disconnect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    operator.server.fail(Method::GET, COLLECTION, None);
+    pass(5).await;
+    assert!(operator.budgets.available() && operator.budgets.has(&workload("web")));
+    operator.server.remove(&path("web"));
+    pass(1).await;
+    assert_eq!(*altered.next().await.unwrap(), workload("web"), "the watch runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_deleted_while_a_stop_waits_is_created_again_with_it() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    let mut altered = Box::pin(operator.budgets.altered());
+    operator.budgets.stopped(stopped("web", 1));
+    operator.server.remove(&path("web"));
+    pass(1).await;
+    assert_eq!(*altered.next().await.unwrap(), workload("web"));
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    assert_eq!(operator.status("web")["shutdowns"]["count"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_budget_there_are_no_series_about_it() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    let mut misfit = drain(5);
+    misfit["winddown.dev/mode"] = json!("Off");
+    operator.evaluate("web", &misfit);
+    operator.budgets.stopped(stopped("web", 1));
+    pass(15).await;
+    let exported = || text(&operator.metrics, true).lines().any(|line| line.contains("name=\"web\""));
+    assert!(exported());
+    operator.evaluate("web", &json!({}));
+    pass(2).await;
+    assert_eq!(operator.budget("web"), Value::Null);
+    assert!(!exported());
+}
