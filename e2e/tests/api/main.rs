@@ -23,6 +23,7 @@ mod missed_changes;
 mod modes;
 mod namespace;
 mod namespaces;
+mod observation;
 mod other_webhook;
 mod ownership;
 mod policies;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
             budget_definition::tests(),
             chart_values::tests(),
             metrics::tests(),
+            observation::tests(),
             soak::tests(),
         ]
         .concat(),

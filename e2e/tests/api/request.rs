@@ -64,6 +64,11 @@ pub(crate) fn delete(path: &str) -> Request {
     Request::new(http::Method::DELETE, path.to_owned(), JSON, json!({"propagationPolicy": "Background"}))
 }
 
+/// A delete request with a grace period in seconds.
+pub(crate) fn delete_within(path: &str, grace_period: i64) -> Request {
+    Request::new(http::Method::DELETE, path.to_owned(), JSON, json!({"gracePeriodSeconds": grace_period}))
+}
+
 /// Sends a request and returns the response, whatever its status is.
 pub(crate) async fn send(client: &Client, request: &Request) -> Result<Response> {
     let uri = format!("{}?{}", request.path, request.query.join("&"));
