@@ -203,11 +203,6 @@ impl Environment {
         Ok(())
     }
 
-    /// Kills the first replica, which does not release its Lease.
-    pub(crate) async fn kill_operator(&self) {
-        drop(self.operator.lock().await.take());
-    }
-
     /// The chart's memory limit in bytes.
     pub(crate) fn memory_limit(&self) -> Result<u64> {
         self.manifests.memory_limit()
