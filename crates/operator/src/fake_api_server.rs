@@ -3,7 +3,7 @@
 //! It supports what the operator uses: get, create, delete, update with optimistic locking, JSON and merge patches, also of a status,
 //! server-side apply of a Lease, and lists and cluster-wide watches of namespaced objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
@@ -31,6 +31,8 @@ struct Store {
     forbidden: bool,
     /// The answer to requests of this method to this path.
     failing: BTreeMap<(Method, String), StatusCode>,
+    /// Paths to which no request is answered.
+    silent: BTreeSet<String>,
     /// Paths, and the watch events of their objects.
     events: broadcast::Sender<(String, Value)>,
     webhook: Option<Webhook>,
@@ -45,6 +47,7 @@ impl Default for Store {
             requests: BTreeMap::new(),
             forbidden: false,
             failing: BTreeMap::new(),
+            silent: BTreeSet::new(),
             events,
             webhook: None,
         }
@@ -117,6 +120,16 @@ impl FakeApiServer {
         match status {
             Some(status) => failing.insert((method, path.to_owned()), status),
             None => failing.remove(&(method, path.to_owned())),
+        };
+    }
+
+    /// Answers no request to this path any more, or those from now on again.
+    pub(crate) fn silence(&self, path: &str, silent: bool) {
+        let paths = &mut self.store().silent;
+        if silent {
+            paths.insert(path.to_owned())
+        } else {
+            paths.remove(path)
         };
     }
 
@@ -225,6 +238,9 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if server.store().silent.contains(uri.path()) {
+        future::pending::<()>().await;
+    }
     let mut store = server.store();
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default());
     *store.requests.entry((method.clone(), path.clone())).or_default() += 1;

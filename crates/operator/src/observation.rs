@@ -57,6 +57,11 @@ impl Observation {
         self.observer().pods(workload, current)
     }
 
+    /// As [`Observer::stopping`].
+    pub(crate) fn stopping(&self, workload: &WorkloadRef) -> u32 {
+        self.observer().stopping(workload)
+    }
+
     /// Watches until the process ends.
     pub(crate) async fn run(self, client: Client, mut leading: Receiver<bool>, sink: impl Sink, metrics: Metrics) {
         sink.installed().await;
@@ -131,6 +136,7 @@ impl<S: Sink> Task<S> {
             let mut observer = self.observation.observer();
             (observer.see(event, now), observer.take_changed())
         };
+        self.stops.forget(now);
         for stop in stops {
             if self.leads {
                 self.sink.stopped(stop.clone());
@@ -149,7 +155,8 @@ impl<S: Sink> Task<S> {
     fn lead(&mut self, leads: bool, now: Instant) {
         match (std::mem::replace(&mut self.leads, leads), leads) {
             (false, true) => {
-                for stop in self.stops.iter(now) {
+                // The newest first: the oldest ones are the first to be refused, and may have been stored already.
+                for stop in self.stops.iter(now).rev() {
                     self.sink.stopped(stop.clone());
                 }
                 let changed: HashSet<_> = self.changes.take(now).collect();

@@ -93,12 +93,12 @@ async fn every_end_of_a_pod_has_its_outcome_and_cause(namespace: Namespace) -> R
 }
 
 /// The value of a metric of the first replica; 0 without a series.
-fn value(metrics: &str, series: &str) -> f64 {
+fn value(metrics: &str, series: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
 }
 
-async fn lost_sight(namespace: &Namespace) -> Result<f64> {
+async fn lost_sight(namespace: &Namespace) -> Result<u64> {
     Ok(value(&namespace.environment.metrics().await, "winddown_observer_lost_sight_total"))
 }
 
@@ -128,8 +128,8 @@ async fn a_pod_that_is_killed_is_reported_once(namespace: Namespace) -> Result<(
     let condition = format!("winddown_workload_condition{{{labels},type=\"Honoured\"}}");
     until("the metrics to agree with the status", async || {
         let metrics = namespace.environment.metrics().await;
-        let agree = value(&metrics, &total) >= 2.0 && value(&metrics, &condition) >= 1.0;
-        assert!(value(&metrics, &total) <= 2.0, "{metrics}");
+        let agree = value(&metrics, &total) >= 2 && value(&metrics, &condition) >= 1;
+        assert!(value(&metrics, &total) <= 2, "{metrics}");
         Ok(agree.then_some(()))
     })
     .await
@@ -147,7 +147,7 @@ async fn pods_count_by_the_budget_that_they_carry(namespace: Namespace) -> Resul
     assert_eq!(status["carried"], "2/3", "{status:#}");
     let labels = format!("namespace=\"{}\",kind=\"Deployment\",name=\"web\"", namespace.name);
     let metrics = namespace.environment.metrics().await;
-    for (budget, count) in [("current", 2.0), ("old", 1.0)] {
+    for (budget, count) in [("current", 2), ("old", 1)] {
         assert_eq!(value(&metrics, &format!("winddown_pods{{{labels},budget=\"{budget}\"}}")), count, "{metrics}");
     }
     kubelet.stop("web-1", 30, end(1, 0, "Completed")).await?;
@@ -167,7 +167,7 @@ async fn a_leader_that_is_killed_loses_no_stop_and_none_counts_twice(namespace: 
     environment.wait_for_leader("winddown-1").await?;
     let mut second = environment.start_additional_replica("winddown-2")?;
     second.wait_until_ready().await?;
-    let synced = async || Ok((value(&second.metrics().await, "winddown_observer_synced") >= 1.0).then_some(()));
+    let synced = async || Ok((value(&second.metrics().await, "winddown_observer_synced") >= 1).then_some(()));
     until("the second replica to know all pods", synced).await?;
 
     let stops = async {
@@ -188,7 +188,7 @@ async fn a_leader_that_is_killed_loses_no_stop_and_none_counts_twice(namespace: 
         assert!(count <= PODS.into(), "{count}");
         anyhow::Ok(count)
     };
-    let watched = winddown_e2e::wait::until("all stops to be counted", Duration::from_secs(120), async || {
+    let watched = winddown_e2e::wait::until("all stops to be counted", Duration::from_mins(2), async || {
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ok((counted().await? == u64::from(PODS)).then_some(()))
     });

@@ -118,7 +118,14 @@ impl Observer {
         self.listed.then(|| self.siblings.standing(workload, current))
     }
 
-    /// The workloads for which [`Self::pods`] may have changed since the last call. None until the list of pods is complete.
+    /// The number of pods of a workload that are stopping, or have ended and are still in the API.
+    #[must_use]
+    pub fn stopping(&self, workload: &WorkloadRef) -> u32 {
+        self.siblings.stopping(workload)
+    }
+
+    /// The workloads for which [`Self::pods`] or [`Self::stopping`] may have changed since the last call, and after a list
+    /// all of them: nothing was known while it lasted. None until the list of pods is complete.
     #[must_use]
     pub fn take_changed(&mut self) -> HashSet<Arc<WorkloadRef>> {
         if self.listed { self.siblings.take_changed() } else { HashSet::new() }
@@ -213,6 +220,7 @@ impl Observer {
             }
             self.leave(&tracked);
         }
+        self.siblings.change_all();
         stops
     }
 

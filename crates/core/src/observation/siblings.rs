@@ -14,7 +14,7 @@ const MAX_TEMPLATES: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Siblings {
     workloads: HashMap<Arc<WorkloadRef>, Vec<Template>>,
-    /// The workloads of which the standing pods changed.
+    /// The workloads of which pods came, began to stop or went.
     changed: HashSet<Arc<WorkloadRef>>,
 }
 
@@ -74,7 +74,8 @@ impl Siblings {
     }
 
     /// Removes a pod that has begun to stop.
-    pub(crate) fn leave(&mut self, workload: &WorkloadRef, revision: &Revision) {
+    pub(crate) fn leave(&mut self, workload: &Arc<WorkloadRef>, revision: &Revision) {
+        self.changed.insert(workload.clone());
         if let Some(template) = self.template(workload, revision) {
             template.pods = template.pods.saturating_sub(1);
         }
@@ -96,7 +97,18 @@ impl Siblings {
         })
     }
 
-    /// The workloads of which the standing pods changed since the last call.
+    /// The number of pods that are stopping or have ended.
+    pub(crate) fn stopping(&self, workload: &WorkloadRef) -> u32 {
+        let templates = self.workloads.get(workload).map(Vec::as_slice).unwrap_or_default();
+        templates.iter().fold(0, |sum, template| sum.saturating_add(template.pods.saturating_sub(template.standing)))
+    }
+
+    /// As if the pods of every workload had changed.
+    pub(crate) fn change_all(&mut self) {
+        self.changed.extend(self.workloads.keys().cloned());
+    }
+
+    /// The workloads of which pods came, began to stop or went since the last call.
     pub(crate) fn take_changed(&mut self) -> HashSet<Arc<WorkloadRef>> {
         std::mem::take(&mut self.changed)
     }
@@ -206,14 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_is_reported_once_for_each_time_its_standing_pods_change() {
+    fn a_workload_is_reported_when_its_pods_come_begin_to_stop_and_go() {
         let mut siblings = Siblings::default();
         let (web, a) = siblings.join(workload(Kind::Deployment), "a", None, Timestamp::from_second(1));
         siblings.join(workload(Kind::Deployment), "a", None, Timestamp::from_second(1));
         assert!(siblings.take_changed().iter().eq([&web]));
+        assert_eq!((siblings.stopping(&web), siblings.take_changed().len()), (0, 0));
         siblings.stop(&web, &a);
-        assert_eq!(siblings.take_changed().len(), 1);
+        assert_eq!((siblings.stopping(&web), siblings.take_changed().len()), (1, 1));
         siblings.leave(&web, &a);
-        assert_eq!(siblings.take_changed().len(), 0, "it was not standing any more");
+        assert_eq!((siblings.stopping(&web), siblings.take_changed().len()), (0, 1));
+        siblings.change_all();
+        assert_eq!(siblings.take_changed().len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use winddown_core::kind::Kind;
 use winddown_core::observation::{Timestamp, WorkloadRef};
 use winddown_core::report::Event;
 use winddown_core::shutdown_budget::{Pods, Update};
@@ -202,13 +203,18 @@ impl Writer {
             return Ok(Counted::Unchanged);
         }
         let Some(all) = self.client.count_pods(workload).await? else { return Ok(Counted::Gone) };
-        Ok(Counted::Pods(Pods { current, old, none: all.saturating_sub(current.saturating_add(old)) }))
+        // The replicas of a Deployment are without those that are stopping (`FilterActivePods` of its ReplicaSets).
+        let stopping = if workload.kind == Kind::Deployment { 0 } else { self.observation.stopping(workload) };
+        let counted = current.saturating_add(old).saturating_add(stopping);
+        Ok(Counted::Pods(Pods { current, old, none: all.saturating_sub(counted) }))
     }
 
     /// Whether other pods run than a budget says.
     pub(super) fn pods_differ(&self, table: &Table, workload: &WorkloadRef) -> bool {
         let counted = table.carried(workload).and_then(|carried| self.observation.pods(workload, carried));
-        counted.is_some_and(|counted| table.pods(workload).map(|pods| (pods.current, pods.old)) != Some(counted))
+        // Those without a budget are not followed: they can be others now.
+        let differs = |counted, pods: Pods| (pods.current, pods.old) != counted || pods.none > 0;
+        counted.is_some_and(|counted| table.pods(workload).is_none_or(|pods| differs(counted, pods)))
     }
 }
 

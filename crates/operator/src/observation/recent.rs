@@ -25,7 +25,7 @@ impl<T> Recent<T> {
     }
 
     /// The values, the oldest first.
-    pub(super) fn iter(&mut self, now: Instant) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&mut self, now: Instant) -> impl DoubleEndedIterator<Item = &T> {
         self.forget(now);
         self.values.iter().map(|(_, value)| value)
     }
@@ -36,9 +36,13 @@ impl<T> Recent<T> {
         std::mem::take(&mut self.values).into_iter().map(|(_, value)| value)
     }
 
-    fn forget(&mut self, now: Instant) {
+    /// Forgets what is too old, and frees its memory.
+    pub(super) fn forget(&mut self, now: Instant) {
         let old = self.values.partition_point(|(time, _)| now.saturating_duration_since(*time) > self.age);
         self.values.drain(..old);
+        if self.values.len() < self.values.capacity() / 4 {
+            self.values.shrink_to_fit();
+        }
     }
 }
 
@@ -56,6 +60,6 @@ mod tests {
         assert!(recent.iter(at(5)).eq(&[2, 3, 4]));
         assert!(recent.iter(at(13)).eq(&[3, 4]));
         assert!(recent.take(at(14)).eq([4]));
-        assert_eq!(recent.iter(at(14)).count(), 0);
+        assert_eq!((recent.iter(at(14)).count(), recent.values.capacity()), (0, 0));
     }
 }

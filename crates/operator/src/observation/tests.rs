@@ -162,8 +162,8 @@ async fn the_leader_hands_on_each_stop_once_and_the_workloads_whose_pods_changed
     replica.counted(1).await;
     let stop = replica.stops().remove(0);
     assert_eq!((stop.outcome, stop.uid.as_str()), (Outcome::Clean, "1"));
-    // The list, the new pod and the deletion.
-    assert_eq!(*replica.told.changed.lock().unwrap(), ["Deployment shop/web"; 3]);
+    // The list, the new pod, the deletion and the removal.
+    assert_eq!(*replica.told.changed.lock().unwrap(), ["Deployment shop/web"; 4]);
     assert_eq!(replica.counts(), Counts::default());
 }
 
@@ -189,6 +189,24 @@ async fn a_new_leader_hands_on_what_it_saw_before() {
     replica.leading.send_replace(true);
     replica.counted(2).await;
     assert!(!text(&replica.metrics, true).contains(series), "metrics start again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_hands_on_the_newest_stops_first() {
+    let server = FakeApiServer::default();
+    for uid in ["1", "2", "3"] {
+        running(&server, uid);
+    }
+    let replica = Replica::start(&server, false, true);
+    replica.requested(2).await;
+    for uid in ["1", "2", "3"] {
+        delete(&server, uid);
+        end(&server, uid);
+    }
+    until(|| replica.observation.observer().tracked() == 0).await;
+    replica.leading.send_replace(true);
+    replica.counted(3).await;
+    assert!(replica.stops().iter().map(|stop| stop.uid.as_str()).eq(["3", "2", "1"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,6 +244,18 @@ async fn what_a_watch_missed_is_found_by_a_list() {
     replica.counted(1).await;
     assert_eq!((replica.web(), replica.stops()[0].outcome.as_str()), (Some((1, 0)), "Unknown"));
     assert_eq!(replica.counts(), Counts { missed: 1, relists: 1, ..Counts::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_answered_is_requested_again() {
+    let server = FakeApiServer::default();
+    running(&server, "1");
+    server.silence(PODS, true);
+    let replica = Replica::start(&server, true, true);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    server.silence(PODS, false);
+    assert_eq!((replica.web(), server.requests(&Method::GET, PODS)), (None, 0));
+    until(|| replica.web() == Some((1, 0))).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::watched::{View, Watched};
 use crate::telemetry::FailureLog;
@@ -28,6 +29,9 @@ const LAST_RETRY: Duration = Duration::from_secs(8);
 /// Slices that Kubernetes maintains. The pods of others, such as mirrored ones, are in these, too.
 const OF_KUBERNETES: &str = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io";
 
+/// How long an object of a list may take. The client waits without a limit, and kube limits only the watches.
+const LIST_LIMIT: Duration = Duration::from_mins(1);
+
 /// Managed pods. The stream never ends.
 pub(super) fn pods(client: &Client) -> impl Stream<Item = watcher::Event<Watched<PodView>>> + Send + use<> {
     events(client, &format!("{MANAGED}=true"), FailureLog::new("the watch of pods failed"))
@@ -40,6 +44,13 @@ pub(super) fn slices(client: &Client) -> impl Stream<Item = watcher::Event<Watch
 
 type Events<V> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<Watched<V>>>> + Send>>;
 
+struct State<V> {
+    events: Events<V>,
+    is_listing: bool,
+    failures: FailureLog,
+    retry: Duration,
+}
+
 /// The events of the raw watcher: a store would replace a pod by its successor of the same name.
 fn events<V>(
     client: &Client,
@@ -50,22 +61,32 @@ where
     V: View + Clone + fmt::Debug + DeserializeOwned + Send + 'static,
 {
     let config = watcher::Config::default().labels(labels).timeout(TIMEOUT).page_size(PAGE_SIZE);
-    let events: Events<V> = Box::pin(watcher(Api::<Watched<V>>::all(client.clone()), config));
-    stream::unfold((events, failures, FIRST_RETRY), async |(mut events, mut failures, mut retry)| {
+    let api = Api::<Watched<V>>::all(client.clone());
+    let start = move || -> Events<V> { Box::pin(watcher(api.clone(), config.clone())) };
+    let state = State { events: start(), is_listing: true, failures, retry: FIRST_RETRY };
+    stream::unfold((state, start), async |(mut state, start)| {
         loop {
-            match events.next().await? {
-                Ok(event) => {
-                    // The request follows the first event of a list. (kube's own back-off starts again at it.)
-                    if !matches!(event, watcher::Event::Init) {
-                        failures.record(None::<&watcher::Error>);
-                        retry = FIRST_RETRY;
+            let limit = if state.is_listing { LIST_LIMIT } else { Duration::MAX };
+            match timeout(limit, state.events.next()).await {
+                Ok(event) => match event? {
+                    Ok(event) => {
+                        // The request follows the first event of a list. (kube's own back-off starts again at it.)
+                        if !matches!(event, watcher::Event::Init) {
+                            state.failures.record(None::<&watcher::Error>);
+                            state.retry = FIRST_RETRY;
+                        }
+                        state.is_listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
+                        return Some((event, (state, start)));
                     }
-                    return Some((event, (events, failures, retry)));
-                }
-                Err(error) => {
-                    failures.record(Some(&error));
-                    tokio::time::sleep(retry).await;
-                    retry = LAST_RETRY.min(2 * retry);
+                    Err(error) => {
+                        state.failures.record(Some(&error));
+                        tokio::time::sleep(state.retry).await;
+                        state.retry = LAST_RETRY.min(2 * state.retry);
+                    }
+                },
+                Err(elapsed) => {
+                    state.failures.record(Some(&elapsed));
+                    state.events = start();
                 }
             }
         }

@@ -41,8 +41,10 @@ fn pods_count_by_their_budget_until_they_stop() {
     let deleted = deleted(carrying("2", "old"), 15);
     watch.apply(0.1, &deleted);
     assert_eq!((watch.pods(), watch.changes()), (Some((2, 0)), 1));
+    assert_eq!(watch.observer.stopping(&web()), 1);
     watch.delete(12.0, &deleted);
-    assert_eq!((watch.pods(), watch.changes()), (Some((2, 0)), 0));
+    assert_eq!((watch.pods(), watch.changes()), (Some((2, 0)), 1));
+    assert_eq!(watch.observer.stopping(&web()), 0);
     // One that is terminal without a deletion.
     watch.apply(20.0, &ended(carrying("1", "new"), &[container("app", 137, "Error", 19)]));
     assert_eq!((watch.pods(), watch.changes()), (Some((1, 0)), 1));
@@ -66,4 +68,7 @@ fn nothing_is_said_of_pods_until_the_list_is_complete() {
     watch.see(9.0, Event::InitDone);
     assert_eq!((watch.pods(), watch.changes()), (Some((1, 0)), 1));
     assert_eq!(watch.observer.counts().relists, 1);
+    // Nothing changed, but who asked while the list was not complete has no answer yet.
+    watch.list(20.0, &[&second]);
+    assert_eq!(watch.changes(), 1);
 }
