@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Client, ResourceExt as _};
+use tokio::time::sleep;
 
 use crate::cluster::{delete_namespace, recreate_namespace};
 use crate::command::CommandLine;
@@ -14,6 +15,7 @@ use crate::release::{self, Helm};
 use crate::report::{ANNOTATED, CONTROL, Report};
 use crate::rollout::App;
 use crate::variant::{self, Scale};
+use crate::wait::until;
 
 /// The namespace of the example app.
 pub const NAMESPACE: &str = "demo";
@@ -37,6 +39,9 @@ pub struct Variants {
     /// With annotations.
     pub annotated: Scale,
 }
+
+/// For the count of the last stops: a status is written at most every 30 s.
+const COUNT_LIMIT: Duration = Duration::from_mins(2);
 
 /// Installs Winddown and the example app and runs both variants.
 pub async fn run(client: &Client, variants: Variants, progress: Progress) -> Result<Report> {
@@ -68,6 +73,26 @@ pub async fn run(client: &Client, variants: Variants, progress: Progress) -> Res
 pub async fn describe(client: &Client, progress: Progress) -> Result<()> {
     let app = App::new(client, NAMESPACE, EXAMPLE);
     let description = print_and_run(&app.kubectl("describe deployment").word(&app.name), progress).await?;
+    println!("{description}");
+    Ok(())
+}
+
+/// Waits until the `ShutdownBudget` of the app counts the stops of all annotated rollouts, and prints what it shows.
+pub async fn print_budgets(client: &Client, rollouts: u32, progress: Progress) -> Result<()> {
+    let app = App::new(client, NAMESPACE, EXAMPLE);
+    let replicas = app.deployment().await?.spec.replicas.unwrap_or(1);
+    let stops = i64::from(rollouts) * i64::from(replicas);
+    let resource = format!("shutdownbudgets/deployment-{EXAMPLE}");
+    let count = app.kubectl("get").word(&resource).words("--output jsonpath={.status.shutdowns.count}");
+    let condition = format!("{resource} to count the stops of {rollouts} rollouts");
+    until(&condition, COUNT_LIMIT, async || {
+        sleep(Duration::from_secs(1)).await;
+        Ok(count.run().await?.parse::<i64>().ok().filter(|count| *count >= stops))
+    })
+    .await?;
+    let table = print_and_run(&CommandLine::new("kubectl get shutdownbudgets --all-namespaces"), progress).await?;
+    println!("{table}");
+    let description = print_and_run(&app.kubectl("describe").word(&resource), progress).await?;
     println!("{description}");
     Ok(())
 }

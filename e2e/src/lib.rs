@@ -12,6 +12,7 @@ pub mod operator_process;
 pub mod pid_namespace;
 pub mod processes;
 pub mod progress;
+pub mod prometheus;
 pub mod release;
 mod report;
 pub mod rollout;

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use http::Request;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
+use tokio::time::timeout;
 use winddown_e2e::cluster::{self, delete_namespace, recreate_namespace};
 use winddown_e2e::command::CommandLine;
 use winddown_e2e::release::{self, Helm};
 use winddown_e2e::rollout::App;
 use winddown_e2e::wait::until;
+
+use crate::example::{Example, is_injected};
 
 #[derive(Clone)]
 pub(crate) struct Environment {
@@ -27,8 +32,23 @@ const DIAGNOSTICS: [&str; 3] = [
     "kubectl logs --namespace winddown --selector app.kubernetes.io/name=winddown --prefix --tail 60",
 ];
 
+/// The API server observes a new webhook configuration a moment later.
+const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
+
 /// For a new leader. A Lease that was not released expires after some seconds.
 const LEASE_LIMIT: Duration = Duration::from_mins(1);
+
+/// The default of the chart.
+pub(crate) const METRICS_PORT: u16 = 8080;
+
+/// The metric of a replica that has seen all pods.
+const SYNCED: &str = "winddown_observer_synced 1";
+
+/// For the start of a replica and its first lists.
+const SYNC_LIMIT: Duration = Duration::from_mins(1);
+
+/// For one read of the metrics.
+const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 
 /// Lines that are printed of each diagnostic command.
 const DIAGNOSTIC_LINES: usize = 80;
@@ -39,10 +59,15 @@ impl Environment {
         Ok(Self { client: cluster::connect().await?, namespace: namespace.trim_end_matches('-').to_owned() })
     }
 
-    /// Installs Winddown with default values and creates the test's namespace.
+    /// Installs Winddown with default values, creates the test's namespace, and waits until the API server calls the webhook.
     pub(crate) async fn set_up(&self) -> Result<()> {
         Helm::V4.install("").run().await?;
-        recreate_namespace(&self.client, &self.namespace, &[]).await
+        recreate_namespace(&self.client, &self.namespace, &[]).await?;
+        until("the API server to call the webhook", WEBHOOK_LIMIT, async || {
+            let created = Example::new("dry-run").annotated().without_pods().create_dry(self).await?;
+            Ok(is_injected(&created).then_some(()))
+        })
+        .await
     }
 
     /// Uninstalls Winddown, creates its namespace with these labels, and creates the test's namespace.
@@ -62,17 +87,58 @@ impl Environment {
         App::new(&self.client, release::NAME, release::NAME)
     }
 
-    /// Waits until an existing replica holds the Lease.
-    pub(crate) async fn wait_for_leader(&self) -> Result<()> {
-        let replicas = names(&self.operator().all_pods().await?);
+    /// Waits until a replica that is not being deleted holds the Lease, and returns the name of its pod.
+    pub(crate) async fn wait_for_leader(&self) -> Result<String> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), release::NAME);
         let leader = until("a replica to hold the Lease", LEASE_LIMIT, async || {
+            let mut replicas = self.operator().all_pods().await?;
+            replicas.retain(|replica| replica.metadata.deletion_timestamp.is_none());
             let lease = leases.get(release::NAME).await.context("get Lease winddown/winddown")?;
             let holder = lease.spec.and_then(|spec| spec.holder_identity);
-            Ok(holder.filter(|holder| replicas.contains(holder)))
+            Ok(holder.filter(|holder| names(&replicas).contains(holder)))
         });
-        eprintln!("  leader: {}", leader.await?);
-        Ok(())
+        let leader = leader.await?;
+        eprintln!("  leader: {leader}");
+        Ok(leader)
+    }
+
+    /// Waits until a replica has seen all pods.
+    pub(crate) async fn wait_until_synced(&self, replica: &str) -> Result<()> {
+        until(&format!("{replica} to have seen all pods"), SYNC_LIMIT, async || {
+            Ok(self.is_synced(replica).await.then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until a replica other than the leader has seen all pods.
+    pub(crate) async fn wait_for_standby(&self, leader: &str) -> Result<()> {
+        until("another replica to have seen all pods", SYNC_LIMIT, async || {
+            for replica in names(&self.operator().all_pods().await?) {
+                if replica != leader && self.is_synced(&replica).await {
+                    return Ok(Some(()));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    async fn is_synced(&self, replica: &str) -> bool {
+        let path = format!("/api/v1/namespaces/{}/pods/{replica}:{METRICS_PORT}/proxy/metrics", release::NAME);
+        let Ok(request) = Request::get(path).body(Vec::new()) else { return false };
+        // The client repeats requests that a starting pod refuses.
+        let metrics = timeout(REQUEST_LIMIT, self.client.request_text(request)).await;
+        metrics.is_ok_and(|metrics| metrics.is_ok_and(|metrics| metrics.lines().any(|line| line == SYNCED)))
+    }
+
+    /// Waits until the namespace has this many pods, and all are ready.
+    pub(crate) async fn wait_for_ready_pods(&self, expected: usize, limit: Duration) -> Result<()> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        until(&format!("{expected} pods to be ready"), limit, async || {
+            let pods = pods.list(&ListParams::default()).await.context("list pods")?.items;
+            Ok((pods.len() == expected && pods.iter().all(is_ready)).then_some(()))
+        })
+        .await
     }
 
     /// Waits for an Event about an object in the test's namespace and returns its note.
@@ -98,6 +164,11 @@ impl Environment {
             lines.iter().skip(lines.len().saturating_sub(DIAGNOSTIC_LINES)).for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The names of these objects, sorted.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use winddown_e2e::rollout::App;
 use winddown_e2e::wait::until;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, is_ready};
 
 /// A workload before its creation; a Deployment unless created with [`Example::start_as`].
 pub(crate) struct Example(Value);
@@ -64,8 +64,17 @@ impl Example {
 
     /// Creates the Deployment and returns it as admission returned it.
     pub(crate) async fn create(self, environment: &Environment) -> Result<Deployment> {
+        self.create_with(environment, PostParams::default()).await
+    }
+
+    /// Returns the Deployment as admission would return it, and creates nothing.
+    pub(crate) async fn create_dry(self, environment: &Environment) -> Result<Deployment> {
+        self.create_with(environment, PostParams { dry_run: true, ..PostParams::default() }).await
+    }
+
+    async fn create_with(self, environment: &Environment, parameters: PostParams) -> Result<Deployment> {
         let deployments: Api<Deployment> = Api::namespaced(environment.client.clone(), &environment.namespace);
-        Ok(deployments.create(&PostParams::default(), &serde_json::from_value(self.0)?).await?)
+        Ok(deployments.create(&parameters, &serde_json::from_value(self.0)?).await?)
     }
 
     /// Creates it as another kind of `apps/v1`, checks the injection, and waits until one of its pods is ready.
@@ -84,13 +93,9 @@ impl Example {
 
         let pods: Api<Pod> = Api::namespaced(environment.client.clone(), &environment.namespace);
         let selected = ListParams::default().labels(&format!("app={name}"));
-        let ready = |pod: &Pod| {
-            let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-        };
         until(&format!("a pod of {kind} {name} to be ready"), START_LIMIT, async || {
             let pods = pods.list(&selected).await.with_context(|| format!("list the pods of {kind} {name}"))?;
-            Ok(pods.items.iter().any(ready).then_some(()))
+            Ok(pods.items.iter().any(is_ready).then_some(()))
         })
         .await
     }

@@ -8,6 +8,7 @@ mod environment;
 mod example;
 mod installation;
 mod kinds;
+mod observation;
 mod outage;
 mod suite;
 mod termination;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
             upgrade::tests(),
             termination::tests(),
             kinds::tests(),
+            observation::tests(),
             traffic::tests(),
         ]
         .concat(),
