@@ -10,11 +10,12 @@ use crate::annotations::BUDGET;
 use crate::evaluation::Evaluation;
 use crate::finding::{Finding, Severity};
 use crate::fingerprint::number_of_texts;
+use crate::injection::Injected;
 use crate::object::Object;
 use crate::sanitize::{escaped, quoted};
 
-use reported::MAX_FOLLOWED;
 pub use reported::Reported;
+use reported::{MAX_FOLLOWED, ReportedBudget};
 
 /// An Event to publish on the workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub enum EventKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Current {
     /// The hash of `applied`, or of what was reported last.
-    budget: Option<u64>,
+    budget: ReportedBudget,
     /// The budget and the injected fields; `None` without a declaration or if injection was not possible.
     applied: Option<Applied>,
     /// Whether there is a budget text that is not known to be Winddown's, because anybody can write that annotation. Winddown
@@ -56,12 +57,18 @@ pub struct Current {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Applied {
     sum: String,
-    changes: String,
+    injected: Injected,
 }
 
 impl Applied {
+    /// It is stored, so it does not depend on the words of a message.
     fn hash(&self) -> u64 {
-        number_of_texts(&[&self.sum, &self.changes])
+        let Injected { sleeps, probes, grace_period } = &self.injected;
+        let sleeps = sleeps.iter().map(|(container, seconds)| format!("sleep {container} {seconds}"));
+        let probes = probes.iter().map(|container| format!("probe {container}"));
+        let grace_period = grace_period.map(|(was, set)| format!("grace period {was} {set}"));
+        let parts: Vec<_> = [self.sum.clone()].into_iter().chain(sleeps).chain(probes).chain(grace_period).collect();
+        number_of_texts(&parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 
@@ -74,25 +81,26 @@ impl Current {
     /// The current state of a workload.
     #[must_use]
     pub fn new(workload: &Value, evaluation: &Evaluation) -> Self {
-        let changes = evaluation.injected.as_ref().map(ToString::to_string).unwrap_or_default();
+        let injected = evaluation.injected.clone().unwrap_or_default();
         let sum = Object::new(workload).annotation(BUDGET);
         let unverified = sum.is_some() && !evaluation.confirms_budget_text();
         let sum = sum.filter(|_| !unverified);
-        let applied = sum.map(|sum| Applied { sum: sum.to_owned(), changes });
+        let applied = sum.map(|sum| Applied { sum: sum.to_owned(), injected });
         let findings = evaluation.findings.iter();
         let mut actionable: Vec<_> =
             findings.filter(|finding| finding.severity >= Severity::Warning).cloned().collect();
         actionable.sort_by_key(|finding| Reverse(finding.severity));
         let more = actionable.len().saturating_sub(MAX_FOLLOWED);
         actionable.truncate(MAX_FOLLOWED);
-        Self { budget: applied.as_ref().map(Applied::hash), applied, unverified, actionable, more }
+        let budget = applied.as_ref().map_or(ReportedBudget::None, |applied| ReportedBudget::Applied(applied.hash()));
+        Self { budget, applied, unverified, actionable, more }
     }
 
     /// Keeps the budget that was reported last if Winddown did not write the current text.
     #[must_use]
     pub fn after(mut self, before: Option<&Reported>) -> Self {
         if std::mem::take(&mut self.unverified) {
-            self.budget = before.and_then(|before| before.budget);
+            self.budget = before.map_or(ReportedBudget::None, |before| before.budget);
         }
         self
     }
@@ -121,12 +129,12 @@ pub fn events(before: Option<&Reported>, now: &Current, just_created: bool) -> V
         let note = format!("{} more; `winddown plan` lists all", new.len() - MAX_EVENTS + now.more);
         events.push(Event { kind: EventKind::Warning, reason: first_omitted.code.as_str(), note });
     }
-    if known && before.budget != now.budget {
+    if known && before.budget != now.budget && before.budget != ReportedBudget::Unknown {
         events.push(match &now.applied {
-            Some(Applied { sum, changes }) => Event {
+            Some(Applied { sum, injected }) => Event {
                 kind: EventKind::Normal,
                 reason: "BudgetApplied",
-                note: shortened(&if changes.is_empty() { sum.clone() } else { format!("{sum}: {changes}") }),
+                note: shortened(&if injected.is_empty() { sum.clone() } else { format!("{sum}: {injected}") }),
             },
             None => Event {
                 kind: EventKind::Normal,
@@ -156,7 +164,9 @@ pub const NOT_EVALUATED: &str = "NotEvaluated";
 /// The Event for a workload that is over a limit and stays as it is, unless it was reported, and the state to remember.
 #[must_use]
 pub fn not_evaluated(before: Option<&Reported>, problem: &str) -> (Option<Event>, Reported) {
-    let now = Reported::new(before.and_then(|before| before.budget), [number_of_texts(&[problem])]);
+    let unknown = Reported::new(ReportedBudget::Unknown, []);
+    // What was reported is not forgotten, so it is not new when the workload can be evaluated again.
+    let now = before.unwrap_or(&unknown).with(number_of_texts(&[problem]));
     let note = shortened(&format!("skipped, unchanged: {problem}"));
     let event = Event { kind: EventKind::Warning, reason: NOT_EVALUATED, note };
     (Some(event).filter(|_| before != Some(&now)), now)
@@ -199,7 +209,10 @@ fn shortened(note: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Applied, Current, Event, EventKind, Reported, events, rejected, reverted, shortened};
+    use super::{
+        Applied, Current, Event, EventKind, Injected, Reported, ReportedBudget, events, not_evaluated, rejected,
+        reverted, shortened,
+    };
     use crate::duration::Seconds;
     use crate::evaluation::{Existing, Origin, evaluate};
     use crate::field_path::FieldPath;
@@ -208,8 +221,9 @@ mod tests {
     use crate::policy::Policy;
 
     fn applied(sum: &str) -> Current {
-        let budget = Applied { sum: sum.to_owned(), changes: "preStop sleep 5s into app".to_owned() };
-        Current { budget: Some(budget.hash()), applied: Some(budget), ..Current::default() }
+        let injected = Injected { sleeps: vec![("app".to_owned(), 5)], ..Injected::default() };
+        let budget = Applied { sum: sum.to_owned(), injected };
+        Current { budget: ReportedBudget::Applied(budget.hash()), applied: Some(budget), ..Current::default() }
     }
 
     fn finding(code: Code, problem: &str, seconds: u32) -> Finding {
@@ -293,6 +307,17 @@ mod tests {
         let reported = events(Some(&Reported::default()), &many, false);
         assert_eq!((reported.len(), reported[16].note.as_str()), (17, "24 more; `winddown plan` lists all"));
         assert_eq!(events(Some(&many.reported()), &many, false), []);
+    }
+
+    #[test]
+    fn what_was_reported_is_not_new_after_a_workload_could_not_be_evaluated() {
+        let many = with_findings((0..40).map(|seconds| finding(Code::PreStopShort, "short", seconds)));
+        let (event, state) = not_evaluated(Some(&many.reported()), "too large");
+        assert!(event.is_some() && not_evaluated(Some(&state), "too large").0.is_none());
+        assert!(events(Some(&state), &many, false).len() <= 1, "one hash made room for the problem");
+        let (_, state) = not_evaluated(None, "too large");
+        assert_eq!(events(Some(&state), &applied("35s"), false), [], "an injection that may be old");
+        assert_eq!(events(Some(&state), &applied("35s").after(Some(&state)), false), []);
     }
 
     #[test]

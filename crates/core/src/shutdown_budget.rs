@@ -69,21 +69,17 @@ pub struct ShutdownBudgetStatus {
     pub checkpoint: Option<String>,
     /// Fits: the budget fits the grace period. Injected: the pod template has it. `RolledOut`: every running pod has it.
     /// Honoured: the app exited in time when its pods were stopped.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::policy::schema::conditions"))]
     pub conditions: Vec<Condition>,
     /// What Winddown found, the most severe first.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
     #[cfg_attr(feature = "schema", schemars(extend("maxItems" = MAX_FINDINGS + 1, "x-kubernetes-list-type" = "atomic"), inner(length(max = LONGEST_TEXT))))]
     pub findings: Vec<String>,
     /// The last stops in which the app was killed, failed or exited late.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
     #[cfg_attr(feature = "schema", schemars(extend("maxItems" = MAX_LINES, "x-kubernetes-list-type" = "atomic"), inner(length(max = LONGEST_LINE))))]
     pub not_honoured: Vec<String>,
-    /// The generation of the workload that budget, phases and findings are about.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
-    pub observed_generation: Option<i64>,
     /// Each duration, and where it is from.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub phases: Option<Phases>,
@@ -95,7 +91,7 @@ pub struct ShutdownBudgetStatus {
     #[cfg_attr(feature = "schema", schemars(extend("maxLength" = LONGEST_NAME)))]
     pub policy: Option<String>,
     /// The last stops, the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
     #[cfg_attr(feature = "schema", schemars(extend("maxItems" = MAX_LINES, "x-kubernetes-list-type" = "atomic"), inner(length(max = LONGEST_LINE))))]
     pub recent: Vec<String>,
     /// What the observed stops suggest.
@@ -113,12 +109,22 @@ pub struct ShutdownBudgetStatus {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     #[cfg_attr(feature = "schema", schemars(extend("maxLength" = LONGEST_NAME)))]
     pub workload: Option<String>,
+    /// The generation of the workload that budget, phases and findings are about.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
+    pub workload_generation: Option<i64>,
 }
 
 /// A value of the wrong type is an absent one.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// The same for each item of a list.
+fn lenient_items<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let items: Vec<Value> = lenient(deserializer)?;
+    Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
 }
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ impl Replica {
     fn read(&mut self, store: &Store, first: usize, now: i64) {
         let now = api_timestamp(now);
         let mut history = match &store.checkpoint {
-            None => History::new(now),
+            // The status was created before all pods.
+            None => History::new(api_timestamp(0)),
             Some(text) => History::restore(text, &[], &[], now).unwrap_or_else(|_| History::starting_again(now)),
         };
         let held = self.held.len();

@@ -96,7 +96,7 @@ async fn a_budget_says_what_an_evaluation_found(namespace: Namespace) -> Result<
     assert_eq!(*owner, expected);
     let status = &budget["status"];
     assert_eq!((&status["workload"], &status["budget"]), (&json!("Deployment/web"), &json!(FITTING)));
-    assert_eq!((&status["phases"]["drain"], &status["observedGeneration"]), (&json!("5s"), &json!(1)));
+    assert_eq!((&status["phases"]["drain"], &status["workloadGeneration"]), (&json!("5s"), &json!(1)));
     for name in ["Fits", "Injected"] {
         let found = condition(&budget, name).context("no condition")?;
         assert!(found.starts_with("True/"), "{name}: {found}");

@@ -21,6 +21,12 @@ pub(crate) use checkpoint::MAX_SIZE as MAX_CHECKPOINT;
 /// How many stops are shown of each kind.
 pub(crate) const SHOWN: usize = 3;
 
+/// How many templates are judged at the same time.
+const TEMPLATES: usize = 2;
+
+/// How many seconds after the first stop of a template pods of the one before still stop. Later ones are of a rollback.
+const OVERLAP: i64 = 600;
+
 /// The length of the hash of a template, which is the value of a label.
 const LONGEST_TEMPLATE: usize = 63;
 
@@ -40,7 +46,8 @@ pub struct History {
     withdrawal: Histogram,
     longest: Option<Seconds>,
     kills: Kills,
-    honoured: Option<Honoured>,
+    /// Of the template that stopped last, and of the one before, whose pods may still stop.
+    honoured: Vec<Honoured>,
     recent: BTreeSet<String>,
     not_honoured: BTreeSet<String>,
 }
@@ -69,12 +76,14 @@ pub struct Totals {
     pub measured: u64,
 }
 
-/// The worst promise among the stops of one template. It starts again with the next template that stops.
+/// The worst promise among the stops of one template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Honoured {
     template: String,
     promise: Promise,
+    /// The end of its last stop.
+    at: Timestamp,
 }
 
 /// What the status of a `ShutdownBudget` shows.
@@ -120,18 +129,19 @@ pub struct Shutdowns {
 }
 
 impl History {
-    /// The history of a workload that has none.
+    /// The history of a workload that has none. What ended before is not counted: somebody may have deleted a history that
+    /// counted it.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
-            ledger: Ledger::default(),
+            ledger: Ledger::since(now),
             since: now,
             totals: Totals::default(),
             app_time: Histogram::new(Scale::AppTime),
             withdrawal: Histogram::new(Scale::Withdrawal),
             longest: None,
             kills: Kills::default(),
-            honoured: None,
+            honoured: Vec::new(),
             recent: BTreeSet::new(),
             not_honoured: BTreeSet::new(),
         }
@@ -179,9 +189,20 @@ impl History {
         if promise == Promise::NotJudged {
             return;
         }
-        let before = self.honoured.take().filter(|honoured| *honoured.template == *stop.template);
-        let promise = before.map_or(promise, |honoured| honoured.promise.max(promise));
-        self.honoured = Some(Honoured { template: stop.template.to_string(), promise });
+        let position = self.honoured.iter().position(|honoured| *honoured.template == *stop.template);
+        let latest = self.honoured.first().map(|honoured| honoured.at);
+        match position {
+            Some(position) if position == 0 || latest.is_some_and(|latest| stop.at.since(latest) <= OVERLAP) => {
+                let honoured = &mut self.honoured[position];
+                (honoured.promise, honoured.at) = (honoured.promise.max(promise), honoured.at.max(stop.at));
+            }
+            None if latest.is_some_and(|latest| stop.at < latest) => {}
+            _ => {
+                self.honoured.retain(|honoured| *honoured.template != *stop.template);
+                self.honoured.insert(0, Honoured { template: stop.template.to_string(), promise, at: stop.at });
+                self.honoured.truncate(TEMPLATES);
+            }
+        }
     }
 
     /// What the stops suggest.
@@ -221,7 +242,7 @@ impl History {
             recent: self.recent.iter().cloned().collect(),
             not_honoured: self.not_honoured.iter().cloned().collect(),
             recommendation: self.in_words(),
-            promise: self.honoured.as_ref().map(|honoured| honoured.promise),
+            promise: self.honoured.first().map(|honoured| honoured.promise),
         }
     }
 

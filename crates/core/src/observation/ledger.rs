@@ -46,6 +46,12 @@ type UidHash = [u8; 6];
 pub(crate) struct MalformedLedger;
 
 impl Ledger {
+    /// A ledger that admits only what ends from this time on.
+    #[must_use]
+    pub fn since(now: Timestamp) -> Self {
+        Self { until: Some(now.minus(Seconds::new(1))), counted: Vec::new() }
+    }
+
     /// A ledger that admits only what ends after this time, because what was counted before it is unknown.
     #[must_use]
     pub fn after(now: Timestamp) -> Self {

@@ -11,13 +11,31 @@ const VERSION: &str = "v1";
 /// They are the same in every replica and after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reported {
-    pub(super) budget: Option<u64>,
+    pub(super) budget: ReportedBudget,
     /// Of the errors and warnings, sorted.
     actionable: Box<[u64]>,
 }
 
+/// The budget that was reported last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum ReportedBudget {
+    /// None.
+    #[default]
+    None,
+    /// Nothing is known about it: the workload could not be evaluated yet.
+    Unknown,
+    /// The one with this hash.
+    Applied(u64),
+}
+
 impl Reported {
-    pub(super) fn new(budget: Option<u64>, actionable: impl IntoIterator<Item = u64>) -> Self {
+    /// The state with another finding.
+    pub(super) fn with(&self, finding: u64) -> Self {
+        let others = self.actionable.iter().copied().filter(|other| *other != finding).take(MAX_FOLLOWED - 1);
+        Self::new(self.budget, others.chain([finding]))
+    }
+
+    pub(super) fn new(budget: ReportedBudget, actionable: impl IntoIterator<Item = u64>) -> Self {
         let mut actionable: Box<[u64]> = actionable.into_iter().collect();
         actionable.sort_unstable();
         Self { budget, actionable }
@@ -32,10 +50,14 @@ impl Reported {
         &self.actionable
     }
 
-    /// One line of at most 600 characters: the version, the hash of the budget or `-`, and the hashes of the findings.
+    /// One line of at most 600 characters: the version, the hash of the budget, `-` or `?`, and the hashes of the findings.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let budget = self.budget.map_or_else(|| "-".to_owned(), |budget| format!("{budget:016x}"));
+        let budget = match self.budget {
+            ReportedBudget::None => "-".to_owned(),
+            ReportedBudget::Unknown => "?".to_owned(),
+            ReportedBudget::Applied(hash) => format!("{hash:016x}"),
+        };
         let hashes = self.actionable.iter().map(|hash| format!("{hash:016x}"));
         [VERSION.to_owned(), budget].into_iter().chain(hashes).collect::<Vec<_>>().join(" ")
     }
@@ -47,7 +69,11 @@ impl Reported {
         if words.next() != Some(VERSION) {
             return None;
         }
-        let budget = words.next().map(|word| if word == "-" { Some(None) } else { hash(word).map(Some) })??;
+        let budget = match words.next()? {
+            "-" => ReportedBudget::None,
+            "?" => ReportedBudget::Unknown,
+            word => ReportedBudget::Applied(hash(word)?),
+        };
         let hashes: Option<Vec<u64>> = words.by_ref().take(MAX_FOLLOWED).map(hash).collect();
         words.next().is_none().then_some(Self::new(budget, hashes?))
     }
@@ -60,17 +86,22 @@ fn hash(digits: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_FOLLOWED, Reported};
+    use super::{MAX_FOLLOWED, Reported, ReportedBudget};
 
     #[test]
     fn a_text_is_read_again_and_short() {
         let most = (0..MAX_FOLLOWED as u64).rev().map(|number| u64::MAX - number);
-        for reported in [Reported::default(), Reported::new(Some(0), []), Reported::new(Some(u64::MAX), most)] {
+        for reported in [
+            Reported::default(),
+            Reported::new(ReportedBudget::Unknown, []),
+            Reported::new(ReportedBudget::Applied(0), []),
+            Reported::new(ReportedBudget::Applied(u64::MAX), most),
+        ] {
             let text = reported.to_text();
             assert!(text.len() <= 600, "{text}");
             assert_eq!(Reported::parse(&text), Some(reported), "{text}");
         }
-        assert_eq!(Reported::new(None, [2, 1]).to_text(), "v1 - 0000000000000001 0000000000000002");
+        assert_eq!(Reported::new(ReportedBudget::None, [2, 1]).to_text(), "v1 - 0000000000000001 0000000000000002");
     }
 
     #[test]

@@ -121,7 +121,13 @@ impl Computed {
     /// Equals [`ShutdownBudgetStatus::fingerprint`] of a status that shows this, in this process.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        in_process(&(&self.shown, self.reported(None).findings()))
+        fingerprint(&self.shown, Some(&self.report(None, false).1))
+    }
+
+    /// The same without the generation, which every change of `replicas` raises.
+    #[must_use]
+    pub fn content_fingerprint(&self) -> u64 {
+        fingerprint(&self.shown.without_generation(), Some(&self.report(None, false).1))
     }
 
     /// The Events, and the state to remember.
@@ -137,10 +143,6 @@ impl Computed {
             }
         }
     }
-
-    fn reported(&self, before: Option<&Reported>) -> Reported {
-        self.report(before, false).1
-    }
 }
 
 impl ShutdownBudgetStatus {
@@ -148,8 +150,14 @@ impl ShutdownBudgetStatus {
     /// nothing to write about it.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let reported = self.reported.as_deref().and_then(Reported::parse);
-        in_process(&(self.shown(), reported.as_ref().map(Reported::findings).unwrap_or_default()))
+        fingerprint(&self.shown(), self.reported.as_deref().and_then(Reported::parse).as_ref())
+    }
+
+    /// Equals [`Computed::content_fingerprint`] of what this shows.
+    #[must_use]
+    pub fn content_fingerprint(&self) -> u64 {
+        let shown = self.shown().without_generation();
+        fingerprint(&shown, self.reported.as_deref().and_then(Reported::parse).as_ref())
     }
 
     /// What an earlier evaluation wrote, within the limits of what Winddown writes.
@@ -157,7 +165,7 @@ impl ShutdownBudgetStatus {
         let findings = self.findings.iter().take(MAX_FINDINGS + 1);
         Shown {
             workload: self.workload.as_deref().map(name),
-            generation: self.observed_generation,
+            generation: self.workload_generation,
             budget: self.budget.as_deref().map(text),
             phases: self.phases.as_ref().map(Phases::bounded),
             policy: self.policy.as_deref().map(name),
@@ -172,7 +180,20 @@ impl ShutdownBudgetStatus {
     }
 }
 
+fn fingerprint(shown: &Shown, reported: Option<&Reported>) -> u64 {
+    in_process(&(shown, reported.map(Reported::findings)))
+}
+
 impl Shown {
+    /// Whether the pods carry the same budget as under the other one.
+    pub(super) fn carries_like(&self, other: &Self) -> bool {
+        (&self.phases, &self.injected) == (&other.phases, &other.injected)
+    }
+
+    fn without_generation(&self) -> Self {
+        Self { generation: None, ..self.clone() }
+    }
+
     fn of(workload: &Value) -> Self {
         let object = Object::new(workload);
         let kind = object.kind().map_or("", Kind::as_str);

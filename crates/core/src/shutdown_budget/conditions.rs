@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::computed::text;
 use super::{Pods, ShutdownBudgetStatus};
 use crate::annotations::Mode;
+use crate::duration::Seconds;
 use crate::evaluation::Evaluation;
 use crate::finding::Finding;
 use crate::observation::{Promise, Timestamp};
@@ -111,19 +112,22 @@ impl Verdict {
                 Self::no("Waiting", "the label of the namespace counts from the next change of the template on")
             }
             None if !changes.rolls_out() => {
-                Self::no("Sufficient", "the pod template is as it should be; a record follows at its next change")
+                Self::no(SUFFICIENT, "nothing is missing in the pod template; a record follows at its next change")
             }
-            _ => Self::no("Pending", "the pod template was not updated yet"),
+            _ => Self::no("Pending", PENDING),
         }
     }
 
     fn rolled_out(injected: &Self, pods: Option<Pods>) -> Self {
         if injected.status != Status::True {
-            return Self::unknown("NotInjected", "the pod template has no current budget");
+            let is_sufficient = injected.reason == SUFFICIENT;
+            let message = if is_sufficient { "pods cannot be told apart without a record" } else { "see Injected" };
+            return Self::unknown("NotInjected", message);
         }
-        let Some(pods) = pods.filter(|pods| pods.all() > 0) else {
+        let Some(pods) = pods else { return Self::unknown("NotCounted", "the pods were not counted yet") };
+        if pods.all() == 0 {
             return Self::unknown("NoPods", "no pod is running");
-        };
+        }
         let message = format!("{} of {} running pods carry the current budget", pods.current, pods.all());
         if pods.current == pods.all() { Self::yes("Complete", &message) } else { Self::no("InProgress", &message) }
     }
@@ -133,22 +137,25 @@ impl Verdict {
             None | Some(Promise::NotJudged) => {
                 Self::unknown("NoStops", "no stop was observed that shows how long the app needs")
             }
-            Some(Promise::Kept) => Self::yes("InTime", "the app exited in time in every stop of its last template"),
-            Some(Promise::Overran) => {
-                Self::no("Overran", "the app exited after its deadline; status.notHonoured lists the last stops")
+            Some(Promise::Kept) => {
+                Self::yes("InTime", "the app exited in time in every stop of the template that stopped last")
             }
-            Some(Promise::Failed) => {
-                Self::no("Failed", "the app exited with a failure; status.notHonoured lists the last stops")
+            Some(Promise::Overran) => Self::no("Overran", "the app exited after its deadline; see notHonoured"),
+            Some(Promise::Failed) => Self::no("Failed", "the app exited with a failure; see notHonoured"),
+            Some(Promise::Killed) => {
+                Self::no("Killed", "the app was killed at the end of the grace period; see notHonoured")
             }
-            Some(Promise::Killed) => Self::no(
-                "Killed",
-                "the app was killed at the end of the grace period; status.notHonoured lists the last stops",
-            ),
         }
     }
 }
 
 const OFF: &str = "winddown.dev/mode is Off";
+const SUFFICIENT: &str = "Sufficient";
+pub(super) const PENDING: &str = "the pod template was not updated yet; if that lasts, an Event of the workload says why, or another \
+                       object controls the workload";
+
+/// How far the clock of another leader can be ahead.
+const MAX_AHEAD: Seconds = Seconds::new(600);
 
 /// The finding because of which a budget is not injected.
 fn misfit(evaluation: &Evaluation) -> Option<&Finding> {
@@ -162,7 +169,7 @@ fn misfit(evaluation: &Evaluation) -> Option<&Finding> {
 pub(super) fn all(
     before: &ShutdownBudgetStatus,
     (fits, injected): (&Verdict, &Verdict),
-    (pods, promise): (Option<Pods>, Option<Promise>),
+    (pods, promise, has_stopped): (Option<Pods>, Option<Promise>, bool),
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -172,13 +179,17 @@ pub(super) fn all(
     let condition = |(type_, verdict): (&str, &Verdict)| {
         let status = format!("{:?}", verdict.status);
         let same = before.condition(type_).filter(|before| before.status == status);
+        let since = same.map(|before| Timestamp::from(&before.last_transition_time));
+        let since = since.filter(|since| *since <= now.plus(MAX_AHEAD)).unwrap_or(now);
+        // A change of the workload says nothing about the stops of pods.
+        let stopped = same.filter(|_| type_ == HONOURED && !has_stopped).map(|before| before.observed_generation);
         Condition {
             type_: type_.to_owned(),
-            last_transition_time: same.map_or_else(|| now.into(), |before| before.last_transition_time.clone()),
+            last_transition_time: since.into(),
             status,
             reason: verdict.reason.clone(),
             message: verdict.message.clone(),
-            observed_generation: generation,
+            observed_generation: stopped.unwrap_or(generation),
         }
     };
     all.map(condition).into()

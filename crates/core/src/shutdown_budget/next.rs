@@ -51,12 +51,15 @@ impl ShutdownBudgetStatus {
             self.shown()
         };
         let stops = update.stops.iter().enumerate();
-        let admitted = stops.filter(|(_, stop)| history.admit(stop, now)).map(|(position, _)| position).collect();
+        let admitted: Vec<_> =
+            stops.filter(|(_, stop)| history.admit(stop, now)).map(|(position, _)| position).collect();
         events.extend(history.due_event(now));
         let summary = history.summary();
-        let pods = update.pods.or(self.pods);
+        // The pods that were counted may carry another budget now.
+        let pods = update.pods.or_else(|| self.pods.filter(|_| shown.carries_like(&self.shown())));
         let verdicts = (&shown.fits, &shown.injected);
-        let conditions = conditions::all(self, verdicts, (pods, summary.promise), shown.generation, now);
+        let conditions =
+            conditions::all(self, verdicts, (pods, summary.promise, !admitted.is_empty()), shown.generation, now);
         let status = Self {
             budget: shown.budget,
             carried: pods.map(|pods| format!("{}/{}", pods.current, pods.all())),
@@ -64,7 +67,7 @@ impl ShutdownBudgetStatus {
             conditions,
             findings: shown.findings,
             not_honoured: summary.not_honoured,
-            observed_generation: shown.generation,
+            workload_generation: shown.generation,
             phases: shown.phases,
             pods,
             policy: shown.policy,
@@ -75,6 +78,13 @@ impl ShutdownBudgetStatus {
             workload: shown.workload,
         };
         Next { status, events, admitted, again: history.event_due_in(now) }
+    }
+
+    /// How long an Event about kills is still withheld; `None` if none waits. A leader asks for each budget that it takes over,
+    /// and calls [`Self::next`] then.
+    #[must_use]
+    pub fn event_due_in(&self, now: Timestamp) -> Option<Seconds> {
+        History::restore(self.checkpoint.as_deref()?, &[], &[], now).ok()?.event_due_in(now)
     }
 
     fn history(&self, now: Timestamp, problems: &mut Vec<String>) -> History {

@@ -9,6 +9,8 @@ use super::LONGEST_NAME;
 /// leave it out.
 pub(super) fn with_short_texts(schema: &mut Schema) {
     schema.remove("required");
+    // Then `managedFields` are shorter.
+    schema.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
     let Some(Value::Object(fields)) = schema.get_mut("properties") else { return };
     for field in fields.values_mut().filter_map(Value::as_object_mut) {
         let is_number = field.get("type") == Some(&json!("integer"));

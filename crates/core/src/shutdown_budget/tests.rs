@@ -95,7 +95,7 @@ fn the_conditions_say_what_became_of_the_budget() {
             ("True", "Fits", sum),
             ("True", "Injected", "preStop sleep 5s into app, grace period 30s → 35s"),
         ),
-        (fits(), true, ("True", "Fits", sum), ("False", "Pending", "the pod template was not updated yet")),
+        (fits(), true, ("True", "Fits", sum), ("False", "Pending", super::conditions::PENDING)),
         (
             misfit,
             true,
@@ -140,7 +140,7 @@ fn the_conditions_say_what_became_of_the_budget() {
         let status = written(&computed);
         assert_eq!((condition(&status, "Fits"), condition(&status, "Injected")), (fits, injected));
         assert_eq!(computed.is_declared(), declared);
-        assert_eq!((status.observed_generation, status.workload.as_deref()), (Some(3), Some("Deployment/web")));
+        assert_eq!((status.workload_generation, status.workload.as_deref()), (Some(3), Some("Deployment/web")));
         assert_eq!(status.fingerprint(), computed.fingerprint(), "{stored}");
     }
 }
@@ -162,17 +162,44 @@ fn pods_follow_the_template() {
     let (with, without) = (written(&computed(&injected(&fits()))), written(&computed(&fits())));
     let pods = |current, old, none| Some(Pods { current, old, none });
     for (status, pods, carried, expected) in [
-        (&with, None, None, ("Unknown", "NoPods", "no pod is running")),
+        (&with, None, None, ("Unknown", "NotCounted", "the pods were not counted yet")),
         (&with, pods(0, 0, 0), Some("0/0"), ("Unknown", "NoPods", "no pod is running")),
         (&with, pods(2, 1, 0), Some("2/3"), ("False", "InProgress", "2 of 3 running pods carry the current budget")),
         (&with, pods(0, 0, 1), Some("0/1"), ("False", "InProgress", "0 of 1 running pods carry the current budget")),
         (&with, pods(3, 0, 0), Some("3/3"), ("True", "Complete", "3 of 3 running pods carry the current budget")),
-        (&without, pods(0, 0, 3), Some("0/3"), ("Unknown", "NotInjected", "the pod template has no current budget")),
+        (&without, pods(0, 0, 3), Some("0/3"), ("Unknown", "NotInjected", "see Injected")),
     ] {
         let next = next(status, &Update { pods, ..Update::default() }, at(1)).status;
         assert_eq!((next.carried.as_deref(), condition(&next, "RolledOut")), (carried, expected));
         assert_eq!(next.fingerprint(), status.fingerprint(), "what was computed stays");
     }
+}
+
+#[test]
+fn pods_that_were_counted_under_another_budget_do_not_count_as_rolled_out() {
+    let pods = Some(Pods { current: 3, old: 0, none: 0 });
+    let rolled_out = written(&computed(&injected(&fits()))).next(&Update { pods, ..Update::default() }, at(1)).status;
+    let mut scaled = injected(&fits());
+    scaled["metadata"]["generation"] = json!(4);
+    let other = injected(&workload(&json!({"winddown.dev/drain": "6s"}), 30));
+    for (stored, expected) in [(scaled, ("True", "Complete")), (other, ("Unknown", "NotCounted"))] {
+        let computed = computed(&stored);
+        let next = next(&rolled_out, &Update { computed: Some(&computed), ..Update::default() }, at(2)).status;
+        let (status, reason, _) = condition(&next, "RolledOut");
+        assert_eq!((status, reason), expected);
+    }
+}
+
+#[test]
+fn a_change_of_the_replicas_changes_only_the_generation() {
+    let mut scaled = injected(&fits());
+    scaled["metadata"]["generation"] = json!(4);
+    let (before, after) = (computed(&injected(&fits())), computed(&scaled));
+    assert_ne!(before.fingerprint(), after.fingerprint());
+    assert_eq!(before.content_fingerprint(), after.content_fingerprint());
+    assert_eq!(written(&before).content_fingerprint(), after.content_fingerprint());
+    let other = computed(&injected(&workload(&json!({"winddown.dev/drain": "6s"}), 30)));
+    assert_ne!(before.content_fingerprint(), other.content_fingerprint());
 }
 
 #[test]
@@ -213,6 +240,8 @@ fn a_kill_is_an_event_and_the_next_one_waits() {
     let second = next(&first.status, &Update { stops: &stops, ..Update::default() }, at(102));
     assert_eq!((reasons(&second), &*second.admitted), (vec![], &[2][..]));
     assert_eq!(second.again, Some(Seconds::new(200)));
+    assert_eq!(second.status.event_due_in(at(102)), second.again, "also for the next leader");
     let due = next(&second.status, &Update::default(), at(302));
+    assert_eq!(due.status.event_due_in(at(302)), None);
     assert_eq!((reasons(&due), due.again), (vec!["ShutdownKilled"], None));
 }

@@ -13,6 +13,7 @@ use crate::fake_api_server::FakeApiServer;
 use crate::metrics::{stop, text};
 use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::kind::Kind;
+use winddown_core::observation::{End, Timestamp};
 use winddown_core::policy::Policy;
 
 mod failures;
@@ -120,8 +121,10 @@ fn computed(name: &str, annotations: &Value) -> Computed {
     Computed::of(&stored, &evaluate(&stored), None)
 }
 
+/// One that ends after the budget was created: what ended before is not counted.
 fn stopped(name: &str, number: u32) -> Stop {
-    Stop { uid: number.to_string(), ..stop("shop", name, 0) }
+    let at = Timestamp::from_second(jiff::Timestamp::now().as_second() + 60);
+    Stop { uid: number.to_string(), at, end: End { earliest: at, latest: at }, ..stop("shop", name, 0) }
 }
 
 /// Lets the operator do what it can within this time on the paused clock.

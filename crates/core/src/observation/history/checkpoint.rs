@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Histogram, History, Honoured, Kills, Ledger, Scale, Totals, shown};
+use super::{Histogram, History, Honoured, Kills, LONGEST_TEMPLATE, Ledger, Scale, TEMPLATES, Totals, shown};
 use crate::duration::Seconds;
 use crate::observation::Timestamp;
 use crate::observation::ledger::MAX_AHEAD;
@@ -57,8 +57,8 @@ struct Stored {
     longest: Option<Seconds>,
     #[serde(default, skip_serializing_if = "Kills::is_empty")]
     kills: Kills,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    honoured: Option<Honoured>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    honoured: Vec<Honoured>,
 }
 
 impl History {
@@ -107,6 +107,7 @@ impl History {
             return Err(CheckpointError::Future(time));
         }
         let parse = |scale, text: &str| Histogram::parse(scale, text).map_err(|_| CheckpointError::Malformed);
+        let known = |honoured: &Honoured| honoured.template.len() <= LONGEST_TEMPLATE && honoured.at <= limit;
         Ok(Self {
             ledger,
             since: stored.since,
@@ -115,7 +116,7 @@ impl History {
             withdrawal: parse(Scale::Withdrawal, &stored.endpoints)?,
             longest: stored.longest,
             kills: stored.kills.within_bounds(),
-            honoured: stored.honoured.filter(|honoured| honoured.template.len() <= super::LONGEST_TEMPLATE),
+            honoured: stored.honoured.into_iter().filter(known).take(TEMPLATES).collect(),
             recent: shown(recent, limit),
             not_honoured: shown(not_honoured, limit),
         })

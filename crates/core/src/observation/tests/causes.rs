@@ -100,7 +100,7 @@ fn an_end_that_is_not_known_is_counted_when_it_is_seen_however_long_the_grace_pe
         let now = Timestamp::from_second(super::REQUESTED + 60);
         assert_eq!(stop.cause, cause);
         assert!(stop.end.latest >= now, "{cause}: {:?}", stop.end);
-        assert!(History::new(now).admit(&stop, now), "{cause}: {:?}", stop.end);
+        assert!(History::new(Timestamp::from_second(super::REQUESTED)).admit(&stop, now), "{cause}: {:?}", stop.end);
     }
 }
 

@@ -69,7 +69,8 @@ fn nonsense_in_a_stored_status_is_bounded_and_said_once() {
 fn what_was_computed_replaces_what_somebody_wrote() {
     let (valid, computed) = (valid(), computed(&injected(&fits())));
     let update = Update { computed: Some(&computed), ..Update::default() };
-    for field in ["budget", "findings", "phases", "policy", "workload", "observedGeneration", "conditions"] {
+    for field in ["budget", "findings", "phases", "policy", "workload", "workloadGeneration", "conditions", "reported"]
+    {
         let mut stored = valid.clone();
         stored[field] = json!("reviewed by security");
         let stored: ShutdownBudgetStatus = serde_json::from_value(stored).unwrap();
@@ -77,6 +78,30 @@ fn what_was_computed_replaces_what_somebody_wrote() {
         assert_ne!(restored.fingerprint(), ShutdownBudgetStatus::default().fingerprint());
         assert_eq!(restored.fingerprint(), computed.fingerprint(), "{field}");
     }
+}
+
+#[test]
+fn a_time_that_the_api_server_would_refuse_is_not_written_again() {
+    let far =
+        ["0000-01-01T00:00:00+01:00", "-000001-12-31T23:00:00Z", "9999-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "x"];
+    for time in far {
+        let mut stored = valid();
+        stored["conditions"][0]["lastTransitionTime"] = json!(time);
+        let stored: ShutdownBudgetStatus = serde_json::from_value(stored).unwrap();
+        let next = serde_json::to_value(stored.next(&Update::default(), at(3)).status).unwrap();
+        let times: Vec<_> =
+            (0..4).map(|index| next["conditions"][index]["lastTransitionTime"].as_str().unwrap()).collect();
+        assert!(times[0].len() == 20 && times[0] <= at(3).to_string().as_str(), "{time}: {times:?}");
+        assert_eq!(times[1..], [at(0), at(0), at(2)].map(|time| time.to_string()), "the others stay");
+    }
+}
+
+#[test]
+fn a_budget_that_was_deleted_counts_nothing_again() {
+    let stops = [stop(1, Outcome::Killed, 30), stop(601, Outcome::Clean, 4)];
+    let computed = computed(&injected(&fits()));
+    let update = Update { computed: Some(&computed), stops: &stops, is_new: true, ..Update::default() };
+    assert_eq!(ShutdownBudgetStatus::default().next(&update, at(600)).admitted, [1]);
 }
 
 #[test]
