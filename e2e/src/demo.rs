@@ -82,7 +82,7 @@ pub async fn print_budgets(client: &Client, rollouts: u32, progress: Progress) -
     let app = App::new(client, NAMESPACE, EXAMPLE);
     let replicas = app.deployment().await?.spec.replicas.unwrap_or(1);
     let stops = i64::from(rollouts) * i64::from(replicas);
-    let resource = format!("shutdownbudgets/deployment-{EXAMPLE}");
+    let resource = format!("sdb/deployment-{EXAMPLE}");
     let count = app.kubectl("get").word(&resource).words("--output jsonpath={.status.shutdowns.count}");
     let condition = format!("{resource} to count the stops of {rollouts} rollouts");
     until(&condition, COUNT_LIMIT, async || {
@@ -90,7 +90,7 @@ pub async fn print_budgets(client: &Client, rollouts: u32, progress: Progress) -
         Ok(count.run().await?.parse::<i64>().ok().filter(|count| *count >= stops))
     })
     .await?;
-    let table = print_and_run(&CommandLine::new("kubectl get shutdownbudgets --all-namespaces"), progress).await?;
+    let table = print_and_run(&CommandLine::new("kubectl get sdb --all-namespaces"), progress).await?;
     println!("{table}");
     let description = print_and_run(&app.kubectl("describe").word(&resource), progress).await?;
     println!("{description}");
