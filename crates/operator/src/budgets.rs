@@ -16,7 +16,7 @@ mod write;
 mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _, future};
 use kube::runtime::watcher::Event;
@@ -26,7 +26,7 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use self::client::{Budget, BudgetClient};
 use self::pending::{Evaluated, Pending};
 use self::queue::{Failure, Queue};
-use self::table::Table;
+use self::table::{Found, Table};
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::Writer;
 use crate::kubernetes::Clients;
@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::observation::{Observation, Sink};
 use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
-use winddown_core::observation::{Stop, WorkloadRef};
+use winddown_core::observation::{Stop, Timestamp, WorkloadRef};
 use winddown_core::shutdown_budget::Computed;
 
 /// Changes by others that the controller has not looked at yet. More of them make it look at every workload.
@@ -139,18 +139,30 @@ impl Budgets {
     pub(crate) fn evaluated(&self, workload: &WorkloadRef, uid: &str, computed: Computed, is_new: bool) {
         let mut state = self.state();
         let was_expected = state.table.carried(workload).is_some();
-        let is_right = if computed.is_declared() {
+        let found = if computed.is_declared() {
             state.table.expect(workload, uid, &computed)
+        } else if state.table.has(workload) {
+            Found::Different
         } else {
-            !state.table.has(workload)
+            Found::Right
         };
-        // An evaluation that waits, or is being written, is older.
-        if !is_right || state.queue.is_evaluated(workload) {
-            let evaluated = Evaluated { uid: uid.into(), computed: Some(computed), is_new };
+        let evaluated = || Evaluated { uid: uid.into(), computed: Some(computed), is_new };
+        if found == Found::Alike {
+            let evaluated = evaluated();
+            self.change(state, workload, |pending, now| pending.evaluate_alike(evaluated, now));
+        } else if found == Found::Different || state.queue.is_evaluated(workload) {
+            // An evaluation that waits, or is being written, is older.
+            let evaluated = evaluated();
             self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
         } else if !was_expected && state.table.has(workload) {
-            // Changes of its pods that came before could not be compared.
-            self.change(state, workload, Pending::count_pods);
+            let event_due = state.table.event_due(workload).map(|due| due.since(clock()).max(0).unsigned_abs());
+            self.change(state, workload, |pending, now| {
+                // Changes of its pods that came before could not be compared.
+                pending.count_pods(now);
+                if let Some(delay) = event_due {
+                    pending.look_again(now + Duration::from_secs(delay), Vec::new());
+                }
+            });
         }
     }
 
@@ -269,4 +281,9 @@ impl Sink for Budgets {
 /// The time, on the clock that tests can pause.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The time of the API.
+fn clock() -> Timestamp {
+    Timestamp::from_second(jiff::Timestamp::now().as_second())
 }

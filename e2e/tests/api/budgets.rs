@@ -109,7 +109,8 @@ async fn a_budget_says_what_an_evaluation_found(namespace: Namespace) -> Result<
     }
     // A later generation.
     namespace.accepts(namespace.annotate("web", json!({"winddown.dev/drain": "6s"}))).await?;
-    namespace.wait_for_status("web", |status| status["phases"]["drain"] == "6s").await?;
+    let counted = |status: &Value| !status["pods"].is_null();
+    namespace.wait_for_status("web", |status| status["phases"]["drain"] == "6s" && counted(status)).await?;
     namespace.wait_for_event("web", "BudgetApplied: drain 6s").await.map(drop)
 }
 

@@ -8,8 +8,8 @@ use winddown_core::shutdown_budget::Computed;
 
 /// How long a stop waits for others, unless the app was killed.
 const STOPS: Duration = Duration::from_secs(10);
-/// How long a change of the pods waits for others.
-const PODS: Duration = Duration::from_secs(10);
+/// How long a change of the pods, or of the generation alone, waits for others.
+const MINOR: Duration = Duration::from_secs(10);
 /// With so many stops, they are written at once: half of what a ledger remembers.
 const MANY: usize = 32;
 /// More stops of one workload are lost.
@@ -51,7 +51,7 @@ struct Since {
     stop: Option<Instant>,
     killed: Option<Instant>,
     many: Option<Instant>,
-    pods: Option<Instant>,
+    minor: Option<Instant>,
     /// When something stored is to be looked at again.
     again: Option<Instant>,
 }
@@ -74,11 +74,21 @@ impl Pending {
     }
 
     /// The newer evaluation counts. What was new before it was written is still new.
-    pub(super) fn evaluate(&mut self, mut evaluated: Evaluated, now: Instant) {
+    pub(super) fn evaluate(&mut self, evaluated: Evaluated, now: Instant) {
+        self.replace(evaluated);
+        self.since.evaluated.get_or_insert(now);
+    }
+
+    /// An evaluation that found only another generation, as after a change of `replicas`.
+    pub(super) fn evaluate_alike(&mut self, evaluated: Evaluated, now: Instant) {
+        self.replace(evaluated);
+        self.since.minor.get_or_insert(now);
+    }
+
+    fn replace(&mut self, mut evaluated: Evaluated) {
         let before = self.evaluated.take().filter(|before| before.uid == evaluated.uid);
         evaluated.is_new |= before.is_some_and(|before| before.is_new);
         self.evaluated = Some(evaluated);
-        self.since.evaluated.get_or_insert(now);
     }
 
     /// False if there are too many.
@@ -115,17 +125,19 @@ impl Pending {
 
     pub(super) fn count_pods(&mut self, now: Instant) {
         self.pods = true;
-        self.since.pods.get_or_insert(now);
+        self.since.minor.get_or_insert(now);
     }
 
     /// Nothing new about the pods.
     pub(super) fn pods_unchanged(&mut self) {
-        (self.pods, self.since.pods) = (false, None);
+        (self.pods, self.since.minor) = (false, None);
     }
 
     /// Whether there is nothing but a change of the pods.
     pub(super) fn is_pods_only(&self) -> bool {
-        self.pods && Self { pods: false, since: Since { pods: None, ..self.since }, ..Self::default() }.is_empty()
+        self.pods
+            && self.evaluated.is_none()
+            && Self { pods: false, since: Since { minor: None, ..self.since }, ..Self::default() }.is_empty()
     }
 
     /// The budget is to be looked at again at this time, and these Events published.
@@ -145,11 +157,11 @@ impl Pending {
             stop: earliest(self.since.stop, later.since.stop),
             killed: earliest(self.since.killed, later.since.killed),
             many: earliest(self.since.many, later.since.many),
-            pods: earliest(self.since.pods, later.since.pods),
+            minor: earliest(self.since.minor, later.since.minor),
             again: earliest(self.since.again, later.since.again),
         };
-        if let (Some(evaluated), Some(at)) = (later.evaluated, later.since.evaluated) {
-            self.evaluate(evaluated, at);
+        if let Some(evaluated) = later.evaluated {
+            self.replace(evaluated);
         }
         self.stops.extend(later.stops);
         // The later ones are more likely to be counted.
@@ -162,8 +174,8 @@ impl Pending {
     /// When it is to be written, and its class, if the last write is not followed by another one before `quiet_until`; `None`
     /// if it is empty. An evaluation, a kill and many stops do not wait for that.
     pub(super) fn due(&self, quiet_until: Option<Instant>) -> Option<(Instant, Class)> {
-        let Since { evaluated, stop, killed, many, pods, again } = self.since;
-        let later = [stop.map(|at| at + STOPS), pods.map(|at| at + PODS), again].into_iter().flatten().min();
+        let Since { evaluated, stop, killed, many, minor, again } = self.since;
+        let later = [stop.map(|at| at + STOPS), minor.map(|at| at + MINOR), again].into_iter().flatten().min();
         let candidates = [
             killed.map(|at| (at, Class::Killed)),
             evaluated.map(|at| (at, Class::Evaluated)),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use kube::runtime::watcher::Event;
 
 use super::client::Budget;
+use super::clock;
 use winddown_core::fingerprint::in_process;
-use winddown_core::observation::WorkloadRef;
-use winddown_core::shutdown_budget::{Computed, Pods, name};
+use winddown_core::observation::{Timestamp, WorkloadRef};
+use winddown_core::shutdown_budget::{Computed, Pods, ShutdownBudgetStatus, name};
 
 /// By namespace and name of the budget.
 #[derive(Debug, Default)]
@@ -28,7 +29,11 @@ struct Known {
     version: u64,
     /// What it says.
     fingerprint: u64,
+    /// The same without the generation.
+    content: u64,
     pods: Option<Pods>,
+    /// When an Event about kills is due that was withheld.
+    event_due: Option<Timestamp>,
     /// What it should say, if this replica evaluated the workload.
     expected: Option<Expected>,
 }
@@ -42,6 +47,15 @@ struct Expected {
     stored_as: Option<u64>,
 }
 
+/// What a budget says, compared with what it should say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Right,
+    /// Except for the generation of the workload.
+    Alike,
+    Different,
+}
+
 impl Known {
     fn new(budget: &Budget) -> Self {
         Self {
@@ -49,7 +63,9 @@ impl Known {
             owner: in_process(&budget.owner),
             version: version(budget),
             fingerprint: budget.status.fingerprint(),
+            content: budget.status.content_fingerprint(),
             pods: budget.status.pods,
+            event_due: event_due(&budget.status),
             expected: None,
         }
     }
@@ -102,14 +118,22 @@ impl Table {
         self.budgets.contains_key(&key_of(workload))
     }
 
-    /// Keeps what a workload's budget should say. Returns whether it does.
-    pub(super) fn expect(&mut self, workload: &WorkloadRef, uid: &str, computed: &Computed) -> bool {
-        let Some(known) = self.budgets.get_mut(&key_of(workload)) else { return false };
+    /// Keeps what a workload's budget should say.
+    pub(super) fn expect(&mut self, workload: &WorkloadRef, uid: &str, computed: &Computed) -> Found {
+        let Some(known) = self.budgets.get_mut(&key_of(workload)) else { return Found::Different };
         let (fingerprint, carried) = (computed.fingerprint(), carried(computed));
         let same = known.expected.filter(|expected| expected.fingerprint == fingerprint);
         let stored_as = same.and_then(|expected| expected.stored_as);
         known.expected = Some(Expected { fingerprint, carried, stored_as });
-        known.is_right() && known.owner == in_process(&Some(uid))
+        if known.owner != in_process(&Some(uid)) {
+            Found::Different
+        } else if known.is_right() {
+            Found::Right
+        } else if known.content == computed.content_fingerprint() {
+            Found::Alike
+        } else {
+            Found::Different
+        }
     }
 
     /// A budget that was read and then stored like this. Returns whether it says what it should, as far as is known.
@@ -150,6 +174,16 @@ impl Table {
         self.budgets.remove(&key_of(workload));
     }
 
+    /// Another replica leads from now on, and knows more.
+    pub(super) fn expect_nothing(&mut self) {
+        self.budgets.values_mut().for_each(|known| known.expected = None);
+    }
+
+    /// When an Event about kills of a workload is due that was withheld.
+    pub(super) fn event_due(&self, workload: &WorkloadRef) -> Option<Timestamp> {
+        self.budgets.get(&key_of(workload))?.event_due
+    }
+
     /// See [`carried`]; `None` if that is not known.
     pub(super) fn carried(&self, workload: &WorkloadRef) -> Option<u64> {
         Some(self.budgets.get(&key_of(workload))?.expected?.carried)
@@ -164,6 +198,13 @@ impl Table {
 /// The budget that the pods of a workload should carry; 0, which is none, without an injection.
 pub(super) fn carried(computed: &Computed) -> u64 {
     computed.carried().unwrap_or_default()
+}
+
+fn event_due(status: &ShutdownBudgetStatus) -> Option<Timestamp> {
+    // Most have none, and need not be read for it.
+    status.shutdowns.as_ref().filter(|shutdowns| shutdowns.killed > 0)?;
+    let now = clock();
+    Some(now.plus(status.event_due_in(now)?))
 }
 
 fn version(budget: &Budget) -> u64 {

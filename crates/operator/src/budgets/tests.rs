@@ -13,6 +13,7 @@ use crate::fake_api_server::FakeApiServer;
 use crate::metrics::{stop, text};
 use winddown_core::evaluation::{Existing, Origin, evaluate};
 use winddown_core::kind::Kind;
+use winddown_core::observation::Outcome;
 use winddown_core::observation::{End, Timestamp};
 use winddown_core::policy::Policy;
 
@@ -106,13 +107,17 @@ fn drain(seconds: u32) -> Value {
     json!({"winddown.dev/drain": format!("{seconds}s"), "winddown.dev/deadline": "25s"})
 }
 
-/// What a reconciliation finds after the webhook has injected.
 fn computed(name: &str, annotations: &Value) -> Computed {
+    at_generation(name, annotations, 1)
+}
+
+/// What a reconciliation finds after the webhook has injected.
+fn at_generation(name: &str, annotations: &Value, generation: i64) -> Computed {
     let evaluate =
         |workload: &Value| evaluate(workload, Existing::Unchanged, &Policy::default(), Origin::ApiServer).unwrap();
     let workload = json!({
         "kind": "Deployment",
-        "metadata": {"namespace": "shop", "name": name, "generation": 1, "annotations": annotations},
+        "metadata": {"namespace": "shop", "name": name, "generation": generation, "annotations": annotations},
         "spec": {"template": {"spec": {
             "containers": [{"name": "app", "startupProbe": {"tcpSocket": {"port": 80}}}],
         }}},
@@ -298,4 +303,46 @@ async fn a_crd_that_drops_fields_causes_one_write() {
     assert!(futures::poll!(altered.next()).is_pending());
     assert_eq!(operator.requests("web")[1], 1);
     assert_eq!(operator.events(), ["BudgetApplied"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_generation_alone_waits_for_others() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    let writes = operator.requests("web")[1];
+    for generation in 2..62 {
+        operator.budgets.evaluated(&workload("web"), "u", at_generation("web", &drain(5), generation), false);
+        pass(1).await;
+    }
+    pass(40).await;
+    assert_eq!(operator.status("web")["workloadGeneration"], 61);
+    assert!((2..=4).contains(&(operator.requests("web")[1] - writes)), "{:?}", operator.requests("web"));
+    // Another budget does not wait.
+    operator.budgets.evaluated(&workload("web"), "u", at_generation("web", &drain(6), 62), false);
+    pass(1).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "6s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_that_was_not_reported_yet_is_reported_by_the_next_leader() {
+    let server = FakeApiServer::default();
+    let operator = Operator::start(&server).await;
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    for number in 0..2 {
+        let mut killed = Stop { outcome: Outcome::Killed, ..stopped("web", number) };
+        killed.containers[0].outcome = Some(Outcome::Killed);
+        operator.budgets.stopped(killed);
+        pass(1).await;
+    }
+    let killed = |operator: &Operator| operator.events().iter().filter(|event| *event == "ShutdownKilled").count();
+    assert_eq!(killed(&operator), 1);
+    let reads = operator.requests("web")[0];
+    operator.shut_down().await;
+    let next = Operator::start(&server).await;
+    next.evaluate_as("web", "u", &drain(5), false);
+    // The Event is due by the clock of the API, which the paused one does not move.
+    pass(330).await;
+    assert!(next.requests("web")[0] > reads);
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use winddown_core::kind::Kind;
-use winddown_core::observation::{Timestamp, WorkloadRef};
+use winddown_core::observation::WorkloadRef;
 use winddown_core::report::Event;
 use winddown_core::shutdown_budget::{Pods, Update};
 
 use super::client::Budget;
+use super::clock;
 use super::pending::{Evaluated, Pending};
 use super::queue::{Failure, UNEVALUATED_RETRY};
 use super::table::{Table, carried};
@@ -199,7 +200,9 @@ impl Writer {
         let carried = computed.map(carried).or_else(|| self.budgets.state().table.carried(workload));
         let counted = carried.and_then(|carried| self.observation.pods(workload, carried));
         let Some((current, old)) = counted else { return Ok(Counted::Unchanged) };
-        if !pending.pods && budget.status.pods.is_some_and(|pods| (pods.current, pods.old) == (current, old)) {
+        let is_same = |pods: Pods| (pods.current, pods.old) == (current, old);
+        // A count for another budget is none for this one.
+        if !pending.pods && computed.is_none() && budget.status.pods.is_some_and(is_same) {
             return Ok(Counted::Unchanged);
         }
         let Some(all) = self.client.count_pods(workload).await? else { return Ok(Counted::Gone) };
@@ -216,8 +219,4 @@ impl Writer {
         let differs = |counted, pods: Pods| (pods.current, pods.old) != counted || pods.none > 0;
         counted.is_some_and(|counted| table.pods(workload).is_none_or(|pods| differs(counted, pods)))
     }
-}
-
-fn clock() -> Timestamp {
-    Timestamp::from_second(jiff::Timestamp::now().as_second())
 }

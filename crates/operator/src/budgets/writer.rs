@@ -93,6 +93,7 @@ impl Writer {
             state.queue.lead(now());
         } else {
             state.queue.follow(now());
+            state.table.expect_nothing();
         }
     }
 
