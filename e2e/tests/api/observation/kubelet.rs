@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::request::{create, delete_within, get, merge};
+use crate::suite::until;
 
 /// The pods of one Deployment, which has no replicas of its own.
 pub(super) struct Kubelet<'a> {
@@ -27,10 +28,13 @@ pub(super) struct End {
 }
 
 impl<'a> Kubelet<'a> {
-    /// Creates the Deployment, with a budget.
+    /// Creates the Deployment, with a budget, and waits for its `ShutdownBudget`.
     pub(super) async fn new(namespace: &'a Namespace, name: &str) -> Result<Self> {
         let stored = namespace.accepts(deployment(name).with_budget()).await?;
-        Ok(Self { namespace, deployment: name.to_owned(), record: record(&stored)? })
+        let kubelet = Self { namespace, deployment: name.to_owned(), record: record(&stored)? };
+        // What ends before is not counted.
+        until("the budget to be created", async || Ok((!kubelet.status().await?.is_null()).then_some(()))).await?;
+        Ok(kubelet)
     }
 
     /// The same after a change of the deadline: new pods carry another budget.
