@@ -33,7 +33,8 @@ impl<'a> Kubelet<'a> {
         let stored = namespace.accepts(deployment(name).with_budget()).await?;
         let kubelet = Self { namespace, deployment: name.to_owned(), record: record(&stored)? };
         // What ends before is not counted.
-        until("the budget to be created", async || Ok((!kubelet.status().await?.is_null()).then_some(()))).await?;
+        until("the budget to be created", async || Ok(kubelet.status().await?["workload"].is_string().then_some(())))
+            .await?;
         Ok(kubelet)
     }
 
