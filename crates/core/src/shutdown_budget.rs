@@ -67,8 +67,8 @@ pub struct ShutdownBudgetStatus {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     #[cfg_attr(feature = "schema", schemars(extend("maxLength" = MAX_CHECKPOINT)))]
     pub checkpoint: Option<String>,
-    /// Fits: the budget fits the grace period. Injected: the pod template has it. `RolledOut`: every running pod has it.
-    /// Honoured: the app exited in time when its pods were stopped.
+    /// `Fits`: the budget fits the grace period. `Injected`: the pod template has it. `RolledOut`: every running pod has
+    /// it. `Honoured`: the app exited in time in the observed stops of the template whose pods stopped last.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::policy::schema::conditions"))]
     pub conditions: Vec<Condition>,

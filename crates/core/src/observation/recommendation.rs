@@ -70,7 +70,7 @@ impl fmt::Display for Recommendation {
             Self::TooFew(stops) => write!(f, "{stops} of {MIN_STOPS} stops that a recommendation needs"),
             Self::Deadline { stops, is_p99, needed, deadline } => {
                 let measure = if *is_p99 { "p99" } else { "longest" };
-                write!(f, "{measure} of {stops} stops is {needed}: a deadline of {deadline} would do")
+                write!(f, "the {measure} of {stops} stops is {needed}: a deadline of {deadline} is enough")
             }
             Self::MoreThan { killed_after, deadline } => {
                 write!(
@@ -91,11 +91,11 @@ mod tests {
         for (stops, p99, longest, killed, text) in [
             (0, None, None, None, "0 of 20 stops that a recommendation needs"),
             (19, Some(6), Some(6), None, "19 of 20 stops that a recommendation needs"),
-            (20, Some(6), Some(8), None, "longest of 20 stops is 8s: a deadline of 15s would do"),
-            (240, Some(6), Some(36), None, "p99 of 240 stops is 6s: a deadline of 10s would do"),
-            (240, Some(0), Some(0), None, "p99 of 240 stops is 0s: a deadline of 5s would do"),
-            (240, Some(12), Some(12), None, "p99 of 240 stops is 12s: a deadline of 15s would do"),
-            (240, Some(13), Some(13), None, "p99 of 240 stops is 13s: a deadline of 20s would do"),
+            (20, Some(6), Some(8), None, "the longest of 20 stops is 8s: a deadline of 15s is enough"),
+            (240, Some(6), Some(36), None, "the p99 of 240 stops is 6s: a deadline of 10s is enough"),
+            (240, Some(0), Some(0), None, "the p99 of 240 stops is 0s: a deadline of 5s is enough"),
+            (240, Some(12), Some(12), None, "the p99 of 240 stops is 12s: a deadline of 15s is enough"),
+            (240, Some(13), Some(13), None, "the p99 of 240 stops is 13s: a deadline of 20s is enough"),
             (
                 3,
                 Some(6),

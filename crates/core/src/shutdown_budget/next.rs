@@ -104,7 +104,8 @@ impl ShutdownBudgetStatus {
         let text = self.reported.as_deref()?;
         let reported = Reported::parse(text);
         if reported.is_none() {
-            problems.push("status.reported: was not written by this version; errors are reported again".to_owned());
+            let problem = "it cannot be read or is of another version; errors are reported again";
+            problems.push(format!("status.reported: {problem}"));
         }
         reported
     }

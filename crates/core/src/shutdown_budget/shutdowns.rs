@@ -32,7 +32,7 @@ pub struct ShutdownCounts {
     pub unknown: i64,
     /// Stops in which the time of the app was measured.
     pub measured: i64,
-    /// Half of the recent stops took at most this long.
+    /// Half of the recent measured stops took at most this long. A stop that ended with SIGKILL is not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50: Option<String>,
     /// 90 % of them.

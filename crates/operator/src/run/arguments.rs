@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Port of /metrics (HTTP); 0 exports no metrics
     #[arg(long, env = "WINDDOWN_METRICS_PORT", default_value_t = 8080)]
     pub metrics_port: u16,
-    /// Export the budget of every workload
+    /// Export the budget, pods, conditions and stops of every workload
     #[arg(long, env = "WINDDOWN_METRICS_PER_WORKLOAD")]
     pub metrics_per_workload: bool,
     /// Address to listen on [default: all IPv6 and IPv4 addresses]

@@ -192,6 +192,6 @@ fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
     let enough = history([killed].into_iter().chain((1..21).map(longer)));
     assert_eq!(
         enough.summary().recommendation,
-        "longest of 20 stops is 33s: a deadline of 40s would do; endpoints were withdrawn within 0.25s"
+        "the longest of 20 stops is 33s: a deadline of 40s is enough; endpoints were withdrawn within 0.25s"
     );
 }
