@@ -25,7 +25,7 @@ use crate::budget::Budget;
 use crate::decode::{InvalidField, decode};
 use crate::duration::Seconds;
 use crate::field_path::FieldPath;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::injection::{BareTemplate, FieldOwners, Injected, Record, UnreadableRecord, inject, undo};
 use crate::kind::Kind;
 use crate::object::{LazyObject, Object, Template, set_injectable};
@@ -44,7 +44,7 @@ use crate::workload::{GracePeriod, Rollout, Workload};
 pub struct Evaluation {
     /// What Winddown may change and reject.
     pub mode: Mode,
-    /// Whether something opts the workload in or out, valid or not.
+    /// Whether there is something to say about the workload: it opts in or out, valid or not, or has an error or a warning.
     pub declared: bool,
     /// The budget, if the declaration is valid.
     pub budget: Option<Budget>,
@@ -156,10 +156,12 @@ pub fn evaluate_among<'a>(
     };
     if let Some(unreadable) = unreadable {
         evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
+        evaluation.declared = true;
         if let UnreadableRecord::Version(_) = unreadable {
             return Ok(evaluation);
         }
     }
+    evaluation.declared |= evaluation.findings.iter().any(|finding| finding.severity >= Severity::Warning);
     let declaration = match reading.declared {
         Declared::Unreadable => return Ok(evaluation),
         Declared::Nothing => return Ok(without_injection(evaluation, object, &bare)),

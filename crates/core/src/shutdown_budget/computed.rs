@@ -105,8 +105,8 @@ impl Computed {
         Self { shown, reportable, is_declared: true, carried: None }
     }
 
-    /// Whether the workload has a `ShutdownBudget`: something opts it in or out. If nothing does, the status only serves to
-    /// get the Events about it, and the object is deleted.
+    /// Whether the workload has a `ShutdownBudget`: something opts it in or out, or there is an error or a warning about it. If
+    /// not, the status only serves to get the Events about it, and the object is deleted.
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.is_declared

@@ -129,6 +129,18 @@ fn the_conditions_say_what_became_of_the_budget() {
             ),
             ("False", "NotEvaluated", "without a valid budget, nothing is injected"),
         ),
+        // Its Event says that the annotation has no effect alone.
+        (
+            workload(&json!({"winddown.dev/margin": "5s"}), 30),
+            true,
+            (
+                "Unknown",
+                "NotEvaluated",
+                "NotOptedIn: metadata.annotations[winddown.dev/margin]: has no effect alone; add winddown.dev/drain, \
+                 winddown.dev/deadline, winddown.dev/traffic or winddown.dev/runtime",
+            ),
+            ("False", "NotEvaluated", "without a valid budget, nothing is injected"),
+        ),
         (
             workload(&json!({}), 30),
             false,
