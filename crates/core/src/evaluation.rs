@@ -142,26 +142,24 @@ pub fn evaluate_among<'a>(
     let opt_in = OptIn::of(object, template, &bare, existing, opted_in)?;
     let read = if opt_in == OptIn::No { annotations::read } else { annotations::read_opted_in };
     let reading = read(&object.annotations()?, &template.annotations()?);
+    let mut findings = rules::check_annotations(&reading);
+    findings.extend(unreadable.as_ref().map(rules::record_unreadable::finding));
+    let is_reported = findings.iter().any(|finding| finding.severity >= Severity::Warning);
     let mut evaluation = Evaluation {
         mode: reading.mode,
-        declared: reading.mode == Mode::Off || reading.declared != Declared::Nothing,
+        declared: is_reported || reading.mode == Mode::Off || reading.declared != Declared::Nothing,
         budget: None,
         timeline: None,
         fits: false,
-        findings: rules::check_annotations(&reading),
+        findings,
         actions: policy.validation_actions.under(object.annotation(MODE)),
         injected: bare.record.as_ref().map(Injected::from),
         waiting: opt_in == OptIn::Waiting,
         changes: Changes::default(),
     };
-    if let Some(unreadable) = unreadable {
-        evaluation.findings.push(rules::record_unreadable::finding(&unreadable));
-        evaluation.declared = true;
-        if let UnreadableRecord::Version(_) = unreadable {
-            return Ok(evaluation);
-        }
+    if let Some(UnreadableRecord::Version(_)) = unreadable {
+        return Ok(evaluation);
     }
-    evaluation.declared |= evaluation.findings.iter().any(|finding| finding.severity >= Severity::Warning);
     let declaration = match reading.declared {
         Declared::Unreadable => return Ok(evaluation),
         Declared::Nothing => return Ok(without_injection(evaluation, object, &bare)),
