@@ -38,7 +38,7 @@ const MAX_RESIDENT_MIB: f64 = 200.0;
 const P99_LIMIT: Duration = Duration::from_secs(1);
 /// How much more than after a first flood is held once the second one is over.
 const RETURNS_TO: f64 = 1.2;
-/// How much more than after ordinary applies is held then: the buffers of the watches grow to the largest object, for example.
+/// How much more than after ordinary applies is held then. The first large requests leave about 4 MiB, and more of them nothing.
 const MAX_GROWTH_MIB: f64 = 12.0;
 /// How long the first flood lasts.
 const FIRST_FLOOD: Duration = Duration::from_secs(5);
