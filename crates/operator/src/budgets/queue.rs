@@ -17,7 +17,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 /// More stops of all workloads together are lost.
 const MOST_STOPS: usize = 30_000;
-/// A new leader writes at once what it is told within this time: its predecessor may have ended before it wrote it.
+/// Stops that reach a new leader within this time are written without a delay: the previous leader may have ended before it
+/// wrote them.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
 /// How long stops of a workload without a budget wait for its evaluation.
@@ -108,7 +109,7 @@ impl Queue {
         });
     }
 
-    /// Another replica leads. Whoever leads next evaluates the workloads, and is told the stops again.
+    /// Another replica leads. It evaluates the workloads itself, and its own observation has recorded the stops.
     pub(super) fn follow(&mut self, now: Instant) {
         self.leads_since = None;
         self.clear(now);
@@ -129,7 +130,7 @@ impl Queue {
         }
     }
 
-    /// The workload with this UID, or whatever it is, does not exist any more.
+    /// The workload does not exist any more; with a UID, only if that is the one that waits.
     pub(super) fn forget(&mut self, workload: &Arc<WorkloadRef>, uid: Option<&str>, now: Instant) {
         let Some(entry) = self.entries.get_mut(workload) else { return };
         let waits = entry.pending.evaluated.as_ref().map(|evaluated| &*evaluated.uid);

@@ -174,7 +174,7 @@ impl Table {
         self.budgets.remove(&key_of(workload));
     }
 
-    /// Another replica leads from now on, and knows more.
+    /// Another replica leads from now on: what this one computed may be older.
     pub(super) fn expect_nothing(&mut self) {
         self.budgets.values_mut().for_each(|known| known.expected = None);
     }

@@ -204,7 +204,7 @@ async fn only_the_leader_writes() {
     follower.budgets.stopped(stopped("web", 1));
     pass(60).await;
     assert_eq!(server.requests(&Method::POST, BUDGETS), 0);
-    // A leader writes at once what it is told.
+    // A new leader writes evaluations and stops without a delay.
     follower.leading.send_replace(true);
     pass(1).await;
     follower.evaluate("web", &drain(5));

@@ -85,7 +85,7 @@ impl Writer {
         let mut stored = if is_known { self.client.read(workload).await? } else { None };
         for attempt in 0..ATTEMPTS {
             if attempt > 0 && !self.budgets.leads() {
-                // The one who leads now knows more.
+                // Another replica leads, and its evaluation is newer.
                 return Ok(Outcome::default());
             }
             stored = match self.attempt(workload, stored.as_ref(), pending).await {
@@ -180,7 +180,7 @@ impl Writer {
         Ok(Step::Done(Outcome { again, is_gone: false }))
     }
 
-    /// A status waits until its Events may be published: who changes a workload all the time delays only its budget.
+    /// A status waits until its Events may be published: frequent changes of a workload delay only its own budget.
     fn await_turn(&self, uid: &str, events: &[Event]) -> Result<(), Error> {
         let delay = self.publisher.delay(uid).filter(|_| !events.is_empty());
         delay.map_or(Ok(()), |delay| Err(Error::NotYet(delay)))
