@@ -2,7 +2,7 @@
 //!
 //! Every replica watches pods and endpoint slices and feeds an [`Observer`]. The leader hands what it finds to a [`Sink`];
 //! the others keep it for a while and hand it on if they become the leader. So what a leader that ended abruptly had not
-//! stored is not lost, and the ledger of each workload sees to it that nothing counts twice.
+//! stored is not lost, and the ledger of each workload counts each stop at most once.
 
 mod recent;
 #[cfg(test)]
