@@ -3,6 +3,8 @@
 mod promtool;
 mod queries;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use winddown_e2e::chart::{Manifests, RELEASE};
@@ -19,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         metrics_show_reviews_reconciliations_and_budgets,
         the_alerts_of_the_chart_fire_when_they_should,
         every_query_is_valid_and_every_metric_in_it_is_exported,
+        every_query_of_stops_counts_the_first_ones_of_a_series,
         the_service_monitor_selects_the_service,
     ]
 }
@@ -104,7 +107,7 @@ async fn the_alerts_of_the_chart_fire_when_they_should(namespace: Namespace) -> 
     let tests = include_str!("metrics/alerts.test.yaml");
     for rule in alerts["groups"][0]["rules"].as_array().context("no rules")? {
         let tested = match rule["record"].as_str() {
-            Some(name) => format!("expr: '{name}'"),
+            Some(name) => format!("expr: '{name}"),
             None => format!("alertname={}, alertstate=\"firing\"", rule["alert"]),
         };
         assert!(tests.contains(&tested), "no test of {rule}");
@@ -117,11 +120,7 @@ async fn every_query_is_valid_and_every_metric_in_it_is_exported(namespace: Name
     let manifests = rendered(&namespace)?;
     let dashboard = manifests.of_kind("ConfigMap").context("no ConfigMap")?;
     send(&namespace.environment.client(), &create(dashboard).dry_run().within(RELEASE)).await?.into_object()?;
-    let dashboard = dashboard["data"]["winddown.json"].as_str().context("no dashboard")?;
-    let dashboard: Value = serde_json::from_str(dashboard)?;
-    let mut queries = queries_of_dashboard(&dashboard);
-    assert!(queries.len() > 20, "{queries:?}");
-    queries.extend(queries_of_alerts(&alerts(&namespace)?));
+    let queries = queries(&manifests)?;
     promtool.check_queries(&queries)?;
     let text = scrape(&namespace).await?;
     let exported = queries::exported_names(&text);
@@ -132,6 +131,56 @@ async fn every_query_is_valid_and_every_metric_in_it_is_exported(namespace: Name
         assert!(unknown.is_empty(), "{unknown:?} in {query}");
     }
     Ok(())
+}
+
+/// Those of the dashboard and of the alerts.
+fn queries(manifests: &Manifests) -> Result<Vec<String>> {
+    let dashboard = manifests.of_kind("ConfigMap").context("no ConfigMap")?;
+    let dashboard = dashboard["data"]["winddown.json"].as_str().context("no dashboard")?;
+    let dashboard: Value = serde_json::from_str(dashboard)?;
+    let mut queries = queries_of_dashboard(&dashboard);
+    assert!(queries.len() > 20, "{queries:?}");
+    let alerts = &manifests.of_kind("PrometheusRule").context("no PrometheusRule")?["spec"];
+    queries.extend(queries_of_alerts(alerts));
+    Ok(queries)
+}
+
+/// The stops of a rollout are often all that a series ever counts.
+async fn every_query_of_stops_counts_the_first_ones_of_a_series(namespace: Namespace) -> Result<()> {
+    let manifests = rendered(&namespace)?;
+    let of_stops = [
+        "winddown_endpoint_withdrawal_seconds",
+        "winddown_shutdown_causes_total",
+        "winddown_shutdown_duration_seconds",
+        "winddown_shutdowns_total",
+    ];
+    let mut covered = BTreeSet::new();
+    let mut cases = Vec::new();
+    for query in queries(&manifests)?.into_iter().filter(|query| query.contains('[')) {
+        let names = metric_names(&query);
+        let names: BTreeSet<_> = names.iter().map(|name| name.trim_end_matches("_bucket").to_owned()).collect();
+        let stops = of_stops.into_iter().filter(|name| names.contains(*name));
+        if stops.clone().next().is_some() {
+            covered.extend(stops);
+            let expr = format!("count(({query}) > 0) > bool 0");
+            cases.push(json!({"expr": expr, "eval_time": "40m", "exp_samples": [{"value": 1}]}));
+        }
+    }
+    assert_eq!(covered, BTreeSet::from(of_stops), "a metric of stops is in no query");
+    let workload = r#"namespace="shop", kind="Deployment", name="web""#;
+    let series = [
+        (format!(r#"winddown_shutdowns_total{{{workload}, outcome="Killed"}}"#), 4),
+        (format!(r#"winddown_shutdowns_total{{{workload}, outcome="Clean"}}"#), 36),
+        (r#"winddown_shutdown_causes_total{cause="Rollout"}"#.to_owned(), 40),
+        (r#"winddown_shutdown_duration_seconds_bucket{namespace="shop", le="5"}"#.to_owned(), 30),
+        (r#"winddown_shutdown_duration_seconds_bucket{namespace="shop", le="+Inf"}"#.to_owned(), 40),
+        (r#"winddown_endpoint_withdrawal_seconds_bucket{le="0.5"}"#.to_owned(), 30),
+        (r#"winddown_endpoint_withdrawal_seconds_bucket{le="+Inf"}"#.to_owned(), 40),
+    ];
+    let series = series.map(|(series, value)| json!({"series": series, "values": format!("_x30 {value}x30")}));
+    let test = json!({"interval": "1m", "input_series": series, "promql_expr_test": cases});
+    let file = json!({"rule_files": [], "evaluation_interval": "1m", "tests": [test]});
+    Promtool::new(&namespace)?.test_rules(&alerts(&namespace)?, &file.to_string())
 }
 
 async fn the_service_monitor_selects_the_service(namespace: Namespace) -> Result<()> {
