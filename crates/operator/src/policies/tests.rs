@@ -169,6 +169,23 @@ async fn the_last_known_policies_count_while_the_api_server_fails() {
     assert_eq!(operator.winner(), None);
 }
 
+/// An API server that has just started does not know the resource for a moment.
+#[tokio::test(start_paused = true)]
+async fn policies_count_while_only_their_watch_is_not_found() {
+    let (log, _guard) = capture();
+    let operator = Operator::start(server("gold"));
+    operator.policies.listed().await;
+    operator.server.fail(Method::GET, COLLECTION, Some(StatusCode::NOT_FOUND));
+    operator.server.disconnect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(operator.winner().as_deref(), Some("gold"));
+    operator.server.fail(Method::GET, COLLECTION, None);
+    operator.put("platinum", &valid(1));
+    pass(5).await;
+    assert_eq!(operator.winner().as_deref(), Some("platinum"));
+    assert_eq!(log.lines("not installed"), 0, "{}", log.text());
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_rights_the_built_in_policy_counts() {
     let server = server("gold");

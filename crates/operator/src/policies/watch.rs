@@ -1,27 +1,21 @@
 //! Watches the policies, also where their CRD is not installed yet.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{StreamExt as _, pin_mut};
+use kube::Client;
 use kube::api::ObjectMeta;
 use kube::core::DynamicObject;
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::Event;
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::table::{Entries, Table};
 use super::{CurrentPolicies, resource};
-use crate::kubernetes::status_code;
+use crate::custom_resource::{self, Objects};
 use crate::telemetry::FailureLog;
 use winddown_core::policy::Policies;
 
 /// Policies in one answer to a list. One can have more than a megabyte, and an answer is in memory as a whole.
 const PAGE_SIZE: u32 = 10;
-
-/// First delay after a failure, or while the resource is absent; doubles up to [`LAST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// The watch, and what it has found.
 pub(crate) struct Watch {
@@ -47,58 +41,10 @@ impl Watch {
         self.entries.subscribe()
     }
 
-    /// Never ends. While the API server does not answer, the policies stay as they are.
-    pub(crate) async fn run(mut self) {
-        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource());
-        let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).modify(|policy| {
-            let ObjectMeta { name, resource_version, generation, creation_timestamp, .. } =
-                std::mem::take(&mut policy.metadata);
-            policy.metadata =
-                ObjectMeta { name, resource_version, generation, creation_timestamp, ..ObjectMeta::default() };
-        });
-        pin_mut!(events);
-        let mut failures = FailureLog::new("the watch of ShutdownPolicies failed");
-        let mut retry = FIRST_RETRY;
-        while let Some(event) = events.next().await {
-            match event {
-                // The request follows, so this is no success yet. (kube's own back-off starts again at this event.)
-                Ok(event @ watcher::Event::Init) => drop(self.table.apply(event)),
-                Ok(event) => {
-                    retry = FIRST_RETRY;
-                    failures.record(None::<&watcher::Error>);
-                    if std::mem::take(&mut self.absent) {
-                        tracing::info!("ShutdownPolicies are installed");
-                    }
-                    if self.table.apply(event) {
-                        self.publish();
-                    }
-                }
-                Err(error) => {
-                    self.fail(&error, &mut failures);
-                    tokio::time::sleep(retry).await;
-                    retry = LAST_RETRY.min(2 * retry);
-                }
-            }
-        }
-    }
-
-    fn fail(&mut self, error: &watcher::Error, failures: &mut FailureLog) {
-        match status_code(error) {
-            Some(404) => {
-                if !std::mem::replace(&mut self.absent, true) {
-                    tracing::info!("ShutdownPolicies are not installed; the built-in policy counts");
-                }
-                self.table.clear();
-                self.publish();
-            }
-            code => {
-                failures.record(Some(error));
-                // Without the rights, none will be listed. The operator then works as without policies.
-                if code == Some(403) && self.policies.borrow().is_none() {
-                    self.publish();
-                }
-            }
-        }
+    /// Never ends.
+    pub(crate) async fn run(self) {
+        let failures = FailureLog::new("the watch of ShutdownPolicies failed");
+        custom_resource::watch(self.client.clone(), &resource(), PAGE_SIZE, failures, self).await;
     }
 
     fn publish(&self) {
@@ -113,4 +59,41 @@ impl Watch {
         });
         self.entries.send_replace(Arc::new(self.table.entries().clone()));
     }
+}
+
+impl Objects for Watch {
+    fn apply(&mut self, event: Event<DynamicObject>) {
+        if !matches!(event, Event::Init) && std::mem::take(&mut self.absent) {
+            tracing::info!("ShutdownPolicies are installed");
+        }
+        if self.table.apply(reduced(event)) {
+            self.publish();
+        }
+    }
+
+    fn not_installed(&mut self) {
+        if !std::mem::replace(&mut self.absent, true) {
+            tracing::info!("ShutdownPolicies are not installed; the built-in policy counts");
+        }
+        self.table.clear();
+        self.publish();
+    }
+
+    /// Without the rights, none will be listed. The operator then works as without policies.
+    fn forbidden(&mut self) {
+        if self.policies.borrow().is_none() {
+            self.publish();
+        }
+    }
+}
+
+/// Without the metadata that are not read.
+fn reduced(mut event: Event<DynamicObject>) -> Event<DynamicObject> {
+    if let Event::InitApply(policy) | Event::Apply(policy) | Event::Delete(policy) = &mut event {
+        let ObjectMeta { name, resource_version, generation, creation_timestamp, .. } =
+            std::mem::take(&mut policy.metadata);
+        policy.metadata =
+            ObjectMeta { name, resource_version, generation, creation_timestamp, ..ObjectMeta::default() };
+    }
+    event
 }
