@@ -1,19 +1,18 @@
-//! The API server of the benchmark, and the admission configurations in it. Only this file uses `winddown-e2e`.
+//! The API server of `creates`, and the admission configurations in it.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::{Method, Request, StatusCode, header};
-use kube::Client;
-use kube::client::Body;
 use serde_json::{Value, json};
 use winddown_e2e::api_server::ApiServer;
 use winddown_e2e::operator_process::{Ports, render};
 
+use crate::api::Api;
+
 /// A real kube-apiserver with etcd; dropping it ends both.
 pub(crate) struct Cluster {
     server: ApiServer,
-    client: Client,
+    pub(crate) api: Api,
     ca_bundle: String,
 }
 
@@ -21,22 +20,8 @@ impl Cluster {
     /// Starts it. `certificate` is what the webhooks serve.
     pub(crate) async fn start(certificate: &str) -> Result<Self> {
         let server = ApiServer::start().await?;
-        let client = server.client();
-        Ok(Self { server, client, ca_bundle: BASE64_STANDARD.encode(certificate) })
-    }
-
-    /// Sends a request and returns the status and the body.
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>)> {
-        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-        let (head, body) = self.client.send(request.body(Body::from(body))?).await?.into_parts();
-        Ok((head.status, body.collect_bytes().await?.to_vec()))
-    }
-
-    /// Creates an object in a collection.
-    pub(crate) async fn create(&self, collection: &str, object: &Value) -> Result<Value> {
-        let (status, body) = self.send(Method::POST, collection, serde_json::to_vec(object)?).await?;
-        ensure!(status.is_success(), "cannot create in {collection}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).context("the API server answered no JSON")
+        let api = Api(server.client());
+        Ok(Self { server, api, ca_bundle: BASE64_STANDARD.encode(certificate) })
     }
 
     /// The chart's webhook configurations, the mutating and the validating one, for one namespace and the webhook at a port.
@@ -65,7 +50,7 @@ impl Cluster {
                 Some("ValidatingWebhookConfiguration") => continue,
                 other => bail!("the chart renders {other:?} as a webhook configuration"),
             };
-            self.create(&format!("/apis/admissionregistration.k8s.io/v1/{resource}"), &configuration).await?;
+            self.api.create(&format!("/apis/admissionregistration.k8s.io/v1/{resource}"), &configuration).await?;
         }
         Ok(())
     }
@@ -88,14 +73,14 @@ impl Cluster {
                 "mutations": [mutation],
             },
         });
-        self.create(&format!("{group}/mutatingadmissionpolicies"), &policy).await?;
+        self.api.create(&format!("{group}/mutatingadmissionpolicies"), &policy).await?;
         let binding = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingAdmissionPolicyBinding",
             "metadata": {"name": name},
             "spec": {"policyName": name},
         });
-        self.create(&format!("{group}/mutatingadmissionpolicybindings"), &binding).await?;
+        self.api.create(&format!("{group}/mutatingadmissionpolicybindings"), &binding).await?;
         Ok(())
     }
 }

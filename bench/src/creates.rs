@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, apply_configuration, json_patch};
 use crate::connection::{Connection, Protocol};
 use crate::fixture::deployment;
-use crate::process::{Memory, Server};
+use crate::process::Server;
 use crate::statistics::{Measured, Summary};
+use crate::usage::Memory;
 use crate::{Binary, progress, tls};
 
 pub(crate) const NOTHING: &str = "nothing";
@@ -122,7 +123,7 @@ async fn arms(cluster: &Cluster, binaries: &[Binary], directory: &Path) -> Resul
 impl Arm {
     async fn new(cluster: &Cluster, label: &str, namespace: &str, admission: Admission) -> Result<Self> {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        cluster.create("/api/v1/namespaces", &object).await?;
+        cluster.api.create("/api/v1/namespaces", &object).await?;
         let (label, namespace) = (label.to_owned(), namespace.to_owned());
         Ok(Self { label, namespace, admission, measured: Measured::new()? })
     }
@@ -151,7 +152,7 @@ impl Arm {
             let before = self.calls(directory).await?;
             let path = format!("{}?dryRun=All", self.collection());
             let manifest = deployment("probe", &self.namespace);
-            let (status, body) = cluster.send(Method::POST, &path, serde_json::to_vec(&manifest)?).await?;
+            let (status, body) = cluster.api.send(Method::POST, &path, serde_json::to_vec(&manifest)?).await?;
             let mut result = self.check(status, &body);
             let called = self.calls(directory).await?.since(before);
             match &self.admission {
@@ -175,7 +176,7 @@ impl Arm {
     async fn is_validated(&self, cluster: &Cluster, path: &str) -> Result<()> {
         let mut manifest = deployment("probe", &self.namespace);
         manifest["metadata"]["annotations"]["winddown.dev/drain"] = json!("unreadable");
-        let (status, _) = cluster.send(Method::POST, path, serde_json::to_vec(&manifest)?).await?;
+        let (status, _) = cluster.api.send(Method::POST, path, serde_json::to_vec(&manifest)?).await?;
         ensure!(
             status == StatusCode::UNPROCESSABLE_ENTITY,
             "an annotation that cannot be read was answered with {status}"
@@ -199,7 +200,7 @@ impl Arm {
             let manifest = deployment(&format!("checkout-{round}-{}", latencies.len()), &self.namespace);
             let body = serde_json::to_vec(&manifest)?;
             let sent = Instant::now();
-            let (status, body) = cluster.send(Method::POST, &collection, body).await?;
+            let (status, body) = cluster.api.send(Method::POST, &collection, body).await?;
             latencies.push(sent.elapsed());
             self.check(status, &body)?;
         }
@@ -215,7 +216,7 @@ impl Arm {
                 latencies.len()
             );
         }
-        let (status, _) = cluster.send(Method::DELETE, &collection, Vec::new()).await?;
+        let (status, _) = cluster.api.send(Method::DELETE, &collection, Vec::new()).await?;
         ensure!(status.is_success(), "the deletion was answered with {status}");
         Ok(latencies)
     }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::{Connection, Protocol};
 use crate::fixture::{Operation, Review};
-use crate::process::{Memory, Server};
+use crate::process::Server;
 use crate::statistics::{Measured, Summary};
+use crate::usage::Memory;
 use crate::{Binary, progress, tls};
 
 /// The label of the webhook that everything is compared with.

@@ -1,5 +1,6 @@
 //! Benchmarks of the built `winddown`. `docs/performance.md` says what they measure; `make bench` runs them.
 
+mod api;
 mod cluster;
 mod connection;
 mod constant;
@@ -8,9 +9,12 @@ mod endpoint;
 mod fixture;
 mod process;
 mod report;
+mod scale;
 mod statistics;
 mod tls;
+mod usage;
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +23,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use tokio::runtime::Builder;
+
+use crate::scale::{Fleet, Stored};
 
 #[derive(Parser)]
 #[command(about)]
@@ -33,6 +39,8 @@ enum Command {
     Endpoint(Run),
     /// Creates through a real API server, next to no admission, an admission policy and the constant webhook
     Creates(Run),
+    /// A cold start of the operator beside thousands of workloads without annotations, and beside annotated ones
+    Weight(Weight),
     /// The constant webhook; the benchmarks start it themselves
     #[command(hide = true)]
     Constant {
@@ -51,6 +59,40 @@ struct Run {
     /// Measure less: to try things out
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+struct Weight {
+    /// A built winddown, with the label that the tables show; can be given more than once
+    #[arg(long, required = true, value_name = "[LABEL=]PATH", value_parser = binary)]
+    binary: Vec<Binary>,
+    /// How many workloads there are
+    #[arg(long, default_value_t = 10_000)]
+    workloads: usize,
+    /// Measure only with these workloads
+    #[arg(long, value_enum)]
+    only: Option<Fleet>,
+    #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The workloads, which take minutes to create.
+#[derive(Args)]
+struct Kept {
+    /// Where the data of etcd with the workloads is kept for the next run [default: the cache of e2e/tools/get]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Create the workloads again
+    #[arg(long)]
+    fresh: bool,
+}
+
+#[derive(Args)]
+struct Output {
     /// The directory for the results as JSON
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     output: PathBuf,
@@ -74,7 +116,7 @@ fn binary(text: &str) -> Result<Binary, String> {
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("winddown-bench: {error:#}");
             ExitCode::FAILURE
@@ -82,7 +124,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     if cfg!(debug_assertions) {
         bail!("built without optimisation, so that ratios would be wrong: use `cargo run --profile measure`");
     }
@@ -90,18 +132,20 @@ fn run(command: Command) -> Result<()> {
         Command::Endpoint(run) => {
             let endpoint = client_runtime()?.block_on(endpoint::run(&run.binary, run.quick))?;
             print!("{}", report::endpoint(&endpoint));
-            run.save("endpoint", &endpoint)
+            run.output.save("endpoint", &endpoint)?;
         }
         Command::Creates(run) => {
             let rows = client_runtime()?.block_on(creates::run(&run.binary, run.quick))?;
             print!("{}", report::creates(&rows));
-            run.save("creates", &rows)
+            run.output.save("creates", &rows)?;
         }
+        Command::Weight(weight) => return client_runtime()?.block_on(weight.run()),
         // As many threads as Winddown itself has.
         Command::Constant { port, tls_dir } => {
-            Builder::new_multi_thread().enable_all().build()?.block_on(constant::serve(port, &tls_dir))
+            Builder::new_multi_thread().enable_all().build()?.block_on(constant::serve(port, &tls_dir))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One thread for the client, and so a CPU for the server. The kernel ends the servers with the thread that started them,
@@ -110,7 +154,43 @@ fn client_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-impl Run {
+impl Weight {
+    /// Fails if a target is missed.
+    async fn run(&self) -> Result<ExitCode> {
+        let cache = self.kept.cache()?;
+        let mut weights = Vec::new();
+        for fleet in [Fleet::Plain, Fleet::Annotated] {
+            if self.only.is_some_and(|only| only != fleet) {
+                continue;
+            }
+            let stored = Stored { cache: &cache, fleet, workloads: self.workloads };
+            if self.kept.fresh {
+                stored.remove()?;
+            }
+            weights.extend(scale::weight::run(&stored, &self.binary).await?);
+        }
+        let (text, met) = report::weights(&weights);
+        print!("{text}");
+        self.output.save("weight", &weights)?;
+        Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Kept {
+    fn cache(&self) -> Result<PathBuf> {
+        if let Some(cache) = &self.cache {
+            return Ok(cache.clone());
+        }
+        let folder = |name| env::var_os(name).map(PathBuf::from);
+        let cache = folder("WINDDOWN_CACHE").or_else(|| {
+            let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+            Some(caches.join("winddown"))
+        });
+        Ok(cache.context("no HOME: give --cache")?.join("scale"))
+    }
+}
+
+impl Output {
     fn save(&self, name: &str, results: &impl Serialize) -> Result<()> {
         fs::create_dir_all(&self.output).with_context(|| format!("cannot create {}", self.output.display()))?;
         let file = self.output.join(format!("{name}.json"));

@@ -1,4 +1,4 @@
-//! Server processes: starting them, ending them, and what they use.
+//! Server processes: starting and ending them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,13 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
-use nix::unistd::Pid;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::connection::{Connection, Protocol};
 use crate::tls;
+use crate::usage::{Memory, Usage};
 
 /// How long a server may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -23,18 +21,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A webhook in a process of its own; dropping it ends the process.
 pub(crate) struct Server {
     child: Child,
-    cpu_clock: ClockId,
+    usage: Usage,
     log: PathBuf,
     pub(crate) port: u16,
-}
-
-/// Resident memory in KiB.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Memory {
-    /// When it was read.
-    pub(crate) now: u64,
-    /// The most that it ever was.
-    pub(crate) peak: u64,
 }
 
 impl Server {
@@ -66,8 +55,8 @@ impl Server {
         let output = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("cannot run setpriv (of util-linux)")?;
-        let pid = Pid::from_raw(i32::try_from(child.id())?);
-        let mut server = Self { child, cpu_clock: clock_getcpuclockid(pid)?, log: log.to_owned(), port };
+        let usage = Usage::of(child.id())?;
+        let mut server = Self { child, usage, log: log.to_owned(), port };
         server.wait_until_it_serves(directory).await?;
         Ok(server)
     }
@@ -88,19 +77,12 @@ impl Server {
         }
     }
 
-    /// CPU time of all of its threads since its start, user and system.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        Ok(clock_gettime(self.cpu_clock)?.into())
+        self.usage.cpu()
     }
 
     pub(crate) fn memory(&self) -> Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok());
-            number.with_context(|| format!("no {name} in /proc"))
-        };
-        Ok(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
+        self.usage.memory()
     }
 }
 

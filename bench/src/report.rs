@@ -1,11 +1,15 @@
 //! The results as Markdown tables.
 
+mod weights;
+
 use std::fmt::Write as _;
 
 use crate::connection::Protocol;
 use crate::creates::{self, NOTHING, TWO_CALLS};
 use crate::endpoint::{CONSTANT, Endpoint, Row};
 use crate::fixture::Operation;
+
+pub(crate) use self::weights::weights;
 
 /// A Markdown table; the first column is text, the others are numbers.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {

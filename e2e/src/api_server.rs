@@ -43,6 +43,15 @@ const LOG_LINES: usize = 12;
 impl ApiServer {
     /// Starts all processes and waits until the API server is ready.
     pub async fn start() -> Result<Self> {
+        let mut server = Self::start_without_controllers(None).await?;
+        let command = controller_manager_command(&server.tools, &server.kubeconfig, &server.authority)?;
+        let log = server.directory.path().join("kube-controller-manager.log");
+        server.processes.push(SupervisedProcess::start(&command, &log)?);
+        Ok(server)
+    }
+
+    /// Starts only etcd and kube-apiserver. etcd keeps its data in the given folder, by default in a temporary one.
+    pub async fn start_without_controllers(data: Option<&Path>) -> Result<Self> {
         let control_plane = ["etcd", "kube-apiserver", "kube-controller-manager"];
         let clients = ["kubectl", "helm3", "helm4", "gitops", "promtool"];
         let tools = tools::get(&[&control_plane[..], &clients].concat())?;
@@ -57,7 +66,8 @@ impl ApiServer {
         let serving = authority.issue_serving_certificate("apiserver")?;
 
         let start = |command: &Command, log: &str| SupervisedProcess::start(command, &directory.path().join(log));
-        let mut processes = vec![start(&etcd_command(&tools, directory.path(), &etcd, peer_port)?, "etcd.log")?];
+        let data = data.map_or_else(|| directory.path().join("etcd"), Path::to_owned);
+        let mut processes = vec![start(&etcd_command(&tools, &data, &etcd, peer_port)?, "etcd.log")?];
         let mut command = api_server_command(&tools, directory.path(), &etcd, port, &authority, &serving)?;
         command.args(audit_log.flags());
         if minor_version >= STOP_SIGNAL_SINCE {
@@ -69,9 +79,6 @@ impl ApiServer {
         let mut server =
             Self { processes, directory, authority, audit_log, url, kubeconfig, client, tools, minor_version };
         server.wait_until_ready().await?;
-        let command = controller_manager_command(&server.tools, &server.kubeconfig, &server.authority)?;
-        let log = server.directory.path().join("kube-controller-manager.log");
-        server.processes.push(SupervisedProcess::start(&command, &log)?);
         Ok(server)
     }
 
@@ -166,10 +173,12 @@ pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-fn etcd_command(tools: &Tools, directory: &Path, url: &str, peer_port: u16) -> Result<Command> {
+fn etcd_command(tools: &Tools, data: &Path, url: &str, peer_port: u16) -> Result<Command> {
     let peers = format!("http://127.0.0.1:{peer_port}");
     let mut command = tools.command("etcd")?;
-    command.arg("--data-dir").arg(directory.join("etcd")).arg("--unsafe-no-fsync").args([
+    command.arg("--data-dir").arg(data).arg("--unsafe-no-fsync").args([
+        // 8 GiB; the default of 2 GiB is too small for 10,000 large workloads with their pods.
+        "--quota-backend-bytes=8589934592",
         &format!("--listen-client-urls={url}"),
         &format!("--advertise-client-urls={url}"),
         &format!("--listen-peer-urls={peers}"),

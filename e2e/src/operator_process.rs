@@ -88,9 +88,6 @@ impl Operator {
         pod: &str,
         ports: Ports,
     ) -> Result<Self> {
-        let variables = [("$(POD_NAMESPACE)", RELEASE), ("$(POD_NAME)", pod)];
-        let expand =
-            |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
         let mut arguments = manifests.operator_arguments()?;
         let binary = match version {
             Version::Current => binary()?,
@@ -99,11 +96,20 @@ impl Operator {
                 tools::earlier_operator()?
             }
         };
-        let mut command = Command::new(binary);
-        command.args(arguments.into_iter().map(expand));
-        command.env("KUBECONFIG", server.service_account_kubeconfig(RELEASE, RELEASE)?);
-        let process = SupervisedProcess::start(&command, &server.directory().join(format!("{pod}.log")))?;
+        let process = start(&binary, arguments, server, pod)?;
         Ok(Self { process, ports, version })
+    }
+
+    /// Starts a replica with this program.
+    pub fn start_program(
+        program: &Path,
+        server: &ApiServer,
+        manifests: &Manifests,
+        pod: &str,
+        ports: Ports,
+    ) -> Result<Self> {
+        let process = start(program, manifests.operator_arguments()?, server, pod)?;
+        Ok(Self { process, ports, version: Version::Current })
     }
 
     /// Which operator this is.
@@ -168,6 +174,15 @@ impl Operator {
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
+}
+
+fn start(program: &Path, arguments: Vec<String>, server: &ApiServer, pod: &str) -> Result<SupervisedProcess> {
+    let variables = [("$(POD_NAMESPACE)", RELEASE), ("$(POD_NAME)", pod)];
+    let expand = |argument: String| variables.iter().fold(argument, |text, (name, value)| text.replace(name, value));
+    let mut command = Command::new(program);
+    command.args(arguments.into_iter().map(expand));
+    command.env("KUBECONFIG", server.service_account_kubeconfig(RELEASE, RELEASE)?);
+    SupervisedProcess::start(&command, &server.directory().join(format!("{pod}.log")))
 }
 
 async fn get(port: u16, path: &str) -> String {
