@@ -2,12 +2,14 @@
 //! status.
 //!
 //! Every replica watches them and keeps of each one a few hashes. The leader queues what differs, and writes it. A budget is
-//! written before an Event that follows from it is published, so no Event is published twice. Nothing here fails a review or a
-//! reconciliation, and without the CRD the operator works without budgets.
+//! written before an Event that follows from it is published, so no Event is published twice. If the process ends in between,
+//! these Events are lost. Nothing here fails a review or a reconciliation, and without the CRD the operator works without
+//! budgets.
 
 mod client;
 mod pending;
 mod queue;
+mod sent;
 mod table;
 #[cfg(test)]
 mod tests;

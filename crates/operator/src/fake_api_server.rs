@@ -31,6 +31,8 @@ struct Store {
     forbidden: bool,
     /// The answer to requests of this method to this path.
     failing: BTreeMap<(Method, String), StatusCode>,
+    /// Requests that are carried out, but answered with 504.
+    lost: BTreeSet<(Method, String)>,
     /// Paths to which no request is answered.
     silent: BTreeSet<String>,
     /// Paths, and the watch events of their objects.
@@ -47,6 +49,7 @@ impl Default for Store {
             requests: BTreeMap::new(),
             forbidden: false,
             failing: BTreeMap::new(),
+            lost: BTreeSet::new(),
             silent: BTreeSet::new(),
             events,
             webhook: None,
@@ -120,6 +123,16 @@ impl FakeApiServer {
         match status {
             Some(status) => failing.insert((method, path.to_owned()), status),
             None => failing.remove(&(method, path.to_owned())),
+        };
+    }
+
+    /// Carries out requests of this method to this path, but loses the answer, or not any more.
+    pub(crate) fn lose_answers(&self, method: Method, path: &str, lost: bool) {
+        let requests = &mut self.store().lost;
+        if lost {
+            requests.insert((method, path.to_owned()))
+        } else {
+            requests.remove(&(method, path.to_owned()))
         };
     }
 
@@ -258,7 +271,9 @@ async fn answer(
     if method == Method::GET && in_namespace == Some(2) {
         return store.list(&path, query).into_response();
     }
-    object_request(&mut store, method, path, &headers, &body).into_response()
+    let is_lost = store.lost.contains(&(method.clone(), path.clone()));
+    let answer = object_request(&mut store, method, path, &headers, &body);
+    if is_lost { error(StatusCode::GATEWAY_TIMEOUT) } else { answer }.into_response()
 }
 
 fn object_request(store: &mut Store, method: Method, mut path: String, headers: &HeaderMap, body: &[u8]) -> Answer {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::sent::Sent;
 use winddown_core::observation::{Outcome, Stop};
 use winddown_core::report::Event;
 use winddown_core::shutdown_budget::Computed;
@@ -41,6 +42,8 @@ pub(super) struct Pending {
     pub(super) events: Vec<Event>,
     /// Whether the pods are to be counted.
     pub(super) pods: bool,
+    /// The attempts at writing this.
+    pub(super) sent: Sent,
     since: Since,
 }
 

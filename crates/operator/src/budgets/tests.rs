@@ -88,6 +88,14 @@ impl Operator {
         text(&self.metrics, true).lines().any(|exported| exported == line)
     }
 
+    /// The stops of `web` that the metrics count.
+    fn counted(&self, outcome: &str) -> u32 {
+        let series = "winddown_shutdowns_total{namespace=\"shop\",kind=\"Deployment\",name=\"web\"";
+        let series = format!("{series},outcome=\"{outcome}\"}} ");
+        let text = text(&self.metrics, true);
+        text.lines().find_map(|exported| exported.strip_prefix(&series)?.parse().ok()).unwrap_or_default()
+    }
+
     async fn shut_down(mut self) {
         self.stop.cancel();
         // The watch does not end.
@@ -130,6 +138,12 @@ fn at_generation(name: &str, annotations: &Value, generation: i64) -> Computed {
 fn stopped(name: &str, number: u32) -> Stop {
     let at = Timestamp::from_second(jiff::Timestamp::now().as_second() + 60);
     Stop { uid: number.to_string(), at, end: End { earliest: at, latest: at }, ..stop("shop", name, 0) }
+}
+
+fn killed(name: &str, number: u32) -> Stop {
+    let mut killed = Stop { outcome: Outcome::Killed, ..stopped(name, number) };
+    killed.containers[0].outcome = Some(Outcome::Killed);
+    killed
 }
 
 /// Lets the operator do what it can within this time on the paused clock.
@@ -227,12 +241,7 @@ async fn a_stop_that_two_leaders_write_counts_once() {
     }
     pass(60).await;
     assert_eq!(operators[0].status("web")["shutdowns"]["count"], 40);
-    let counted = |operator: &Operator| {
-        let line = "winddown_shutdowns_total{namespace=\"shop\",kind=\"Deployment\",name=\"web\",outcome=\"Clean\"} ";
-        let text = text(&operator.metrics, true);
-        text.lines().find_map(|exported| exported.strip_prefix(line)?.parse::<u32>().ok()).unwrap_or_default()
-    };
-    assert_eq!(operators.iter().map(counted).sum::<u32>(), 40);
+    assert_eq!(operators.iter().map(|operator| operator.counted("Clean")).sum::<u32>(), 40);
     assert_eq!(operators[0].events(), ["BudgetApplied"]);
 }
 
@@ -331,13 +340,11 @@ async fn a_kill_that_was_not_reported_yet_is_reported_by_the_next_leader() {
     operator.evaluate("web", &drain(5));
     pass(1).await;
     for number in 0..2 {
-        let mut killed = Stop { outcome: Outcome::Killed, ..stopped("web", number) };
-        killed.containers[0].outcome = Some(Outcome::Killed);
-        operator.budgets.stopped(killed);
+        operator.budgets.stopped(killed("web", number));
         pass(1).await;
     }
-    let killed = |operator: &Operator| operator.events().iter().filter(|event| *event == "ShutdownKilled").count();
-    assert_eq!(killed(&operator), 1);
+    let published = operator.events();
+    assert_eq!(published.iter().filter(|event| *event == "ShutdownKilled").count(), 1);
     let reads = operator.requests("web")[0];
     operator.shut_down().await;
     let next = Operator::start(&server).await;

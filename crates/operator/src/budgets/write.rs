@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use winddown_core::kind::Kind;
-use winddown_core::observation::WorkloadRef;
+use winddown_core::observation::{Stop, WorkloadRef};
 use winddown_core::report::Event;
 use winddown_core::shutdown_budget::{Pods, Update};
 
@@ -12,6 +12,7 @@ use super::client::Budget;
 use super::clock;
 use super::pending::{Evaluated, Pending};
 use super::queue::{Failure, UNEVALUATED_RETRY};
+use super::sent::Sent;
 use super::table::{Table, carried};
 use super::writer::Writer;
 use crate::kubernetes;
@@ -88,6 +89,7 @@ impl Writer {
                 // Another replica leads, and its evaluation is newer.
                 return Ok(Outcome::default());
             }
+            self.confirm(workload, stored.as_ref(), pending).await;
             stored = match self.attempt(workload, stored.as_ref(), pending).await {
                 Ok(Step::Done(outcome)) => return Ok(outcome),
                 Ok(Step::Next(stored)) => stored.map(|stored| *stored),
@@ -101,6 +103,22 @@ impl Writer {
         Err(Error::Contended)
     }
 
+    /// Reports and counts what an earlier attempt has stored.
+    async fn confirm(&self, workload: &WorkloadRef, stored: Option<&Budget>, pending: &mut Pending) {
+        let (events, counted) = pending.sent.carried_out(stored.map(|budget| &budget.status));
+        pending.stops.iter().filter(|stop| counted.contains(&stop.uid)).for_each(|stop| self.count(stop));
+        if stored.is_some() {
+            pending.events.extend(events);
+        } else if let Some(evaluated) = &pending.evaluated {
+            // As after a deletion that was answered.
+            self.publish(workload, &evaluated.uid, events).await;
+        }
+    }
+
+    fn count(&self, stop: &Stop) {
+        self.metrics.shutdowns.count(stop);
+    }
+
     async fn attempt(
         &self,
         workload: &Arc<WorkloadRef>,
@@ -109,7 +127,7 @@ impl Writer {
     ) -> Result<Step, Error> {
         match (stored, &pending.evaluated) {
             (Some(budget), Some(evaluated)) if !evaluated.is_declared() => {
-                self.remove(workload, budget, evaluated).await
+                self.remove(workload, budget, evaluated, &mut pending.sent).await
             }
             // That of an earlier workload with this name, or one that somebody gave another owner.
             (Some(budget), Some(evaluated)) if budget.owner.as_deref() != Some(&evaluated.uid) => {
@@ -129,11 +147,22 @@ impl Writer {
     }
 
     /// Deletes the budget of a workload without a declaration.
-    async fn remove(&self, workload: &WorkloadRef, budget: &Budget, evaluated: &Evaluated) -> Result<Step, Error> {
+    async fn remove(
+        &self,
+        workload: &WorkloadRef,
+        budget: &Budget,
+        evaluated: &Evaluated,
+        sent: &mut Sent,
+    ) -> Result<Step, Error> {
         let update = Update { computed: evaluated.computed.as_ref(), ..Update::default() };
         let events = if update.computed.is_some() { budget.status.next(&update, clock()).events } else { Vec::new() };
         self.await_turn(&evaluated.uid, &events)?;
-        self.client.delete(workload, budget).await?;
+        if let Err(error) = self.client.delete(workload, budget).await {
+            if error.is_transient() {
+                sent.deletion(events);
+            }
+            return Err(error.into());
+        }
         self.budgets.state().table.deleted(workload);
         // Where they would be stored is gone, so they are not published later.
         self.publish(workload, &evaluated.uid, events).await;
@@ -164,9 +193,18 @@ impl Writer {
                 Err(error) if error.is_conflict() => Written::Conflict,
                 Err(_) => Written::Failed,
             });
-            let is_right = self.budgets.state().table.stored(workload, budget, &stored?, computed);
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(error) => {
+                    if error.is_transient() {
+                        pending.sent.status(next, &pending.stops);
+                    }
+                    return Err(error.into());
+                }
+            };
+            let is_right = self.budgets.state().table.stored(workload, budget, &stored, computed);
             let admitted = next.admitted.iter().filter_map(|position| pending.stops.get(*position));
-            admitted.for_each(|stop| self.metrics.shutdowns.count(stop));
+            admitted.for_each(|stop| self.count(stop));
             pending.events.extend(next.events);
             is_right
         };

@@ -30,6 +30,56 @@ async fn while_the_api_server_fails_everything_waits_and_nothing_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_stored_although_the_answer_was_lost_is_reported_and_counted_once() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    let (status, lose) = (format!("{}/status", path("web")), |method, path: &str, lost| {
+        operator.server.lose_answers(method, path, lost);
+    });
+    lose(Method::POST, BUDGETS, true);
+    lose(Method::PUT, &status, true);
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    lose(Method::POST, BUDGETS, false);
+    pass(2).await;
+    assert_eq!((operator.status("web")["phases"]["drain"].as_str(), operator.events()), (Some("5s"), vec![]));
+    lose(Method::PUT, &status, false);
+    pass(10).await;
+    assert_eq!(operator.events(), ["BudgetApplied"]);
+
+    lose(Method::PUT, &status, true);
+    operator.budgets.stopped(killed("web", 1));
+    pass(1).await;
+    assert_eq!(operator.status("web")["shutdowns"]["killed"], 1);
+    // More comes before the next attempt.
+    operator.budgets.stopped(killed("web", 2));
+    lose(Method::PUT, &status, false);
+    pass(40).await;
+    assert_eq!(operator.status("web")["shutdowns"]["killed"], 2);
+    assert_eq!(operator.counted("Killed"), 2);
+    assert_eq!(operator.events(), ["BudgetApplied", "ShutdownKilled"]);
+
+    lose(Method::DELETE, &path("web"), true);
+    operator.evaluate("web", &json!({}));
+    pass(10).await;
+    assert_eq!(operator.budget("web"), Value::Null);
+    assert_eq!(operator.events(), ["BudgetApplied", "BudgetRemoved", "ShutdownKilled"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_was_lost_and_that_was_not_stored_is_repeated() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.evaluate("web", &drain(5));
+    pass(40).await;
+    operator.server.fail(Method::PUT, &format!("{}/status", path("web")), Some(StatusCode::GATEWAY_TIMEOUT));
+    operator.budgets.stopped(killed("web", 1));
+    pass(1).await;
+    operator.server.fail(Method::PUT, &format!("{}/status", path("web")), None);
+    pass(10).await;
+    assert_eq!((operator.counted("Killed"), operator.status("web")["shutdowns"]["killed"].as_u64()), (1, Some(1)));
+    assert_eq!(operator.events(), ["BudgetApplied", "ShutdownKilled"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_could_not_be_published_is_published_later() {
     let operator = Operator::start(&FakeApiServer::default()).await;
     operator.server.fail(Method::POST, EVENTS, Some(StatusCode::INTERNAL_SERVER_ERROR));
