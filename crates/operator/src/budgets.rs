@@ -7,6 +7,7 @@
 //! budgets.
 
 mod client;
+mod outage;
 mod pending;
 mod queue;
 mod sent;

@@ -81,6 +81,20 @@ impl Error {
         self.status().is_none_or(|status| status.code == 429 || status.code >= 500)
     }
 
+    /// Whether no connection to the API server could be established.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            use std::io::ErrorKind as Kind;
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            if matches!(kind, Some(Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// Whether nothing can be created any more, because the namespace is being deleted.
     pub(crate) fn is_of_terminating_namespace(&self) -> bool {
         let details = self.status().and_then(|status| status.details.as_ref());
@@ -161,5 +175,26 @@ pub(crate) fn status_code(error: &watcher::Error) -> Option<u16> {
         | Error::WatchFailed(kube::Error::Api(status))
         | Error::WatchError(status) => Some(status.code),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Node;
+    use kube::Api;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_api_server_that_accepts_no_connection_is_told_from_one_that_does_not_answer() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+        config.read_timeout = Some(Duration::from_millis(10));
+        let nodes = Api::<Node>::all(Client::try_from(config).unwrap());
+        let silent = within("read a Node", nodes.get("node")).await.unwrap_err();
+        assert!(silent.is_transient() && !silent.is_unreachable(), "{silent:?}");
+        drop(listener);
+        let refused = within("read a Node", nodes.get("node")).await.unwrap_err();
+        assert!(refused.is_transient() && refused.is_unreachable(), "{refused:?}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outage::Outage;
 use super::pending::{Class, Pending};
 use winddown_core::observation::{Stop, WorkloadRef};
 use winddown_core::pacing::{Rate, TokenBucket};
@@ -34,7 +35,7 @@ pub(super) struct Queue {
     waiting: [Waiting; Class::ALL.len()],
     number: u64,
     writes: TokenBucket,
-    outage: Option<Outage>,
+    outage: Outage,
     leads_since: Option<Instant>,
     /// The number of stops in all entries.
     stops: usize,
@@ -54,18 +55,13 @@ struct Entry {
     quiet_until: Option<Instant>,
 }
 
-/// After failures of the API server, nothing is written for a while.
-#[derive(Clone, Copy, Debug)]
-struct Outage {
-    failures: u32,
-    until: Instant,
-}
-
 /// Why something was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The API server does not answer, or is overloaded. That is the same for every workload.
-    Outage,
+    /// The API server cannot be reached. That is the same for every workload.
+    Unreachable,
+    /// It has an internal error, is overloaded, or does not answer in time.
+    Unavailable,
     /// The API server refuses it.
     Refused,
     /// Not before this delay.
@@ -143,7 +139,12 @@ impl Queue {
 
     /// Whether nothing is written for a while, because the API server failed.
     pub(super) fn is_paused(&self, now: Instant) -> bool {
-        self.outage.is_some_and(|outage| outage.until > now)
+        self.outage.is_paused(now)
+    }
+
+    /// Whether it fails for some time now.
+    pub(super) fn is_outage(&self) -> bool {
+        self.outage.is_lasting()
     }
 
     /// Whether something waits for this workload or is being written.
@@ -159,7 +160,7 @@ impl Queue {
     /// When there is something to write.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let firsts = self.waiting.iter().filter_map(|waiting| Some(waiting.first_key_value()?.0.0));
-        let outage = self.outage.map_or(now, |outage| outage.until);
+        let outage = self.outage.until().unwrap_or(now);
         let free = self.writes.delay(WRITES, now).map_or(now, |delay| now + delay);
         Some(firsts.min()?.max(outage).max(free))
     }
@@ -222,7 +223,7 @@ impl Queue {
 
     /// What was taken is written, or needs no write.
     pub(super) fn written(&mut self, workload: &Arc<WorkloadRef>, now: Instant) {
-        self.outage = None;
+        self.outage.end();
         if let Some(entry) = self.entries.get_mut(workload) {
             let quiet_until = Some(now + QUIET).filter(|_| !entry.is_forgotten);
             let pending = std::mem::take(&mut entry.pending);
@@ -231,7 +232,7 @@ impl Queue {
         }
     }
 
-    /// What was taken waits again, unless the workload was forgotten meanwhile. Returns how often it was refused in a row.
+    /// What was taken waits again, unless the workload was forgotten meanwhile. Returns how often it failed in a row.
     pub(super) fn failed(
         &mut self,
         workload: &Arc<WorkloadRef>,
@@ -242,29 +243,26 @@ impl Queue {
         let Some(entry) = self.entries.get_mut(workload) else { return 0 };
         let is_forgotten = entry.is_forgotten;
         (entry.is_written, entry.is_forgotten) = (false, false);
-        match failure {
-            Failure::Outage => {
-                let failures = self.outage.map_or(0, |outage| outage.failures).saturating_add(1);
-                // Writes that ran at the same time fail together.
-                if self.outage.is_none_or(|outage| outage.until <= now) {
-                    self.outage = Some(Outage { failures, until: now + retry(failures) });
-                }
-                // Perhaps only this one fails: then it is not the first again.
-                entry.retry = Some(now + retry(failures.saturating_add(1)));
-            }
-            Failure::Refused => {
-                entry.failures = entry.failures.saturating_add(1);
-                entry.retry = Some(now + retry(entry.failures));
-            }
-            Failure::NotYet(delay) => entry.retry = Some(now + delay),
+        if let Failure::NotYet(delay) = failure {
+            entry.retry = Some(now + delay);
+        } else {
+            entry.failures = entry.failures.saturating_add(1);
+            entry.retry = Some(now + retry(entry.failures));
         }
-        let refused = if failure == Failure::Refused { entry.failures } else { 0 };
+        let failures = entry.failures;
+        match failure {
+            Failure::Unreachable | Failure::Unavailable => {
+                self.outage.failed(workload, failure == Failure::Unreachable, now);
+            }
+            Failure::Refused => self.outage.end(),
+            Failure::NotYet(_) => {}
+        }
         self.change(workload, now, |pending| {
             if !is_forgotten {
                 *pending = taken.followed_by(std::mem::take(pending));
             }
         });
-        refused
+        failures
     }
 
     /// How many should have been written by now.
@@ -305,7 +303,8 @@ impl Queue {
     }
 }
 
-fn retry(failures: u32) -> Duration {
+/// The delay after so many failures in a row.
+pub(super) fn retry(failures: u32) -> Duration {
     FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(30))).min(LONGEST_RETRY)
 }
 

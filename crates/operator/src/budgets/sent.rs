@@ -63,7 +63,9 @@ impl Sent {
             return Default::default();
         }
         let read = read.map(Memory::of);
-        let Some(position) = self.0.iter().position(|attempt| attempt.memory == read) else { return Default::default() };
+        let Some(position) = self.0.iter().position(|attempt| attempt.memory == read) else {
+            return Default::default();
+        };
         let Attempt { events, counted, .. } = std::mem::take(&mut self.0).swap_remove(position);
         (events, counted)
     }

@@ -55,7 +55,8 @@ impl Outcome {
 impl Error {
     pub(super) fn failure(&self) -> Failure {
         match self {
-            Self::Call(error) if error.is_transient() => Failure::Outage,
+            Self::Call(error) if error.is_unreachable() => Failure::Unreachable,
+            Self::Call(error) if error.is_transient() => Failure::Unavailable,
             Self::Call(_) | Self::Contended => Failure::Refused,
             Self::NotYet(delay) => Failure::NotYet(*delay),
         }

@@ -1,6 +1,7 @@
 //! Writes what waits, while this replica leads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -16,7 +17,7 @@ use super::{Budgets, Failure, Installed, now};
 use crate::error_chain::ErrorChain;
 use crate::metrics::Metrics;
 use crate::observation::Observation;
-use crate::telemetry::{FailureLog, LogLimit};
+use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
 use winddown_core::observation::WorkloadRef;
 
@@ -24,6 +25,8 @@ use winddown_core::observation::WorkloadRef;
 const AT_ONCE: usize = 4;
 /// The same at shutdown.
 const AT_SHUTDOWN: usize = 16;
+/// So many failures in a row are logged.
+const LASTING: u32 = 3;
 /// How often what waits is counted.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -34,9 +37,9 @@ pub(crate) struct Writer {
     pub(super) publisher: Arc<Publisher>,
     pub(super) observation: Observation,
     pub(super) metrics: Metrics,
-    /// Of the API server, which concern every workload.
-    outages: Mutex<FailureLog>,
-    refused: LogLimit,
+    /// Whether an outage of the API server was logged.
+    outage: AtomicBool,
+    failed: LogLimit,
 }
 
 impl Writer {
@@ -47,8 +50,8 @@ impl Writer {
         observation: Observation,
         metrics: Metrics,
     ) -> Self {
-        let outages = FailureLog::new("ShutdownBudgets were not written").into();
-        Self { budgets, client, publisher, observation, metrics, outages, refused: LogLimit::default() }
+        let (outage, failed) = Default::default();
+        Self { budgets, client, publisher, observation, metrics, outage, failed }
     }
 
     /// Runs until shutdown, and then writes what still waits, for at most this time.
@@ -109,14 +112,13 @@ impl Writer {
     async fn process(&self, workload: Arc<WorkloadRef>, mut pending: Pending) {
         let result = self.write(&workload, &mut pending).await;
         let failure = result.as_ref().err().map(Error::failure);
-        if matches!(failure, None | Some(Failure::Outage)) {
-            let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
-            outages.record(result.as_ref().err());
-        }
         let mut state = self.budgets.state();
         match (result, failure) {
             (Ok(Outcome { again, is_gone }), _) => {
                 state.queue.written(&workload, now());
+                if self.outage.swap(false, Ordering::Relaxed) {
+                    tracing::info!("ShutdownBudgets are written again");
+                }
                 if let Some((delay, events)) = again {
                     let now = now();
                     state.queue.change(&workload, now, |pending| pending.look_again(now + delay, events));
@@ -126,9 +128,15 @@ impl Writer {
                 }
             }
             (Err(error), Some(failure)) => {
-                let is_first = state.queue.failed(&workload, pending, failure, now()) == 1;
-                if is_first && let Some(unlogged) = self.refused.next() {
-                    let error = ErrorChain(&error);
+                let failures = state.queue.failed(&workload, pending, failure, now());
+                let error = ErrorChain(&error);
+                // One that the API server does not refuse can succeed soon.
+                let is_told = failures == if failure == Failure::Refused { 1 } else { LASTING };
+                if state.queue.is_outage() {
+                    if !self.outage.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "ShutdownBudgets were not written");
+                    }
+                } else if is_told && let Some(unlogged) = self.failed.next() {
                     tracing::warn!(%workload, %error, unlogged, "the ShutdownBudget was not written");
                 }
             }

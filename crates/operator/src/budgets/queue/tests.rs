@@ -176,25 +176,27 @@ fn what_was_new_before_a_failure_is_still_new() {
 }
 
 #[test]
-fn a_refused_write_is_repeated_less_and_less_often_and_delays_no_other() {
-    let mut test = Test::new();
-    test.evaluate("refused");
-    let mut attempts = Vec::new();
-    while attempts.len() < 9 {
-        test.now = test.now.max(test.queue.next(test.now).unwrap());
-        // The quiet time after a write of the other one may end.
-        let Some((workload, pending)) = test.take() else { continue };
-        attempts.push(test.now.duration_since(test.start).as_secs());
-        let refused = test.queue.failed(&workload, pending, Failure::Refused, test.now);
-        assert_eq!(usize::try_from(refused).unwrap(), attempts.len());
-        test.evaluate("other");
-        assert_eq!(test.write().unwrap().0, "other");
+fn a_write_that_fails_is_repeated_less_and_less_often_and_delays_no_other() {
+    for failure in [Failure::Refused, Failure::Unavailable] {
+        let mut test = Test::new();
+        test.evaluate("failing");
+        let mut attempts = Vec::new();
+        while attempts.len() < 9 {
+            test.now = test.now.max(test.queue.next(test.now).unwrap());
+            // The quiet time after a write of the other one may end.
+            let Some((workload, pending)) = test.take() else { continue };
+            attempts.push(test.now.duration_since(test.start).as_secs());
+            let failures = test.queue.failed(&workload, pending, failure, test.now);
+            assert_eq!(usize::try_from(failures).unwrap(), attempts.len());
+            test.evaluate("other");
+            assert_eq!(test.write().unwrap().0, "other");
+        }
+        assert_eq!(attempts, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
     }
-    assert_eq!(attempts, [0, 1, 3, 7, 15, 31, 63, 123, 183]);
 }
 
 #[test]
-fn while_the_api_server_fails_everything_waits() {
+fn while_the_api_server_is_not_reached_everything_waits() {
     let mut test = Test::new();
     for name in ["a", "b", "c"] {
         test.evaluate(name);
@@ -204,7 +206,7 @@ fn while_the_api_server_fails_everything_waits() {
         test.now = test.now.max(test.queue.next(test.now).unwrap());
         let Some((workload, pending)) = test.take() else { continue };
         attempts.push(test.now.duration_since(test.start).as_secs());
-        assert_eq!(test.queue.failed(&workload, pending, Failure::Outage, test.now), 0);
+        test.queue.failed(&workload, pending, Failure::Unreachable, test.now);
         assert!(test.queue.is_paused(test.now) && test.take().is_none());
     }
     assert_eq!(attempts, [0, 1, 3, 7, 15]);

@@ -1,6 +1,7 @@
 //! Failures of the API server, a missing CRD, shutdown.
 
 use super::*;
+use crate::telemetry::captured::capture;
 
 #[tokio::test(start_paused = true)]
 async fn while_the_api_server_fails_everything_waits_and_nothing_is_lost() {
@@ -77,6 +78,48 @@ async fn a_write_whose_answer_was_lost_and_that_was_not_stored_is_repeated() {
     pass(10).await;
     assert_eq!((operator.counted("Killed"), operator.status("web")["shutdowns"]["killed"].as_u64()), (1, Some(1)));
     assert_eq!(operator.events(), ["BudgetApplied", "ShutdownKilled"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_cannot_be_written_delays_no_other_and_is_logged_once() {
+    let (output, _guard) = capture();
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    let status = format!("{}/status", path("web"));
+    operator.server.fail(Method::PUT, &status, Some(StatusCode::INTERNAL_SERVER_ERROR));
+    operator.evaluate("web", &drain(5));
+    for change in 0..12 {
+        operator.evaluate_as("db", "of-db", &drain(5 + change % 2), false);
+        pass(1).await;
+        assert_eq!(operator.status("db")["phases"]["drain"], format!("{}s", 5 + change % 2), "{change}");
+        pass(5).await;
+    }
+    assert_eq!(output.lines("written"), 1, "{}", output.text());
+    assert_eq!(output.lines("the ShutdownBudget was not written workload=Deployment shop/web"), 1, "{}", output.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_logged_once_whatever_its_errors_are() {
+    let (output, _guard) = capture();
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    let namespaces = ["a", "b", "c", "d"];
+    let budget = |namespace: &str| format!("{}/deployment-web", BUDGETS.replace("shop", namespace));
+    let failures = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    for (namespace, failure) in namespaces.iter().zip(failures.iter().cycle()) {
+        operator.server.fail(Method::PUT, &format!("{}/status", budget(namespace)), Some(*failure));
+        let workload = WorkloadRef { namespace: (*namespace).to_owned(), ..workload("web") };
+        operator.budgets.evaluated(&workload, namespace, computed("web", &drain(5)), true);
+    }
+    pass(300).await;
+    for namespace in namespaces {
+        operator.server.fail(Method::PUT, &format!("{}/status", budget(namespace)), None);
+    }
+    pass(120).await;
+    for namespace in namespaces {
+        assert_eq!(operator.server.get(&budget(namespace)).unwrap()["status"]["phases"]["drain"], "5s");
+    }
+    assert_eq!(output.lines("written"), 2, "{}", output.text());
+    assert_eq!(output.lines("ShutdownBudgets were not written"), 1, "{}", output.text());
+    assert_eq!(output.lines("ShutdownBudgets are written again"), 1, "{}", output.text());
 }
 
 #[tokio::test(start_paused = true)]
