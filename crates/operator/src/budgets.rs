@@ -200,8 +200,8 @@ impl Budgets {
         let mut state = self.state();
         let mut altered = state.table.apply(event);
         let gone = altered.iter().filter(|workload| !state.table.has(workload)).cloned().collect();
-        // What the writer does itself is reported, too. One that is gone is created again.
-        altered.retain(|workload| !state.table.has(workload) || !state.queue.is_busy(workload));
+        // What the writer does itself is reported, too. It compares afterwards. One that is gone is created again.
+        altered.retain(|workload| !state.table.has(workload) || !state.queue.is_evaluated(workload));
         drop(state);
         if matches!(event, Event::InitDone) {
             self.set_installed(Installed::Yes);

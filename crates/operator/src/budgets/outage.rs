@@ -70,7 +70,9 @@ mod tests {
         let now = Instant::now();
         let paused = |failing: &[(&str, &str)]| {
             let mut outage = Outage::default();
-            failing.iter().for_each(|(namespace, name)| outage.failed(&workload(namespace, name), false, now));
+            for (namespace, name) in failing {
+                outage.failed(&workload(namespace, name), false, now);
+            }
             outage.is_paused(now)
         };
         assert!(!paused(&[("a", "1"), ("a", "1"), ("a", "1"), ("a", "1")]), "one budget");

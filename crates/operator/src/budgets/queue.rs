@@ -147,11 +147,6 @@ impl Queue {
         self.outage.is_lasting()
     }
 
-    /// Whether something waits for this workload or is being written.
-    pub(super) fn is_busy(&self, workload: &WorkloadRef) -> bool {
-        self.entries.get(workload).is_some_and(|entry| entry.is_written || !entry.pending.is_empty())
-    }
-
     /// Whether an evaluation of this workload waits or may be in what is being written.
     pub(super) fn is_evaluated(&self, workload: &WorkloadRef) -> bool {
         self.entries.get(workload).is_some_and(|entry| entry.is_written || entry.pending.evaluated.is_some())

@@ -17,6 +17,8 @@ pub(super) struct Table {
     budgets: HashMap<String, Known>,
     /// The part of a list that has arrived.
     listed: Option<HashMap<String, Known>>,
+    /// The newest `resourceVersion` that the watch reported. What was written before is in the table, or was deleted.
+    seen: Option<u64>,
 }
 
 /// One budget.
@@ -27,6 +29,7 @@ struct Known {
     owner: u64,
     /// A hash of UID and `resourceVersion`.
     version: u64,
+    resource_version: Option<u64>,
     /// What it says.
     fingerprint: u64,
     /// The same without the generation.
@@ -62,6 +65,7 @@ impl Known {
             workload: budget.workload.clone(),
             owner: in_process(&budget.owner),
             version: version(budget),
+            resource_version: resource_version(budget),
             fingerprint: budget.status.fingerprint(),
             content: budget.status.content_fingerprint(),
             pods: budget.status.pods,
@@ -88,11 +92,13 @@ impl Table {
             }
             Event::InitDone => {
                 let before = std::mem::replace(&mut self.budgets, self.listed.take().unwrap_or_default());
+                self.seen = self.budgets.values().filter_map(|known| known.resource_version).max();
                 let gone = before.iter().filter(|(key, _)| !self.budgets.contains_key(*key)).map(|(_, known)| known);
                 let changed = self.budgets.values().filter(|known| !known.is_right());
                 return gone.chain(changed).filter_map(|known| known.workload.clone()).collect();
             }
             Event::Apply(budget) => {
+                self.seen = self.seen.max(resource_version(budget));
                 let key = key(&budget.namespace, &budget.name);
                 let expected = self.budgets.get(&key).and_then(|known| known.expected);
                 let known = Known { expected, ..Known::new(budget) };
@@ -101,6 +107,7 @@ impl Table {
                 return changed.into_iter().collect();
             }
             Event::Delete(budget) => {
+                self.seen = self.seen.max(resource_version(budget));
                 self.budgets.remove(&key(&budget.namespace, &budget.name));
                 return budget.workload.clone().into_iter().collect();
             }
@@ -136,16 +143,22 @@ impl Table {
         }
     }
 
-    /// A budget that was read and then stored like this. Returns whether it says what it should, as far as is known.
+    /// Whether a budget says what it should, as far as is known.
+    pub(super) fn is_right(&self, workload: &WorkloadRef) -> bool {
+        self.budgets.get(&key_of(workload)).is_none_or(Known::is_right)
+    }
+
+    /// A budget that was read and then stored like this.
     pub(super) fn stored(
         &mut self,
         workload: &Arc<WorkloadRef>,
         read: &Budget,
         stored: &Budget,
         computed: Option<&Computed>,
-    ) -> bool {
+    ) {
         let key = key_of(workload);
-        let before = self.budgets.get(&key).and_then(|known| known.expected);
+        let known = self.budgets.get_mut(&key);
+        let before = known.as_ref().and_then(|known| known.expected);
         let now = Some(version(stored));
         let expected = match (before, computed) {
             // A later evaluation may already expect something else.
@@ -163,10 +176,14 @@ impl Table {
             }
             (before, _) => before,
         };
-        let known = Known { expected, ..Known::new(stored) };
-        let is_right = known.is_right();
-        self.budgets.insert(key, known);
-        is_right
+        // The API server orders the versions of a resource as numbers. The watch may report somebody else's change before the
+        // answer to the write arrives.
+        let is_known = resource_version(stored).is_some_and(|stored| self.seen.is_some_and(|seen| seen >= stored));
+        match known {
+            Some(known) if is_known => known.expected = expected,
+            None if is_known => {}
+            _ => drop(self.budgets.insert(key, Known { expected, ..Known::new(stored) })),
+        }
     }
 
     /// A budget was deleted.
@@ -207,6 +224,10 @@ fn event_due(status: &ShutdownBudgetStatus) -> Option<Timestamp> {
     Some(now.plus(status.event_due_in(now)?))
 }
 
+fn resource_version(budget: &Budget) -> Option<u64> {
+    budget.resource_version.as_ref()?.parse().ok()
+}
+
 fn version(budget: &Budget) -> u64 {
     in_process(&(&budget.uid, &budget.resource_version))
 }
@@ -218,3 +239,6 @@ fn key(namespace: &str, name: &str) -> String {
 fn key_of(workload: &WorkloadRef) -> String {
     key(&workload.namespace, &name(workload.kind, &workload.name))
 }
+
+#[cfg(test)]
+mod tests;

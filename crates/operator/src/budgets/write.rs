@@ -182,8 +182,8 @@ impl Writer {
         let computed = evaluated.and_then(|evaluated| evaluated.computed.as_ref());
         let is_new = evaluated.is_some_and(|evaluated| evaluated.is_new);
         let next = budget.status.next(&Update { computed, pods, stops: &pending.stops, is_new }, clock());
-        let is_right = if next.status == budget.status {
-            self.budgets.state().table.stored(workload, budget, budget, computed)
+        if next.status == budget.status {
+            self.budgets.state().table.stored(workload, budget, budget, computed);
         } else {
             if pending.stops.is_empty() {
                 self.await_turn(&uid, &next.events)?;
@@ -203,14 +203,10 @@ impl Writer {
                     return Err(error.into());
                 }
             };
-            let is_right = self.budgets.state().table.stored(workload, budget, &stored, computed);
+            self.budgets.state().table.stored(workload, budget, &stored, computed);
             let admitted = next.admitted.iter().filter_map(|position| pending.stops.get(*position));
             admitted.for_each(|stop| self.count(stop));
             pending.events.extend(next.events);
-            is_right
-        };
-        if !is_right {
-            self.budgets.alter(workload.clone());
         }
         let due = next.again.map(|seconds| Duration::from_secs(seconds.as_i64().unsigned_abs()));
         let (events, delay) = self.publish(workload, &uid, std::mem::take(&mut pending.events)).await;

@@ -125,6 +125,9 @@ impl Writer {
                 }
                 if is_gone {
                     state.queue.forget(&workload, None, now());
+                } else if !state.table.is_right(&workload) && !state.queue.is_evaluated(&workload) {
+                    // Somebody else changed it during the write.
+                    self.budgets.alter(workload);
                 }
             }
             (Err(error), Some(failure)) => {

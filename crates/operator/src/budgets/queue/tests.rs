@@ -150,13 +150,13 @@ fn what_comes_during_a_write_is_written_by_the_next_one() {
     let mut test = Test::new();
     test.evaluate("web");
     let (web, _) = test.take().unwrap();
-    assert!(test.queue.is_busy(&web));
+    assert!(test.queue.is_evaluated(&web));
     test.evaluate("web");
     assert!(test.take().is_none(), "one at a time");
     test.queue.written(&web, test.now);
     assert!(test.take().is_some());
     test.queue.written(&web, test.now);
-    assert!(!test.queue.is_busy(&web));
+    assert!(!test.queue.is_evaluated(&web));
 }
 
 #[test]

@@ -208,7 +208,7 @@ async fn a_watch_that_is_not_found_once_is_listed_anew() {
     assert!(operator.budgets.available() && operator.budgets.has(&workload("web")));
     operator.server.remove(&path("web"));
     pass(1).await;
-    assert_eq!(*altered.next().await.unwrap(), workload("web"), "the watch runs");
+    assert_eq!(*soon(altered.next()).await, workload("web"), "the watch runs");
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,7 +220,7 @@ async fn a_budget_that_is_deleted_while_a_stop_waits_is_created_again_with_it() 
     operator.budgets.stopped(stopped("web", 1));
     operator.server.remove(&path("web"));
     pass(1).await;
-    assert_eq!(*altered.next().await.unwrap(), workload("web"));
+    assert_eq!(*soon(altered.next()).await, workload("web"));
     operator.evaluate("web", &drain(5));
     pass(1).await;
     assert_eq!(operator.status("web")["shutdowns"]["count"], 1);
