@@ -41,6 +41,8 @@ enum Command {
     Creates(Run),
     /// A cold start of the operator beside thousands of workloads without annotations, and beside annotated ones
     Weight(Weight),
+    /// Every pod of a cluster stops within minutes; with 10,000 workloads and 30,000 pods, it takes half an hour
+    Scale(Scale),
     /// The constant webhook; the benchmarks start it themselves
     #[command(hide = true)]
     Constant {
@@ -74,6 +76,26 @@ struct Weight {
     /// Measure only with these workloads
     #[arg(long, value_enum)]
     only: Option<Fleet>,
+    #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+struct Scale {
+    /// A built winddown, with the label that the tables show; can be given more than once
+    #[arg(long, required = true, value_name = "[LABEL=]PATH", value_parser = binary)]
+    binary: Vec<Binary>,
+    /// How many workloads there are
+    #[arg(long, default_value_t = 10_000)]
+    workloads: usize,
+    /// How many pods they have together
+    #[arg(long, default_value_t = 30_000)]
+    pods: usize,
+    /// How many pods stop in a second
+    #[arg(long, default_value_t = 50.0)]
+    rate: f64,
     #[command(flatten)]
     kept: Kept,
     #[command(flatten)]
@@ -139,6 +161,7 @@ fn run(command: Command) -> Result<ExitCode> {
             print!("{}", report::creates(&rows));
             run.output.save("creates", &rows)?;
         }
+        Command::Scale(scale) => return client_runtime()?.block_on(scale.run()),
         Command::Weight(weight) => return client_runtime()?.block_on(weight.run()),
         // As many threads as Winddown itself has.
         Command::Constant { port, tls_dir } => {
@@ -163,7 +186,7 @@ impl Weight {
             if self.only.is_some_and(|only| only != fleet) {
                 continue;
             }
-            let stored = Stored { cache: &cache, fleet, workloads: self.workloads };
+            let stored = Stored { cache: cache.clone(), fleet, workloads: self.workloads, pods: 0 };
             if self.kept.fresh {
                 stored.remove()?;
             }
@@ -172,6 +195,25 @@ impl Weight {
         let (text, met) = report::weights(&weights);
         print!("{text}");
         self.output.save("weight", &weights)?;
+        Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Scale {
+    /// Fails if a target is missed.
+    async fn run(&self) -> Result<ExitCode> {
+        let (workloads, pods) = (self.workloads, self.pods);
+        let stored = Stored { cache: self.kept.cache()?, fleet: Fleet::Annotated, workloads, pods };
+        if self.kept.fresh {
+            stored.remove()?;
+        }
+        let mut restarts = Vec::new();
+        for binary in &self.binary {
+            restarts.push(scale::restart::run(&stored, binary, self.rate).await?);
+        }
+        let (text, met) = report::restarts(&restarts);
+        print!("{text}");
+        self.output.save("scale", &restarts)?;
         Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -1,5 +1,6 @@
 //! The results as Markdown tables.
 
+mod restarts;
 mod weights;
 
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use crate::creates::{self, NOTHING, TWO_CALLS};
 use crate::endpoint::{CONSTANT, Endpoint, Row};
 use crate::fixture::Operation;
 
+pub(crate) use self::restarts::restarts;
 pub(crate) use self::weights::weights;
 
 /// A Markdown table; the first column is text, the others are numbers.

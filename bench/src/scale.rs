@@ -2,7 +2,9 @@
 
 mod fleet;
 mod installation;
+mod pods;
 mod requests;
+pub(crate) mod restart;
 mod stored;
 pub(crate) mod weight;
 

@@ -11,7 +11,7 @@ use crate::{fixture, progress};
 /// Namespaces of the workloads.
 const NAMESPACES: usize = 100;
 /// Requests at the same time.
-const CONNECTIONS: usize = 16;
+pub(super) const CONNECTIONS: usize = 16;
 
 /// Which workloads a cluster has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]

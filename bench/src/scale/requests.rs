@@ -37,6 +37,11 @@ impl Requests {
         self.count(|asked, resource| asked == verb && WORKLOADS.contains(&resource))
     }
 
+    /// The number of writes of a resource or subresource.
+    pub(super) fn writes_of(&self, resource: &str) -> u64 {
+        self.count(|verb, asked| WRITES.contains(&verb) && asked == resource)
+    }
+
     /// All writes, as in "PUT shutdownbudgets/status: 3".
     pub(super) fn writes(&self) -> BTreeMap<String, u64> {
         self.named(|verb| WRITES.contains(&verb))
@@ -56,6 +61,13 @@ impl Requests {
     fn count(&self, is_counted: impl Fn(&str, &str) -> bool) -> u64 {
         self.0.iter().filter(|((verb, resource), _)| is_counted(verb, resource)).map(|(_, count)| count).sum()
     }
+}
+
+/// The value of the first series of a family.
+pub(super) fn value(metrics: &str, family: &str) -> Option<u64> {
+    let mut lines = metrics.lines().filter_map(|line| line.strip_prefix(family));
+    let series = lines.find(|line| line.starts_with(['{', ' ']))?;
+    series.rsplit_once(' ').map(|(_, value)| whole(value))
 }
 
 /// The values of counters, which large ones have as in "1.2e+06".
@@ -82,6 +94,7 @@ apiserver_request_total{code="200",group="coordination.k8s.io",resource="leases"
         let requests = Requests::parse(&after).since(&Requests::parse(BEFORE));
         assert_eq!(requests.of_workloads("GET"), 1_199_995);
         assert_eq!(requests.of_workloads("LIST"), 0);
+        assert_eq!(requests.writes_of("shutdownbudgets/status"), 1);
         assert_eq!(requests.writes(), [("PUT shutdownbudgets/status".to_owned(), 1)].into());
     }
 }

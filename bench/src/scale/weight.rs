@@ -53,7 +53,7 @@ pub(crate) struct Weight {
 }
 
 /// Measures a cold start of each binary.
-pub(crate) async fn run(stored: &Stored<'_>, binaries: &[Binary]) -> Result<Vec<Weight>> {
+pub(crate) async fn run(stored: &Stored, binaries: &[Binary]) -> Result<Vec<Weight>> {
     let mut weights = Vec::new();
     for binary in binaries {
         let copy = stored.start(&binary.path).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn run(stored: &Stored<'_>, binaries: &[Binary]) -> Result<Vec<
     Ok(weights)
 }
 
-async fn measure(installation: &Installation, binary: &Binary, stored: &Stored<'_>) -> Result<Weight> {
+async fn measure(installation: &Installation, binary: &Binary, stored: &Stored) -> Result<Weight> {
     let before = installation.requests().await?;
     let start = Instant::now();
     let mut operator = installation.start_operator(&binary.path)?;
