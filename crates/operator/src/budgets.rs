@@ -38,6 +38,7 @@ use crate::observation::{Observation, Sink};
 use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
 use winddown_core::observation::{Stop, Timestamp, WorkloadRef};
+use winddown_core::report::Reported;
 use winddown_core::shutdown_budget::Computed;
 
 /// Changes by others that the controller has not looked at yet. More of them make it look at every workload.
@@ -133,13 +134,22 @@ impl Budgets {
         })
     }
 
+    /// Whether a workload has a budget, or may have one soon.
     pub(crate) fn has(&self, workload: &WorkloadRef) -> bool {
-        self.state().table.has(workload)
+        let state = self.state();
+        state.table.has(workload) || state.queue.is_evaluated(workload)
     }
 
     /// The leader evaluated a workload. Without a declaration, its budget is deleted. `is_new`: the workload or its declaration
-    /// is new, so that everything about it is reported.
-    pub(crate) fn evaluated(&self, workload: &WorkloadRef, uid: &str, computed: Computed, is_new: bool) {
+    /// is new, so that everything about it is reported. Returns whether everything is stored already; if not, `reported` is
+    /// the state that is reported then.
+    pub(crate) fn evaluated(
+        &self,
+        workload: &WorkloadRef,
+        uid: &str,
+        computed: Computed,
+        (reported, is_new): (Reported, bool),
+    ) -> bool {
         let mut state = self.state();
         let was_expected = state.table.carried(workload).is_some();
         let found = if computed.is_declared() {
@@ -149,7 +159,7 @@ impl Budgets {
         } else {
             Found::Right
         };
-        let evaluated = || Evaluated { uid: uid.into(), computed: Some(computed), is_new };
+        let evaluated = || Evaluated { uid: uid.into(), computed: Some(computed), is_new, state: Some(reported) };
         if found == Found::Alike {
             let evaluated = evaluated();
             self.change(state, workload, |pending, now| pending.evaluate_alike(evaluated, now));
@@ -157,7 +167,16 @@ impl Budgets {
             // An evaluation that waits, or is being written, is older.
             let evaluated = evaluated();
             self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
-        } else if !was_expected && state.table.has(workload) {
+        } else {
+            self.is_right(state, workload, was_expected);
+            return true;
+        }
+        false
+    }
+
+    /// A budget says what it should; `was_expected` if this replica knew before what that is.
+    fn is_right(&self, state: MutexGuard<'_, State>, workload: &WorkloadRef, was_expected: bool) {
+        if !was_expected && state.table.has(workload) {
             let event_due = state.table.event_due(workload).map(|due| due.since(clock()).max(0).unsigned_abs());
             self.change(state, workload, |pending, now| {
                 // Changes of its pods that came before could not be compared.
@@ -173,7 +192,7 @@ impl Budgets {
     pub(crate) fn ignored(&self, workload: &WorkloadRef, uid: &str) {
         let state = self.state();
         if state.table.has(workload) {
-            let evaluated = Evaluated { uid: uid.into(), computed: None, is_new: false };
+            let evaluated = Evaluated { uid: uid.into(), computed: None, is_new: false, state: None };
             self.change(state, workload, |pending, now| pending.evaluate(evaluated, now));
         }
     }
@@ -247,8 +266,8 @@ impl Budgets {
         gone
     }
 
-    /// Whether the API server has not answered yet.
-    fn installed_is_unknown(&self) -> bool {
+    /// Whether the API server has not told yet whether there are budgets.
+    pub(crate) fn installed_is_unknown(&self) -> bool {
         *self.0.installed.borrow() == Installed::Unknown
     }
 

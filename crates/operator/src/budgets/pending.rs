@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::sent::Sent;
 use winddown_core::observation::{Outcome, Stop};
-use winddown_core::report::Event;
+use winddown_core::report::{Event, Reported};
 use winddown_core::shutdown_budget::Computed;
 
 /// How long a stop waits for others, unless the app was killed.
@@ -25,6 +25,8 @@ pub(super) struct Evaluated {
     pub(super) computed: Option<Computed>,
     /// Whether the workload or its declaration is new, so that everything about it is reported.
     pub(super) is_new: bool,
+    /// The state that is reported when this is written.
+    pub(super) state: Option<Reported>,
 }
 
 impl Evaluated {

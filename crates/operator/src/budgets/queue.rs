@@ -216,15 +216,15 @@ impl Queue {
         Some((workload, pending))
     }
 
-    /// What was taken is written, or needs no write.
-    pub(super) fn written(&mut self, workload: &Arc<WorkloadRef>, now: Instant) {
+    /// What was taken is written, or needs no write. Returns whether the workload was not forgotten meanwhile.
+    pub(super) fn written(&mut self, workload: &Arc<WorkloadRef>, now: Instant) -> bool {
         self.outage.end();
-        if let Some(entry) = self.entries.get_mut(workload) {
-            let quiet_until = Some(now + QUIET).filter(|_| !entry.is_forgotten);
-            let pending = std::mem::take(&mut entry.pending);
-            *entry = Entry { pending, quiet_until, ..Entry::default() };
-            self.place(workload, now);
-        }
+        let Some(entry) = self.entries.get_mut(workload) else { return false };
+        let exists = !entry.is_forgotten;
+        let pending = std::mem::take(&mut entry.pending);
+        *entry = Entry { pending, quiet_until: Some(now + QUIET).filter(|_| exists), ..Entry::default() };
+        self.place(workload, now);
+        exists
     }
 
     /// What was taken waits again, unless the workload was forgotten meanwhile. Returns how often it failed in a row.

@@ -61,7 +61,7 @@ impl Operator {
     }
 
     fn evaluate_as(&self, name: &str, uid: &str, annotations: &Value, is_new: bool) {
-        self.budgets.evaluated(&workload(name), uid, computed(name, annotations), is_new);
+        self.budgets.evaluated(&workload(name), uid, computed(name, annotations), (Reported::default(), is_new));
     }
 
     fn budget(&self, name: &str) -> Value {
@@ -293,14 +293,24 @@ async fn a_change_of_the_generation_alone_waits_for_others() {
     pass(40).await;
     let writes = operator.requests("web")[1];
     for generation in 2..62 {
-        operator.budgets.evaluated(&workload("web"), "u", at_generation("web", &drain(5), generation), false);
+        operator.budgets.evaluated(
+            &workload("web"),
+            "u",
+            at_generation("web", &drain(5), generation),
+            (Reported::default(), false),
+        );
         pass(1).await;
     }
     pass(40).await;
     assert_eq!(operator.status("web")["workloadGeneration"], 61);
     assert!((2..=4).contains(&(operator.requests("web")[1] - writes)), "{:?}", operator.requests("web"));
     // Another budget does not wait.
-    operator.budgets.evaluated(&workload("web"), "u", at_generation("web", &drain(6), 62), false);
+    operator.budgets.evaluated(
+        &workload("web"),
+        "u",
+        at_generation("web", &drain(6), 62),
+        (Reported::default(), false),
+    );
     pass(1).await;
     assert_eq!(operator.status("web")["phases"]["drain"], "6s");
 }

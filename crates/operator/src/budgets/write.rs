@@ -83,7 +83,7 @@ impl Writer {
     /// Writes what waits for a workload.
     pub(super) async fn write(&self, workload: &Arc<WorkloadRef>, pending: &mut Pending) -> Result<Outcome, Error> {
         pending.stops.sort_by_key(|stop| stop.end.latest);
-        let is_known = self.budgets.has(workload);
+        let is_known = self.budgets.state().table.has(workload);
         let mut stored = if is_known { self.client.read(workload).await? } else { None };
         for attempt in 0..ATTEMPTS {
             if attempt > 0 && !self.budgets.leads() {

@@ -11,7 +11,7 @@ use tokio::time::{interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::BudgetClient;
-use super::pending::Pending;
+use super::pending::{Evaluated, Pending};
 use super::write::{Error, Outcome};
 use super::{Budgets, Failure, Installed, now};
 use crate::error_chain::ErrorChain;
@@ -115,7 +115,13 @@ impl Writer {
         let mut state = self.budgets.state();
         match (result, failure) {
             (Ok(Outcome { again, is_gone }), _) => {
-                state.queue.written(&workload, now());
+                let exists = state.queue.written(&workload, now()) && !is_gone;
+                if let Some(Evaluated { uid, state: Some(reported), .. }) = pending.evaluated
+                    && exists
+                    && self.budgets.leads()
+                {
+                    self.publisher.reported(&uid, reported);
+                }
                 if self.outage.swap(false, Ordering::Relaxed) {
                     tracing::info!("ShutdownBudgets are written again");
                 }

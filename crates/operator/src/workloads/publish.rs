@@ -14,7 +14,7 @@ use crate::error_chain::ErrorChain;
 use crate::kubernetes::{self, within};
 use winddown_core::kind::Kind;
 use winddown_core::observation::WorkloadRef;
-use winddown_core::report::{self, EventKind};
+use winddown_core::report::{self, EventKind, Reported};
 
 /// After a failure of the API server. Each attempt also counts as an Event.
 pub(super) const RETRY: Duration = Duration::from_mins(1);
@@ -49,6 +49,11 @@ impl Publisher {
             }
             Err(delay) => Some(delay),
         }
+    }
+
+    /// The state of a workload was reported.
+    pub(crate) fn reported(&self, uid: &str, state: Reported) {
+        self.history.mark_reported(uid, state);
     }
 
     /// The delay until the limit allows an Event; `None` if it allows one now.

@@ -1,4 +1,6 @@
 //! Reports the state of a workload: in its `ShutdownBudget`, from which the Events follow, or, without the CRD, as Events.
+//!
+//! It counts as reported when that is done, so that nothing is lost if the CRD turns out to be absent.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -20,11 +22,16 @@ pub(super) async fn report(
     (before, current, just_created): (Option<Reported>, &Current, bool),
     computed: impl FnOnce() -> Option<Computed>,
 ) -> Option<Duration> {
+    if context.budgets.installed_is_unknown() {
+        // All workloads are looked at again when it is known.
+        return None;
+    }
     if context.budgets.available() {
         // One without a declaration before is like a new one.
         let is_new = before.map_or(just_created, |before| before == Reported::default());
-        if let Some(computed) = computed() {
-            context.budgets.evaluated(workload, uid, computed, is_new);
+        let reported = (current.reported(), is_new);
+        if computed().is_some_and(|computed| !context.budgets.evaluated(workload, uid, computed, reported)) {
+            return None;
         }
     } else {
         let events = report::events(before.as_ref(), current, just_created);
@@ -53,10 +60,16 @@ pub(super) async fn skip(
         context.history.mark_seen_by_follower(uid, state, now());
         return None;
     }
+    if context.budgets.installed_is_unknown() {
+        return None;
+    }
     if context.budgets.available() {
         let metadata = json!({"name": workload.name, "generation": generation});
         let known = json!({"kind": workload.kind.as_str(), "metadata": metadata});
-        context.budgets.evaluated(workload, uid, Computed::not_evaluated(&known, &problem), false);
+        let computed = Computed::not_evaluated(&known, &problem);
+        if !context.budgets.evaluated(workload, uid, computed, (state.clone(), false)) {
+            return None;
+        }
     } else {
         let again = context.publisher.publish(workload, uid, event.into_iter().collect()).await;
         if again.is_some() {

@@ -20,6 +20,8 @@ use crate::policies::CurrentPolicies;
 use crate::trimming::Trimming;
 use winddown_core::annotations::BUDGET;
 
+mod reporting;
+
 const NAMESPACE: &str = "/apis/apps/v1/namespaces/shop/deployments/";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 
@@ -36,7 +38,16 @@ struct Controller {
 impl Controller {
     /// Starts a controller and waits until its watches run.
     async fn start(leads: bool, selection: Selection) -> Self {
-        let server = FakeApiServer::default();
+        let budgets = |server: &FakeApiServer, publisher: &_, _| Budgets::absent(server.client(), publisher);
+        Self::start_with(FakeApiServer::default(), leads, selection, budgets).await
+    }
+
+    async fn start_with(
+        server: FakeApiServer,
+        leads: bool,
+        selection: Selection,
+        budgets: impl FnOnce(&FakeApiServer, &Arc<Publisher>, watch::Receiver<bool>) -> Budgets,
+    ) -> Self {
         let lease = json!({"metadata": {"name": "winddown"}});
         server.put("/apis/coordination.k8s.io/v1/namespaces/winddown/leases/winddown", lease);
         server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}}));
@@ -48,7 +59,7 @@ impl Controller {
             lease: "winddown".to_owned(),
         };
         let publisher = Arc::new(Publisher::new(server.client(), &identity.pod));
-        let reporting = Reporting { budgets: Budgets::absent(server.client(), &publisher), publisher };
+        let reporting = Reporting { budgets: budgets(&server, &publisher, leading.clone()), publisher };
         let stop = CancellationToken::new();
         let (trimming, metrics) = <(Trimming, Metrics)>::default();
         let clients = Clients { short: server.client(), watching: server.client() };

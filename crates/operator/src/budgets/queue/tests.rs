@@ -15,7 +15,7 @@ fn workload(name: &str) -> Arc<WorkloadRef> {
 
 fn evaluated(uid: &str, generation: i64, is_new: bool) -> Evaluated {
     let workload = json!({"kind": "Deployment", "metadata": {"name": "web", "generation": generation}});
-    Evaluated { uid: uid.into(), computed: Some(Computed::not_evaluated(&workload, "too large")), is_new }
+    Evaluated { uid: uid.into(), computed: Some(Computed::not_evaluated(&workload, "too large")), is_new, state: None }
 }
 
 /// A stop with this exit code; 137 at the end of its grace period.

@@ -107,7 +107,7 @@ async fn an_outage_is_logged_once_whatever_its_errors_are() {
     for (namespace, failure) in namespaces.iter().zip(failures.iter().cycle()) {
         operator.server.fail(Method::PUT, &format!("{}/status", budget(namespace)), Some(*failure));
         let workload = WorkloadRef { namespace: (*namespace).to_owned(), ..workload("web") };
-        operator.budgets.evaluated(&workload, namespace, computed("web", &drain(5)), true);
+        operator.budgets.evaluated(&workload, namespace, computed("web", &drain(5)), (Reported::default(), true));
     }
     pass(300).await;
     for namespace in namespaces {
@@ -157,6 +157,21 @@ async fn without_the_crd_nothing_is_written_until_it_is_installed() {
     pass(10).await;
     assert!(!operator.budgets.available() && all_altered.next().await.is_some());
     assert!(!operator.budgets.has(&workload("web")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_answered_is_requested_again() {
+    let server = FakeApiServer::default();
+    server.silence(COLLECTION, true);
+    let operator = Operator::start(&server).await;
+    pass(10).await;
+    assert!(operator.budgets.installed_is_unknown());
+    server.silence(COLLECTION, false);
+    pass(60).await;
+    assert!(!operator.budgets.installed_is_unknown(), "{}", server.lists());
+    operator.evaluate("web", &drain(5));
+    pass(1).await;
+    assert_eq!(operator.status("web")["phases"]["drain"], "5s");
 }
 
 #[tokio::test(start_paused = true)]
