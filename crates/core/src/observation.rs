@@ -26,6 +26,7 @@ mod ends;
 mod histogram;
 mod history;
 mod ledger;
+mod nodes;
 mod observer;
 mod outcome;
 mod recommendation;

@@ -34,7 +34,7 @@ pub(crate) use statuses::{Statuses, Written};
 pub(crate) use workloads::Workloads;
 
 /// Every family that the operator exports.
-pub const FAMILIES: [Family; 28] = [
+pub const FAMILIES: [Family; 29] = [
     reviews::LATENCY,
     reviews::REQUESTS,
     reviews::IN_FLIGHT,
@@ -58,6 +58,7 @@ pub const FAMILIES: [Family; 28] = [
     observation::MISSED,
     observation::RELISTS,
     observation::UNTRACKED,
+    observation::NODE_DRAIN,
     exposition::BUILD,
     process::CPU,
     process::MEMORY,

@@ -132,10 +132,13 @@ impl<S: Sink> Task<S> {
     }
 
     fn see(&mut self, event: Event<'_>, now: Instant) {
-        let (stops, changes) = {
+        let (stops, changes, drains) = {
             let mut observer = self.observation.observer();
-            (observer.see(event, now), observer.take_changed())
+            (observer.see(event, now), observer.take_changed(), observer.take_drains())
         };
+        for (node, longest) in drains {
+            self.metrics.observed.set_drain(node, longest);
+        }
         self.stops.forget(now);
         for stop in stops {
             if self.leads {

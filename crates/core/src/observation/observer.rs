@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::annotations::INJECTED;
+use crate::duration::Seconds;
 use crate::observation::api_clock::ApiClock;
+use crate::observation::nodes::Nodes;
 use crate::observation::siblings::Siblings;
 use crate::observation::stop::Sighting;
 use crate::observation::tracked::{Phase, Stopping, Tracked, slice_id, withdrawn};
@@ -55,6 +57,7 @@ pub struct Observer {
     pods: HashMap<Box<str>, Box<Tracked>>,
     limit: usize,
     siblings: Siblings,
+    nodes: Nodes,
     clock: ApiClock,
     /// The number of lists that were begun.
     lists: u32,
@@ -75,8 +78,8 @@ impl Observer {
     /// An observer of another number of pods than [`MAX_PODS`].
     #[must_use]
     pub fn with_limit(limit: usize) -> Self {
-        let (pods, siblings, clock) = Default::default();
-        Self { pods, limit, siblings, clock, lists: 0, listed: false, complete: 0, counts: Counts::default() }
+        let (pods, siblings, nodes, clock) = Default::default();
+        Self { pods, limit, siblings, nodes, clock, lists: 0, listed: false, complete: 0, counts: Counts::default() }
     }
 
     /// The stops that end with this event. `now` is the reading of a monotonic clock.
@@ -131,6 +134,14 @@ impl Observer {
         if self.listed { self.siblings.take_changed() } else { HashSet::new() }
     }
 
+    /// The nodes of which the longest drain changed since the last call: the longest grace period of the pods that run there,
+    /// without those of `DaemonSets`; `None` if there are none any more. A drain evicts its pods at the same time. Nothing
+    /// until the list of pods is complete.
+    #[must_use]
+    pub fn take_drains(&mut self) -> Vec<(Arc<str>, Option<Seconds>)> {
+        if self.listed { self.nodes.take_changed() } else { Vec::new() }
+    }
+
     /// Whether the list of pods is complete.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -139,7 +150,7 @@ impl Observer {
 
     fn update(&mut self, pod: &PodView, now: Instant, live: bool) -> Option<Stop> {
         let uid = pod.uid()?;
-        let (siblings, list) = (&mut self.siblings, self.lists);
+        let (siblings, nodes, list) = (&mut self.siblings, &mut self.nodes, self.lists);
         let is_full = self.pods.len() >= self.limit;
         let (tracked, is_new) = match self.pods.entry(uid.into()) {
             Entry::Occupied(entry) => (entry.into_mut(), false),
@@ -169,7 +180,13 @@ impl Observer {
         if let Phase::Stopping(stopping) = &mut tracked.phase {
             stopping.update(pod, live.then_some(now));
         }
-        if !pod.is_terminal() || matches!(tracked.phase, Phase::Closed) {
+        if matches!(tracked.phase, Phase::Closed) {
+            return None;
+        }
+        if !pod.is_terminal() {
+            if tracked.started && tracked.place.is_none() {
+                tracked.place = nodes.join(tracked.workload.kind, pod);
+            }
             return None;
         }
         let sighting = Sighting { at: now, live, removed: false, clock };
@@ -178,6 +195,9 @@ impl Observer {
             siblings.stop(&tracked.workload, &tracked.revision);
         }
         (tracked.phase, tracked.withdrawal) = (Phase::Closed, None);
+        if let Some(place) = tracked.place.take() {
+            nodes.leave(&place);
+        }
         stop
     }
 
@@ -239,6 +259,9 @@ impl Observer {
             self.siblings.stop(&tracked.workload, &tracked.revision);
         }
         self.siblings.leave(&tracked.workload, &tracked.revision);
+        if let Some(place) = &tracked.place {
+            self.nodes.leave(place);
+        }
     }
 }
 
@@ -252,8 +275,8 @@ impl Tracked {
         let carried = annotations.and_then(|annotations| annotations.get(INJECTED)).map(|record| carried_hash(record));
         let (workload, revision) = siblings.join(workload, template, carried, created);
         let name = pod.metadata.name.as_deref().unwrap_or_default().into();
-        let (phase, withdrawal) = (Phase::Standing, None);
-        Some(Self { name, workload, revision, created, list: 0, started: false, phase, withdrawal })
+        let (phase, place, withdrawal) = (Phase::Standing, None, None);
+        Some(Self { name, workload, revision, created, list: 0, started: false, phase, place, withdrawal })
     }
 
     fn close(&self, uid: &str, pod: &PodView, siblings: &Siblings, sighting: Sighting) -> Option<Stop> {

@@ -3,6 +3,7 @@
 mod causes;
 mod clocks;
 mod containers;
+mod drains;
 mod standing;
 mod withdrawal;
 
@@ -280,5 +281,5 @@ fn pods_beyond_the_limit_and_of_other_kinds_are_not_tracked() {
 
 #[test]
 fn a_tracked_pod_is_small() {
-    assert!(size_of::<super::tracked::Tracked>() <= 88, "{}", size_of::<super::tracked::Tracked>());
+    assert!(size_of::<super::tracked::Tracked>() <= 112, "{}", size_of::<super::tracked::Tracked>());
 }

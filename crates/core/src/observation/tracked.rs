@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::duration::Seconds;
 use crate::fingerprint;
+use crate::observation::nodes::Place;
 use crate::observation::siblings::Revision;
 use crate::observation::{Cause, EndpointSliceView, PodView, Timestamp, WorkloadRef};
 
@@ -25,6 +26,8 @@ pub(crate) struct Tracked {
     /// Whether a main container runs or has run.
     pub(crate) started: bool,
     pub(crate) phase: Phase,
+    /// While it runs.
+    pub(crate) place: Option<Place>,
     /// Apart from the phase, because the slices are watched on another connection and can be ahead of the pods.
     pub(crate) withdrawal: Option<Box<Withdrawal>>,
 }

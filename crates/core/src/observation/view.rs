@@ -32,6 +32,8 @@ pub struct PodView {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpecView {
+    /// `nodeName`.
+    pub node_name: Option<String>,
     /// `terminationGracePeriodSeconds`.
     pub termination_grace_period_seconds: Option<i64>,
     /// `containers`.

@@ -60,7 +60,7 @@ impl Collector for Exposition {
         self.metrics.workloads.encode(encoder, leading)?;
         self.metrics.statuses.encode(encoder, leading)?;
         self.metrics.shutdowns.encode(encoder, leading)?;
-        self.metrics.observed.encode(encoder)?;
+        self.metrics.observed.encode(encoder, leading)?;
         BUILD.start(encoder)?.gauge(&BuildLabels { version: env!("CARGO_PKG_VERSION") }, 1)?;
         process::encode(encoder)
     }

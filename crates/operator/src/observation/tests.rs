@@ -122,7 +122,7 @@ fn running(server: &FakeApiServer, uid: &str) {
             "annotations": {"winddown.dev/injected": "{}"},
             "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {}}}],
         },
-        "spec": {"terminationGracePeriodSeconds": 30, "containers": [{"name": "app"}]},
+        "spec": {"nodeName": "a", "terminationGracePeriodSeconds": 30, "containers": [{"name": "app"}]},
         "status": {"phase": "Running", "observedGeneration": 1, "containerStatuses": [app]},
     });
     server.put(&path(uid), pod);
@@ -154,6 +154,8 @@ async fn the_leader_hands_on_each_stop_once_and_the_workloads_whose_pods_changed
     running(&server, "1");
     let replica = Replica::leading(&server).await;
     assert_eq!(replica.web(), Some((1, 0)));
+    let drain = || text(&replica.metrics, true).contains("\nwinddown_node_drain_seconds{node=\"a\"} 30\n");
+    assert!(drain());
     running(&server, "2");
     until(|| replica.web() == Some((2, 0))).await;
     delete(&server, "1");
@@ -165,6 +167,10 @@ async fn the_leader_hands_on_each_stop_once_and_the_workloads_whose_pods_changed
     // The list, the new pod, the deletion and the removal.
     assert_eq!(*replica.told.changed.lock().unwrap(), ["Deployment shop/web"; 4]);
     assert_eq!(replica.counts(), Counts::default());
+    assert!(drain());
+    end(&server, "2");
+    replica.counted(2).await;
+    assert!(!drain());
 }
 
 #[tokio::test(start_paused = true)]
