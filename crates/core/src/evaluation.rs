@@ -5,6 +5,7 @@
 mod changes;
 mod kept;
 mod limits;
+mod misfit;
 mod opt_in;
 mod settled;
 
@@ -166,10 +167,8 @@ pub fn evaluate_among<'a>(
         Declared::Budget(declaration) => declaration,
     };
 
-    let applied = match policy.when_grace_period_too_small {
-        TooSmall::Raise => None,
-        TooSmall::Deny => bare.with_applied_grace_period(),
-    };
+    let is_given = policy.when_grace_period_too_small == TooSmall::Deny;
+    let applied = is_given.then(|| bare.with_applied_grace_period()).flatten();
     let (standing, bare) = (&bare, applied.as_ref().unwrap_or(&bare));
     let bare_template = Template::new(&bare.template);
     let explicit = bare.raised.map(|raised| GracePeriod::Explicit(Seconds::from_api(raised.was)));
@@ -178,8 +177,7 @@ pub fn evaluate_among<'a>(
     let mut planned = bare_workload(kind, object, bare_template, grace_period)?;
     if declaration.readiness.is_some() {
         // The declared probe completes them.
-        let incomplete = |container: &&mut Container| bare.incomplete_probes.contains(&container.name);
-        planned.pod.containers.iter_mut().filter(incomplete).for_each(|container| container.readiness_probe = None);
+        remove_probes(&mut planned.pod, &bare.incomplete_probes);
     }
     let name = object.name().unwrap_or_default();
     let neighbours = related.map(|related| related.of(object.namespace(), kind, name, &planned.labels));
@@ -191,12 +189,8 @@ pub fn evaluate_among<'a>(
     let raised = unchanged.and_then(|kept| kept.raised_by_earlier(policy));
     planned.grace_period = raised.map_or(planned.grace_period, GracePeriod::Explicit);
     let plan = plan::plan(&planned, &resolved);
-    let findings = rules::check_plan(&Subject {
-        workload: &planned,
-        resolved: &resolved,
-        plan: &plan,
-        related: neighbours.as_ref(),
-    });
+    let related = neighbours.as_ref();
+    let findings = rules::check_plan(&Subject { workload: &planned, resolved: &resolved, plan: &plan, related });
     evaluation.fits = !findings.iter().any(Finding::is_error);
     let actions = evaluation.actions;
     evaluation.findings.extend(findings.into_iter().map(|finding| actions.applied_to(finding)));
@@ -207,16 +201,21 @@ pub fn evaluate_among<'a>(
     }
     evaluation.waiting = opt_in.ends(opted_in) || unchanged.is_some_and(|kept| kept.has_other_numbers(&resolved));
     let running = existing.running(template);
+    // A template that the label of its namespace opts in waits without a state.
+    let remembered = Some(&declaration).filter(|_| opt_in == OptIn::No);
     // A part of a budget that does not fit is not injected. What was injected when it fitted stays until a change.
     if !evaluation.fits {
         // The record of a new workload can be the only place that says that the owner wrote a grace period or a part of a
         // probe. Without the record, the same workload would fit.
         let recorded = running.is_none() && (grace_period != unrecorded || !bare.incomplete_probes.is_empty());
-        evaluation.changes = match unchanged.filter(|_| running.is_some()) {
+        let kept = unchanged.filter(|_| running.is_some());
+        let changes = match kept {
             Some(kept) => Changes::to_template(template, kept.template),
             None if !recorded && existing.changes_to(object, template) => Changes::remove(object, standing),
             None => Changes::default(),
         };
+        let stored = remembered.filter(|_| kept.is_none() && origin == Origin::ApiServer);
+        evaluation.changes = misfit::remember(changes, object, template, stored);
         return Ok(evaluation);
     }
 
@@ -230,6 +229,9 @@ pub fn evaluate_among<'a>(
     evaluation.changes = if let Some(kept) = kept {
         let budget = evaluation.budget.clone().map(|budget| kept_budget(budget, kept, &planned, &resolved));
         Changes::to_template(template, kept.template).annotated(object, budget, kept.settled(&resolved))
+    } else if let Some(misfit) = misfit::standing(object, template, standing, remembered, existing) {
+        evaluation.waiting = true;
+        Changes::default().annotated(object, None, Some(misfit))
     } else {
         let budget = evaluation.budget.as_ref().map(Budget::to_string);
         limits::check_record(Template::new(&fields))?;
@@ -274,6 +276,11 @@ fn bare_workload(
         grace_period,
         misplaced: misplaced(object.value()),
     })
+}
+
+fn remove_probes(pod: &mut PodSpec, containers: &[String]) {
+    let named = |container: &&mut Container| containers.contains(&container.name);
+    pod.containers.iter_mut().filter(named).for_each(|container| container.readiness_probe = None);
 }
 
 fn pod_spec(template: Template<'_>) -> Result<PodSpec, InvalidField> {

@@ -12,10 +12,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use ways_of_writing::{Way, with_defaults};
-use winddown_core::annotations::{Mode, OPTING_IN};
+use winddown_core::annotations::Mode;
+use winddown_core::duration::Seconds;
 use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::object::{LazyObject, Object};
-use winddown_core::policy::{Governing, Policy};
+use winddown_core::policy::{Governing, Limits, Policy};
 use winddown_core::review::judge;
 
 /// A policy, and whether the namespace opted in.
@@ -75,10 +76,6 @@ fn owners() -> impl Strategy<Value = Owner> {
 /// Annotations, or none.
 fn maybe_annotated() -> impl Strategy<Value = Annotations> {
     prop_oneof![annotations(), Just(Annotations::new())]
-}
-
-fn opts_in(annotations: &Annotations) -> bool {
-    OPTING_IN.iter().any(|key| annotations.contains_key(*key))
 }
 
 fn pods_of(workload: &Value) -> &Value {
@@ -151,10 +148,7 @@ proptest! {
 
     #[test]
     fn a_label_and_a_policy_restart_nothing(bare in deployment(), declared in maybe_annotated(), before in owners(), after in owners()) {
-        let first = before.evaluates(&declaring(&bare, &declared), Existing::None);
-        // Nothing is injected for a budget that does not fit, so another policy injects it if it fits then.
-        prop_assume!(first.fits || !opts_in(&declared));
-        let current = first.changes.apply(&declaring(&bare, &declared));
+        let current = before.desires(&declaring(&bare, &declared), Existing::None);
         prop_assert_eq!(&after.desires(&current, Existing::Unchanged)["spec"], &current["spec"]);
         let mut touched = current.clone();
         touched["metadata"]["labels"] = json!({"touched": "yes"});
@@ -163,6 +157,40 @@ proptest! {
         let mut replaced = declaring(&bare, &declared);
         replaced["metadata"]["labels"] = json!({"touched": "yes"});
         prop_assert_eq!(&after.desires_instead(&replaced, &current)["spec"], &current["spec"]);
+    }
+
+    /// Winddown saw the misfit when it was created, or later.
+    #[test]
+    fn a_change_of_the_owner_ends_what_a_misfit_left(
+        bare in deployment(), mut declared in annotations(), before in owners(), after in owners(), seen_later in any::<bool>(),
+    ) {
+        declared.remove("winddown.dev/mode");
+        declared.entry("winddown.dev/drain".to_owned()).or_insert_with(|| "6s".to_owned());
+        let limits = Limits { grace_period: Some(Seconds::new(1)), ..Limits::default() };
+        let before = Owner { policy: Policy { limits, ..before.policy }, ..before };
+        let workload = declaring(&bare, &declared);
+        let first = before.evaluates(&workload, if seen_later { Existing::Unchanged } else { Existing::None });
+        prop_assert!(!first.fits && !first.changes.rolls_out());
+        let current = first.changes.apply(&workload);
+        prop_assert_eq!(&after.desires(&current, Existing::Unchanged)["spec"], &workload["spec"]);
+        let with_image = |workload: &Value| {
+            let mut workload = workload.clone();
+            workload["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop:2");
+            workload
+        };
+        let fresh = after.desires(&with_image(&workload), Existing::None);
+        prop_assert_eq!(&after.desires_instead(&with_image(&current), &current)["spec"], &fresh["spec"]);
+        // Without the state, it is the same.
+        let with_mode = |workload: &Value| {
+            let mut workload = workload.clone();
+            workload["metadata"]["annotations"]["winddown.dev/mode"] = json!("Enforce");
+            workload
+        };
+        let unknown = after.desires_instead(&with_mode(&workload), &workload);
+        prop_assert_eq!(&after.desires_instead(&with_mode(&current), &current)["spec"], &unknown["spec"]);
+        // A copy is a new workload.
+        let fresh = after.desires(&workload, Existing::None);
+        prop_assert_eq!(&after.desires(&current, Existing::None)["spec"], &fresh["spec"]);
     }
 
     #[test]

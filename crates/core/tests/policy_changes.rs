@@ -128,10 +128,10 @@ fn a_new_misfit_with_an_earlier_injection_loses_it() {
         let injected = owner.creates(&declared(60));
         assert_eq!(owner.creates(&injected), injected, "control: it fits");
         let misfit = with_grace_period(&injected, 15);
-        assert_eq!(owner.creates(&misfit), declared(15), "{action}");
+        assert_eq!(owner.creates(&misfit)["spec"], declared(15)["spec"], "{action}");
         // Nothing but the policy has changed.
         let limited = Owner::new(&json!({"validationActions": [action], "limits": {"drain": "8s"}}));
-        assert_eq!(limited.creates(&injected), declared(60), "{action}");
+        assert_eq!(limited.creates(&injected)["spec"], declared(60)["spec"], "{action}");
     }
 }
 

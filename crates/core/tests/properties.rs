@@ -16,7 +16,7 @@ use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
 use winddown_core::finding::{Code, Finding};
 use winddown_core::object::{LazyObject, Object, PartialObject};
 use winddown_core::plan::lanes::Role;
-use winddown_core::policy::{Namespace, Policies, Policy};
+use winddown_core::policy::{Limits, Namespace, Policies, Policy};
 use winddown_core::review::{self, Answer, Request, ReviewError, Scope, judge};
 
 /// An evaluation and the desired object.
@@ -164,7 +164,7 @@ proptest! {
     #[test]
     fn a_forged_settled_state_only_keeps_the_template(bare in deployment(), declared in annotations(), other in annotations(), text in malformed_text(), margin in 0_u32..100) {
         let key = "state.winddown.dev/settled";
-        // Of another declaration, of another version, of this very template, or not from Winddown.
+        // Of another declaration, of another version, of this very template, of one that did not fit, or not from Winddown.
         let settled = |annotations: &Annotations, policy: &Policy| {
             let workload = declaring(&bare, annotations);
             evaluated_as(&workload, Existing::Unchanged, policy).desired["metadata"]["annotations"][key].clone()
@@ -172,7 +172,8 @@ proptest! {
         let later = Policy { margin: Seconds::new(margin), ..Policy::default() };
         let honest = declaring(&bare, &declared);
         let unforged = evaluated_as(&honest, Existing::Unchanged, &Policy::default());
-        for forged in [settled(&other, &Policy::default()), settled(&declared, &later), json!(text)] {
+        let strict = Policy { limits: Limits { grace_period: Some(Seconds::new(1)), ..Limits::default() }, ..Policy::default() };
+        for forged in [settled(&other, &Policy::default()), settled(&declared, &later), settled(&declared, &strict), json!(text)] {
             if forged.is_null() {
                 continue;
             }

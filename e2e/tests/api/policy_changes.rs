@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let shared = tests![shared:
         the_defaults_of_a_policy_reach_a_workload_created_after_it,
         a_change_of_a_policy_counts_from_the_next_change_of_a_template,
+        a_misfit_that_fits_under_another_policy_waits_for_the_next_change_of_its_template,
         workloads_of_a_labelled_namespace_wait_for_the_next_change_of_their_template,
         the_highest_priority_counts_then_the_oldest,
         a_limit_denies_warns_or_is_audited,
@@ -121,6 +122,31 @@ async fn a_change_of_a_policy_counts_from_the_next_change_of_a_template(namespac
     namespace.wait_for_budget(&declared(), "deadline 25s").await?;
     assert_eq!(namespace.deployment("web").await?["spec"], changed["spec"]);
     Ok(())
+}
+
+async fn a_misfit_that_fits_under_another_policy_waits_for_the_next_change_of_its_template(
+    namespace: Namespace,
+) -> Result<()> {
+    let spec = json!({"limits": {"gracePeriod": "40s"}, "validationActions": ["Audit"], "defaults": {"margin": "4s"}});
+    let policy = namespace.create_policy("gold", spec).await?;
+    namespace.wait_for_budget(&declared(), "margin 4s").await?;
+    let long = || declared().annotated("deadline", "50s");
+    let created = namespace.accepts(long()).await?;
+    assert_eq!(created.pointer(GRACE_PERIOD), Some(&json!(30)), "nothing is injected");
+    let waiting = |number: i32| move |policy: &Value| policy["status"]["waiting"] == number;
+    let counted = |policy: &Value| policy["status"]["workloads"] == 1 && policy["status"]["waiting"] == 0;
+    namespace.wait_for_policy(&policy, "to count a workload that does not wait", counted).await?;
+    namespace.change_policy(&policy, json!({"limits": {"gracePeriod": "10m"}})).await?;
+    namespace.wait_for_budget(&long(), "= 60s of 60s").await?;
+    namespace.wait_for_policy(&policy, "to count a workload that waits", waiting(1)).await?;
+    let labelled = namespace.merge("web", json!({"metadata": {"labels": {"team": "shop"}}}));
+    for workload in [namespace.accepts(labelled).await?, namespace.deployment("web").await?] {
+        assert_eq!(workload["spec"], created["spec"]);
+        assert_eq!(workload["metadata"]["generation"], 1);
+    }
+    let changed = namespace.accepts(namespace.set_image_of_web()).await?;
+    assert_eq!(changed.pointer(GRACE_PERIOD), Some(&json!(60)));
+    namespace.wait_for_policy(&policy, "to count no workload that waits", waiting(0)).await.map(drop)
 }
 
 async fn workloads_of_a_labelled_namespace_wait_for_the_next_change_of_their_template(

@@ -1,5 +1,7 @@
 //! The changes of a workload: shown as text, applied, or converted to a JSON Patch.
 
+use std::borrow::Cow;
+
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
@@ -66,6 +68,25 @@ impl Changes {
         self.budget = AnnotationChange::to(object, BUDGET, budget);
         self.settled = AnnotationChange::to(object, SETTLED, settled);
         self
+    }
+
+    /// Sets only the settled state.
+    pub(super) fn settled(mut self, object: Object<'_>, text: String) -> Self {
+        self.settled = AnnotationChange::to(object, SETTLED, Some(text));
+        self
+    }
+
+    /// The template after the change.
+    pub(super) fn template<'a>(&'a self, current: Template<'a>) -> Cow<'a, Value> {
+        match &self.template {
+            TemplateChange::Keep => Cow::Borrowed(current.value()),
+            TemplateChange::Fields(fields) => {
+                let mut template = current.value().clone();
+                set_injectable(&mut template, fields);
+                Cow::Owned(template)
+            }
+            TemplateChange::Whole(desired) => Cow::Borrowed(desired),
+        }
     }
 
     /// Whether the workload is in its desired state.

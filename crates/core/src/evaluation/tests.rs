@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Existing, Origin, evaluate};
-use crate::annotations::{BUDGET, INJECTED};
+use crate::annotations::{BUDGET, INJECTED, SETTLED};
 use crate::budget::Budget;
 use crate::duration::Seconds;
 use crate::finding::{Code, Finding};
@@ -354,10 +354,12 @@ fn of_two_containers_with_the_same_name_the_record_means_the_first() {
 }
 
 #[test]
-fn a_budget_that_does_not_fit_changes_nothing() {
+fn a_budget_that_does_not_fit_changes_no_template_and_is_remembered() {
     let mut misfit = declared();
     misfit["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20);
-    assert_eq!(desired(&misfit), misfit);
+    let mut desired = desired(&misfit);
+    assert!(desired["metadata"]["annotations"].as_object_mut().unwrap().shift_remove(SETTLED).is_some());
+    assert_eq!(desired, misfit);
 }
 
 #[test]

@@ -77,8 +77,13 @@ fn mutate_patches_once() {
 
 #[test]
 fn mutate_never_rejects() {
-    let response = answer_of(mutate, &review(&declared(10), &Value::Null));
-    assert_eq!(response, json!({"uid": response["uid"], "allowed": true}));
+    let object = declared(10);
+    let response = answer_of(mutate, &review(&object, &Value::Null));
+    assert_eq!(response["allowed"], true);
+    let left = patched(&object, &response);
+    assert_eq!(left["spec"], object["spec"], "nothing is injected");
+    let again = answer_of(mutate, &review(&left, &left));
+    assert_eq!(again, json!({"uid": again["uid"], "allowed": true}));
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Verdict {
             }
             _ if !fits => Self::no("DoesNotFit", "a budget that does not fit is not injected"),
             _ if *waiting => {
-                Self::no("Waiting", "the label of the namespace counts from the next change of the template on")
+                Self::no("Waiting", "policy and label of the namespace count from the next change of the template on")
             }
             None if !changes.rolls_out() => {
                 Self::no(SUFFICIENT, "nothing is missing in the pod template; a record follows at its next change")
