@@ -19,7 +19,7 @@ use crate::sanitize::truncated;
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
 pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
-pub use partial::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec, parse};
+pub use partial::{Fields, MAX_VALUES, PartialObject, Reader, TooManyValues, last_applied_pod_spec, parse};
 
 /// Where kubectl apply stores the manifest.
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

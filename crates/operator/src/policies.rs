@@ -64,7 +64,9 @@ impl CurrentPolicies {
 
     /// An item for each change from now on.
     pub(crate) fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
-        WatchStream::from_changes(self.policies.clone()).map(|_| ())
+        let mut policies = self.policies.clone();
+        policies.mark_unchanged();
+        WatchStream::from_changes(policies).map(|_| ())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 
 /// The parts of a value to read.
+#[derive(Debug)]
 enum Read {
     All,
     None,
@@ -120,7 +121,7 @@ pub enum PartialObject {
 impl PartialObject {
     fn within<'de, D: Deserializer<'de>>(deserializer: D, what: &'static Read) -> Result<Self, D::Error> {
         let values = Cell::new(0);
-        let value = Reader { what, values: &values }.deserialize(deserializer)?;
+        let value = Reader { what, values: &values, limit: MAX_VALUES }.deserialize(deserializer)?;
         let values = values.get();
         Ok(if values > MAX_VALUES { Self::TooLarge(TooManyValues(values)) } else { Self::Read(value) })
     }
@@ -132,17 +133,54 @@ impl<'de> Deserialize<'de> for PartialObject {
     }
 }
 
+/// Reads single fields of a workload, all of them within one limit of values.
+#[derive(Debug)]
+pub struct Fields {
+    values: Cell<usize>,
+    limit: usize,
+}
+
+impl Fields {
+    /// With room for this many values.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { values: Cell::new(0), limit }
+    }
+
+    /// Reads the field at this path as [`parse`] does; `None` for one that is not read. Beyond the limit, the value is not
+    /// complete.
+    #[must_use]
+    pub fn at(&self, path: &[&str]) -> Option<Reader<'_>> {
+        match path.iter().fold(&OBJECT, |what, name| what.field(name)) {
+            Read::None => None,
+            what => Some(Reader { what, values: &self.values, limit: self.limit }),
+        }
+    }
+
+    /// Counts a value that is read elsewhere.
+    pub fn count(&self) {
+        self.values.set(self.values.get().saturating_add(1));
+    }
+
+    /// Whether everything so far was read.
+    #[must_use]
+    pub fn fit(&self) -> bool {
+        self.values.get() <= self.limit
+    }
+}
+
 /// Reads a part of a value. Beyond the limit it only counts, so that the rest of the document can still be read.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
     what: &'static Read,
     /// How many values were read.
     values: &'a Cell<usize>,
+    limit: usize,
 }
 
 impl Reader<'_> {
     fn fits(self) -> bool {
-        self.values.get() <= MAX_VALUES
+        self.values.get() <= self.limit
     }
 
     fn scalar(self, value: impl Into<Value>) -> Value {
@@ -226,7 +264,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec};
+    use serde::de::DeserializeSeed as _;
+
+    use super::{Fields, MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec};
 
     fn parse(text: &str) -> serde_json::Result<Value> {
         super::parse(text).map(|object| match object {
@@ -333,5 +373,22 @@ mod tests {
         };
         assert!(last_applied_pod_spec(&text(1000)).is_some());
         assert_eq!(last_applied_pod_spec(&text(MAX_VALUES)), None);
+    }
+
+    #[test]
+    fn single_fields_share_one_limit() {
+        let fields = Fields::new(6);
+        let read = |path: &[&str], text: &str| {
+            let mut deserializer = serde_json::Deserializer::from_str(text);
+            fields.at(path).map(|reader| reader.deserialize(&mut deserializer).unwrap())
+        };
+        let managed = r#"[{"manager":"helm","fieldsV1":{"f:status":[1,2,3,4,5,6]}}]"#;
+        let expected = json!([{"manager": "helm", "fieldsV1": {}}]);
+        assert_eq!(read(&["metadata", "managedFields"], managed), Some(expected));
+        assert_eq!(read(&["status"], "[1,2,3,4,5,6]"), None);
+        fields.count();
+        assert!(!read(&["spec"], "1").unwrap().is_null() && fields.fit());
+        read(&["spec"], "1");
+        assert!(!fields.fit());
     }
 }

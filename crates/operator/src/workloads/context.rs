@@ -1,11 +1,10 @@
 //! What a reconciliation needs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 use super::event_history::EventHistory;
@@ -15,11 +14,11 @@ use super::related_objects::RelatedObjects;
 use super::rollout_gate::RolloutGate;
 use super::rollout_record::RolloutRecord;
 use super::selection::Selection;
+use super::table::Table;
 use super::watched::Watched;
 use super::workload_client::WorkloadClient;
 use crate::budgets::Budgets;
 use crate::cluster::Cluster;
-use crate::kubernetes::api_resource;
 use crate::metrics::Metrics;
 use crate::policies::Standing;
 use crate::trimming::Trimming;
@@ -50,15 +49,14 @@ pub(crate) struct Reporting {
 pub(super) struct Context {
     pub(super) kind: Kind,
     /// The workloads of the kind.
-    pub(super) store: Store<Watched>,
+    pub(super) table: Arc<Mutex<Table>>,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Context {
     /// Forgets a workload again that was deleted during its reconciliation, also if another one has its name now.
     pub(super) fn forget_if_gone(&self, watched: &Watched) {
-        let current = self.store.get(&ObjectRef::from_obj_with(watched, api_resource(self.kind)));
-        if current.is_none_or(|current| current.metadata.uid != watched.metadata.uid) {
+        if !self.table.lock().unwrap_or_else(PoisonError::into_inner).has(watched) {
             self.shared.forget(self.kind, watched);
         }
     }
@@ -67,6 +65,7 @@ impl Context {
 /// What the controllers of all kinds share.
 pub(super) struct Shared {
     pub(super) client: Client,
+    pub(super) trimming: Trimming,
     pub(super) workloads: WorkloadClient,
     pub(super) related: RelatedObjects,
     pub(super) identity: Identity,
@@ -103,8 +102,9 @@ impl Shared {
         let record = RolloutRecord::new(&client, &identity.namespace, &identity.lease);
         Self {
             workloads: WorkloadClient::new(client.clone(), trimming.clone()),
-            related: RelatedObjects::new(client.clone(), trimming),
+            related: RelatedObjects::new(client.clone(), trimming.clone()),
             client,
+            trimming,
             cluster,
             identity,
             selection,
@@ -136,6 +136,26 @@ impl Shared {
             self.pacing.forget(uid);
             self.metrics.workloads.forget(uid);
             self.cluster.governed.forget(uid);
+        }
+    }
+
+    /// Winddown does not look at a workload.
+    pub(super) fn ignore(&self, watched: &Watched) {
+        if let Some(uid) = &watched.metadata.uid {
+            self.metrics.workloads.forget(uid);
+        }
+    }
+
+    /// What the policy means for a workload that was looked at.
+    pub(super) fn govern(&self, watched: &Watched, standing: Standing) {
+        let (Some(namespace), Some(uid)) = (&watched.metadata.namespace, &watched.metadata.uid) else { return };
+        let governed = &self.cluster.governed;
+        if watched.annotations.is_some() {
+            governed.evaluated(uid, standing);
+        } else if let Some(standing) = self.standing_of_unannotated(namespace) {
+            governed.opted_in(uid, standing);
+        } else {
+            governed.forget(uid);
         }
     }
 

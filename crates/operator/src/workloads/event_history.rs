@@ -37,6 +37,12 @@ impl EventHistory {
         self.entries().insert(uid.to_owned(), Entry { state, seen_by_follower: None });
     }
 
+    /// The workload had no annotations, so that a first one counts as a change.
+    pub(super) fn was_unannotated(&self, uid: &str) {
+        let unannotated = || Entry { state: Reported::default(), seen_by_follower: None };
+        self.entries().entry(uid.to_owned()).or_insert_with(unannotated);
+    }
+
     /// Records the workload's state while another replica leads and reports it.
     pub(super) fn mark_seen_by_follower(&self, uid: &str, state: Reported, now: Instant) {
         let before = self.last_reported(uid, now);

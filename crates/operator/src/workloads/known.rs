@@ -1,60 +1,129 @@
 //! The workloads of one kind that the watch reports, and what the replica knows of each.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kube::core::ApiResource;
-use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 
 use super::context::Shared;
+use super::look::look;
+use super::table::{Before, Table};
 use super::watched::Watched;
 use winddown_core::kind::Kind;
+use winddown_core::observation::WorkloadRef;
 
-/// Keeps the workloads of a kind, and forgets what the replica knows of those that no longer exist.
+/// Keeps the workloads of a kind, looks at each one that is new or has changed, and forgets what the replica knows of those
+/// that no longer exist.
 pub(super) struct Known {
     kind: Kind,
+    table: Arc<Mutex<Table>>,
+    /// Those that need a reconciliation: the controller takes them from here.
     store: Writer<Watched>,
     shared: Arc<Shared>,
 }
 
 impl Known {
-    pub(super) fn new(kind: Kind, resource: ApiResource, shared: Arc<Shared>) -> Self {
-        Self { kind, store: Writer::new(resource), shared }
+    pub(super) fn new(kind: Kind, shared: Arc<Shared>) -> Self {
+        let mut store = Writer::new(kind);
+        // The controller waits for a list, and this one has no more.
+        store.apply_watcher_event(&Event::Init);
+        store.apply_watcher_event(&Event::InitDone);
+        Self { kind, table: Arc::default(), store, shared }
+    }
+
+    pub(super) fn table(&self) -> Arc<Mutex<Table>> {
+        self.table.clone()
     }
 
     pub(super) fn store(&self) -> Store<Watched> {
         self.store.as_reader()
     }
 
-    /// Returns the workloads to look at. Those of a list follow when it is complete: only then are they in the store, from
-    /// which the controller takes them.
-    pub(super) fn apply(&mut self, event: &Event<Watched>) -> Vec<Arc<Watched>> {
-        if let Event::Apply(found) | Event::InitApply(found) = event {
-            self.shared.exists(found);
-        }
-        // While a watch is interrupted, deletions are not reported.
-        let before = if matches!(event, Event::InitDone) { self.store().state() } else { Vec::new() };
-        // A workload leaves the store first: a reconciliation that ends later looks there, and forgets it again.
-        self.store.apply_watcher_event(event);
+    /// Returns the workloads that need a reconciliation.
+    pub(super) async fn apply(&mut self, event: Event<Watched>) -> Vec<Watched> {
         match event {
-            Event::Init | Event::InitApply(_) => Vec::new(),
-            Event::InitDone => {
-                let listed = self.store().state();
-                let uids: HashSet<_> = listed.iter().filter_map(|watched| watched.metadata.uid.as_deref()).collect();
-                let is_gone = |uid: &str| !uids.contains(uid);
-                let gone = before.iter().filter(|watched| watched.metadata.uid.as_deref().is_some_and(is_gone));
-                gone.for_each(|gone| self.shared.forget(self.kind, gone));
-                self.shared.cluster.governed.listed(self.kind);
-                listed
+            Event::Init => self.locked().begin_list(),
+            Event::InitApply(found) => {
+                self.insert(&found);
+                return self.look_at([found]).await;
             }
-            Event::Apply(found) => vec![Arc::new(found.clone())],
+            Event::InitDone => {
+                let gone = self.locked().end_list();
+                for gone in &gone {
+                    self.forget(gone);
+                }
+                self.shared.cluster.governed.listed(self.kind);
+                // For the pages of the list.
+                self.shared.trimming.request();
+            }
+            Event::Apply(found) => {
+                let with_labels = self.shared.selection.needs_object_labels();
+                let is_as = |before: &Watched| before.relevant(with_labels) == found.relevant(with_labels);
+                if !matches!(self.insert(&found), Before::Same(before) if is_as(&before)) {
+                    return self.look_at([found]).await;
+                }
+            }
             Event::Delete(deleted) => {
-                self.shared.forget(self.kind, deleted);
-                Vec::new()
+                // First: a reconciliation that ends later looks there, and forgets it again.
+                self.locked().remove(&deleted);
+                self.forget(&deleted);
             }
         }
+        Vec::new()
+    }
+
+    /// Something else changed than this workload. Returns it if it needs a reconciliation.
+    pub(super) async fn look_again(&mut self, workload: &WorkloadRef) -> Vec<Watched> {
+        let found = self.locked().get(&workload.namespace, &workload.name);
+        self.look_at(found).await
+    }
+
+    /// The same for all workloads of a namespace.
+    pub(super) async fn look_again_in(&mut self, namespace: &str) -> Vec<Watched> {
+        let found = self.locked().in_namespace(namespace);
+        self.look_at(found).await
+    }
+
+    async fn look_at(&mut self, found: impl IntoIterator<Item = Watched>) -> Vec<Watched> {
+        let mut necessary = Vec::new();
+        for mut watched in found {
+            let is_necessary = look(&mut watched, self.kind, &self.shared, &self.table).await;
+            // One that waits for a reconciliation is reconciled as it is now.
+            let is_stored = || self.store().get(&ObjectRef::from_obj_with(&watched, self.kind)).is_some();
+            if is_necessary || is_stored() {
+                self.store.apply_watcher_event(&Event::Apply(watched.clone()));
+            }
+            if is_necessary {
+                necessary.push(watched);
+            }
+        }
+        necessary
+    }
+
+    /// Keeps a workload that exists, and returns what it was before.
+    fn insert(&self, found: &Watched) -> Before {
+        self.shared.exists(found);
+        let before = self.locked().insert(found);
+        match &before {
+            Before::New => {}
+            Before::Replaced(replaced) => self.shared.forget(self.kind, replaced),
+            Before::Same(before) => {
+                if let (None, Some(_), Some(uid)) = (before.annotations, found.annotations, &found.metadata.uid) {
+                    self.shared.history.was_unannotated(uid);
+                }
+            }
+        }
+        before
+    }
+
+    fn forget(&mut self, gone: &Watched) {
+        self.store.apply_watcher_event(&Event::Delete(gone.clone()));
+        self.shared.forget(self.kind, gone);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +138,6 @@ mod tests {
     use crate::budgets::Budgets;
     use crate::cluster::Cluster;
     use crate::fake_api_server::FakeApiServer;
-    use crate::kubernetes::api_resource;
     use crate::workloads::context::{Context, Identity, Reporting, now};
     use crate::workloads::publish::Publisher;
     use crate::workloads::reconcile::reconcile;
@@ -127,27 +195,27 @@ mod tests {
     #[tokio::test]
     async fn a_workload_that_a_later_list_does_not_have_is_forgotten() {
         let shared = shared(&FakeApiServer::default());
-        let mut workloads = Known::new(KIND, api_resource(KIND), shared.clone());
+        let mut workloads = Known::new(KIND, shared.clone());
         for event in [Event::Init, Event::InitApply(watched("web", "1")), Event::InitDone] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
         }
         for event in [Event::Apply(watched("db", "2")), Event::Apply(watched("api", "3"))] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
         }
         for (name, uid) in [("web", "1"), ("db", "2"), ("api", "3")] {
             learn(&shared, &watched(name, uid));
         }
         // A list that ends early shows nothing.
         for event in [Event::Init, Event::Init, Event::InitApply(watched("web", "1"))] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
         }
         assert_eq!(known(&shared, "2"), [true; 4]);
         // "db" was deleted, and "api" was replaced by another one with its name.
         for event in [Event::InitApply(watched("api", "4")), Event::InitDone] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
         }
         assert_eq!(["1", "2", "3"].map(|uid| known(&shared, uid)), [[true; 4], [false; 4], [false; 4]]);
-        workloads.apply(&Event::Delete(watched("web", "1")));
+        workloads.apply(Event::Delete(watched("web", "1"))).await;
         assert_eq!(known(&shared, "1"), [false; 4]);
     }
 
@@ -158,11 +226,11 @@ mod tests {
         server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}}));
         let shared = shared(&server);
         shared.cluster.read_namespace("shop", Duration::from_secs(1)).await.unwrap();
-        let mut workloads = Known::new(KIND, api_resource(KIND), shared.clone());
-        let context = Arc::new(Context { kind: KIND, store: workloads.store(), shared: shared.clone() });
+        let mut workloads = Known::new(KIND, shared.clone());
+        let context = Arc::new(Context { kind: KIND, table: workloads.table(), shared: shared.clone() });
         let reconciliation = || reconcile(Arc::new(watched("web", "1")), context.clone());
         for event in [Event::Init, Event::InitApply(watched("web", "1")), Event::InitDone] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
         }
         reconciliation().await.unwrap();
         assert_eq!(known(&shared, "1"), [true, false, true, true], "control");
@@ -170,7 +238,7 @@ mod tests {
             (Event::Apply(watched("web", "2")), "another one has its name"),
             (Event::Delete(watched("web", "2")), "deleted"),
         ] {
-            workloads.apply(&event);
+            workloads.apply(event).await;
             reconciliation().await.unwrap();
             assert_eq!(known(&shared, "1"), [false; 4], "{case}");
         }

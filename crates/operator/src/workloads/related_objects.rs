@@ -15,9 +15,9 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::changes::PAGE_SIZE;
 use super::context::now;
 use super::publish::RETRY;
-use super::watch::PAGE_SIZE;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use crate::trimming::Trimming;

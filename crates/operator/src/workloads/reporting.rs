@@ -13,35 +13,53 @@ use winddown_core::observation::WorkloadRef;
 use winddown_core::report::{self, Current, Reported};
 use winddown_core::shutdown_budget::Computed;
 
-/// Reports an evaluation: what was reported before, the state now, and whether the workload was just created. Returns the
-/// delay after which to try again.
+/// What was reported before, the state now, and whether the workload was just created.
+type State<'a> = (Option<&'a Reported>, &'a Current, bool);
+
+/// Reports an evaluation. Returns the delay after which to try again.
 pub(super) async fn report(
     context: &Shared,
     workload: &WorkloadRef,
     uid: &str,
-    (before, current, just_created): (Option<Reported>, &Current, bool),
+    state: State<'_>,
     computed: impl FnOnce() -> Option<Computed>,
 ) -> Option<Duration> {
-    if context.budgets.installed_is_unknown() {
-        // All workloads are looked at again when it is known.
-        return None;
-    }
-    if context.budgets.available() {
-        // One without a declaration before is like a new one.
-        let is_new = before.map_or(just_created, |before| before == Reported::default());
-        let reported = (current.reported(), is_new);
-        if computed().is_some_and(|computed| !context.budgets.evaluated(workload, uid, computed, reported)) {
-            return None;
-        }
-    } else {
-        let events = report::events(before.as_ref(), current, just_created);
+    if !report_quietly(context, workload, uid, state, computed) {
+        let (before, current, just_created) = state;
+        let events = report::events(before, current, just_created);
         let again = context.publisher.publish(workload, uid, events).await;
         if again.is_some() {
             return again;
         }
+        context.history.mark_reported(uid, current.reported());
+    }
+    None
+}
+
+/// Reports an evaluation without a request of its own. `false`: there are Events to publish, and nothing was reported.
+pub(super) fn report_quietly(
+    context: &Shared,
+    workload: &WorkloadRef,
+    uid: &str,
+    (before, current, just_created): State<'_>,
+    computed: impl FnOnce() -> Option<Computed>,
+) -> bool {
+    if context.budgets.installed_is_unknown() {
+        // All workloads are looked at again when it is known.
+        return true;
+    }
+    if context.budgets.available() {
+        // One without a declaration before is like a new one.
+        let is_new = before.map_or(just_created, |before| *before == Reported::default());
+        let reported = (current.reported(), is_new);
+        if computed().is_some_and(|computed| !context.budgets.evaluated(workload, uid, computed, reported)) {
+            return true;
+        }
+    } else if !report::events(before, current, just_created).is_empty() {
+        return false;
     }
     context.history.mark_reported(uid, current.reported());
-    None
+    true
 }
 
 /// Reports a workload that cannot be evaluated, and leaves it as it is. Returns the delay after which to try again.

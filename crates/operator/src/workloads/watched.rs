@@ -1,19 +1,16 @@
 //! What the watch keeps of a workload.
 //!
 //! The metadata of an object can have a megabyte of annotations, labels and managed fields. They are read without a copy, and
-//! only hashes of them are kept: a reconciliation reads the whole workload anyway.
+//! only hashes of them are kept. A workload with annotations of Winddown is kept as a whole until it was evaluated.
+
+mod received;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
-use kube::core::{ApiResource, DynamicResourceScope, ObjectMeta};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use kube::core::{DynamicResourceScope, ObjectMeta};
+use serde_json::Value;
 
-use winddown_core::annotations::{PREFIX, SETTLED};
 use winddown_core::fingerprint::in_process;
 use winddown_core::kind::Kind;
 use winddown_core::observation::WorkloadRef;
@@ -24,8 +21,15 @@ pub(super) struct Watched {
     pub(super) metadata: ObjectMeta,
     /// A hash of Winddown's annotations, if there are any.
     pub(super) annotations: Option<u64>,
-    labels: u64,
+    pub(super) labels: u64,
+    /// The workload as the webhooks receive it, unless it has no annotation of Winddown or more than [`MAX_KEPT`] values. In a
+    /// list, it has no `kind`.
+    pub(super) object: Option<Value>,
 }
+
+/// The maximum number of values of an object that is kept until it was evaluated. A page of them takes about 10 MB at most;
+/// a usual workload has less than a thousand.
+pub(super) const MAX_KEPT: usize = 5_000;
 
 impl Watched {
     pub(super) fn reference(&self, kind: Kind) -> Option<WorkloadRef> {
@@ -43,28 +47,24 @@ impl Watched {
 }
 
 impl Resource for Watched {
-    type DynamicType = ApiResource;
+    /// A copy of it is part of every reference to a workload.
+    type DynamicType = Kind;
     type Scope = DynamicResourceScope;
 
-    /// The API server sends metadata only.
-    fn metadata_api() -> bool {
-        true
+    fn kind(kind: &Kind) -> Cow<'_, str> {
+        kind.as_str().into()
     }
 
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        resource.kind.as_str().into()
+    fn group(_: &Kind) -> Cow<'_, str> {
+        Kind::GROUP.into()
     }
 
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        resource.group.as_str().into()
+    fn version(_: &Kind) -> Cow<'_, str> {
+        Kind::VERSION.into()
     }
 
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.version.as_str().into()
-    }
-
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        resource.plural.as_str().into()
+    fn plural(kind: &Kind) -> Cow<'_, str> {
+        kind.resource().into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -76,119 +76,12 @@ impl Resource for Watched {
     }
 }
 
-impl<'de> Deserialize<'de> for Watched {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Received { metadata } = Received::deserialize(deserializer)?;
-        let annotations = metadata.annotations.unwrap_or_default().own;
-        let labels = metadata.labels.unwrap_or_default().all;
-        let metadata = ObjectMeta {
-            name: metadata.name,
-            namespace: metadata.namespace,
-            uid: metadata.uid,
-            resource_version: metadata.resource_version,
-            generation: metadata.generation,
-            creation_timestamp: metadata.creation_timestamp,
-            deletion_timestamp: metadata.deletion_timestamp,
-            ..ObjectMeta::default()
-        };
-        Ok(Self { metadata, annotations, labels })
-    }
-}
-
-#[derive(Deserialize)]
-struct Received {
-    #[serde(default)]
-    metadata: Metadata,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metadata {
-    name: Option<String>,
-    namespace: Option<String>,
-    uid: Option<String>,
-    resource_version: Option<String>,
-    generation: Option<i64>,
-    creation_timestamp: Option<Time>,
-    deletion_timestamp: Option<Time>,
-    annotations: Option<Entries>,
-    labels: Option<Entries>,
-}
-
-/// Hashes of the entries of a map, in any order.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entries {
-    all: u64,
-    /// Of those with a key of Winddown.
-    own: Option<u64>,
-}
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of strings")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-        let mut entries = Entries::default();
-        while let Some(Text { hasher, is_own }) = map.next_key_seed(Text::default())? {
-            let entry = map.next_value_seed(Text { hasher, is_own })?.hasher.finish();
-            entries.all ^= entry;
-            if is_own {
-                entries.own = Some(entries.own.unwrap_or_default() ^ entry);
-            }
-        }
-        Ok(entries)
-    }
-}
-
-/// Adds a text to a hash.
-#[derive(Default)]
-struct Text {
-    hasher: DefaultHasher,
-    /// Whether the text is a key of Winddown.
-    is_own: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Text {
-    type Value = Self;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for Text {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E>(mut self, text: &str) -> Result<Self, E> {
-        text.hash(&mut self.hasher);
-        Ok(Self { is_own: text.starts_with(PREFIX) || text == SETTLED, ..self })
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use winddown_core::object::{self, PartialObject};
 
-    use super::Watched;
+    use super::{MAX_KEPT, Watched};
 
     fn watched(annotations: &Value, labels: &Value) -> Watched {
         let metadata = json!({
@@ -242,6 +135,39 @@ mod tests {
     fn of_large_metadata_only_hashes_are_kept() {
         let many: serde_json::Map<_, _> = (0..15_000).map(|key| (format!("winddown.dev/{key}"), json!(""))).collect();
         let many = Value::Object(many);
-        assert!(format!("{:?}", watched(&many, &many)).len() < 2000);
+        let watched = watched(&many, &many);
+        assert!(format!("{watched:?}").len() < 2000);
+        assert!(watched.annotations.is_some() && watched.metadata.uid.is_some());
+    }
+
+    /// A Deployment with this many list items in its spec, as its text in a list.
+    fn deployment(annotations: &Value, items: usize) -> String {
+        let containers = json!([{"name": "app", "args": vec!["x"; items]}]);
+        json!({
+            "metadata": {
+                "name": "web", "namespace": "shop", "uid": "u", "generation": 2, "annotations": annotations,
+                "managedFields": [{"manager": "helm", "fieldsV1": {"f:spec": {"f:replicas": {}}}}],
+            },
+            "spec": {"template": {"spec": {"containers": containers}}},
+            "status": {"replicas": 3},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_workload_with_annotations_is_kept_as_the_webhooks_receive_it() {
+        let (drain, none) = (json!({"winddown.dev/drain": "5s"}), json!({"team": "shop"}));
+        let read = |text: &str| serde_json::from_str::<Watched>(text).unwrap().object;
+        let text = deployment(&drain, 10);
+        let PartialObject::Read(received) = object::parse(&text).unwrap() else { panic!() };
+        assert_eq!(read(&text), Some(received));
+        assert_eq!(read(&deployment(&none, 10)), None);
+        assert_eq!(read(&deployment(&drain, MAX_KEPT)), None, "too large");
+        // The order of the fields does not matter.
+        let [metadata, rest] =
+            [r#""metadata":{"name":"web","annotations":{"winddown.dev/drain":"5s"}}"#, r#""spec":{"x":1}"#];
+        let [first, last] =
+            [format!("{{{metadata},{rest}}}"), format!("{{{rest},{metadata}}}")].map(|text| read(&text));
+        assert!(first.is_some() && first == last);
     }
 }

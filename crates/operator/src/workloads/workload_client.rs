@@ -73,9 +73,7 @@ impl WorkloadClient {
     /// Removes Winddown from the field managers after a direct patch, so that a later apply of the workload from Git has no
     /// conflict. Sends no request if Winddown manages no fields.
     pub(super) async fn release_fields(&self, workload: &WorkloadRef, object: &Value) -> Result<(), Error> {
-        let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-        let is_own = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
-        let Some(index) = managers.and_then(|managers| managers.iter().position(is_own)) else { return Ok(()) };
+        let Some(index) = managed_by_winddown(object) else { return Ok(()) };
         let entry = PointerBuf::from_tokens(["metadata", "managedFields", &index.to_string()]);
         let mut manager = entry.clone();
         manager.push_back("manager");
@@ -92,6 +90,17 @@ impl WorkloadClient {
     ) -> kube::Result<T> {
         self.client.request(request.map_err(kube::Error::BuildRequest)?).await
     }
+}
+
+/// Whether Winddown manages fields of a workload, after a direct patch.
+pub(super) fn is_managed(object: &Value) -> bool {
+    managed_by_winddown(object).is_some()
+}
+
+/// The entry of Winddown in `managedFields`.
+fn managed_by_winddown(object: &Value) -> Option<usize> {
+    let managers = object.pointer("/metadata/managedFields")?.as_array()?;
+    managers.iter().position(|entry| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER))
 }
 
 fn request(workload: &WorkloadRef) -> Request {
