@@ -22,11 +22,20 @@ type argoCD struct {
 	config     *rest.Config
 	kubectl    *kube.KubectlCmd
 	serverSide bool
+	normalizer diff.Normalizer
 }
 
-func newArgoCD(config *rest.Config, serverSide bool) (tool, error) {
+func newArgoCD(config *rest.Config, serverSide bool, ignore string) (tool, error) {
+	normalizer := diff.GetNoopNormalizer()
+	if ignore != "" {
+		ignored, err := newIgnored(ignore)
+		if err != nil {
+			return nil, err
+		}
+		normalizer = ignored
+	}
 	kubectl := &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
-	return &argoCD{config: config, kubectl: kubectl, serverSide: serverSide}, nil
+	return &argoCD{config: config, kubectl: kubectl, serverSide: serverSide, normalizer: normalizer}, nil
 }
 
 func (a *argoCD) apply(ctx context.Context, manifest *unstructured.Unstructured) error {
@@ -48,7 +57,7 @@ func (a *argoCD) diff(ctx context.Context, manifest *unstructured.Unstructured) 
 		return "", err
 	}
 	if !a.serverSide {
-		return compared("three-way diff", manifest, live)
+		return compared("three-way diff", manifest, live, diff.WithNormalizer(a.normalizer))
 	}
 	_, parser, err := a.kubectl.LoadOpenAPISchema(a.config)
 	if err != nil {
@@ -76,7 +85,7 @@ func (a *argoCD) diff(ctx context.Context, manifest *unstructured.Unstructured) 
 		{"server-side diff", dryRun},
 		{"server-side diff with mutations", append(dryRun, diff.WithIgnoreMutationWebhook(false))},
 	} {
-		difference, err := compared(method.name, manifest, live, method.options...)
+		difference, err := compared(method.name, manifest, live, append(method.options, diff.WithNormalizer(a.normalizer))...)
 		if difference != "" || err != nil {
 			return difference, err
 		}

@@ -1,9 +1,9 @@
 // Command gitops applies a manifest as Argo CD and Flux do, and compares it with the cluster as they do, with their own
 // libraries. The manifest is read from standard input, the cluster is the one in KUBECONFIG.
 //
-//	gitops --namespace NAMESPACE argocd|argocd-server-side|flux apply|diff
+//	gitops --namespace NAMESPACE [--ignore EXPRESSION] argocd|argocd-server-side|flux apply|diff
 //
-// diff prints nothing if the tool reports no difference, and the difference otherwise.
+// EXPRESSION is one of jqPathExpressions in ignoreDifferences of an Application of Argo CD. diff prints nothing if the tool reports no difference, and the difference otherwise.
 package main
 
 import (
@@ -30,16 +30,17 @@ type tool interface {
 
 func main() {
 	namespace := flag.String("namespace", "default", "the namespace of the manifest")
+	ignore := flag.String("ignore", "", "a jq path that Argo CD ignores")
 	flag.Parse()
-	if err := run(context.Background(), *namespace, flag.Args()); err != nil {
+	if err := run(context.Background(), *namespace, *ignore, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, namespace string, arguments []string) error {
+func run(ctx context.Context, namespace, ignore string, arguments []string) error {
 	if len(arguments) != 2 {
-		return errors.New("usage: gitops --namespace NAMESPACE argocd|argocd-server-side|flux apply|diff")
+		return errors.New("usage: gitops --namespace NAMESPACE [--ignore EXPRESSION] argocd|argocd-server-side|flux apply|diff")
 	}
 	manifest, err := read(os.Stdin, namespace)
 	if err != nil {
@@ -49,7 +50,7 @@ func run(ctx context.Context, namespace string, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	tool, err := newTool(arguments[0], config)
+	tool, err := newTool(arguments[0], config, ignore)
 	if err != nil {
 		return err
 	}
@@ -64,12 +65,12 @@ func run(ctx context.Context, namespace string, arguments []string) error {
 	return fmt.Errorf("unknown action %q", arguments[1])
 }
 
-func newTool(name string, config *rest.Config) (tool, error) {
+func newTool(name string, config *rest.Config, ignore string) (tool, error) {
 	switch name {
 	case "argocd":
-		return newArgoCD(config, false)
+		return newArgoCD(config, false, ignore)
 	case "argocd-server-side":
-		return newArgoCD(config, true)
+		return newArgoCD(config, true, ignore)
 	case "flux":
 		return newFlux(config)
 	}

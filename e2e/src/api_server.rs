@@ -35,6 +35,15 @@ pub struct ApiServer {
 /// The minor version of Kubernetes that introduced `lifecycle.stopSignal`, with a feature gate that is off by default (KEP-4960).
 pub const STOP_SIGNAL_SINCE: u32 = 33;
 
+/// The controllers that run: those of the workloads, and the one that adds rights to `view`, `edit` and `admin`.
+const CONTROLLERS: [&str; 5] = [
+    "deployment-controller",
+    "replicaset-controller",
+    "statefulset-controller",
+    "daemonset-controller",
+    "clusterrole-aggregation-controller",
+];
+
 /// For the start, with a margin for a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
 /// Lines of a log that an error message shows.
@@ -220,8 +229,7 @@ fn controller_manager_command(tools: &Tools, kubeconfig: &Path, authority: &Auth
     command.args([
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--root-ca-file={}", authority.certificate_file().display()),
-        "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller"
-            .to_owned(),
+        format!("--controllers={}", CONTROLLERS.join(",")),
         "--leader-elect=false".to_owned(),
         // Disables its HTTPS endpoint.
         "--secure-port=0".to_owned(),

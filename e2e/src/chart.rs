@@ -1,6 +1,6 @@
 //! The manifests that the chart renders, so that the tests use the same objects as an installation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -10,15 +10,20 @@ use crate::tools::Tools;
 /// The name of the release and of its namespace; most objects of the chart have it too.
 pub const RELEASE: &str = "winddown";
 
+/// The folder of the chart.
+#[must_use]
+pub fn chart_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/winddown")
+}
+
 /// The rendered objects.
 pub struct Manifests(Vec<Value>);
 
 impl Manifests {
     /// Renders the chart. `values` is passed to `helm template --set-json`.
     pub fn render(tools: &Tools, values: &Value) -> Result<Self> {
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/winddown");
         let mut command = tools.command("helm4")?;
-        command.args(["template", RELEASE]).arg(chart).args(["--namespace", RELEASE, "--skip-tests"]);
+        command.args(["template", RELEASE]).arg(chart_path()).args(["--namespace", RELEASE, "--skip-tests"]);
         command.arg("--set-json").arg(values.to_string());
         let output = command.output().context("run helm4")?;
         ensure!(output.status.success(), "helm template failed: {}", String::from_utf8_lossy(&output.stderr));

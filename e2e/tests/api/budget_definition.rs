@@ -1,5 +1,9 @@
 //! The API server stores every status of a `ShutdownBudget` that Winddown writes, and refuses others.
 
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use winddown_core::evaluation::{Existing, Origin, evaluate};
@@ -17,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_status_with_the_longest_texts_is_stored_as_it_is,
         a_status_that_winddown_does_not_write_is_refused,
         a_user_of_the_namespace_may_read_budgets_and_not_write_them,
+        a_budget_reads_like_a_page,
     ]
 }
 
@@ -102,15 +107,23 @@ async fn a_status_that_winddown_does_not_write_is_refused(namespace: Namespace) 
 }
 
 async fn a_user_of_the_namespace_may_read_budgets_and_not_write_them(namespace: Namespace) -> Result<()> {
+    // The controller manager adds the rights of `winddown-view` to the roles of Kubernetes.
+    for role in ["view", "edit", "admin"] {
+        may_read_budgets_and_not_write_them(&namespace, role).await?;
+    }
+    Ok(())
+}
+
+async fn may_read_budgets_and_not_write_them(namespace: &Namespace, role: &str) -> Result<()> {
     const GROUP: &str = "rbac.authorization.k8s.io";
     let binding = json!({
-        "apiVersion": format!("{GROUP}/v1"), "kind": "RoleBinding", "metadata": {"name": "reader"},
-        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "winddown-view"},
-        "subjects": [{"apiGroup": GROUP, "kind": "User", "name": "reader"}],
+        "apiVersion": format!("{GROUP}/v1"), "kind": "RoleBinding", "metadata": {"name": role},
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": GROUP, "kind": "User", "name": role}],
     });
     namespace.accepts(create(&binding)).await?;
     let allowed =
-        async |verb: &str, resource: &str| is_allowed(&namespace, "reader", verb, ("winddown.dev", resource)).await;
+        async |verb: &str, resource: &str| is_allowed(namespace, role, verb, ("winddown.dev", resource)).await;
     until("the binding to count", async || Ok(allowed("get", "shutdownbudgets").await?.then_some(()))).await?;
     for (verb, resource, expected) in [
         ("list", "shutdownbudgets", true),
@@ -121,7 +134,40 @@ async fn a_user_of_the_namespace_may_read_budgets_and_not_write_them(namespace: 
         ("update", "shutdownbudgets/status", false),
         ("patch", "shutdownbudgets/status", false),
     ] {
-        assert_eq!(allowed(verb, resource).await?, expected, "{verb} {resource}");
+        assert_eq!(allowed(verb, resource).await?, expected, "{role}: {verb} {resource}");
     }
     Ok(())
+}
+
+/// As `kubectl` shows the status of which `docs/budgets.md` shows the YAML. `UPDATE=1` writes the expected output.
+async fn a_budget_reads_like_a_page(namespace: Namespace) -> Result<()> {
+    created(&namespace).await?;
+    let status = include_str!("../../../crates/core/src/shutdown_budget/tests/golden/killed.yaml");
+    let status: Value = serde_saphyr::from_str(status)?;
+    namespace.accepts(merge(&format!("{}/deployment-web/status", path(&namespace)), status)).await?;
+    let mut shown = String::new();
+    for command in ["get sdb", "get sdb -o wide", "describe sdb deployment-web"] {
+        writeln!(shown, "$ kubectl {command}")?;
+        for line in namespace.kubectl(command, None).await?.lines() {
+            shown += &comparable(line);
+        }
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/budget_definition/shown.txt");
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&file, &shown)?;
+    }
+    assert_eq!(shown, fs::read_to_string(&file)?, "{shown}");
+    namespace.accepts(delete(&format!("{}/deployment-web", path(&namespace)))).await.map(drop)
+}
+
+/// A line of kubectl without what differs from run to run.
+fn comparable(line: &str) -> String {
+    let differs = ["Namespace:", "Creation Timestamp:", "Generation:", "Resource Version:", "UID:"];
+    if differs.iter().any(|field| line.trim_start().starts_with(field)) {
+        return String::new();
+    }
+    // The age is the last column of a row.
+    let row = line.starts_with("deployment-web ");
+    let line = if row { line.trim_end().rsplit_once(' ').map_or(line, |(rest, _)| rest.trim_end()) } else { line };
+    format!("{line}\n")
 }

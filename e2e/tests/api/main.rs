@@ -1,7 +1,7 @@
 //! API tests: the winddown binary with the chart's webhook configurations and RBAC objects on a real kube-apiserver.
 //!
-//! All tests share one API server; each test has its own namespace. Tests that change shared state (stop the operator,
-//! modify the webhook configurations) run alone.
+//! Most tests share one API server; each test has its own namespace. Tests that change shared state (stop the operator,
+//! modify the webhook configurations) take turns on other API servers. Those that measure run alone.
 
 mod agreement;
 mod budget_definition;

@@ -186,7 +186,18 @@ impl Namespace {
 
     /// Applies or compares as a GitOps tool does: `e2e/gitops` lists the tools and the actions. Returns its standard output.
     pub(crate) async fn gitops(&self, tool: &str, action: &str, manifest: &Manifest) -> Result<String> {
-        let output = self.run("gitops", &format!("{tool} {action}"), Some(manifest)).await?;
+        self.gitops_with("", tool, action, manifest).await
+    }
+
+    /// The same with options of `e2e/gitops`.
+    pub(crate) async fn gitops_with(
+        &self,
+        options: &str,
+        tool: &str,
+        action: &str,
+        manifest: &Manifest,
+    ) -> Result<String> {
+        let output = self.run("gitops", &format!("{options} {tool} {action}"), Some(manifest)).await?;
         ensure!(output.success, "{tool} {action}: {}", output.stderr);
         Ok(output.stdout)
     }

@@ -1,6 +1,6 @@
 //! The API server accepts the definitions of Winddown's resources, and refuses policies that contradict themselves.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use winddown_core::policy::Policy;
 
@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_policy_is_accepted,
         a_contradiction_is_refused_and_named,
         a_raised_grace_period_is_given_back_by_every_way_of_writing,
+        argo_cd_ignores_a_raised_grace_period_as_the_page_says,
     ]
 }
 
@@ -194,6 +195,25 @@ async fn a_raised_grace_period_is_given_back_by_every_way_of_writing(namespace: 
         assert_eq!(next.pointer(GRACE_PERIOD), Some(&json!(37)), "{name}");
         let removed = write(&undeclared).await?;
         assert_eq!(removed.pointer(GRACE_PERIOD), Some(&json!(10)), "{name}");
+    }
+    let policy = format!("/apis/winddown.dev/v1alpha1/shutdownpolicies/{}", namespace.name);
+    send(&namespace.environment.client(), &delete(&policy)).await?.into_object().map(drop)
+}
+
+async fn argo_cd_ignores_a_raised_grace_period_as_the_page_says(namespace: Namespace) -> Result<()> {
+    const PAGE: &str = include_str!("../../../docs/policies.md");
+    let expression = PAGE.split_once("jqPathExpressions: [").and_then(|(_, rest)| rest.split_once(']'));
+    let (expression, _) = expression.context("no expression in docs/policies.md")?;
+    raising(&namespace).await?;
+    for tool in ["argocd", "argocd-server-side"] {
+        let manifest = deployment(tool).grace_period(10).annotated("deadline", "25s");
+        namespace.gitops(tool, "apply", &manifest).await?;
+        assert_eq!(namespace.deployment(tool).await?.pointer(GRACE_PERIOD), Some(&json!(37)));
+        // Its controller writes the revision into an annotation, which would be a difference to an earlier read.
+        namespace.revisions(tool).await?;
+        let difference = async |options: &str| namespace.gitops_with(options, tool, "diff", &manifest).await;
+        assert!(difference("").await?.contains("terminationGracePeriodSeconds"), "control: {tool}");
+        assert_eq!(difference(&format!("--ignore {expression}")).await?, "", "{tool}");
     }
     let policy = format!("/apis/winddown.dev/v1alpha1/shutdownpolicies/{}", namespace.name);
     send(&namespace.environment.client(), &delete(&policy)).await?.into_object().map(drop)

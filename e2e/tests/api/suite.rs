@@ -1,4 +1,6 @@
-//! The test runner: starts the shared environment for the first test and stops it after the last.
+//! The test runner. Most tests share one environment; those that change it take turns in others, at the same time.
+//!
+//! An environment starts with its first test and stops after the last one of all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
@@ -9,13 +11,18 @@ use anyhow::{Context as _, Result};
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use winddown_e2e::operator_process::LIMIT;
 
 use crate::environment::Environment;
 use crate::namespace::Namespace;
 
-/// Tests mostly wait for the API server.
-const THREADS: usize = 4;
+/// How many tests share their environment at the same time. They mostly wait for the API server.
+const SHARED: usize = 4;
+/// How many environments there are for tests that change theirs. More of them take the processors of each other.
+const EXCLUSIVE: usize = 2;
+/// Threads only wait for a place.
+const THREADS: usize = 64;
 /// For one test; about ten times what the slowest one takes.
 const TEST_LIMIT: Duration = Duration::from_mins(3);
 
@@ -23,20 +30,32 @@ const TEST_LIMIT: Duration = Duration::from_mins(3);
 pub(crate) struct Test {
     pub(crate) module: &'static str,
     pub(crate) name: &'static str,
-    /// Whether no other test may run at the same time.
-    pub(crate) exclusive: bool,
+    pub(crate) needs: Needs,
     pub(crate) body: fn(Namespace) -> LocalBoxFuture<'static, Result<()>>,
 }
 
-/// `tests![shared: a, b]` for tests that do not change the operator or the webhooks, `tests![exclusive: c]` for others.
+/// What a test needs for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// A namespace.
+    Namespace,
+    /// An environment.
+    Environment,
+    /// The machine: it measures times or memory.
+    Machine,
+}
+
+/// `tests![shared: a, b]` for tests that do not change the operator or the webhooks, `tests![exclusive: c]` for others, and
+/// `tests![alone: d]` for those that measure.
 macro_rules! tests {
-    (shared: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ false, $($name),+) };
-    (exclusive: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ true, $($name),+) };
-    (@ $exclusive:literal, $($name:ident),+) => {
+    (shared: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ Namespace, $($name),+) };
+    (exclusive: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ Environment, $($name),+) };
+    (alone: $($name:ident),+ $(,)?) => { $crate::suite::tests!(@ Machine, $($name),+) };
+    (@ $needs:ident, $($name:ident),+) => {
         vec![$($crate::suite::Test {
             module: module_path!(),
             name: stringify!($name),
-            exclusive: $exclusive,
+            needs: $crate::suite::Needs::$needs,
             body: |namespace| Box::pin($name(namespace)),
         }),+]
     };
@@ -48,12 +67,20 @@ pub(crate) async fn until<T>(condition: &str, poll: impl AsyncFnMut() -> Result<
     winddown_e2e::wait::until(condition, LIMIT, poll).await
 }
 
+/// An environment, once the first test needs it.
+type Place = OnceLock<Result<Arc<Environment>, String>>;
+
 /// State shared by all tests.
 struct Shared {
     runtime: Runtime,
-    environment: OnceLock<Result<Arc<Environment>, String>>,
-    /// Exclusive tests hold the write lock.
-    lock: RwLock<()>,
+    together: Place,
+    permits_together: Semaphore,
+    apart: [Place; EXCLUSIVE],
+    /// The indexes of the exclusive environments that no test uses; that of the last one is the next, so that few start.
+    free: Mutex<Vec<usize>>,
+    permits_apart: Semaphore,
+    /// Tests that need the machine hold the write lock.
+    machine: RwLock<()>,
     /// Printed once more below the log, where the end of a long output shows them.
     failures: Mutex<Vec<String>>,
 }
@@ -68,11 +95,20 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let shared =
-        Arc::new(Shared { runtime, environment: OnceLock::new(), lock: RwLock::default(), failures: Mutex::default() });
+    let shared = Arc::new(Shared {
+        runtime,
+        together: Place::new(),
+        permits_together: Semaphore::new(SHARED),
+        apart: Default::default(),
+        free: Mutex::new((0..EXCLUSIVE).rev().collect()),
+        permits_apart: Semaphore::new(EXCLUSIVE),
+        machine: RwLock::default(),
+        failures: Mutex::default(),
+    });
     let trials = tests.into_iter().map(|test| trial(test, shared.clone())).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let (true, Some(Ok(environment))) = (conclusion.has_failed(), shared.environment.get()) {
+    let started = [&shared.together].into_iter().chain(&shared.apart).filter_map(|place| place.get()?.as_ref().ok());
+    for environment in started.filter(|_| conclusion.has_failed()) {
         eprintln!("end of winddown's log:\n{}", shared.runtime.block_on(environment.log_tail()));
     }
     for failure in shared.failures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -86,27 +122,50 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
 fn trial(test: Test, shared: Arc<Shared>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
     Trial::test(format!("{module}::{}", test.name), move || {
-        let environment = shared.environment.get_or_init(|| start(&shared.runtime)).clone()?;
         // A test that panicked does not leave shared state inconsistent: exclusive tests are followed by `restore`.
         let (_read, _write);
-        if test.exclusive {
-            _write = shared.lock.write().unwrap_or_else(PoisonError::into_inner);
+        if test.needs == Needs::Machine {
+            _write = shared.machine.write().unwrap_or_else(PoisonError::into_inner);
         } else {
-            _read = shared.lock.read().unwrap_or_else(PoisonError::into_inner);
+            _read = shared.machine.read().unwrap_or_else(PoisonError::into_inner);
         }
-        let execute = AssertUnwindSafe(|| shared.runtime.block_on(execute(&test, environment.clone())));
-        let outcome = catch_unwind(execute);
-        if test.exclusive {
-            shared.runtime.block_on(environment.restore()).map_err(|error| format!("{error:#}"))?;
-        }
-        let result = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        result.map_err(|error| {
-            let message = format!("{error:#}");
+        let outcome = if test.needs == Needs::Namespace { shared.run_together(&test) } else { shared.run_apart(&test) };
+        outcome.map_err(|message| {
             let mut failures = shared.failures.lock().unwrap_or_else(PoisonError::into_inner);
             failures.push(format!("{}: {}", test.name, message.chars().take(500).collect::<String>()));
             Failed::from(message)
         })
     })
+}
+
+impl Shared {
+    fn run_together(&self, test: &Test) -> Result<(), String> {
+        let _place = self.runtime.block_on(self.permits_together.acquire()).map_err(|error| error.to_string())?;
+        let environment = self.environment(&self.together)?;
+        self.runtime.block_on(execute(test, environment)).map_err(|error| format!("{error:#}"))
+    }
+
+    /// In an environment that is restored for the next test.
+    fn run_apart(&self, test: &Test) -> Result<(), String> {
+        let _place = self.runtime.block_on(self.permits_apart.acquire()).map_err(|error| error.to_string())?;
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = free().pop().ok_or("no environment is free")?;
+        let place = self.apart.get(index).ok_or("there is no such environment")?;
+        let outcome = self.environment(place).map(|environment| {
+            let executed = AssertUnwindSafe(|| self.runtime.block_on(execute(test, environment.clone())));
+            let outcome = catch_unwind(executed);
+            let restored = self.runtime.block_on(environment.restore()).map_err(|error| format!("{error:#}"));
+            (outcome, restored)
+        });
+        free().push(index);
+        let (outcome, restored) = outcome?;
+        restored?;
+        outcome.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| format!("{error:#}"))
+    }
+
+    fn environment(&self, place: &Place) -> Result<Arc<Environment>, String> {
+        place.get_or_init(|| start(&self.runtime)).clone()
+    }
 }
 
 fn start(runtime: &Runtime) -> Result<Arc<Environment>, String> {
