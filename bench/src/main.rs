@@ -93,6 +93,9 @@ struct Scale {
     /// How many pods they have together
     #[arg(long, default_value_t = 30_000)]
     pods: usize,
+    /// How many of them stop [default: all]
+    #[arg(long)]
+    stops: Option<usize>,
     /// How many pods stop in a second
     #[arg(long, default_value_t = 50.0)]
     rate: f64,
@@ -209,7 +212,8 @@ impl Scale {
         }
         let mut restarts = Vec::new();
         for binary in &self.binary {
-            restarts.push(scale::restart::run(&stored, binary, self.rate).await?);
+            let stops = self.stops.unwrap_or(pods).min(pods);
+            restarts.push(scale::restart::run(&stored, binary, stops, self.rate).await?);
         }
         let (text, met) = report::restarts(&restarts);
         print!("{text}");

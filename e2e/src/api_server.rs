@@ -44,8 +44,8 @@ const CONTROLLERS: [&str; 5] = [
     "clusterrole-aggregation-controller",
 ];
 
-/// For the start, with a margin for a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(90);
+/// For the start, with a margin for a busy machine. Beside 30,000 pods, it takes more than a minute.
+const START_LIMIT: Duration = Duration::from_mins(4);
 /// Lines of a log that an error message shows.
 const LOG_LINES: usize = 12;
 

@@ -55,8 +55,8 @@ fn of(restart: &Restart) -> [Target; 7] {
         Target {
             what: "stops that are counted".to_owned(),
             wanted: "all, once",
-            measured: format!("{counted} of {}", restart.pods),
-            met: counted == restart.pods as u64,
+            measured: format!("{counted} of {}", restart.stops),
+            met: counted == restart.stops as u64,
         },
     ]
 }
@@ -65,9 +65,9 @@ fn of(restart: &Restart) -> [Target; 7] {
 fn facts(restart: &Restart) -> Vec<Vec<String>> {
     let Restart { budgets, .. } = restart;
     let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
-    let rate = restart.pods as f64 / restart.stopping;
+    let rate = restart.stops as f64 / restart.stopping;
     let facts = [
-        ("stops", format!("{} in {:.0} s: {rate:.0} a second", restart.pods, restart.stopping)),
+        ("stops", format!("{} in {:.0} s: {rate:.0} a second", restart.stops, restart.stopping)),
         ("writes of statuses", restart.writes.to_string()),
         ("CPU of the operator", format!("{:.1} s", restart.cpu)),
         ("RSS at the end", format!("{} MiB", mebibytes(restart.after.now))),

@@ -36,6 +36,7 @@ pub(crate) struct Restart {
     /// A cold start without pods.
     pub(crate) without_pods: Weight,
     pub(crate) pods: usize,
+    pub(crate) stops: usize,
     /// KiB, at rest after a cold start beside all pods.
     pub(crate) with_pods: Memory,
     /// KiB, at the end; the peak is that of the whole run.
@@ -68,8 +69,8 @@ pub(crate) struct Budgets {
     pub(crate) shutdowns: BTreeMap<String, u64>,
 }
 
-/// Measures one binary, at this number of stops in a second.
-pub(crate) async fn run(stored: &Stored, binary: &Binary, rate: f64) -> Result<Restart> {
+/// Measures one binary, with so many stops, at this number in a second.
+pub(crate) async fn run(stored: &Stored, binary: &Binary, stops: usize, rate: f64) -> Result<Restart> {
     let alone = weight::run(&stored.without_pods(), std::slice::from_ref(binary)).await?;
     let without_pods = alone.into_iter().next().context("nothing was measured")?;
 
@@ -80,6 +81,7 @@ pub(crate) async fn run(stored: &Stored, binary: &Binary, rate: f64) -> Result<R
     let usage = weight::usage(&operator).await?;
     weight::rest(&usage, start).await?;
     let with_pods = usage.memory()?;
+    progress(&format!("with the pods: {with_pods:?} in KiB"));
 
     let before = installation.requests().await?;
     let database = installation.database().await?;
@@ -89,7 +91,7 @@ pub(crate) async fn run(stored: &Stored, binary: &Binary, rate: f64) -> Result<R
     let begun = Instant::now();
     let (last_removal, samples) = futures::try_join!(
         async {
-            stop_all(installation, pods, rate).await?;
+            stop_all(installation, pods, stops, rate).await?;
             ended.set(Some(Instant::now()));
             Ok(Instant::now())
         },
@@ -100,6 +102,7 @@ pub(crate) async fn run(stored: &Stored, binary: &Binary, rate: f64) -> Result<R
     let restart = Restart {
         without_pods,
         pods: stored.pods,
+        stops,
         with_pods,
         after: usage.memory()?,
         cpu: last_write.cpu.saturating_sub(cpu).as_secs_f64(),
@@ -115,18 +118,15 @@ pub(crate) async fn run(stored: &Stored, binary: &Binary, rate: f64) -> Result<R
     Ok(restart)
 }
 
-/// Stops all pods at this rate, or as fast as the API server answers.
-async fn stop_all(installation: &Installation, pods: Pods, rate: f64) -> Result<()> {
+/// Stops pods at this rate, or as fast as the API server answers.
+async fn stop_all(installation: &Installation, pods: Pods, stops: usize, rate: f64) -> Result<()> {
     let start = tokio::time::Instant::now();
     let interval = Duration::from_secs_f64(1.0 / rate);
-    let due = stream::iter(0..u32::try_from(pods.pods)?).then(async |pod| {
+    let due = stream::iter(0..u32::try_from(stops)?).then(async |pod| {
         sleep_until(start + interval * pod).await;
         if pod.is_multiple_of(1000) {
-            progress(&format!(
-                "stopping pod {pod} of {}, {:.0} s after the first",
-                pods.pods,
-                start.elapsed().as_secs_f64()
-            ));
+            let after = start.elapsed().as_secs_f64();
+            progress(&format!("stopping pod {pod} of {stops}, {after:.0} s after the first"));
         }
         pod
     });

@@ -59,7 +59,8 @@ pub(crate) async fn run(stored: &Stored, binaries: &[Binary]) -> Result<Vec<Weig
         let copy = stored.start(&binary.path).await?;
         progress(&format!("starting {}", binary.label));
         let weight = measure(&copy.installation, binary, stored).await?;
-        progress(&format!("{} was busy for {:.1} s", binary.label, weight.busy));
+        let Weight { busy, cpu, memory, .. } = &weight;
+        progress(&format!("{}: busy for {busy:.1} s, CPU {cpu:.1} s, {memory:?} in KiB", binary.label));
         weights.push(weight);
     }
     Ok(weights)
