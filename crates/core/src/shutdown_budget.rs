@@ -43,7 +43,10 @@ pub const KIND: &str = "ShutdownBudget";
 pub const PLURAL: &str = "shutdownbudgets";
 
 /// The findings that are listed. One more line says how many there are.
-const MAX_FINDINGS: usize = 8;
+const MAX_FINDINGS: usize = 5;
+/// The lines of findings that an earlier version wrote.
+#[cfg(feature = "schema")]
+const MAX_FINDING_LINES: usize = 9;
 /// The longest text, in characters: the sum, a finding, the message of a condition.
 const LONGEST_TEXT: usize = 300;
 /// The longest name, in characters: `StatefulSet/` and 253.
@@ -52,7 +55,8 @@ const LONGEST_NAME: usize = 270;
 /// The status of a `ShutdownBudget`, in the order in which `kubectl describe` shows it.
 // A field that cannot be read is absent: anybody with the right to write it may have written it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+// Only Winddown writes the status, so its fields need no owners of their own in `managedFields`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("x-kubernetes-map-type" = "atomic")))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ShutdownBudgetStatus {
     /// drain + deadline + margin, and the grace period.
@@ -74,7 +78,7 @@ pub struct ShutdownBudgetStatus {
     pub conditions: Vec<Condition>,
     /// What Winddown found, the most severe first.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]
-    #[cfg_attr(feature = "schema", schemars(extend("maxItems" = MAX_FINDINGS + 1, "x-kubernetes-list-type" = "atomic"), inner(length(max = LONGEST_TEXT))))]
+    #[cfg_attr(feature = "schema", schemars(extend("maxItems" = MAX_FINDING_LINES, "x-kubernetes-list-type" = "atomic"), inner(length(max = LONGEST_TEXT))))]
     pub findings: Vec<String>,
     /// The last stops in which the app was killed, failed or exited late.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient_items")]

@@ -28,6 +28,7 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 
 use self::client::{Budget, BudgetClient};
 use self::pending::{Evaluated, Pending};
+pub(crate) use self::queue::Lost;
 use self::queue::{Failure, Queue};
 use self::table::{Found, Table};
 pub(crate) use self::watch::Watch;
@@ -35,7 +36,6 @@ pub(crate) use self::writer::Writer;
 use crate::kubernetes::Clients;
 use crate::metrics::Metrics;
 use crate::observation::{Observation, Sink};
-use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
 use winddown_core::observation::{Stop, Timestamp, WorkloadRef};
 use winddown_core::report::Reported;
@@ -56,7 +56,6 @@ struct Shared {
     altered: broadcast::Sender<Arc<WorkloadRef>>,
     /// Something is to be written.
     wake: Notify,
-    lost: LogLimit,
 }
 
 #[derive(Default)]
@@ -88,7 +87,6 @@ impl Budgets {
             leading,
             altered: broadcast::Sender::new(MOST_ALTERED),
             wake: Notify::new(),
-            lost: LogLimit::default(),
         }));
         let watch = Watch { client: clients.watching.clone(), budgets: budgets.clone(), metrics: metrics.clone() };
         let client = BudgetClient::new(clients.short.clone());
@@ -199,7 +197,10 @@ impl Budgets {
 
     /// A workload does not exist any more. The garbage collector deletes its budget.
     pub(crate) fn forget(&self, workload: &WorkloadRef, uid: &str) {
-        self.state().queue.forget(&Arc::new(workload.clone()), Some(uid), now());
+        let mut state = self.state();
+        if self.leads() && !state.table.is_of_another(workload, uid) {
+            state.queue.forget(&Arc::new(workload.clone()), Some(uid), now());
+        }
     }
 
     fn change(
@@ -286,10 +287,7 @@ impl Sink for Budgets {
         if !self.available() {
             return;
         }
-        let is_kept = self.state().queue.stopped(stop, now());
-        if !is_kept && let Some(unlogged) = self.0.lost.next() {
-            tracing::warn!(unlogged, "an observed shutdown is not counted: too many wait to be written");
-        }
+        self.state().queue.stopped(stop, now());
         self.0.wake.notify_one();
     }
 

@@ -33,6 +33,8 @@ struct Store {
     failing: BTreeMap<(Method, String), StatusCode>,
     /// Requests that are carried out, but answered with 504.
     lost: BTreeSet<(Method, String)>,
+    /// Collections of namespaces that are being deleted.
+    terminating: BTreeSet<String>,
     /// Paths to which no request is answered.
     silent: BTreeSet<String>,
     /// Paths, and the watch events of their objects.
@@ -50,6 +52,7 @@ impl Default for Store {
             forbidden: false,
             failing: BTreeMap::new(),
             lost: BTreeSet::new(),
+            terminating: BTreeSet::new(),
             silent: BTreeSet::new(),
             events,
             webhook: None,
@@ -134,6 +137,11 @@ impl FakeApiServer {
         } else {
             requests.remove(&(method, path.to_owned()))
         };
+    }
+
+    /// Creates nothing in this collection any more, because its namespace is being deleted.
+    pub(crate) fn terminate(&self, collection: &str) {
+        self.store().terminating.insert(collection.to_owned());
     }
 
     /// Answers no request to this path any more, or those from now on again.
@@ -270,6 +278,12 @@ async fn answer(
     let in_namespace = path.split_once("/namespaces/").map(|(_, rest)| rest.split('/').count());
     if method == Method::GET && in_namespace == Some(2) {
         return store.list(&path, query).into_response();
+    }
+    if method == Method::POST && store.terminating.contains(&path) {
+        let causes = json!([{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]);
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403,
+            "message": "forbidden", "details": {"causes": causes}});
+        return (StatusCode::FORBIDDEN, status.to_string()).into_response();
     }
     let is_lost = store.lost.contains(&(method.clone(), path.clone()));
     let answer = object_request(&mut store, method, path, &headers, &body);

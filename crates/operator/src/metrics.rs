@@ -34,7 +34,7 @@ pub(crate) use statuses::{Statuses, Written};
 pub(crate) use workloads::Workloads;
 
 /// Every family that the operator exports.
-pub const FAMILIES: [Family; 29] = [
+pub const FAMILIES: [Family; 30] = [
     reviews::LATENCY,
     reviews::REQUESTS,
     reviews::IN_FLIGHT,
@@ -52,6 +52,7 @@ pub const FAMILIES: [Family; 29] = [
     shutdowns::DURATION,
     shutdowns::WITHDRAWAL,
     shutdowns::CAUSES,
+    shutdowns::LOST,
     observation::PODS,
     observation::SYNCED,
     observation::LOST_SIGHT,

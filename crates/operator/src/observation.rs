@@ -80,6 +80,14 @@ impl Observation {
         }
     }
 
+    /// Completes a list without pods.
+    #[cfg(test)]
+    pub(crate) fn list_no_pods(&self) {
+        for event in [Event::Init, Event::InitDone] {
+            self.observer().see(event, Instant::now());
+        }
+    }
+
     fn observer(&self) -> MutexGuard<'_, Observer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -63,7 +63,7 @@ fn longest() -> Result<Value> {
     let pods = Some(Pods { current: u32::MAX, old: u32::MAX, none: u32::MAX });
     let update = Update { computed: Some(&computed), pods, ..Update::default() };
     let next = ShutdownBudgetStatus::default().next(&update, Timestamp::from_second(1_770_000_000));
-    assert_eq!((next.status.findings.len(), next.status.findings[0].chars().count()), (9, 300));
+    assert_eq!((next.status.findings.len(), next.status.findings[0].chars().count()), (6, 300));
     Ok(serde_json::to_value(next.status)?)
 }
 

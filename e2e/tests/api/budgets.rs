@@ -64,7 +64,7 @@ impl Namespace {
     }
 
     /// Waits until a Deployment that is created now was reconciled, and so were those before it.
-    async fn reconciled(&self, name: &str) -> Result<()> {
+    pub(crate) async fn reconciled(&self, name: &str) -> Result<()> {
         self.accepts(deployment(name).with_budget()).await?;
         self.wait_for_event(name, "BudgetApplied: ").await?;
         self.wait_for_status(name, |status| status["budget"] == FITTING).await.map(drop)

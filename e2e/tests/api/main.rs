@@ -5,6 +5,7 @@
 
 mod agreement;
 mod budget_definition;
+mod budget_writes;
 mod budgets;
 mod certificates;
 mod chart_values;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             namespaces::tests(),
             policy_changes::tests(),
             budgets::tests(),
+            budget_writes::tests(),
             agreement::tests(),
             controller::tests(),
             related::tests(),

@@ -1,6 +1,6 @@
 //! Observed stops: from the deletion of a pod to the status of its workload's `ShutdownBudget`, metrics and Events.
 
-mod kubelet;
+pub(crate) mod kubelet;
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use serde_json::json;
 
 use self::kubelet::{End, Kubelet};
+use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::request::merge;
 use crate::suite::{Test, tests, until};
@@ -20,7 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_pod_that_is_killed_is_reported_once,
             pods_count_by_the_budget_that_they_carry,
         ],
-        tests![exclusive: a_leader_that_is_killed_loses_no_stop_and_none_counts_twice],
+        tests![exclusive: a_kill_is_reported_once_by_all_leaders, a_leader_that_is_killed_loses_no_stop_and_none_counts_twice],
     ]
     .concat()
 }
@@ -152,6 +153,40 @@ async fn pods_count_by_the_budget_that_they_carry(namespace: Namespace) -> Resul
     }
     kubelet.stop("web-1", 30, end(1, 0, "Completed")).await?;
     kubelet.until_status(|status| status["pods"] == pods(2, 0)).await.map(drop)
+}
+
+/// How many Events say that a pod of `web` was killed.
+async fn kills(namespace: &Namespace) -> Result<usize> {
+    Ok(namespace.events_about("web").await?.iter().filter(|event| event.starts_with("ShutdownKilled: ")).count())
+}
+
+async fn a_kill_is_reported_once_by_all_leaders(namespace: Namespace) -> Result<()> {
+    let environment = &namespace.environment;
+    let kubelet = Kubelet::new(&namespace, "web").await?;
+    kubelet.start("web-1", 2).await?;
+    kubelet.stop("web-1", 2, end(2, 137, "Error")).await?;
+    namespace.wait_for_event("web", "ShutdownKilled: ").await?;
+    // A pod that failed and that nobody removed is listed again by every replica.
+    kubelet.start("web-2", 2).await?;
+    kubelet.stop_without_removal("web-2", 2, end(2, 137, "Error")).await?;
+    kubelet.until_status(|status| status["shutdowns"]["killed"] == 2).await?;
+    for restart in 0..2 {
+        environment.stop_operator().await?;
+        environment.start_operator().await?;
+        environment.wait_for_webhooks().await?;
+        namespace.reconciled(&format!("later-{restart}")).await?;
+        assert_eq!(kubelet.status().await?["shutdowns"]["count"], 2);
+        assert_eq!(kills(&namespace).await?, 1);
+    }
+    let mut second = environment.start_additional_replica("winddown-1")?;
+    second.wait_until_ready().await?;
+    environment.stop_operator().await?;
+    environment.wait_for_leader("winddown-1").await?;
+    namespace.accepts(deployment("after-the-change").with_budget()).await?;
+    namespace.wait_for_event("after-the-change", "BudgetApplied: ").await?;
+    assert_eq!((kubelet.status().await?["shutdowns"]["count"].as_u64(), kills(&namespace).await?), (Some(2), 1));
+    assert!(second.terminate().await?.success());
+    Ok(())
 }
 
 const PODS: u32 = 200;

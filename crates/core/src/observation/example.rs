@@ -35,6 +35,7 @@ pub(crate) fn stop(second: i64, outcome: Outcome, app_time: u32) -> Stop {
         uid: format!("uid {second} {outcome} {duration:?}"),
         pod: format!("web-7d9f-{second}"),
         workload: Arc::new(workload),
+        created: at(0),
         template: "7d9f".into(),
         budget: None,
         at: at(second),

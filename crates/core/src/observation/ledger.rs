@@ -64,7 +64,7 @@ impl Ledger {
     pub fn admit(&mut self, uid: &str, end: End, now: Timestamp) -> bool {
         let uid = hash(uid);
         let is_late = self.until.is_some_and(|until| end.earliest <= until);
-        if is_late || end.latest > now.plus(MAX_AHEAD) || self.counted.iter().any(|counted| counted.uid == uid) {
+        if is_late || end.is_ahead(now) || self.counted.iter().any(|counted| counted.uid == uid) {
             return false;
         }
         let latest = end.latest.max(end.earliest);

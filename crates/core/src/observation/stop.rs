@@ -9,6 +9,7 @@ use crate::duration::Seconds;
 use crate::injection::Record;
 use crate::observation::cause::stopped_at;
 use crate::observation::ends::Ends;
+use crate::observation::ledger::MAX_AHEAD;
 use crate::observation::tracked::{Stopping, Tracked};
 use crate::observation::{Cause, Outcome, PodView, Promise, Timestamp, Unseen, WorkloadRef};
 use crate::plan::lanes::Role;
@@ -30,6 +31,8 @@ pub struct Stop {
     pub pod: String,
     /// Its workload.
     pub workload: Arc<WorkloadRef>,
+    /// When the pod was created.
+    pub created: Timestamp,
     /// The hash of its template; empty if unknown.
     pub template: Arc<str>,
     /// The budget in the record of its template; `None` without a record, or if the end was not seen.
@@ -69,6 +72,14 @@ pub struct End {
     pub earliest: Timestamp,
     /// Not after this.
     pub latest: Timestamp,
+}
+
+impl End {
+    /// Whether it is too far in the future to be counted: then the clock of the node is ahead, or that of the caller behind.
+    #[must_use]
+    pub fn is_ahead(self, now: Timestamp) -> bool {
+        self.latest > now.plus(MAX_AHEAD)
+    }
 }
 
 /// The stop of one main container.
@@ -146,6 +157,7 @@ impl Stop {
             uid: uid.to_owned(),
             pod: tracked.name.to_string(),
             workload: tracked.workload.clone(),
+            created: tracked.created,
             template: tracked.revision.hash.clone(),
             budget: None,
             at: requested,

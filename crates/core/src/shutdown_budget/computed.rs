@@ -17,7 +17,7 @@ use crate::finding::{Finding, Severity};
 use crate::fingerprint::in_process;
 use crate::kind::Kind;
 use crate::object::Object;
-use crate::observation::carried_hash;
+use crate::observation::{Timestamp, carried_hash};
 use crate::report::{self, Current, Event, Reported};
 use crate::sanitize::{escaped, truncated};
 
@@ -28,6 +28,7 @@ pub struct Computed {
     reportable: Reportable,
     is_declared: bool,
     carried: Option<u64>,
+    created: Option<Timestamp>,
 }
 
 /// The fields of the status that follow from an evaluation.
@@ -93,6 +94,7 @@ impl Computed {
             reportable: Reportable::State(Current::new(workload, evaluation)),
             is_declared: evaluation.declared,
             carried: template.and_then(|template| template.annotation(annotations::INJECTED)).map(carried_hash),
+            created: created(workload),
         }
     }
 
@@ -102,7 +104,7 @@ impl Computed {
         let verdict = || Verdict::unknown("NotEvaluated", problem);
         let shown = Shown { fits: verdict(), injected: verdict(), ..Shown::of(workload) };
         let reportable = Reportable::NotEvaluated(text(problem));
-        Self { shown, reportable, is_declared: true, carried: None }
+        Self { shown, reportable, is_declared: true, carried: None, created: created(workload) }
     }
 
     /// Whether the workload has a `ShutdownBudget`: something opts it in or out, or there is an error or a warning about it. If
@@ -116,6 +118,12 @@ impl Computed {
     #[must_use]
     pub fn carried(&self) -> Option<u64> {
         self.carried
+    }
+
+    /// When the workload was created, if that is known.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created
     }
 
     /// Equals [`ShutdownBudgetStatus::fingerprint`] of a status that shows this, in this process.
@@ -178,6 +186,10 @@ impl ShutdownBudgetStatus {
     pub(super) fn condition(&self, name: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == name)
     }
+}
+
+fn created(workload: &Value) -> Option<Timestamp> {
+    workload.pointer("/metadata/creationTimestamp")?.as_str()?.parse().ok()
 }
 
 fn fingerprint(shown: &Shown, reported: Option<&Reported>) -> u64 {

@@ -12,7 +12,10 @@ pub struct Update<'a> {
     pub computed: Option<&'a Computed>,
     /// The running pods, if they were counted again.
     pub pods: Option<Pods>,
-    /// The observed stops, also those that may have been counted already.
+    /// When the workload was created, if that is known.
+    pub created: Option<Timestamp>,
+    /// The observed stops, also those that may have been counted already. A pod that is older than the workload belonged to an
+    /// earlier one with the same name: the pods of a `Deployment` name its `ReplicaSet` and not its UID.
     pub stops: &'a [Stop],
     /// Whether the workload, or its declaration, is new: without a status, everything about it is then reported. About one that
     /// existed, only errors are.
@@ -50,7 +53,8 @@ impl ShutdownBudgetStatus {
         } else {
             self.shown()
         };
-        let stops = update.stops.iter().enumerate();
+        let is_own = |stop: &Stop| update.created.is_none_or(|created| stop.created >= created);
+        let stops = update.stops.iter().enumerate().filter(|(_, stop)| is_own(stop));
         let admitted: Vec<_> =
             stops.filter(|(_, stop)| history.admit(stop, now)).map(|(position, _)| position).collect();
         events.extend(history.due_event(now));

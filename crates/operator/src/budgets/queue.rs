@@ -39,6 +39,18 @@ pub(super) struct Queue {
     leads_since: Option<Instant>,
     /// The number of stops in all entries.
     stops: usize,
+    lost: Lost,
+}
+
+/// Stops that are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// Too many waited.
+    pub(crate) backlog: u64,
+    /// Their workload had no budget for too long.
+    pub(crate) without_budget: u64,
+    /// They ended in the future.
+    pub(crate) clock: u64,
 }
 
 /// The number keeps entries apart that are due at the same time.
@@ -50,6 +62,8 @@ struct Entry {
     position: Option<(Class, (Instant, u64))>,
     is_written: bool,
     is_forgotten: bool,
+    /// Whether the workload does not exist, so that its last stops need not be kept. Until the end of the quiet time.
+    is_gone: bool,
     failures: u32,
     retry: Option<Instant>,
     quiet_until: Option<Instant>,
@@ -74,13 +88,18 @@ impl Queue {
         let entry = self.entries.entry(workload.clone()).or_default();
         self.stops -= entry.pending.stops.len();
         change(&mut entry.pending);
+        if entry.is_gone && entry.pending.evaluated.is_some() {
+            (entry.is_gone, entry.quiet_until) = (false, None);
+        }
         self.stops += entry.pending.stops.len();
         self.place(workload, now);
     }
 
     /// False if the stop is lost, because too many wait.
-    #[must_use]
     pub(super) fn stopped(&mut self, stop: Stop, now: Instant) -> bool {
+        if self.entries.get(&stop.workload).is_some_and(|entry| entry.is_gone) {
+            return true;
+        }
         let mut is_kept = self.stops < MOST_STOPS;
         if is_kept {
             let hurries = self.leads_since.is_some_and(|since| now.saturating_duration_since(since) < TAKEOVER);
@@ -92,7 +111,18 @@ impl Queue {
                 }
             });
         }
+        self.lost.backlog += u64::from(!is_kept);
         is_kept
+    }
+
+    /// So many stops were refused, because they ended in the future.
+    pub(super) fn refused(&mut self, stops: usize) {
+        self.lost.clock += stops as u64;
+    }
+
+    /// The stops that were lost since the last call.
+    pub(super) fn take_lost(&mut self) -> Lost {
+        std::mem::take(&mut self.lost)
     }
 
     /// This replica leads from now on.
@@ -113,6 +143,9 @@ impl Queue {
 
     /// Nothing is to be written any more.
     pub(super) fn clear(&mut self, now: Instant) {
+        for entry in self.entries.values_mut() {
+            (entry.is_gone, entry.quiet_until) = (false, None);
+        }
         self.change_all(now, |pending| *pending = Pending::default());
         for entry in self.entries.values_mut() {
             entry.is_forgotten = entry.is_written;
@@ -128,12 +161,13 @@ impl Queue {
 
     /// The workload does not exist any more; with a UID, only if that is the one that waits.
     pub(super) fn forget(&mut self, workload: &Arc<WorkloadRef>, uid: Option<&str>, now: Instant) {
-        let Some(entry) = self.entries.get_mut(workload) else { return };
+        let entry = self.entries.entry(workload.clone()).or_default();
         let waits = entry.pending.evaluated.as_ref().map(|evaluated| &*evaluated.uid);
         if uid.is_some() && waits.is_some_and(|waits| Some(waits) != uid) {
             return;
         }
-        (entry.is_forgotten, entry.quiet_until) = (true, None);
+        (entry.is_forgotten, entry.is_gone) = (entry.is_written, true);
+        entry.quiet_until = Some(now + UNEVALUATED);
         self.change(workload, now, |pending| *pending = Pending::default());
     }
 
@@ -184,6 +218,7 @@ impl Queue {
             }
             if waits && entry.pending.is_older_than(UNEVALUATED, now) {
                 self.stops -= entry.pending.stops.len();
+                self.lost.without_budget += entry.pending.stops.len() as u64;
                 entry.pending.lose_stops();
             }
             if waits {
@@ -221,8 +256,9 @@ impl Queue {
         self.outage.end();
         let Some(entry) = self.entries.get_mut(workload) else { return false };
         let exists = !entry.is_forgotten;
-        let pending = std::mem::take(&mut entry.pending);
-        *entry = Entry { pending, quiet_until: Some(now + QUIET).filter(|_| exists), ..Entry::default() };
+        let (pending, is_gone) = (std::mem::take(&mut entry.pending), entry.is_gone);
+        let quiet_until = if exists { Some(now + QUIET) } else { entry.quiet_until };
+        *entry = Entry { pending, is_gone, quiet_until, ..Entry::default() };
         self.place(workload, now);
         exists
     }
@@ -252,11 +288,15 @@ impl Queue {
             Failure::Refused => self.outage.end(),
             Failure::NotYet(_) => {}
         }
+        let mut lost = 0;
         self.change(workload, now, |pending| {
             if !is_forgotten {
+                let stops = taken.stops.len() + pending.stops.len();
                 *pending = taken.followed_by(std::mem::take(pending));
+                lost = stops - pending.stops.len();
             }
         });
+        self.lost.backlog += lost as u64;
         failures
     }
 

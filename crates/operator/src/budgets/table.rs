@@ -48,6 +48,8 @@ struct Expected {
     carried: u64,
     /// The version with which it was stored. A CRD of another version may drop fields, so what is stored can differ.
     stored_as: Option<u64>,
+    /// When the workload was created.
+    created: Option<Timestamp>,
 }
 
 /// What a budget says, compared with what it should say.
@@ -131,8 +133,11 @@ impl Table {
         let (fingerprint, carried) = (computed.fingerprint(), carried(computed));
         let same = known.expected.filter(|expected| expected.fingerprint == fingerprint);
         let stored_as = same.and_then(|expected| expected.stored_as);
-        known.expected = Some(Expected { fingerprint, carried, stored_as });
-        if known.owner != in_process(&Some(uid)) {
+        let is_same = known.owner == in_process(&Some(uid));
+        let created = known.expected.filter(|_| is_same).and_then(|expected| expected.created);
+        let created = computed.created().or(created);
+        known.expected = Some(Expected { fingerprint, carried, stored_as, created });
+        if !is_same {
             Found::Different
         } else if known.is_right() {
             Found::Right
@@ -167,7 +172,7 @@ impl Table {
             }
             (None, Some(computed)) => {
                 let (fingerprint, carried) = (computed.fingerprint(), carried(computed));
-                Some(Expected { fingerprint, carried, stored_as: now })
+                Some(Expected { fingerprint, carried, stored_as: now, created: computed.created() })
             }
             // What an earlier evaluation said was copied, unless somebody changed it.
             (Some(before), None) => {
@@ -204,6 +209,16 @@ impl Table {
     /// See [`carried`]; `None` if that is not known.
     pub(super) fn carried(&self, workload: &WorkloadRef) -> Option<u64> {
         Some(self.budgets.get(&key_of(workload))?.expected?.carried)
+    }
+
+    /// When a workload was created; `None` if that is not known.
+    pub(super) fn created(&self, workload: &WorkloadRef) -> Option<Timestamp> {
+        self.budgets.get(&key_of(workload))?.expected?.created
+    }
+
+    /// Whether a budget belongs to a workload with another UID.
+    pub(super) fn is_of_another(&self, workload: &WorkloadRef, uid: &str) -> bool {
+        self.budgets.get(&key_of(workload)).is_some_and(|known| known.owner != in_process(&Some(uid)))
     }
 
     /// The pods that a budget counts.

@@ -19,6 +19,7 @@ use winddown_core::policy::Policy;
 
 mod edits;
 mod failures;
+mod stops;
 
 const COLLECTION: &str = "/apis/winddown.dev/v1alpha1/shutdownbudgets";
 const BUDGETS: &str = "/apis/winddown.dev/v1alpha1/namespaces/shop/shutdownbudgets";
@@ -27,6 +28,7 @@ const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 struct Operator {
     server: FakeApiServer,
     budgets: Budgets,
+    observation: Observation,
     leading: Sender<bool>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -47,13 +49,13 @@ impl Operator {
         let clients = Clients { short: server.client(), watching: server.client() };
         let ((leading, leads), metrics) = (channel(false), Metrics::new(true));
         let publisher = Arc::new(Publisher::new(server.client(), "winddown-0"));
-        let (budgets, watch, writer) =
-            Budgets::new(&clients, leads, publisher, Observation::default(), metrics.clone());
+        let observation = Observation::default();
+        let (budgets, watch, writer) = Budgets::new(&clients, leads, publisher, observation.clone(), metrics.clone());
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         tasks.spawn(watch.run());
         tasks.spawn(writer.run(stop.clone(), Duration::from_secs(10)));
         pass(1).await;
-        Self { server: server.clone(), budgets, leading, metrics, stop, tasks }
+        Self { server: server.clone(), budgets, observation, leading, metrics, stop, tasks }
     }
 
     fn evaluate(&self, name: &str, annotations: &Value) {

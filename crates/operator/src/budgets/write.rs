@@ -6,7 +6,7 @@ use std::time::Duration;
 use winddown_core::kind::Kind;
 use winddown_core::observation::{Stop, WorkloadRef};
 use winddown_core::report::Event;
-use winddown_core::shutdown_budget::{Pods, Update};
+use winddown_core::shutdown_budget::{Computed, Pods, Update};
 
 use super::client::Budget;
 use super::clock;
@@ -181,7 +181,9 @@ impl Writer {
         let evaluated = pending.evaluated.as_ref();
         let computed = evaluated.and_then(|evaluated| evaluated.computed.as_ref());
         let is_new = evaluated.is_some_and(|evaluated| evaluated.is_new);
-        let next = budget.status.next(&Update { computed, pods, stops: &pending.stops, is_new }, clock());
+        let created = computed.and_then(Computed::created).or_else(|| self.budgets.state().table.created(workload));
+        let update = Update { computed, pods, created, stops: &pending.stops, is_new };
+        let next = budget.status.next(&update, clock());
         if next.status == budget.status {
             self.budgets.state().table.stored(workload, budget, budget, computed);
         } else {
@@ -208,6 +210,7 @@ impl Writer {
             admitted.for_each(|stop| self.count(stop));
             pending.events.extend(next.events);
         }
+        self.budgets.state().queue.refused(pending.stops.iter().filter(|stop| stop.end.is_ahead(clock())).count());
         let due = next.again.map(|seconds| Duration::from_secs(seconds.as_i64().unsigned_abs()));
         let (events, delay) = self.publish(workload, &uid, std::mem::take(&mut pending.events)).await;
         let retry = Some(delay).filter(|_| !events.is_empty());
@@ -223,6 +226,8 @@ impl Writer {
 
     /// Returns the Events to publish later, and when.
     async fn publish(&self, workload: &WorkloadRef, uid: &str, mut events: Vec<Event>) -> (Vec<Event>, Duration) {
+        // The limits cut the last ones.
+        events.sort_by_key(|event| event.reason != "ShutdownKilled");
         events.truncate(MOST_EVENTS);
         match self.publisher.allowed(uid, events.clone()) {
             Ok(allowed) => (self.publisher.send(workload, uid, allowed).await, EVENTS_RETRY),

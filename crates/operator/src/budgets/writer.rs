@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::BudgetClient;
 use super::pending::{Evaluated, Pending};
 use super::write::{Error, Outcome};
-use super::{Budgets, Failure, Installed, now};
+use super::{Budgets, Failure, Installed, Lost, now};
 use crate::error_chain::ErrorChain;
 use crate::metrics::Metrics;
 use crate::observation::Observation;
@@ -40,6 +40,7 @@ pub(crate) struct Writer {
     /// Whether an outage of the API server was logged.
     outage: AtomicBool,
     failed: LogLimit,
+    lost: LogLimit,
 }
 
 impl Writer {
@@ -50,8 +51,8 @@ impl Writer {
         observation: Observation,
         metrics: Metrics,
     ) -> Self {
-        let (outage, failed) = Default::default();
-        Self { budgets, client, publisher, observation, metrics, outage, failed }
+        let (outage, failed, lost) = Default::default();
+        Self { budgets, client, publisher, observation, metrics, outage, failed, lost }
     }
 
     /// Runs until shutdown, and then writes what still waits, for at most this time.
@@ -76,6 +77,7 @@ impl Writer {
                 _ = counted.tick() => {
                     let backlog = if leads { self.budgets.state().queue.backlog(now()) } else { 0 };
                     self.metrics.statuses.backlog(backlog);
+                    self.report_lost();
                 }
             }
         }
@@ -86,6 +88,18 @@ impl Writer {
         };
         if timeout(limit, flush).await.is_err() {
             tracing::warn!("not every ShutdownBudget was written before the shutdown");
+        }
+    }
+
+    fn report_lost(&self) {
+        let lost = self.budgets.state().queue.take_lost();
+        if lost == Lost::default() {
+            return;
+        }
+        self.metrics.shutdowns.lost(lost);
+        let Lost { backlog, without_budget, clock } = lost;
+        if let Some(unlogged) = self.lost.next() {
+            tracing::warn!(backlog, without_budget, clock, unlogged, "observed shutdowns are not counted");
         }
     }
 

@@ -9,6 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::family::{Family, Series, Type};
 use super::histogram::Histogram;
+use crate::budgets::Lost;
 use winddown_core::kind::Kind;
 use winddown_core::observation::{Stop, WorkloadRef};
 
@@ -36,6 +37,15 @@ pub(super) const CAUSES: Family = Family::new(
     "winddown_shutdown_causes",
     &["cause"],
     "Number of pods that stopped, by cause. Only the leader exports it",
+);
+
+pub(super) const LOST: Family = Family::new(
+    Type::Counter,
+    "winddown_shutdowns_lost",
+    &["reason"],
+    "Number of observed stops that are not counted: too many waited to be written (backlog), their workload had no \
+     ShutdownBudget for ten minutes (without_budget), or they ended more than five minutes in the future (clock). Only the \
+     leader exports it",
 );
 
 static DURATIONS: [Duration; 14] = [
@@ -83,6 +93,7 @@ struct Counts {
     outcomes: BTreeMap<&'static str, u64>,
     causes: BTreeMap<&'static str, u64>,
     withdrawals: Histogram<{ WITHDRAWALS.len() }>,
+    lost: Lost,
 }
 
 #[derive(Debug)]
@@ -94,7 +105,7 @@ struct OfNamespace {
 impl Default for Counts {
     fn default() -> Self {
         let (namespaces, outcomes, causes) = Default::default();
-        Self { namespaces, outcomes, causes, withdrawals: Histogram::new(&WITHDRAWALS) }
+        Self { namespaces, outcomes, causes, withdrawals: Histogram::new(&WITHDRAWALS), lost: Lost::default() }
     }
 }
 
@@ -125,6 +136,14 @@ impl Shutdowns {
         }
         let outcomes = namespace.workloads.entry((*kind, name.as_str().into())).or_default();
         *outcomes.entry(outcome).or_default() += 1;
+    }
+
+    /// Counts stops that are not counted otherwise.
+    pub(crate) fn lost(&self, lost: Lost) {
+        let sum = &mut self.counts().lost;
+        sum.backlog += lost.backlog;
+        sum.without_budget += lost.without_budget;
+        sum.clock += lost.clock;
     }
 
     /// Removes the series of a workload that is gone, and those of its namespace with its last workload.
@@ -174,6 +193,12 @@ impl Shutdowns {
         let mut series = CAUSES.start(encoder)?;
         for (cause, count) in counts.causes.iter().filter(|_| leading) {
             series.counter(&[("cause", *cause)], *count)?;
+        }
+        let mut series = LOST.start(encoder)?;
+        let Lost { backlog, without_budget, clock } = counts.lost;
+        let lost = [("backlog", backlog), ("without_budget", without_budget), ("clock", clock)];
+        for (reason, count) in lost.into_iter().filter(|_| leading) {
+            series.counter(&[("reason", reason)], count)?;
         }
         Ok(())
     }

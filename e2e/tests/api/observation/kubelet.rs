@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::manifest::deployment;
+use crate::manifest::{Manifest, deployment};
 use crate::namespace::Namespace;
 use crate::request::{create, delete_within, get, merge};
 use crate::suite::until;
 
 /// The pods of one Deployment, which has no replicas of its own.
-pub(super) struct Kubelet<'a> {
+pub(crate) struct Kubelet<'a> {
     pub(super) namespace: &'a Namespace,
     pub(super) deployment: String,
     /// The annotation of its pod template with the injected budget.
@@ -21,17 +21,24 @@ pub(super) struct Kubelet<'a> {
 
 /// How the containers of a pod end.
 #[derive(Clone, Copy)]
-pub(super) struct End {
-    pub(super) after: Duration,
-    pub(super) exit_code: i32,
-    pub(super) reason: &'static str,
+pub(crate) struct End {
+    pub(crate) after: Duration,
+    pub(crate) exit_code: i32,
+    pub(crate) reason: &'static str,
 }
 
 impl<'a> Kubelet<'a> {
     /// Creates the Deployment, with a budget, and waits for its `ShutdownBudget`.
     pub(super) async fn new(namespace: &'a Namespace, name: &str) -> Result<Self> {
-        let stored = namespace.accepts(deployment(name).with_budget()).await?;
-        let kubelet = Self { namespace, deployment: name.to_owned(), record: record(&stored)? };
+        Self::of(namespace, deployment(name).with_budget()).await
+    }
+
+    /// The same with another Deployment that has a budget.
+    pub(crate) async fn of(namespace: &'a Namespace, deployment: Manifest) -> Result<Self> {
+        let stored = namespace.accepts(deployment).await?;
+        let name = stored["metadata"]["name"].as_str().context("no name")?.to_owned();
+        // One that does not fit is not injected.
+        let kubelet = Self { namespace, deployment: name, record: record(&stored).unwrap_or_default() };
         // What ends before is not counted.
         until("the budget to be created", async || Ok(kubelet.status().await?["workload"].is_string().then_some(())))
             .await?;
@@ -50,7 +57,7 @@ impl<'a> Kubelet<'a> {
     }
 
     /// Creates a pod that runs, with a grace period in seconds.
-    pub(super) async fn start(&self, pod: &str, grace_period: i64) -> Result<()> {
+    pub(crate) async fn start(&self, pod: &str, grace_period: i64) -> Result<()> {
         let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-7d9f", self.deployment),
             "uid": "00000000-0000-4000-8000-000000000000", "controller": true});
         let manifest = json!({
@@ -86,7 +93,13 @@ impl<'a> Kubelet<'a> {
     }
 
     /// A whole stop, from the request with this grace period to the removal.
-    pub(super) async fn stop(&self, pod: &str, grace_period: i64, end: End) -> Result<()> {
+    pub(crate) async fn stop(&self, pod: &str, grace_period: i64, end: End) -> Result<()> {
+        self.stop_without_removal(pod, grace_period, end).await?;
+        self.delete(pod, 0).await
+    }
+
+    /// A stop whose pod remains, as long as something keeps it.
+    pub(super) async fn stop_without_removal(&self, pod: &str, grace_period: i64, end: End) -> Result<()> {
         self.delete(pod, grace_period).await?;
         let deleted = self.namespace.accepts(get(&self.path(pod))).await?;
         let started = &deleted["status"]["containerStatuses"][0]["state"]["running"]["startedAt"];
@@ -97,8 +110,7 @@ impl<'a> Kubelet<'a> {
         let state = json!({"terminated": {"exitCode": exit_code, "reason": reason, "startedAt": started,
             "finishedAt": now()}});
         let phase = if exit_code == 0 { "Succeeded" } else { "Failed" };
-        self.report(pod, json!({"phase": phase}), &state).await?;
-        self.delete(pod, 0).await
+        self.report(pod, json!({"phase": phase}), &state).await
     }
 
     /// The status of the Deployment's `ShutdownBudget`; null if there is none yet.
@@ -109,7 +121,7 @@ impl<'a> Kubelet<'a> {
     }
 
     /// Waits for a status.
-    pub(super) async fn until_status(&self, condition: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) async fn until_status(&self, condition: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut last = Value::Null;
         // Stops are written together.
         let limit = Duration::from_secs(90);

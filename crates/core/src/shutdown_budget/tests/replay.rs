@@ -69,6 +69,7 @@ proptest! {
                 Step::Write { writer, first, number, computed: is_computed, pods } => {
                     let offered = &stops[first..(first + number).min(STOPS)];
                     let update = Update {
+                        created: None,
                         computed: Some(&computed).filter(|_| is_computed),
                         pods: pods.map(|current| Pods { current, ..Pods::default() }),
                         stops: offered,

@@ -309,3 +309,42 @@ fn stops_of_a_workload_without_a_budget_wait_for_its_evaluation_and_take_no_turn
     assert!(take(&mut test).is_none());
     assert_eq!((test.queue.entries.len(), test.queue.stops), (0, 0), "given up");
 }
+
+#[test]
+fn the_last_stops_of_a_workload_that_is_gone_are_not_kept() {
+    let mut test = Test::new();
+    test.queue.forget(&workload("web"), Some("u"), test.now);
+    for _ in 0..1000 {
+        test.stop("web", Outcome::Killed);
+    }
+    assert_eq!((test.queue.stops, test.take().is_none(), test.queue.take_lost()), (0, true, Lost::default()));
+    // Another one with its name.
+    test.evaluate("web");
+    assert_eq!(test.write().unwrap().0, "web");
+    test.stop("web", Outcome::Killed);
+    let killed = test.now.duration_since(test.start).as_secs();
+    assert_eq!(test.write(), Some(("web".to_owned(), killed)));
+    // It is not remembered for ever.
+    test.queue.forget(&workload("db"), Some("u"), test.now);
+    assert_eq!(test.writes(), []);
+    assert_eq!(test.queue.entries.len(), 0);
+}
+
+#[test]
+fn stops_that_are_lost_are_counted() {
+    let mut test = Test::new();
+    for _ in 0..300 {
+        test.stop("web", Outcome::Clean);
+    }
+    assert_eq!(test.queue.take_lost(), Lost { backlog: 300 - 256, ..Lost::default() });
+    let (web, pending) = test.take().unwrap();
+    for _ in 0..10 {
+        test.stop("web", Outcome::Clean);
+    }
+    test.queue.failed(&web, pending, Failure::Refused, test.now);
+    assert_eq!(test.queue.take_lost(), Lost { backlog: 10, ..Lost::default() });
+    test.now += UNEVALUATED + SECOND;
+    assert!(test.queue.take(test.now, |_| false, |_| true).is_none());
+    assert_eq!(test.queue.take_lost(), Lost { without_budget: 256, ..Lost::default() });
+    assert_eq!(test.queue.take_lost(), Lost::default());
+}
