@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::watched::{View, Watched};
+use crate::kubernetes::status_code;
 use crate::telemetry::FailureLog;
 use winddown_core::annotations::MANAGED;
 use winddown_core::observation::{EndpointSliceView, PodView};
@@ -22,9 +23,10 @@ const TIMEOUT: u32 = 60;
 /// Objects in one answer to a list, which is in memory as a whole.
 const PAGE_SIZE: u32 = 100;
 
-/// First delay after a failure; doubles up to [`LAST_RETRY`], which is short for the same reason as [`TIMEOUT`].
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(8);
+/// First delay after a failure; doubles up to [`LAST_RETRY`], which is short because the end of a pod that is removed meanwhile
+/// is not seen.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(2);
 
 /// Slices that Kubernetes maintains. The pods of others, such as mirrored ones, are in these, too.
 const OF_KUBERNETES: &str = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io";
@@ -47,6 +49,8 @@ type Events<V> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<Watche
 struct State<V> {
     events: Events<V>,
     is_listing: bool,
+    /// Whether the last answer was that the API server does not remember the version of the watch.
+    is_expired: bool,
     failures: FailureLog,
     retry: Duration,
 }
@@ -63,7 +67,7 @@ where
     let config = watcher::Config::default().labels(labels).timeout(TIMEOUT).page_size(PAGE_SIZE);
     let api = Api::<Watched<V>>::all(client.clone());
     let start = move || -> Events<V> { Box::pin(watcher(api.clone(), config.clone())) };
-    let state = State { events: start(), is_listing: true, failures, retry: FIRST_RETRY };
+    let state = State { events: start(), is_listing: true, is_expired: false, failures, retry: FIRST_RETRY };
     stream::unfold((state, start), async |(mut state, start)| {
         loop {
             let limit = if state.is_listing { LIST_LIMIT } else { Duration::MAX };
@@ -74,12 +78,18 @@ where
                         if !matches!(event, watcher::Event::Init) {
                             state.failures.record(None::<&watcher::Error>);
                             state.retry = FIRST_RETRY;
+                            state.is_expired = false;
                         }
                         state.is_listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
                         return Some((event, (state, start)));
                     }
                     Err(error) => {
                         state.failures.record(Some(&error));
+                        // Usual after a restart of the API server. It answers, and a list shows the pods that still stop.
+                        let was_expired = std::mem::replace(&mut state.is_expired, status_code(&error) == Some(410));
+                        if state.is_expired && !was_expired {
+                            continue;
+                        }
                         tokio::time::sleep(state.retry).await;
                         state.retry = LAST_RETRY.min(2 * state.retry);
                     }
