@@ -186,6 +186,17 @@ impl Budgets {
         }
     }
 
+    /// A workload has this many pods. Those without a budget are not watched, so this tells that there are others.
+    pub(crate) fn has_pods(&self, workload: &WorkloadRef, number: u32) {
+        if !self.leads() || !self.available() {
+            return;
+        }
+        let mut state = self.state();
+        if state.table.count_again(workload, number) {
+            self.change(state, workload, Pending::count_pods);
+        }
+    }
+
     /// The leader does not look at this workload any more.
     pub(crate) fn ignored(&self, workload: &WorkloadRef, uid: &str) {
         let state = self.state();

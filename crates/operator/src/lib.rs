@@ -10,6 +10,7 @@ mod fake_api_server;
 mod health;
 pub mod kubernetes;
 mod leadership;
+mod listing;
 pub mod metrics;
 mod namespaces;
 mod observation;

@@ -14,16 +14,17 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::ObjectMeta;
 use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher::{Config, Event};
 use tokio::sync::broadcast;
 
 pub(crate) use self::reads::READ_LIMIT;
 use self::reads::Reads;
 use crate::error_chain::ErrorChain;
 use crate::kubernetes::Clients;
+use crate::listing;
 use winddown_core::policy::{self, Policies, Reach};
 
 type Watched = PartialObjectMeta<Namespace>;
@@ -59,7 +60,7 @@ impl Namespaces {
         let revision = Arc::new(AtomicU64::new(0));
         let mut watched = Watch { writer, changed: changed.clone(), revision: revision.clone(), matters };
         let events =
-            watcher(Api::<Watched>::all(clients.watching.clone()), watcher::Config::default().page_size(PAGE_SIZE))
+            listing::events(Api::<Watched>::all(clients.watching.clone()), Config::default().page_size(PAGE_SIZE))
                 .default_backoff()
                 .modify(|namespace| {
                     let ObjectMeta { name, labels, resource_version, uid, .. } =

@@ -62,6 +62,12 @@ impl Example {
         self
     }
 
+    /// Sets the grace period.
+    pub(crate) fn with_grace_period(mut self, seconds: i64) -> Self {
+        self.0["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(seconds);
+        self
+    }
+
     /// Creates the Deployment and returns it as admission returned it.
     pub(crate) async fn create(self, environment: &Environment) -> Result<Deployment> {
         self.create_with(environment, PostParams::default()).await

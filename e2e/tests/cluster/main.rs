@@ -4,6 +4,7 @@
 //! The tests run one at a time. Each one sets up Winddown and its own namespace as it needs them.
 
 mod certificates;
+mod emergency;
 mod environment;
 mod example;
 mod installation;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             installation::tests(),
             certificates::tests(),
             outage::tests(),
+            emergency::tests(),
             upgrade::tests(),
             termination::tests(),
             kinds::tests(),

@@ -1,8 +1,8 @@
 //! Which template stays without an injection, because its budget did not fit when it was written.
 //!
-//! A policy, and a later version of Winddown, restart nothing. So where nothing is injected into the template of an annotated
-//! workload, because its budget does not fit, `state.winddown.dev/settled` says so. If the budget fits later, the template
-//! stands until the owner changes it or the annotations.
+//! A policy, and a later version of Winddown, restart nothing. If the budget of an annotated workload does not fit, nothing is
+//! injected, and `state.winddown.dev/settled` says so. If the budget fits later, the template stays as it is until the owner
+//! changes it or the annotations.
 
 use serde::{Deserialize, Serialize};
 

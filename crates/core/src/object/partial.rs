@@ -2,6 +2,8 @@
 //!
 //! `managedFields` and `status` are nearly half of a Deployment from the API server. Skipped parts cause no allocation.
 
+mod fields;
+
 use std::cell::Cell;
 use std::fmt;
 
@@ -9,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+pub use self::fields::Fields;
 use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 
@@ -121,7 +124,7 @@ pub enum PartialObject {
 impl PartialObject {
     fn within<'de, D: Deserializer<'de>>(deserializer: D, what: &'static Read) -> Result<Self, D::Error> {
         let values = Cell::new(0);
-        let value = Reader { what, values: &values, limit: MAX_VALUES }.deserialize(deserializer)?;
+        let value = Reader { what, values: &values, limit: MAX_VALUES, text: None }.deserialize(deserializer)?;
         let values = values.get();
         Ok(if values > MAX_VALUES { Self::TooLarge(TooManyValues(values)) } else { Self::Read(value) })
     }
@@ -133,42 +136,6 @@ impl<'de> Deserialize<'de> for PartialObject {
     }
 }
 
-/// Reads single fields of a workload, all of them within one limit of values.
-#[derive(Debug)]
-pub struct Fields {
-    values: Cell<usize>,
-    limit: usize,
-}
-
-impl Fields {
-    /// With room for this many values.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { values: Cell::new(0), limit }
-    }
-
-    /// Reads the field at this path as [`parse`] does; `None` for one that is not read. Beyond the limit, the value is not
-    /// complete.
-    #[must_use]
-    pub fn at(&self, path: &[&str]) -> Option<Reader<'_>> {
-        match path.iter().fold(&OBJECT, |what, name| what.field(name)) {
-            Read::None => None,
-            what => Some(Reader { what, values: &self.values, limit: self.limit }),
-        }
-    }
-
-    /// Counts a value that is read elsewhere.
-    pub fn count(&self) {
-        self.values.set(self.values.get().saturating_add(1));
-    }
-
-    /// Whether everything so far was read.
-    #[must_use]
-    pub fn fit(&self) -> bool {
-        self.values.get() <= self.limit
-    }
-}
-
 /// Reads a part of a value. Beyond the limit it only counts, so that the rest of the document can still be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
@@ -176,6 +143,8 @@ pub struct Reader<'a> {
     /// How many values were read.
     values: &'a Cell<usize>,
     limit: usize,
+    /// The bytes of a text that count as one more value.
+    text: Option<usize>,
 }
 
 impl Reader<'_> {
@@ -183,8 +152,11 @@ impl Reader<'_> {
         self.values.get() <= self.limit
     }
 
-    fn scalar(self, value: impl Into<Value>) -> Value {
-        if self.fits() { value.into() } else { Value::Null }
+    fn text(self, value: impl Into<String> + AsRef<str>) -> Value {
+        if let Some(bytes) = self.text {
+            self.values.set(self.values.get() + value.as_ref().len() / bytes);
+        }
+        if self.fits() { Value::String(value.into()) } else { Value::Null }
     }
 }
 
@@ -248,11 +220,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(self.scalar(value))
+        Ok(self.text(value))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(self.scalar(value))
+        Ok(self.text(value))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -264,9 +236,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 mod tests {
     use serde_json::{Value, json};
 
-    use serde::de::DeserializeSeed as _;
-
-    use super::{Fields, MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec};
+    use super::{MAX_VALUES, PartialObject, TooManyValues, last_applied_pod_spec};
 
     fn parse(text: &str) -> serde_json::Result<Value> {
         super::parse(text).map(|object| match object {
@@ -373,22 +343,5 @@ mod tests {
         };
         assert!(last_applied_pod_spec(&text(1000)).is_some());
         assert_eq!(last_applied_pod_spec(&text(MAX_VALUES)), None);
-    }
-
-    #[test]
-    fn single_fields_share_one_limit() {
-        let fields = Fields::new(6);
-        let read = |path: &[&str], text: &str| {
-            let mut deserializer = serde_json::Deserializer::from_str(text);
-            fields.at(path).map(|reader| reader.deserialize(&mut deserializer).unwrap())
-        };
-        let managed = r#"[{"manager":"helm","fieldsV1":{"f:status":[1,2,3,4,5,6]}}]"#;
-        let expected = json!([{"manager": "helm", "fieldsV1": {}}]);
-        assert_eq!(read(&["metadata", "managedFields"], managed), Some(expected));
-        assert_eq!(read(&["status"], "[1,2,3,4,5,6]"), None);
-        fields.count();
-        assert!(!read(&["spec"], "1").unwrap().is_null() && fields.fit());
-        read(&["spec"], "1");
-        assert!(!fields.fit());
     }
 }

@@ -49,7 +49,7 @@ impl Nodes {
         self.compare(node, before);
     }
 
-    /// The nodes of which it changed since the last call, and what it is now; `None` if no pod is left.
+    /// The nodes whose longest grace period changed since the last call, with the new one; `None` if no pod is left.
     pub(crate) fn take_changed(&mut self) -> Vec<(Arc<str>, Option<Seconds>)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
         changed.map(|node| (node.clone(), self.longest(&node))).collect()

@@ -5,6 +5,9 @@ use crate::duration::Seconds;
 use crate::observation::{History, Stop, Timestamp};
 use crate::report::{Event, EventKind, Reported};
 
+/// How much the clocks of two API servers may differ: they say when workload and pod were created.
+const CLOCKS: Seconds = Seconds::new(5);
+
 /// What happened since the status was written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Update<'a> {
@@ -53,7 +56,7 @@ impl ShutdownBudgetStatus {
         } else {
             self.shown()
         };
-        let is_own = |stop: &Stop| update.created.is_none_or(|created| stop.created >= created);
+        let is_own = |stop: &Stop| update.created.is_none_or(|created| stop.created.plus(CLOCKS) >= created);
         let stops = update.stops.iter().enumerate().filter(|(_, stop)| is_own(stop));
         let admitted: Vec<_> =
             stops.filter(|(_, stop)| history.admit(stop, now)).map(|(position, _)| position).collect();

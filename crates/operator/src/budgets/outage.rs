@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::queue::retry;
 use winddown_core::observation::WorkloadRef;
 
-/// So many different budgets in a row that cannot be written, in more than one namespace, are an outage. The failures of
-/// fewer can have a reason of their own, such as a webhook for one namespace.
+/// Failed writes of this many budgets, in more than one namespace and without a success between them, count as an outage. The
+/// failures of fewer can have a reason of their own, such as a webhook for one namespace.
 const SEVERAL: usize = 3;
 /// An outage that lasts for so many pauses is logged.
 const LASTING: u32 = 2;

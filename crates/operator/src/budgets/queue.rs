@@ -11,8 +11,8 @@ use winddown_core::pacing::{Rate, TokenBucket};
 
 /// Between two writes of one budget, unless its workload was evaluated again or its app was killed.
 const QUIET: Duration = Duration::from_secs(30);
-/// All writes: 20 a second.
-const WRITES: Rate = Rate { burst: 50, interval: Duration::from_millis(50) };
+/// All writes: 20 a second on average over any ten seconds, those after a pause included.
+const WRITES: Rate = Rate { burst: 20, interval: Duration::from_millis(56) };
 /// After a failure: doubled with each further one, up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);

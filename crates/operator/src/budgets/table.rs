@@ -221,6 +221,13 @@ impl Table {
         self.budgets.get(&key_of(workload)).is_some_and(|known| known.owner != in_process(&Some(uid)))
     }
 
+    /// Forgets the pods that a budget counts, if they cannot be all of this number. Returns whether it did.
+    pub(super) fn count_again(&mut self, workload: &WorkloadRef, number: u32) -> bool {
+        let Some(known) = self.budgets.get_mut(&key_of(workload)) else { return false };
+        let others = |pods: Pods| number.saturating_sub(pods.current.saturating_add(pods.old));
+        known.pods.take_if(|pods| others(*pods) != pods.none).is_some()
+    }
+
     /// The pods that a budget counts.
     pub(super) fn pods(&self, workload: &WorkloadRef) -> Option<Pods> {
         self.budgets.get(&key_of(workload))?.pods

@@ -21,8 +21,8 @@ use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
 use winddown_core::observation::WorkloadRef;
 
-/// How many budgets are written at the same time.
-const AT_ONCE: usize = 4;
+/// How many budgets are written at the same time. Each takes up to three requests, and the limit is 20 budgets in a second.
+const AT_ONCE: usize = 8;
 /// The same at shutdown.
 const AT_SHUTDOWN: usize = 16;
 /// So many failures in a row are logged.
@@ -129,22 +129,22 @@ impl Writer {
         let mut state = self.budgets.state();
         match (result, failure) {
             (Ok(Outcome { again, is_gone }), _) => {
-                let exists = state.queue.written(&workload, now()) && !is_gone;
+                let exists = state.queue.written(&workload, now()) && !is_gone && self.budgets.leads();
+                let evaluated = pending.evaluated.as_ref().map(|evaluated| evaluated.uid.clone());
                 if let Some(Evaluated { uid, state: Some(reported), .. }) = pending.evaluated
                     && exists
-                    && self.budgets.leads()
                 {
                     self.publisher.reported(&uid, reported);
                 }
                 if self.outage.swap(false, Ordering::Relaxed) {
                     tracing::info!("ShutdownBudgets are written again");
                 }
-                if let Some((delay, events)) = again {
+                if let Some((delay, events)) = again.filter(|_| exists) {
                     let now = now();
                     state.queue.change(&workload, now, |pending| pending.look_again(now + delay, events));
                 }
                 if is_gone {
-                    state.queue.forget(&workload, None, now());
+                    state.queue.forget(&workload, evaluated.as_deref(), now());
                 } else if !state.table.is_right(&workload) && !state.queue.is_evaluated(&workload) {
                     // Somebody else changed it during the write.
                     self.budgets.alter(workload);

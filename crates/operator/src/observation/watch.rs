@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::watched::{View, Watched};
 use crate::kubernetes::status_code;
@@ -27,6 +27,9 @@ const PAGE_SIZE: u32 = 100;
 /// is not seen.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// A list follows at once no more often.
+const RARE: Duration = Duration::from_secs(10);
 
 /// Slices that Kubernetes maintains. The pods of others, such as mirrored ones, are in these, too.
 const OF_KUBERNETES: &str = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io";
@@ -49,8 +52,8 @@ type Events<V> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<Watche
 struct State<V> {
     events: Events<V>,
     is_listing: bool,
-    /// Whether the last answer was that the API server does not remember the version of the watch.
-    is_expired: bool,
+    /// When a list last followed at once.
+    at_once: Option<Instant>,
     failures: FailureLog,
     retry: Duration,
 }
@@ -67,7 +70,7 @@ where
     let config = watcher::Config::default().labels(labels).timeout(TIMEOUT).page_size(PAGE_SIZE);
     let api = Api::<Watched<V>>::all(client.clone());
     let start = move || -> Events<V> { Box::pin(watcher(api.clone(), config.clone())) };
-    let state = State { events: start(), is_listing: true, is_expired: false, failures, retry: FIRST_RETRY };
+    let state = State { events: start(), is_listing: true, at_once: None, failures, retry: FIRST_RETRY };
     stream::unfold((state, start), async |(mut state, start)| {
         loop {
             let limit = if state.is_listing { LIST_LIMIT } else { Duration::MAX };
@@ -78,7 +81,6 @@ where
                         if !matches!(event, watcher::Event::Init) {
                             state.failures.record(None::<&watcher::Error>);
                             state.retry = FIRST_RETRY;
-                            state.is_expired = false;
                         }
                         state.is_listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
                         return Some((event, (state, start)));
@@ -86,8 +88,9 @@ where
                     Err(error) => {
                         state.failures.record(Some(&error));
                         // Usual after a restart of the API server. It answers, and a list shows the pods that still stop.
-                        let was_expired = std::mem::replace(&mut state.is_expired, status_code(&error) == Some(410));
-                        if state.is_expired && !was_expired {
+                        let is_rare = state.at_once.is_none_or(|at_once| at_once.elapsed() > RARE);
+                        if status_code(&error) == Some(410) && is_rare {
+                            state.at_once = Some(Instant::now());
                             continue;
                         }
                         tokio::time::sleep(state.retry).await;

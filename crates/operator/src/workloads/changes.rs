@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _, future, pin_mut};
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Config, Event};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -15,6 +15,7 @@ use super::context::Shared;
 use super::known::Known;
 use super::watched::Watched;
 use crate::error_chain::ErrorChain;
+use crate::listing;
 use winddown_core::kind::Kind;
 use winddown_core::observation::WorkloadRef;
 
@@ -26,13 +27,15 @@ pub(super) struct Changes {
     known: Known,
     kind: Kind,
     client: Client,
-    events: BoxStream<'static, watcher::Result<Event<Watched>>>,
+    events: Events,
     triggers: BoxStream<'static, Trigger>,
     /// Whether a list is not complete yet.
     is_listing: bool,
     /// Whether to list again once it is.
     list_again: bool,
 }
+
+type Events = BoxStream<'static, watcher::Result<Event<Watched>>>;
 
 /// What causes another look at workloads that have not changed.
 enum Trigger {
@@ -104,9 +107,9 @@ impl Changes {
 }
 
 /// The events of a watch. While a page is looked at, the next one is requested.
-fn events(client: &Client, kind: Kind) -> BoxStream<'static, watcher::Result<Event<Watched>>> {
+fn events(client: &Client, kind: Kind) -> Events {
     let api: Api<Watched> = Api::all_with(client.clone(), &kind);
-    let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).default_backoff();
+    let events = listing::events(api, Config::default().page_size(PAGE_SIZE)).default_backoff();
     let (sender, receiver) = mpsc::channel(PAGE_SIZE as usize);
     let mut reader = JoinSet::new();
     reader.spawn(async move {

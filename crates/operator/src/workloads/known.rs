@@ -104,6 +104,9 @@ impl Known {
     /// Keeps a workload that exists, and returns what it was before.
     fn insert(&self, found: &Watched) -> Before {
         self.shared.exists(found);
+        if let Some(reference) = found.reference(self.kind) {
+            self.shared.budgets.has_pods(&reference, found.pods);
+        }
         let before = self.locked().insert(found);
         match &before {
             Before::New => {}

@@ -98,6 +98,13 @@ impl Found {
     }
 }
 
+/// Whether related objects may take their time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    Long,
+    Short,
+}
+
 /// Evaluates a workload. `None`: its labels do not select it.
 pub(super) async fn evaluate(
     subject: &Subject,
@@ -105,6 +112,7 @@ pub(super) async fn evaluate(
     watched: &Watched,
     governing: Governing<'_>,
     context: &Shared,
+    patience: Patience,
 ) -> Option<Result<Found, InvalidField>> {
     let labels = Object::new(workload).labels().unwrap_or_default().into_iter();
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
@@ -116,7 +124,15 @@ pub(super) async fn evaluate(
     let settles_in = created.and_then(|created| settles_in(created, Timestamp::now()));
     let mut unread = None;
     let related = if settles_in.is_none() {
-        context.related.of(&subject.reference.namespace).await.unwrap_or_else(|error| {
+        let namespace = &subject.reference.namespace;
+        let read = match patience {
+            Patience::Long => context.related.of(namespace).await,
+            Patience::Short => context.related.of_soon(namespace).await.unwrap_or_else(|| {
+                unread = Some(RETRY);
+                Ok(None)
+            }),
+        };
+        read.unwrap_or_else(|error| {
             // They only refine findings, so the workload is still updated.
             tracing::warn!(workload = %subject.reference, error = %ErrorChain(&*error), "related objects were not read");
             unread = Some(RETRY);
@@ -174,7 +190,7 @@ async fn settle(
     let policies = context.cluster.policies.get();
     let governing = policies.for_namespace(&subject.namespace);
     let Subject { reference, uid, before, .. } = subject;
-    let Some(found) = evaluate(subject, workload, watched, governing, context).await else {
+    let Some(found) = evaluate(subject, workload, watched, governing, context, Patience::Short).await else {
         context.budgets.ignored(reference, uid);
         context.ignore(watched);
         return Some(Standing::default());

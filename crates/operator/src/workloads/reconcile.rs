@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 
 use super::apply::apply;
 use super::context::{Context, Shared, now};
-use super::look::{Found, Relevance, Subject, claim, evaluate};
+use super::look::{Found, Patience, Relevance, Subject, claim, evaluate};
 use super::reporting::{report, skip};
 use super::watched::Watched;
 use crate::kubernetes;
@@ -54,7 +54,7 @@ async fn update(
     };
     let policies = context.cluster.policies.get();
     let governing = policies.for_namespace(&subject.namespace);
-    let found = match evaluate(&subject, &workload, watched, governing, context).await {
+    let found = match evaluate(&subject, &workload, watched, governing, context, Patience::Long).await {
         Some(Ok(found)) => found,
         Some(Err(error)) => return Ok(earliest([skip(context, reference, uid, metadata.generation, &error).await])),
         None => {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::try_join;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -32,6 +33,8 @@ pub(super) const SETTLE: Duration = Duration::from_secs(10);
 const MAX_OBJECTS: usize = 500;
 /// For all objects of a namespace, so that slow or many ones do not delay the workloads of other namespaces for long.
 const READ_LIMIT: Duration = Duration::from_secs(10);
+/// A read that takes longer would delay the watch of all workloads of a kind.
+const LONG: Duration = Duration::from_secs(1);
 /// Namespaces in memory.
 const MAX_NAMESPACES: usize = 64;
 
@@ -43,8 +46,10 @@ pub(super) struct RelatedObjects {
     read: Mutex<HashMap<String, (Instant, Outcome)>>,
     /// They belong to no namespace, so they are not read once for each.
     ingress_classes: Mutex<Option<(Instant, Arc<Related>)>>,
-    /// Held while objects are read: one namespace at a time, for its memory.
+    /// Held while objects are read: one namespace at a time, a page of each kind, for the memory.
     reading: tokio::sync::Mutex<()>,
+    /// When a read last took longer than [`LONG`].
+    slow: Mutex<Option<Instant>>,
     /// Whether missing rights were logged.
     forbidden: AtomicBool,
     trimming: Trimming,
@@ -52,8 +57,18 @@ pub(super) struct RelatedObjects {
 
 impl RelatedObjects {
     pub(super) fn new(client: Client, trimming: Trimming) -> Self {
-        let (read, ingress_classes, reading) = Default::default();
-        Self { client, read, ingress_classes, reading, forbidden: AtomicBool::new(false), trimming }
+        let (read, ingress_classes, reading, slow) = Default::default();
+        Self { client, read, ingress_classes, reading, slow, forbidden: AtomicBool::new(false), trimming }
+    }
+
+    /// The same, or nothing if that could take long, because another read did.
+    pub(super) async fn of_soon(&self, namespace: &str) -> Option<Result<Option<Arc<Related>>, Arc<Error>>> {
+        let slow = *self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_slow = slow.is_some_and(|slow| now().saturating_duration_since(slow) < RETRY);
+        if is_slow && self.kept(namespace).is_none() {
+            return None;
+        }
+        Some(self.of(namespace).await)
     }
 
     /// The objects of a namespace; `None` without the rights to read them: the findings that need them are then withheld. After
@@ -67,11 +82,15 @@ impl RelatedObjects {
         if let Some(kept) = self.kept(namespace) {
             return kept.map(Some);
         }
-        let read = tokio::time::timeout(READ_LIMIT, self.read(namespace)).await;
+        let start = now();
+        let read = tokio::time::timeout(READ_LIMIT, Box::pin(self.read(namespace))).await;
         let timed_out =
             || Error::TimedOut { call: format!("read the related objects in {namespace}"), limit: READ_LIMIT };
         let read = read.unwrap_or_else(|_| Err(timed_out()));
         self.trimming.request();
+        if now().saturating_duration_since(start) > LONG {
+            *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
+        }
         if let Err(error) = &read
             && error.status().is_some_and(|status| status.code == 403)
         {
@@ -95,20 +114,35 @@ impl RelatedObjects {
         if read.len() >= MAX_NAMESPACES {
             read.retain(|_, kept| is_kept(kept));
         }
-        if read.len() < MAX_NAMESPACES {
-            read.insert(namespace.to_owned(), (now(), outcome));
+        // Workloads are listed by namespace, so the oldest is needed least.
+        let oldest = read.iter().min_by_key(|(_, (when, _))| *when).map(|(namespace, _)| namespace.clone());
+        if let (true, Some(oldest)) = (read.len() >= MAX_NAMESPACES, oldest) {
+            read.remove(&oldest);
         }
+        read.insert(namespace.to_owned(), (now(), outcome));
     }
 
     async fn read(&self, namespace: &str) -> Result<Related, Error> {
-        let mut related = Related::default();
         let client = || self.client.clone();
-        add(&mut related, Api::<HorizontalPodAutoscaler>::namespaced(client(), namespace)).await?;
-        add(&mut related, Api::<PodDisruptionBudget>::namespaced(client(), namespace)).await?;
-        add(&mut related, Api::<Service>::namespaced(client(), namespace)).await?;
-        add(&mut related, Api::<Ingress>::namespaced(client(), namespace)).await?;
-        related.extend(Related::clone(&*self.ingress_classes().await?));
-        let namespaces: Api<Namespace> = Api::all(client());
+        // At the same time: a start reads those of every namespace.
+        let (autoscalers, budgets, services, ingresses, classes, labels) = try_join!(
+            list(Api::<HorizontalPodAutoscaler>::namespaced(client(), namespace)),
+            list(Api::<PodDisruptionBudget>::namespaced(client(), namespace)),
+            list(Api::<Service>::namespaced(client(), namespace)),
+            list(Api::<Ingress>::namespaced(client(), namespace)),
+            self.ingress_classes(),
+            self.labels(namespace),
+        )?;
+        let mut related = Related::clone(&classes);
+        for objects in [autoscalers, budgets, services, ingresses, labels] {
+            related.extend(objects);
+        }
+        Ok(related)
+    }
+
+    async fn labels(&self, namespace: &str) -> Result<Related, Error> {
+        let mut related = Related::default();
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         match within(format!("read Namespace {namespace}"), namespaces.get(namespace)).await {
             Ok(namespace) => add_object(&mut related, &namespace),
             Err(error) if error.is_not_found() => {}
@@ -124,9 +158,7 @@ impl RelatedObjects {
         {
             return Ok(classes);
         }
-        let mut classes = Related::default();
-        add(&mut classes, Api::<IngressClass>::all(self.client.clone())).await?;
-        let classes = Arc::new(classes);
+        let classes = Arc::new(list(Api::<IngressClass>::all(self.client.clone())).await?);
         *self.ingress_classes.lock().unwrap_or_else(PoisonError::into_inner) = Some((now(), classes.clone()));
         Ok(classes)
     }
@@ -140,24 +172,25 @@ fn is_fresh(when: Instant) -> bool {
     now().saturating_duration_since(when) < FRESH
 }
 
-async fn add<K>(related: &mut Related, api: Api<K>) -> Result<(), Error>
+async fn list<K>(api: Api<K>) -> Result<Related, Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
 {
+    let mut related = Related::default();
     let mut page = ListParams::default().limit(PAGE_SIZE);
     let mut read = 0;
     while read < MAX_OBJECTS {
         let list = within(format!("list {}", K::plural(&())), api.list(&page)).await?;
         read += list.items.len();
         for object in list.items {
-            add_object(related, &object);
+            add_object(&mut related, &object);
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => break,
         }
     }
-    Ok(())
+    Ok(related)
 }
 
 fn add_object(related: &mut Related, object: &impl Serialize) {
@@ -171,7 +204,9 @@ mod tests {
     use axum::http::{Method, StatusCode};
     use serde_json::json;
 
-    use super::{MAX_OBJECTS, RETRY, Related, RelatedObjects, Trimming};
+    use std::time::Duration;
+
+    use super::{MAX_NAMESPACES, MAX_OBJECTS, RETRY, Related, RelatedObjects, Trimming};
     use crate::fake_api_server::FakeApiServer;
 
     fn autoscaler(name: &str) -> serde_json::Value {
@@ -242,6 +277,33 @@ mod tests {
         server.fail(Method::GET, services, None);
         tokio::time::advance(RETRY).await;
         assert!(objects.of("web").await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_slow_read_only_what_is_kept_is_there_soon() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
+        assert!(objects.of_soon("web").await.unwrap().is_ok());
+        server.silence("/api/v1/namespaces/slow/services", true);
+        assert!(objects.of_soon("slow").await.unwrap().is_err());
+        assert!(objects.of_soon("slow").await.is_some(), "the failure is kept");
+        assert!(objects.of_soon("shop").await.is_none());
+        assert!(objects.of("shop").await.is_ok(), "with patience");
+        assert!(objects.of_soon("shop").await.is_some(), "kept now");
+        tokio::time::advance(RETRY).await;
+        assert!(objects.of_soon("cart").await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_namespaces_the_last_ones_are_kept() {
+        let server = FakeApiServer::default();
+        let objects = RelatedObjects::new(server.client(), Trimming::default());
+        for number in 0..=MAX_NAMESPACES {
+            objects.of(&number.to_string()).await.unwrap();
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!(objects.kept("0").is_none());
+        assert!(objects.kept("1").is_some() && objects.kept(&MAX_NAMESPACES.to_string()).is_some());
     }
 
     #[tokio::test]

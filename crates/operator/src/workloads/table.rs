@@ -149,6 +149,7 @@ impl Entry {
         }
     }
 
+    /// Without the number of pods.
     fn watched(&self, namespace: &str, name: &str) -> Watched {
         let metadata = ObjectMeta {
             namespace: Some(namespace.to_owned()),
@@ -160,7 +161,7 @@ impl Entry {
             deletion_timestamp: self.is_deleted.then_some(Time(Timestamp::UNIX_EPOCH)),
             ..ObjectMeta::default()
         };
-        Watched { metadata, annotations: self.annotations, labels: self.labels, object: None }
+        Watched { metadata, annotations: self.annotations, labels: self.labels, pods: 0, object: None }
     }
 }
 
@@ -172,7 +173,7 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         let metadata =
             ObjectMeta { namespace: text("shop"), name: text(name), uid: text(uid), ..ObjectMeta::default() };
-        Watched { metadata, annotations: Some(1), labels: 2, object: None }
+        Watched { metadata, annotations: Some(1), labels: 2, pods: 0, object: None }
     }
 
     fn names(found: &[Watched]) -> Vec<&str> {

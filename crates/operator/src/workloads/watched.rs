@@ -22,13 +22,15 @@ pub(super) struct Watched {
     /// A hash of Winddown's annotations, if there are any.
     pub(super) annotations: Option<u64>,
     pub(super) labels: u64,
-    /// The workload as the webhooks receive it, unless it has no annotation of Winddown or more than [`MAX_KEPT`] values. In a
-    /// list, it has no `kind`.
+    /// How many it has.
+    pub(super) pods: u32,
+    /// The workload as the webhooks receive it, unless it has no annotation of Winddown or is larger than [`MAX_KEPT`]. In a list, it
+    /// has no `kind`.
     pub(super) object: Option<Value>,
 }
 
-/// The maximum number of values of an object that is kept until it was evaluated. A page of them takes about 10 MB at most;
-/// a usual workload has less than a thousand.
+/// The maximum number of values of an object that is kept until it was evaluated; long texts count as several. A page of them
+/// takes about 10 MB at most. A usual workload has about a thousand.
 pub(super) const MAX_KEPT: usize = 5_000;
 
 impl Watched {

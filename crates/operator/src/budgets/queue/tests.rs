@@ -223,7 +223,7 @@ fn a_write_that_waits_for_its_turn_is_no_failure() {
 }
 
 #[test]
-fn twenty_budgets_are_written_in_a_second() {
+fn at_most_twenty_budgets_a_second_are_written_in_ten_seconds() {
     let mut test = Test::new();
     for number in 0..250 {
         test.evaluate(&number.to_string());
@@ -232,7 +232,7 @@ fn twenty_budgets_are_written_in_a_second() {
     let writes = test.writes();
     assert_eq!((writes.len(), writes[0].0.as_str()), (251, "killed"));
     let until = |second| writes.iter().filter(|(_, at)| *at < second).count();
-    assert!((50..=70).contains(&until(1)) && (145..=155).contains(&until(5)), "{} {}", until(1), until(5));
+    assert!((30..=40).contains(&until(1)) && (190..=200).contains(&until(10)), "{} {}", until(1), until(10));
 }
 
 #[test]

@@ -126,4 +126,16 @@ async fn pods_without_a_budget_are_those_of_the_workload_that_carry_none() {
     pass(40).await;
     assert_eq!(operator.status("web")["pods"], json!({"current": 0, "old": 0, "none": 3}));
     assert_eq!(operator.status("web")["carried"], "0/3");
+    // No watch reports them, but the number of all pods changes.
+    let path = "/apis/apps/v1/namespaces/shop/deployments/web";
+    for (replicas, reads) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+        let before = server.requests(&Method::GET, path);
+        let mut workload = server.get(path).unwrap();
+        workload["status"]["replicas"] = json!(replicas);
+        server.put(path, workload);
+        operator.budgets.has_pods(&self::workload("web"), replicas);
+        pass(60).await;
+        assert_eq!(operator.status("web")["carried"], format!("0/{replicas}"));
+        assert_eq!(server.requests(&Method::GET, path) - before, reads, "{replicas}");
+    }
 }

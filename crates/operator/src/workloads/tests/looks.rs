@@ -95,3 +95,17 @@ async fn a_first_annotation_is_a_change_that_is_reported() {
     pass(60).await;
     assert_eq!(events(&controller, "BudgetApplied").len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_answered_is_requested_again() {
+    const DEPLOYMENTS: &str = "/apis/apps/v1/deployments";
+    let controller = with_right_workloads(1).await;
+    controller.server.silence(DEPLOYMENTS, true);
+    // It has to be listed, and no answer comes.
+    controller.server.expire(DEPLOYMENTS, |_| {});
+    pass(30).await;
+    controller.server.silence(DEPLOYMENTS, false);
+    let looks = controller.looks();
+    pass(90).await;
+    assert!(controller.looks() > looks);
+}

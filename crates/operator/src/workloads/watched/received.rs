@@ -36,9 +36,14 @@ impl<'de> Visitor<'de> for WorkloadVisitor {
         let fields = Fields::new(MAX_KEPT);
         let mut object = Map::new();
         let mut metadata = None;
+        let mut pods = Pods::default();
         while let Some(name) = map.next_key::<String>()? {
             if name == "metadata" {
                 metadata = Some(map.next_value_seed(Metadata::within(&fields))?);
+                continue;
+            }
+            if name == "status" {
+                pods = map.next_value::<Option<Pods>>()?.unwrap_or_default();
                 continue;
             }
             let is_kept = fields.fit() && metadata.as_ref().is_none_or(|metadata| metadata.annotations.own.is_some());
@@ -54,8 +59,17 @@ impl<'de> Visitor<'de> for WorkloadVisitor {
             object.insert("metadata".to_owned(), Value::Object(kept));
             Value::Object(object)
         });
-        Ok(Watched { metadata, annotations: annotations.own, labels: labels.all, object })
+        let pods = pods.replicas.or(pods.current_number_scheduled).unwrap_or_default();
+        Ok(Watched { metadata, annotations: annotations.own, labels: labels.all, pods, object })
     }
+}
+
+/// How many pods a workload has: the second field is that of a `DaemonSet`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Pods {
+    replicas: Option<u32>,
+    current_number_scheduled: Option<u32>,
 }
 
 fn identity(kept: &Map<String, Value>) -> ObjectMeta {
@@ -90,7 +104,7 @@ impl<'de> DeserializeSeed<'de> for Metadata<'_> {
     type Value = Self;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
-        self.fields.count();
+        self.fields.count(0);
         deserializer.deserialize_map(self)
     }
 }
@@ -147,7 +161,7 @@ impl<'de> DeserializeSeed<'de> for Entries<'_> {
     type Value = (Hashes, Value);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        self.fields.count();
+        self.fields.count(0);
         deserializer.deserialize_any(self)
     }
 }
@@ -164,7 +178,6 @@ impl<'de> Visitor<'de> for Entries<'_> {
         let mut hashes = Hashes::default();
         let mut kept = Map::new();
         while let Some(key) = map.next_key_seed(Text { fields, hasher: DefaultHasher::default() })? {
-            fields.count();
             let value = map.next_value_seed(Text { fields, hasher: key.hasher })?;
             let entry = value.hasher.finish();
             hashes.all ^= entry;
@@ -213,6 +226,7 @@ impl Visitor<'_> for Text<'_> {
     }
 
     fn visit_str<E>(mut self, text: &str) -> Result<ReadText, E> {
+        self.fields.count(text.len());
         text.hash(&mut self.hasher);
         let is_own = text.starts_with(PREFIX) || text == SETTLED;
         Ok(ReadText { hasher: self.hasher, text: self.fields.fit().then(|| text.to_owned()), is_own })
