@@ -49,7 +49,7 @@ impl Namespace {
     }
 
     /// Waits until the budget of a Deployment has such a status.
-    async fn wait_for_status(&self, name: &str, matches: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) async fn wait_for_status(&self, name: &str, matches: impl Fn(&Value) -> bool) -> Result<Value> {
         until(&format!("the budget of {name} to be written"), async || {
             Ok(self.budget(name).await?.filter(|budget| matches(&budget["status"])))
         })

@@ -93,6 +93,12 @@ async fn the_defaults_of_a_policy_reach_a_workload_created_after_it(namespace: N
     namespace.wait_for_budget(&declared(), "deadline 30s").await?;
     let created = namespace.accepts(declared()).await?;
     assert_eq!(created.pointer(GRACE_PERIOD), Some(&json!(39)));
+    let stored = namespace.wait_for_status("web", |status| status["policy"] == policy).await?;
+    let phases = &stored["status"]["phases"];
+    assert_eq!(
+        (&phases["deadlineFrom"], &phases["marginFrom"]),
+        (&json!(format!("policy {policy}")), &json!(format!("policy {policy}")))
+    );
     let counted = |policy: &Value| policy["status"]["workloads"] == 1 && policy["status"]["waiting"] == 0;
     let policy = namespace.wait_for_policy(&policy, "to count one workload", counted).await?;
     assert_eq!(policy["status"]["namespaces"], 1);

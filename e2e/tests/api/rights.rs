@@ -213,6 +213,7 @@ async fn the_operator_may_write_budgets_and_no_pods(namespace: Namespace) -> Res
         ("winddown.dev", "shutdownbudgets", "patch", false),
         ("winddown.dev", "shutdownbudgets", "deletecollection", false),
         ("winddown.dev", "shutdownbudgets/status", "update", true),
+        ("winddown.dev", "shutdownbudgets/status", "patch", false),
         ("", "pods", "watch", true),
         ("", "pods", "create", false),
         ("", "pods", "patch", false),

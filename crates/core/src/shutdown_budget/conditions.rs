@@ -108,9 +108,10 @@ impl Verdict {
                 Self::yes("Injected", &format!("{what}{later}"))
             }
             _ if !fits => Self::no("DoesNotFit", "a budget that does not fit is not injected"),
-            _ if *waiting => {
-                Self::no("Waiting", "policy and label of the namespace count from the next change of the template on")
-            }
+            _ if *waiting => Self::no(
+                "Waiting",
+                "policy and label of the namespace count from the next change of the template or the annotations on",
+            ),
             None if !changes.rolls_out() => {
                 Self::no(SUFFICIENT, "nothing is missing in the pod template; a record follows at its next change")
             }

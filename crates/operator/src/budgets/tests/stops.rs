@@ -91,7 +91,7 @@ async fn in_a_namespace_that_is_terminating_nothing_is_retried_or_logged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_of_another_version_is_reset_once_and_counts_what_ends_later() {
+async fn a_checkpoint_of_another_version_is_reset_once() {
     let operator = Operator::start(&FakeApiServer::default()).await;
     operator.evaluate("web", &drain(5));
     operator.budgets.stopped(stopped("web", 1));
