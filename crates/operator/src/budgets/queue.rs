@@ -13,6 +13,8 @@ use winddown_core::pacing::{Rate, TokenBucket};
 const QUIET: Duration = Duration::from_secs(30);
 /// All writes: 20 a second on average over any ten seconds, those after a pause included.
 const WRITES: Rate = Rate { burst: 20, interval: Duration::from_millis(56) };
+/// Every so many writes, the oldest one comes first, whatever its class.
+const OLDEST: u64 = 4;
 /// After a failure: doubled with each further one, up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
@@ -34,6 +36,8 @@ pub(super) struct Queue {
     /// The entries of each class by time.
     waiting: [Waiting; Class::ALL.len()],
     number: u64,
+    /// How many were taken.
+    taken: u64,
     writes: TokenBucket,
     outage: Outage,
     leads_since: Option<Instant>,
@@ -206,10 +210,7 @@ impl Queue {
             return None;
         }
         while self.writes.delay(WRITES, now).is_none() {
-            let workload = self.waiting.iter().find_map(|waiting| {
-                let ((at, _), workload) = waiting.first_key_value()?;
-                (*at <= now).then(|| workload.clone())
-            })?;
+            let workload = self.first(now)?;
             let entry = self.entries.get_mut(&workload)?;
             let waits = entry.pending.evaluated.is_none() && !has_budget(&workload);
             if waits || entry.pending.is_pods_only() && !pods_differ(&workload) {
@@ -230,9 +231,19 @@ impl Queue {
                 continue;
             }
             let _ = self.writes.take(WRITES, now);
+            self.taken += 1;
             return self.start(workload);
         }
         None
+    }
+
+    /// The first one that is due, of the first class that has one. Sometimes the one that has been due longest, so that a class
+    /// does not keep the others waiting.
+    fn first(&self, now: Instant) -> Option<Arc<WorkloadRef>> {
+        let firsts = self.waiting.iter().filter_map(BTreeMap::first_key_value);
+        let mut due = firsts.filter(|((at, _), _)| *at <= now);
+        let first = if self.taken % OLDEST == OLDEST - 1 { due.min_by_key(|(at, _)| *at) } else { due.next() };
+        first.map(|(_, workload)| workload.clone())
     }
 
     /// Everything that waits, whenever it is due.

@@ -246,4 +246,24 @@ mod tests {
             assert_eq!(known(&shared, "1"), [false; 4], "{case}");
         }
     }
+
+    #[tokio::test]
+    async fn an_event_that_is_older_than_what_was_read_is_not_reported() {
+        let server = FakeApiServer::default();
+        server.put("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}}));
+        let shared = shared(&server);
+        shared.cluster.read_namespace("shop", Duration::from_secs(1)).await.unwrap();
+        let mut workloads = Known::new(KIND, shared.clone());
+        let at = |version: &str, generation: u64| {
+            let mut deployment = deployment("web", "1");
+            deployment["metadata"]["resourceVersion"] = json!(version);
+            deployment["metadata"]["generation"] = json!(generation);
+            serde_json::from_value::<Watched>(deployment).unwrap()
+        };
+        assert_eq!(workloads.apply(Event::Apply(at("9", 1))).await.len(), 0, "evaluated by a follower");
+        // A reconciliation has read and evaluated a newer one.
+        assert!(workloads.locked().claim(&at("11", 3), Some("11")));
+        assert_eq!(workloads.apply(Event::Apply(at("10", 2))).await.len(), 1, "left to a reconciliation");
+        assert_eq!(workloads.apply(Event::Apply(at("11", 3))).await.len(), 0);
+    }
 }

@@ -236,6 +236,19 @@ fn at_most_twenty_budgets_a_second_are_written_in_ten_seconds() {
 }
 
 #[test]
+fn kills_do_not_keep_other_budgets_waiting() {
+    let mut test = Test::new();
+    test.evaluate("misfit");
+    test.now += SECOND;
+    for number in 0..100 {
+        assert!(test.stop(&number.to_string(), Outcome::Killed));
+    }
+    let writes = test.writes();
+    let position = writes.iter().position(|(name, _)| name == "misfit");
+    assert_eq!((writes.len(), position), (101, Some(3)));
+}
+
+#[test]
 fn pods_that_are_as_they_were_are_not_written_and_count_for_no_limit() {
     let mut test = Test::new();
     for number in 0..10_000 {
