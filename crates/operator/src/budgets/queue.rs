@@ -11,8 +11,8 @@ use winddown_core::pacing::{Rate, TokenBucket};
 
 /// Between two writes of one budget, unless its workload was evaluated again or its app was killed.
 const QUIET: Duration = Duration::from_secs(30);
-/// All writes: 20 a second on average over any ten seconds, those after a pause included.
-const WRITES: Rate = Rate { burst: 20, interval: Duration::from_millis(56) };
+/// All writes: less than 20 a second over any ten seconds, also after a pause and with those that a conflict repeats at once.
+const WRITES: Rate = Rate { burst: 5, interval: Duration::from_millis(56) };
 /// Every so many writes, the oldest one comes first, whatever its class.
 const OLDEST: u64 = 4;
 /// After a failure: doubled with each further one, up to the longest.
