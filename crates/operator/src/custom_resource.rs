@@ -7,17 +7,14 @@ use futures::StreamExt as _;
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
-use tokio::time::timeout;
 
 use crate::kubernetes::status_code;
+use crate::listing;
 use crate::telemetry::FailureLog;
 
 /// First delay after a failure, or while the resource is absent; doubles up to [`LAST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
-
-/// How long an object of a list may take. The client waits without a limit, and kube limits only the watches.
-const LIST_LIMIT: Duration = Duration::from_mins(1);
 
 /// What is done with the objects.
 pub(crate) trait Objects {
@@ -42,21 +39,8 @@ pub(crate) async fn watch(
     let api = Api::<DynamicObject>::all_with(client, resource);
     let mut retry = FIRST_RETRY;
     loop {
-        let mut events = pin!(watcher::watcher(api.clone(), watcher::Config::default().page_size(page_size)));
-        let mut is_listing = true;
-        loop {
-            let limit = if is_listing { LIST_LIMIT } else { Duration::MAX };
-            let event = match timeout(limit, events.next()).await {
-                Ok(Some(event)) => event,
-                Ok(None) => break,
-                Err(elapsed) => {
-                    failures.record(Some(&elapsed));
-                    break;
-                }
-            };
-            if let Ok(event) = &event {
-                is_listing = matches!(event, Event::Init | Event::InitApply(_));
-            }
+        let mut events = pin!(listing::events(api.clone(), watcher::Config::default().page_size(page_size)));
+        while let Some(event) = events.next().await {
             let error = match event {
                 // The request follows, so this is no success yet. (kube's own back-off starts again at this event.)
                 Ok(event @ Event::Init) => {

@@ -1,4 +1,4 @@
-//! A watch whose lists do not wait for ever: the client of the watches has no limit, and kube limits only the watch itself.
+//! Watches with a time limit for their lists. The client of the watches has none, and kube limits only the watch itself.
 
 use std::fmt::Debug;
 use std::pin::Pin;

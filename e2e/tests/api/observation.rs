@@ -166,7 +166,7 @@ async fn a_kill_is_reported_once_by_all_leaders(namespace: Namespace) -> Result<
     kubelet.start("web-1", 2).await?;
     kubelet.stop("web-1", 2, end(2, 137, "Error")).await?;
     namespace.wait_for_event("web", "ShutdownKilled: ").await?;
-    // A pod that failed and that nobody removed is listed again by every replica.
+    // A failed pod that still exists is listed again by every replica.
     kubelet.start("web-2", 2).await?;
     kubelet.stop_without_removal("web-2", 2, end(2, 137, "Error")).await?;
     kubelet.until_status(|status| status["shutdowns"]["killed"] == 2).await?;

@@ -8,10 +8,11 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::watched::{View, Watched};
 use crate::kubernetes::status_code;
+use crate::listing;
 use crate::telemetry::FailureLog;
 use winddown_core::annotations::MANAGED;
 use winddown_core::observation::{EndpointSliceView, PodView};
@@ -34,9 +35,6 @@ const RARE: Duration = Duration::from_secs(10);
 /// Slices that Kubernetes maintains. The pods of others, such as mirrored ones, are in these, too.
 const OF_KUBERNETES: &str = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io";
 
-/// How long an object of a list may take. The client waits without a limit, and kube limits only the watches.
-const LIST_LIMIT: Duration = Duration::from_mins(1);
-
 /// Managed pods. The stream never ends.
 pub(super) fn pods(client: &Client) -> impl Stream<Item = watcher::Event<Watched<PodView>>> + Send + use<> {
     events(client, &format!("{MANAGED}=true"), FailureLog::new("the watch of pods failed"))
@@ -51,7 +49,6 @@ type Events<V> = Pin<Box<dyn Stream<Item = watcher::Result<watcher::Event<Watche
 
 struct State<V> {
     events: Events<V>,
-    is_listing: bool,
     /// When a list last followed at once.
     at_once: Option<Instant>,
     failures: FailureLog,
@@ -69,37 +66,29 @@ where
 {
     let config = watcher::Config::default().labels(labels).timeout(TIMEOUT).page_size(PAGE_SIZE);
     let api = Api::<Watched<V>>::all(client.clone());
-    let start = move || -> Events<V> { Box::pin(watcher(api.clone(), config.clone())) };
-    let state = State { events: start(), is_listing: true, at_once: None, failures, retry: FIRST_RETRY };
-    stream::unfold((state, start), async |(mut state, start)| {
+    let events: Events<V> = Box::pin(listing::events(api, config));
+    let state = State { events, at_once: None, failures, retry: FIRST_RETRY };
+    stream::unfold(state, async |mut state| {
         loop {
-            let limit = if state.is_listing { LIST_LIMIT } else { Duration::MAX };
-            match timeout(limit, state.events.next()).await {
-                Ok(event) => match event? {
-                    Ok(event) => {
-                        // The request follows the first event of a list. (kube's own back-off starts again at it.)
-                        if !matches!(event, watcher::Event::Init) {
-                            state.failures.record(None::<&watcher::Error>);
-                            state.retry = FIRST_RETRY;
-                        }
-                        state.is_listing = matches!(event, watcher::Event::Init | watcher::Event::InitApply(_));
-                        return Some((event, (state, start)));
+            match state.events.next().await? {
+                Ok(event) => {
+                    // The request follows the first event of a list. (kube's own back-off starts again at it.)
+                    if !matches!(event, watcher::Event::Init) {
+                        state.failures.record(None::<&watcher::Error>);
+                        state.retry = FIRST_RETRY;
                     }
-                    Err(error) => {
-                        state.failures.record(Some(&error));
-                        // Usual after a restart of the API server. It answers, and a list shows the pods that still stop.
-                        let is_rare = state.at_once.is_none_or(|at_once| at_once.elapsed() > RARE);
-                        if status_code(&error) == Some(410) && is_rare {
-                            state.at_once = Some(Instant::now());
-                            continue;
-                        }
-                        tokio::time::sleep(state.retry).await;
-                        state.retry = LAST_RETRY.min(2 * state.retry);
+                    return Some((event, state));
+                }
+                Err(error) => {
+                    state.failures.record(Some(&error));
+                    // Usual after a restart of the API server. It answers, and a list shows the pods that still stop.
+                    let is_rare = state.at_once.is_none_or(|at_once| at_once.elapsed() > RARE);
+                    if status_code(&error) == Some(410) && is_rare {
+                        state.at_once = Some(Instant::now());
+                        continue;
                     }
-                },
-                Err(elapsed) => {
-                    state.failures.record(Some(&elapsed));
-                    state.events = start();
+                    tokio::time::sleep(state.retry).await;
+                    state.retry = LAST_RETRY.min(2 * state.retry);
                 }
             }
         }

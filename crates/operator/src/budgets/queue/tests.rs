@@ -337,7 +337,7 @@ fn the_last_stops_of_a_workload_that_is_gone_are_not_kept() {
     test.stop("web", Outcome::Killed);
     let killed = test.now.duration_since(test.start).as_secs();
     assert_eq!(test.write(), Some(("web".to_owned(), killed)));
-    // It is not remembered for ever.
+    // Its entry is removed in the end.
     test.queue.forget(&workload("db"), Some("u"), test.now);
     assert_eq!(test.writes(), []);
     assert_eq!(test.queue.entries.len(), 0);
