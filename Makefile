@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-example fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
+.PHONY: help build generate test core api test-load test-packages test-example fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -25,7 +25,7 @@ generate: ## Write the generated files: docs, values table and schema of the cha
 test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
 	e2e/test
 
-core: test-load test-example
+core: test-load test-packages test-example
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
@@ -33,6 +33,9 @@ core: test-load test-example
 # The flags are those of e2e/tools/get, so that Go's standard library is compiled only once.
 test-load:
 	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
+
+test-packages:
+	@if command -v npm > /dev/null; then cd packages/winddown-node && npm ci --silent && npm run build --silent && npm test --silent; else echo 'Node.js is not installed: the tests of packages/winddown-node are skipped'; fi
 
 test-example:
 	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi

@@ -1,0 +1,33 @@
+/** One step of the clean-up. It may return a promise. */
+export type Step = () => unknown;
+
+/** The steps that run together, by name. */
+export type Phase = Readonly<Record<string, Step>>;
+
+export interface FailedStep {
+  /** From 1. */
+  phase: number;
+  step: string;
+  error: string;
+}
+
+/** Runs all steps, also if one fails. `pending` has the names of those that still run. */
+export async function runPhase(
+  phase: number,
+  steps: Phase,
+  pending: Set<string>,
+  failed: (step: FailedStep) => void,
+): Promise<void> {
+  await Promise.allSettled(
+    Object.entries(steps).map(async ([step, run]) => {
+      pending.add(step);
+      try {
+        await run();
+      } catch (error) {
+        failed({ phase, step, error: String(error) });
+      } finally {
+        pending.delete(step);
+      }
+    }),
+  );
+}
