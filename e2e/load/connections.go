@@ -9,23 +9,30 @@ import (
 	"time"
 )
 
-// connections selects how requests use connections.
+// connections selects the protocol and how requests use connections.
 type connections string
 
 const (
-	newConnections  connections = "new"
-	keptConnections connections = "kept"
+	newConnections  connections = "new"       // HTTP/1.1, one connection for each request
+	keptConnections connections = "kept"      // HTTP/1.1, connections are reused
+	http2           connections = "http2"     // without TLS, with prior knowledge
+	grpcCalls       connections = "grpc"      // unary calls
+	webSocket       connections = "websocket" // messages that are echoed
 )
+
+// poolSize is the number of connections of the protocols that send many requests over one connection. With one
+// connection, only one pod would receive requests.
+const poolSize = 10
 
 func (c connections) MarshalText() ([]byte, error) { return []byte(c), nil }
 
 func (c *connections) UnmarshalText(text []byte) error {
 	switch value := connections(text); value {
-	case newConnections, keptConnections:
+	case newConnections, keptConnections, http2, grpcCalls, webSocket:
 		*c = value
 		return nil
 	default:
-		return fmt.Errorf(`%q is not "new" or "kept"`, text)
+		return fmt.Errorf(`%q is not "new", "kept", "http2", "grpc" or "websocket"`, text)
 	}
 }
 
@@ -33,11 +40,12 @@ func (c *connections) UnmarshalText(text []byte) error {
 // request may race with the server's close at any time, not only during a shutdown.
 const idleTimeout = 30 * time.Second
 
-// transport always connects to address, over HTTP/1.1 and without a proxy.
+// transport always connects to address, without a proxy.
 func (c connections) transport(address string) *http.Transport {
 	var dialer net.Dialer
 	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
+	protocols.SetHTTP1(c != http2)
+	protocols.SetUnencryptedHTTP2(c == http2)
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 )
 
@@ -16,6 +17,11 @@ const (
 	reset       failure = "reset"
 	timeout     failure = "timeout"
 	unreachable failure = "unreachable"
+	// HTTP/2 and gRPC: REFUSED_STREAM, or a GOAWAY that excludes the request. The server did not process it, so a client
+	// may send it again.
+	unprocessed failure = "unprocessed"
+	// WebSocket: the server closed the connection before the echo, or with another code than 1001.
+	closed      failure = "closed"
 	serverError failure = "5xx"
 	otherStatus failure = "other-status"
 	other       failure = "other"
@@ -46,6 +52,9 @@ func classifyError(err error) failure {
 		return reset
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return unreachable
+	// http.Transport has no type for these errors.
+	case strings.Contains(err.Error(), "GOAWAY"), strings.Contains(err.Error(), "REFUSED_STREAM"):
+		return unprocessed
 	default:
 		return other
 	}

@@ -15,9 +15,10 @@ import (
 
 func main() {
 	var o options
-	target := flag.String("target", "", "URL to send to, http only")
+	target := flag.String("target", "", "URL to send to, http only; for gRPC its path is the method, which takes an empty message")
 	flag.IntVar(&o.rate, "rate", 200, "requests per second")
-	flag.TextVar(&o.connections, "connections", newConnections, `"new" (one per request) or "kept" (reused)`)
+	flag.TextVar(&o.connections, "connections", newConnections,
+		`"new" (one per request), "kept" (reused), "http2", "grpc" or "websocket" (10 connections each)`)
 	flag.DurationVar(&o.timeout, "timeout", 5*time.Second, "timeout of one request, including its connection")
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "maximum duration of the run")
 	flag.Parse()

@@ -9,11 +9,12 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// tally counts finished requests.
+// tally counts finished requests, and WebSockets that the server closed with code 1001.
 type tally struct {
-	Sent     uint64             `json:"sent"`
-	Failed   uint64             `json:"failed"`
-	Failures map[failure]uint64 `json:"failures"`
+	Sent          uint64             `json:"sent"`
+	Failed        uint64             `json:"failed"`
+	Failures      map[failure]uint64 `json:"failures"`
+	OrderlyCloses uint64             `json:"orderlyCloses"`
 }
 
 func newTally() tally { return tally{Failures: map[failure]uint64{}} }
@@ -35,12 +36,15 @@ type report struct {
 	current tally
 	total   tally
 	pace    pace
+	// since the start of the run
+	orderlyCloses func() uint64
 }
 
-func newReport(out io.Writer, o options) *report {
+func newReport(out io.Writer, o options, orderlyCloses func() uint64) *report {
 	return &report{
 		out: json.NewEncoder(out), options: o, start: time.Now(), current: newTally(), total: newTally(),
-		pace: pace{start: time.Now(), rate: o.rate},
+		orderlyCloses: orderlyCloses,
+		pace:          pace{start: time.Now(), rate: o.rate},
 	}
 }
 
@@ -53,6 +57,8 @@ func (r *report) add(result *vegeta.Result, kind failure) {
 func (r *report) second() error {
 	// time.Ticker drops ticks, so the elapsed time counts and not the number of ticks.
 	r.seconds = max(r.seconds+1, int(math.Round(time.Since(r.start).Seconds())))
+	closes := r.orderlyCloses()
+	r.current.OrderlyCloses, r.total.OrderlyCloses = closes-r.total.OrderlyCloses, closes
 	line := struct {
 		Second int `json:"second"`
 		tally
@@ -63,7 +69,7 @@ func (r *report) second() error {
 }
 
 func (r *report) summarize() error {
-	if r.current.Sent > 0 {
+	if r.current.Sent > 0 || r.orderlyCloses() > r.total.OrderlyCloses {
 		if err := r.second(); err != nil {
 			return err
 		}

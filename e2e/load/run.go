@@ -25,10 +25,11 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	transport := newSingleAttempt(o.connections.transport(address), o.timeout)
+	client := newClient(o, address)
+	defer client.close()
 	// Vegeta starts another worker if all are waiting for a response, so a slow server does not reduce the rate.
 	attacker := vegeta.NewAttacker(vegeta.Client(&http.Client{
-		Transport:     transport,
+		Transport:     client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}))
 	targeter := vegeta.NewStaticTargeter(vegeta.Target{
@@ -38,7 +39,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		Header: http.Header{"Content-Type": {"application/json"}},
 	})
 
-	report := newReport(out, o)
+	report := newReport(out, o, client.orderlyCloses)
 	seconds := time.NewTicker(time.Second)
 	defer seconds.Stop()
 	stop := ctx.Done()
@@ -49,7 +50,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			if !more {
 				return report.summarize()
 			}
-			report.add(result, transport.outcome(result))
+			report.add(result, client.outcome(result))
 		case <-seconds.C:
 			if err := report.second(); err != nil {
 				return fmt.Errorf("report: %w", err)

@@ -20,7 +20,9 @@ type line struct {
 	Sent        uint64
 	Failed      uint64
 	Failures    map[failure]uint64
-	Total       struct{ Sent, Failed uint64 }
+	// WebSockets
+	OrderlyCloses uint64
+	Total         struct{ Sent, Failed uint64 }
 }
 
 // attack runs the load and returns its summary and the lines before it.
@@ -45,10 +47,20 @@ func attack(t *testing.T, ctx context.Context, o options) (line, []line) {
 	return last, lines[:len(lines)-1]
 }
 
+// short has a timeout that is not reached.
 func short(target *url.URL, c connections) options {
 	return options{
-		target: target, rate: 40, connections: c, timeout: 300 * time.Millisecond, duration: 500 * time.Millisecond,
+		target: target, rate: 40, connections: c, timeout: 30 * time.Second, duration: 500 * time.Millisecond,
 	}
+}
+
+// shortFor has a timeout that is reached if that is the failure to expect.
+func shortFor(want failure, target *url.URL, c connections) options {
+	o := short(target, c)
+	if want == timeout {
+		o.timeout = time.Second
+	}
+	return o
 }
 
 func TestFailuresAreCountedByKind(t *testing.T) {
@@ -72,7 +84,7 @@ func TestFailuresAreCountedByKind(t *testing.T) {
 			t.Run(test.name+"/"+string(c), func(t *testing.T) {
 				t.Parallel()
 				s := serve(t, test.behave)
-				summary, _ := attack(t, t.Context(), short(s.url, c))
+				summary, _ := attack(t, t.Context(), shortFor(test.want, s.url, c))
 				assertAll(t, summary, test.want)
 				if got := uint64(s.requests.Load()); got != summary.Sent {
 					t.Errorf("%d requests arrived of %d sent", got, summary.Sent)
@@ -136,7 +148,7 @@ func TestPendingResponsesAreAwaitedAfterStop(t *testing.T) {
 		return ok(conn, nth)
 	})
 	o := short(s.url, newConnections)
-	o.timeout, o.duration = 20*time.Second, time.Hour
+	o.duration = time.Hour
 	summary, _ := attack(t, ctx, o)
 
 	assertAll(t, summary, "")

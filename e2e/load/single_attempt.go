@@ -6,35 +6,33 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// singleAttempt sends each request exactly once and records how it failed. Vegeta's results contain only the text of an
-// error, so the kind of failure is stored here, by sequence number, until the result is processed.
+// singleAttempt sends each HTTP request exactly once and records how it failed.
 //
 // The timeout is implemented here as well: http.Client cancels a request in two ways that race with each other, and one
 // of them returns an untyped error.
 type singleAttempt struct {
-	next     http.RoundTripper
-	timeout  time.Duration
-	failures sync.Map // sequence number (uint64) to failure
+	outcomes
+	next    []*http.Transport // used in turn
+	timeout time.Duration
 }
 
-func newSingleAttempt(next http.RoundTripper, timeout time.Duration) *singleAttempt {
+func newSingleAttempt(timeout time.Duration, next ...*http.Transport) *singleAttempt {
 	return &singleAttempt{next: next, timeout: timeout}
 }
 
-// RoundTrip removes GetBody from the request. When a kept connection breaks, http.Transport retries the request on
-// another connection in two cases (shouldRetryRequest, Go 1.26): nothing was written yet, or the request is replayable
-// (for example a GET, or with an idempotency key). Both require an empty body or GetBody, so a request with a body and
-// without GetBody is never retried.
+// RoundTrip removes GetBody from the request. http.Transport retries a request on another connection (Go 1.26):
+//   - HTTP/1.1 (shouldRetryRequest): a kept connection breaks and nothing was written yet, or the request is replayable
+//     (for example a GET, or with an idempotency key);
+//   - HTTP/2 (http2shouldRetryRequest): the server refused the stream, or its GOAWAY excludes it.
+//
+// All of these require an empty body or GetBody, so a request with a body and without GetBody is never retried. A
+// request for which an HTTP/2 connection turns out to be closing before anything was sent takes another one.
 func (s *singleAttempt) RoundTrip(request *http.Request) (*http.Response, error) {
-	seq, err := strconv.ParseUint(request.Header.Get("X-Vegeta-Seq"), 10, 64)
+	seq, err := sequence(request)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +49,8 @@ func (s *singleAttempt) RoundTrip(request *http.Request) (*http.Response, error)
 	request = request.WithContext(ctx)
 	request.GetBody = nil
 
-	response, err := s.next.RoundTrip(request)
-	failed := func(err error) { s.failures.Store(seq, classify(err, used.Load())) }
+	response, err := s.next[seq%uint64(len(s.next))].RoundTrip(request)
+	failed := func(err error) { s.failed(seq, classify(err, used.Load())) }
 	if err != nil {
 		cancel()
 		failed(err)
@@ -62,22 +60,13 @@ func (s *singleAttempt) RoundTrip(request *http.Request) (*http.Response, error)
 	return response, nil
 }
 
-// outcome returns how the request failed, or "" if it succeeded.
-func (s *singleAttempt) outcome(result *vegeta.Result) failure {
-	if kind, failed := s.failures.LoadAndDelete(result.Seq); failed {
-		return kind.(failure)
-	}
-	switch code := result.Code; {
-	case code >= 200 && code < 300:
-		return ""
-	case code >= 500:
-		return serverError
-	case code > 0:
-		return otherStatus
-	default:
-		return other
+func (s *singleAttempt) close() {
+	for _, transport := range s.next {
+		transport.CloseIdleConnections()
 	}
 }
+
+func (s *singleAttempt) orderlyCloses() uint64 { return 0 }
 
 // watchedBody detects a response that is interrupted after its header.
 type watchedBody struct {

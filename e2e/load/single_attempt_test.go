@@ -46,11 +46,11 @@ func TestPlainClientRetriesResetOnKeptConnection(t *testing.T) {
 func TestUnwrittenRequestOnKeptConnectionIsNotRetried(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		wrap func(http.RoundTripper) http.RoundTripper
+		wrap func(*http.Transport) http.RoundTripper
 		want failure
 	}{
-		{"singleAttempt", func(next http.RoundTripper) http.RoundTripper { return newSingleAttempt(next, time.Second) }, reset},
-		{"control", func(next http.RoundTripper) http.RoundTripper { return next }, ""},
+		{"singleAttempt", func(next *http.Transport) http.RoundTripper { return newSingleAttempt(time.Second, next) }, reset},
+		{"control", func(next *http.Transport) http.RoundTripper { return next }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := serve(t, ok)

@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
 use kube::runtime::conditions::is_pod_running;
 use kube::{Client, ResourceExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,14 +24,20 @@ use self::totals::Totals;
 use crate::cluster::watch_until;
 use crate::wait::within;
 
-/// How requests use connections.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+/// The protocol, and how requests use connections.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Connections {
-    /// One connection per request.
+    /// HTTP/1.1, one connection per request.
     New,
-    /// Connections are kept alive and reused.
+    /// HTTP/1.1, connections are kept alive and reused.
     Kept,
+    /// HTTP/2 without TLS, 10 connections.
+    Http2,
+    /// Unary calls, 10 connections.
+    Grpc,
+    /// Messages that are echoed, 10 connections.
+    WebSocket,
 }
 
 /// The parameters of a load generator.
@@ -139,7 +145,7 @@ impl Load {
                     "image": "winddown.local/load:dev",
                     "imagePullPolicy": "IfNotPresent",
                     "args": [
-                        "-target", format!("http://{service}/"),
+                        "-target", format!("http://{service}{}", connections.path()),
                         "-rate", rate.to_string(),
                         "-connections", connections.to_string(),
                         "-timeout", "5s",
@@ -158,11 +164,25 @@ impl Load {
     }
 }
 
+impl Connections {
+    /// Where the server expects the requests.
+    fn path(self) -> &'static str {
+        match self {
+            Self::New | Self::Kept | Self::Http2 => "/",
+            Self::Grpc => "/winddown.e2e.Echo/Call",
+            Self::WebSocket => "/ws",
+        }
+    }
+}
+
 impl fmt::Display for Connections {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::New => "new",
             Self::Kept => "kept",
+            Self::Http2 => "http2",
+            Self::Grpc => "grpc",
+            Self::WebSocket => "websocket",
         })
     }
 }

@@ -71,7 +71,12 @@ mod tests {
 
     fn row(name: &'static str, failed: u64) -> Row {
         let failures = if failed > 0 { BTreeMap::from([("refused".to_owned(), failed)]) } else { BTreeMap::new() };
-        Row { name, connections: Connections::New, rollouts: 10, counts: Counts { sent: 4000, failed, failures } }
+        Row {
+            name,
+            connections: Connections::New,
+            rollouts: 10,
+            counts: Counts { sent: 4000, failed, failures, ..Counts::default() },
+        }
     }
 
     fn verdict(rows: &[Row]) -> Result<(), String> {

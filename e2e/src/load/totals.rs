@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Numbers of requests.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Counts {
     /// All requests.
     pub sent: u64,
@@ -14,6 +15,9 @@ pub struct Counts {
     pub failed: u64,
     /// Failed requests by kind, such as `refused` or `timeout`.
     pub failures: BTreeMap<String, u64>,
+    /// WebSockets that the server closed with code 1001, which is no failure.
+    #[serde(default)]
+    pub orderly_closes: u64,
 }
 
 /// The sum of the lines read so far, and the summary once it was read.
@@ -72,6 +76,7 @@ impl Counts {
     fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.failed += other.failed;
+        self.orderly_closes += other.orderly_closes;
         for (kind, count) in &other.failures {
             *self.failures.entry(kind.clone()).or_default() += count;
         }
@@ -109,6 +114,14 @@ mod tests {
     fn lines_that_match_the_summary_are_accepted() {
         let counts = totals(&[SECONDS[0], SECONDS[1], &summary(401, 199.8)]).verify(200).unwrap();
         assert_eq!((counts.sent, counts.failed, counts.failures["refused"]), (401, 4, 3));
+    }
+
+    #[test]
+    fn orderly_closes_add_up() {
+        let line =
+            |second: u32| format!(r#"{{"second":{second},"sent":1,"failed":0,"failures":{{}},"orderlyCloses":3}}"#);
+        let summary = r#"{"summary":true,"actualRate":200.0,"sent":2,"failed":0,"failures":{},"orderlyCloses":6}"#;
+        assert_eq!(totals(&[&line(1), &line(2), summary]).verify(200).unwrap().orderly_closes, 6);
     }
 
     #[test]
