@@ -98,29 +98,8 @@ type h2Behaviour func(conn *h2Conn, stream uint32) bool
 
 func serveHTTP2(t *testing.T, behave h2Behaviour) *h2Server {
 	t.Helper()
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &h2Server{url: &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/test.Echo/Call"}}
-	var open sync.Map
-	t.Cleanup(func() {
-		listener.Close()
-		open.Range(func(conn, _ any) bool {
-			conn.(net.Conn).Close()
-			return true
-		})
-	})
-	go func() {
-		for {
-			conn, err := listener.AcceptTCP()
-			if err != nil {
-				return
-			}
-			open.Store(conn, nil)
-			go s.handle(conn, behave)
-		}
-	}()
+	s := &h2Server{}
+	s.url = listen(t, func(conn *net.TCPConn) { s.handle(conn, behave) }).JoinPath("test.Echo/Call")
 	return s
 }
 

@@ -23,11 +23,21 @@ type behaviour func(conn *net.TCPConn, nth int) bool
 
 func serve(t *testing.T, behave behaviour) *server {
 	t.Helper()
+	s := &server{}
+	s.url = listen(t, func(conn *net.TCPConn) {
+		s.connections.Add(1)
+		s.handle(conn, behave)
+	})
+	return s
+}
+
+// listen handles each connection in a goroutine, until the end of the test, and returns the URL.
+func listen(t *testing.T, handle func(*net.TCPConn)) *url.URL {
+	t.Helper()
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{url: &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/"}}
 	var open sync.Map
 	t.Cleanup(func() {
 		listener.Close()
@@ -42,12 +52,11 @@ func serve(t *testing.T, behave behaviour) *server {
 			if err != nil {
 				return
 			}
-			s.connections.Add(1)
 			open.Store(conn, nil)
-			go s.handle(conn, behave)
+			go handle(conn)
 		}
 	}()
-	return s
+	return &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/"}
 }
 
 func (s *server) handle(conn *net.TCPConn, behave behaviour) {

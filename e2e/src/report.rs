@@ -111,6 +111,7 @@ mod tests {
         let report = Report { variants: vec![row(CONTROL, 7)] };
         let expected = json!({"variants": [{
             "name": "control", "connections": "new", "rollouts": 10, "sent": 4000, "failed": 7, "failures": {"refused": 7},
+            "orderlyCloses": 0,
         }]});
         assert_eq!(serde_json::to_value(report).unwrap(), expected);
     }

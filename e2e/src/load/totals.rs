@@ -15,7 +15,7 @@ pub struct Counts {
     pub failed: u64,
     /// Failed requests by kind, such as `refused` or `timeout`.
     pub failures: BTreeMap<String, u64>,
-    /// WebSockets that the server closed with code 1001, which is no failure.
+    /// `WebSockets` that the server closed with code 1001, which is no failure.
     #[serde(default)]
     pub orderly_closes: u64,
 }
