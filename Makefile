@@ -57,6 +57,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check $(RULES)
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package winddown-e2e --test cluster --test article -- --deny warnings
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
@@ -66,7 +67,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
 	release/check
 
-e2e: ## Run the cluster tests: helm install, real pods, rollouts under load
+e2e: ## Run the cluster tests (PART=operator or PART=article: one half; ROLLOUTS=10: longer)
 	e2e/cluster-tests
 
 demo: ## Show the effect: 10 rollouts under load without the annotations, 10 with

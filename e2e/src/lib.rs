@@ -2,11 +2,13 @@
 
 pub mod api_server;
 mod audit_log;
+pub mod budgets;
 pub mod chart;
 pub mod cluster;
 pub mod command;
 mod credentials;
 pub mod demo;
+pub mod environment;
 mod load;
 pub mod operator_process;
 pub mod pid_namespace;
@@ -16,6 +18,8 @@ pub mod prometheus;
 pub mod release;
 mod report;
 pub mod rollout;
+pub mod rollouts;
+pub mod suite;
 mod supervised_process;
 pub mod tools;
 pub mod variant;

@@ -51,6 +51,12 @@ impl App {
         }
     }
 
+    /// The name of the Deployment.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The current Deployment.
     pub async fn deployment(&self) -> Result<Deployment> {
         let deployment = self.deployments.get(&self.name).await;

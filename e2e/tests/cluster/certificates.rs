@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use winddown_e2e::release;
 use winddown_e2e::wait::until;
 
-use crate::environment::Environment;
 use crate::example::{Example, is_injected};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![removed_ca_bundles_are_restored_within_ten_seconds]

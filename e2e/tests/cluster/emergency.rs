@@ -9,9 +9,10 @@ use serde_json::json;
 use winddown_e2e::command::CommandLine;
 use winddown_e2e::wait::until;
 
-use crate::environment::Environment;
 use crate::example::{Example, has_no_injection, is_injected};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![the_commands_of_the_page_switch_winddown_off_and_on]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use winddown_e2e::rollout::App;
 use winddown_e2e::wait::until;
 
-use crate::environment::{Environment, is_ready};
+use winddown_e2e::environment::{Environment, is_ready};
 
 /// A workload before its creation; a Deployment unless created with [`Example::start_as`].
 pub(crate) struct Example(Value);

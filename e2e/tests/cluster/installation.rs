@@ -8,9 +8,10 @@ use kube::api::{Api, ListParams};
 use serde::de::DeserializeOwned;
 use winddown_e2e::release::{self, Helm};
 
-use crate::environment::{Environment, names};
 use crate::example::{Example, has_no_injection, is_injected};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::{Environment, names};
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![helm_3_installs_tests_upgrades_and_uninstalls, helm_4_installs_tests_upgrades_and_uninstalls]

@@ -11,9 +11,10 @@ use kube::api::{Api, ListParams};
 use winddown_e2e::cluster::watch_until;
 use winddown_e2e::command::CommandLine;
 
-use crate::environment::Environment;
 use crate::example::{DRAIN, Example, GRACE_PERIOD};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![pods_of_a_stateful_set_and_a_daemon_set_exit_after_the_drain]

@@ -1,25 +1,30 @@
-//! Cluster tests: Winddown installed with helm on a kind cluster, real pods, and rollouts under load.
+//! The operator half of the cluster tests: Winddown installed with helm on a kind cluster, real pods, and rollouts under load.
 //! Run them with e2e/cluster-tests.
 //!
-//! The tests run one at a time. Each one sets up Winddown and its own namespace as it needs them.
+//! Each test sets up Winddown and its own namespace as it needs them.
 
 mod certificates;
 mod emergency;
-mod environment;
 mod example;
 mod installation;
 mod kinds;
 mod observation;
 mod outage;
-mod suite;
 mod termination;
 mod traffic;
 mod upgrade;
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use winddown_e2e::suite::{self, Suite};
+
+/// One at a time: most tests install or break Winddown.
+const SUITE: Suite = Suite { threads: 1, limit: Duration::from_mins(10) };
 
 fn main() -> ExitCode {
     suite::run(
+        SUITE,
         [
             installation::tests(),
             certificates::tests(),

@@ -1,6 +1,5 @@
 //! How pods stopped, as `ShutdownBudget`s, Events and Prometheus show it.
 
-mod budgets;
 mod handover;
 mod node;
 mod scripted;
@@ -19,10 +18,11 @@ use winddown_e2e::prometheus::{Prometheus, Sample, Target};
 use winddown_e2e::release;
 use winddown_e2e::wait::until;
 
-use self::budgets::{Budgets, Status};
 use self::scripted::{EXITS, FAILS, IGNORES, OVERRUNS, RUNS_OUT_OF_MEMORY, Scripted};
-use crate::environment::{Environment, METRICS_PORT};
-use crate::suite::{Test, tests};
+use winddown_e2e::budgets::{Budgets, Status};
+use winddown_e2e::environment::{Environment, METRICS_PORT};
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     [tests![every_stop_has_its_outcome_and_its_cause], handover::tests()].concat()
@@ -100,8 +100,8 @@ async fn places(environment: &Environment) -> Result<(String, String, String)> {
     let leader = environment.wait_for_leader().await?;
     let pods: Api<Pod> = Api::namespaced(environment.client.clone(), release::NAME);
     let node = pods.get(&leader).await?.spec.and_then(|spec| spec.node_name).context("the leader has no node")?;
-    let others = node::workers(&environment.client).await?.into_iter().filter(|worker| *worker != node);
-    let lost = others.last().context("there is no other worker")?;
+    let mut others = node::workers(&environment.client).await?.into_iter().filter(|worker| *worker != node);
+    let lost = others.next_back().context("there is no other worker")?;
     Ok((leader, node, lost))
 }
 
@@ -114,7 +114,7 @@ async fn create(environment: &Environment, node: &str, lost: &str) -> Result<()>
         Scripted::deployment("fails", FAILS).on_node(node),
         Scripted::deployment("memory", RUNS_OUT_OF_MEMORY).on_node(node).with_memory("32Mi"),
         Scripted::deployment("two", EXITS).on_node(node).with_container("stubborn", IGNORES),
-        Scripted::deployment("stateful", EXITS).on_node(node).as_stateful_set(),
+        Scripted::deployment("stateful", EXITS).on_node(node).into_stateful_set(),
         Scripted::deployment("hurried", IGNORES).on_node(node),
         Scripted::deployment("forced", EXITS).on_node(node),
         Scripted::deployment("drained", EXITS).on_node(lost),

@@ -13,9 +13,10 @@ use winddown_e2e::cluster::watch_until;
 use winddown_e2e::demo::BUDGET;
 use winddown_e2e::release;
 
-use crate::environment::Environment;
 use crate::example::{Example, has_no_injection, is_injected};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![

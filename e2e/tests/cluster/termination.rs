@@ -10,9 +10,10 @@ use kube::api::{Api, DeleteParams, LogParams};
 use winddown_e2e::rollout::App;
 use winddown_e2e::wait::within;
 
-use crate::environment::Environment;
 use crate::example::{DRAIN, Example};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![sigterm_is_sent_after_the_drain]

@@ -5,10 +5,12 @@ use winddown_e2e::cluster::recreate_namespace;
 use winddown_e2e::demo::{self, Variants};
 use winddown_e2e::progress::Progress;
 use winddown_e2e::rollout::App;
+use winddown_e2e::rollouts::rollouts;
 use winddown_e2e::variant::{self, Row, Scale};
 
-use crate::environment::Environment;
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -24,7 +26,7 @@ async fn rollouts_drop_requests_only_without_annotations(environment: Environmen
     // The demo installs Winddown itself.
     // A single control rollout may drop no request over kept connections, so the control needs ten. They are short.
     let control = Scale { rollouts: 10, rate: RATE };
-    let annotated = Scale { rollouts: 3, rate: RATE };
+    let annotated = Scale { rollouts: rollouts()?, rate: RATE };
     let report = demo::run(&environment.client, Variants { control, annotated }, Progress::start()).await?;
     eprintln!("{report}");
     report.verdict()?;

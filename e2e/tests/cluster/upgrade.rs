@@ -9,9 +9,10 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use winddown_e2e::release::Helm;
 
-use crate::environment::{Environment, names};
 use crate::example::{Example, is_injected};
-use crate::suite::{Test, tests};
+use winddown_e2e::environment::{Environment, names};
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![an_upgrade_of_winddown_and_a_label_change_start_no_rollout]

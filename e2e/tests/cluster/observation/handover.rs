@@ -12,10 +12,11 @@ use winddown_e2e::release;
 use winddown_e2e::rollout::App;
 use winddown_e2e::wait::until;
 
-use super::budgets::Budgets;
 use super::scripted::{EXITS, Scripted};
-use crate::environment::Environment;
-use crate::suite::{Test, tests};
+use winddown_e2e::budgets::Budgets;
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![each_of_200_stops_is_counted_once_while_the_leader_is_deleted]

@@ -9,7 +9,7 @@ use kube::api::{Api, ListParams};
 use winddown_e2e::cluster::watch_until;
 use winddown_e2e::command::CommandLine;
 
-use crate::environment::names;
+use winddown_e2e::environment::names;
 
 /// For the start of a node.
 const LIMIT: Duration = Duration::from_mins(2);

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use serde_json::{Value, json};
 
-use crate::environment::Environment;
+use winddown_e2e::environment::Environment;
 
 /// A Deployment or `StatefulSet` before its creation.
 pub(super) struct Scripted {
@@ -48,7 +48,7 @@ impl Scripted {
     }
 
     /// A `StatefulSet` instead.
-    pub(super) fn as_stateful_set(self) -> Self {
+    pub(super) fn into_stateful_set(self) -> Self {
         Self { kind: "StatefulSet", ..self }
     }
 

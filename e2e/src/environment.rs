@@ -4,25 +4,29 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use http::Request;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use winddown_e2e::cluster::{self, delete_namespace, recreate_namespace};
-use winddown_e2e::command::CommandLine;
-use winddown_e2e::release::{self, Helm};
-use winddown_e2e::rollout::App;
-use winddown_e2e::wait::until;
 
-use crate::example::{Example, is_injected};
+use crate::cluster::{self, delete_namespace, recreate_namespace};
+use crate::command::CommandLine;
+use crate::release::{self, Helm};
+use crate::rollout::App;
+use crate::wait::until;
 
+/// What a test gets: the cluster, and a name for its namespace.
 #[derive(Clone)]
-pub(crate) struct Environment {
-    pub(crate) client: Client,
+pub struct Environment {
+    /// A client for the cluster.
+    pub client: Client,
     /// The name of the test's namespace, which may not exist yet.
-    pub(crate) namespace: String,
+    pub namespace: String,
 }
 
 /// Printed after a failed test.
@@ -35,11 +39,17 @@ const DIAGNOSTICS: [&str; 3] = [
 /// The API server observes a new webhook configuration a moment later.
 const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
 
+/// The annotation of an injected pod template.
+const INJECTED: &str = "winddown.dev/injected";
+
+/// Whether this process installed Winddown, for tests that run at the same time.
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+
 /// For a new leader. A Lease that was not released expires after some seconds.
 const LEASE_LIMIT: Duration = Duration::from_mins(1);
 
 /// The default of the chart.
-pub(crate) const METRICS_PORT: u16 = 8080;
+pub const METRICS_PORT: u16 = 8080;
 
 /// The metric of a replica that has seen all pods.
 const SYNCED: &str = "winddown_observer_synced 1";
@@ -54,41 +64,69 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 const DIAGNOSTIC_LINES: usize = 80;
 
 impl Environment {
-    pub(crate) async fn connect(test: &str) -> Result<Self> {
+    /// Connects to the cluster. The namespace is named after the test.
+    pub async fn connect(test: &str) -> Result<Self> {
         let namespace: String = test.replace('_', "-").chars().take(60).collect();
         Ok(Self { client: cluster::connect().await?, namespace: namespace.trim_end_matches('-').to_owned() })
     }
 
     /// Installs Winddown with default values, creates the test's namespace, and waits until the API server calls the webhook.
-    pub(crate) async fn set_up(&self) -> Result<()> {
+    pub async fn set_up(&self) -> Result<()> {
         Helm::V4.install("").run().await?;
         recreate_namespace(&self.client, &self.namespace, &[]).await?;
+        self.wait_for_webhook().await
+    }
+
+    /// The same cluster, and another namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self { client: self.client.clone(), namespace: namespace.to_owned() }
+    }
+
+    /// As [`Self::set_up`], for tests that run at the same time: the first of this process installs Winddown.
+    pub async fn set_up_beside_others(&self) -> Result<()> {
+        let install = async || {
+            // An operator that is running may be an older one: its image has the same name.
+            release::remove().await?;
+            Helm::V4.install("").run().await
+        };
+        INSTALLED.get_or_try_init(async || install().await.map(drop)).await?;
+        recreate_namespace(&self.client, &self.namespace, &[]).await?;
+        self.wait_for_webhook().await
+    }
+
+    async fn wait_for_webhook(&self) -> Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+        let deployment = serde_json::from_value(dry_run())?;
+        let parameters = PostParams { dry_run: true, ..PostParams::default() };
         until("the API server to call the webhook", WEBHOOK_LIMIT, async || {
-            let created = Example::new("dry-run").annotated().without_pods().create_dry(self).await?;
-            Ok(is_injected(&created).then_some(()))
+            let created = deployments.create(&parameters, &deployment).await?;
+            let annotations = created.spec.template.metadata.and_then(|metadata| metadata.annotations);
+            Ok(annotations.unwrap_or_default().contains_key(INJECTED).then_some(()))
         })
         .await
     }
 
     /// Uninstalls Winddown, creates its namespace with these labels, and creates the test's namespace.
-    pub(crate) async fn set_up_without_winddown(&self, labels: &[(&str, &str)]) -> Result<()> {
+    pub async fn set_up_without_winddown(&self, labels: &[(&str, &str)]) -> Result<()> {
         release::remove().await?;
         recreate_namespace(&self.client, release::NAME, labels).await?;
         recreate_namespace(&self.client, &self.namespace, &[]).await
     }
 
     /// Deletes the test's namespace.
-    pub(crate) async fn clean_up(&self) -> Result<()> {
+    pub async fn clean_up(&self) -> Result<()> {
         delete_namespace(&self.client, &self.namespace).await
     }
 
     /// Winddown's own Deployment.
-    pub(crate) fn operator(&self) -> App {
+    #[must_use]
+    pub fn operator(&self) -> App {
         App::new(&self.client, release::NAME, release::NAME)
     }
 
     /// Waits until a replica that is not being deleted holds the Lease, and returns the name of its pod.
-    pub(crate) async fn wait_for_leader(&self) -> Result<String> {
+    pub async fn wait_for_leader(&self) -> Result<String> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), release::NAME);
         let leader = until("a replica to hold the Lease", LEASE_LIMIT, async || {
             let mut replicas = self.operator().all_pods().await?;
@@ -103,7 +141,7 @@ impl Environment {
     }
 
     /// Waits until a replica has seen all pods.
-    pub(crate) async fn wait_until_synced(&self, replica: &str) -> Result<()> {
+    pub async fn wait_until_synced(&self, replica: &str) -> Result<()> {
         until(&format!("{replica} to have seen all pods"), SYNC_LIMIT, async || {
             Ok(self.is_synced(replica).await.then_some(()))
         })
@@ -111,7 +149,7 @@ impl Environment {
     }
 
     /// Waits until a replica other than the leader has seen all pods.
-    pub(crate) async fn wait_for_standby(&self, leader: &str) -> Result<()> {
+    pub async fn wait_for_standby(&self, leader: &str) -> Result<()> {
         until("another replica to have seen all pods", SYNC_LIMIT, async || {
             for replica in names(&self.operator().all_pods().await?) {
                 if replica != leader && self.is_synced(&replica).await {
@@ -132,7 +170,7 @@ impl Environment {
     }
 
     /// Waits until the namespace has this many pods, and all are ready.
-    pub(crate) async fn wait_for_ready_pods(&self, expected: usize, limit: Duration) -> Result<()> {
+    pub async fn wait_for_ready_pods(&self, expected: usize, limit: Duration) -> Result<()> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         until(&format!("{expected} pods to be ready"), limit, async || {
             let pods = pods.list(&ListParams::default()).await.context("list pods")?.items;
@@ -142,7 +180,7 @@ impl Environment {
     }
 
     /// Waits for an Event about an object in the test's namespace and returns its note.
-    pub(crate) async fn wait_for_event(&self, reason: &str, object: &str, limit: Duration) -> Result<String> {
+    pub async fn wait_for_event(&self, reason: &str, object: &str, limit: Duration) -> Result<String> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let matches = |event: &&Event| {
             let regarding = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
@@ -156,7 +194,7 @@ impl Environment {
     }
 
     /// Prints pods, Events and the operator's log.
-    pub(crate) async fn print_diagnostics() {
+    pub async fn print_diagnostics() {
         for command in DIAGNOSTICS.map(CommandLine::new) {
             let output = command.run().await.unwrap_or_else(|error| format!("{error:#}"));
             let lines: Vec<_> = output.lines().collect();
@@ -166,13 +204,30 @@ impl Environment {
     }
 }
 
-pub(crate) fn is_ready(pod: &Pod) -> bool {
+/// A minimal Deployment with annotations and without pods.
+fn dry_run() -> Value {
+    json!({
+        "metadata": {"name": "dry-run", "annotations": {"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"}},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "dry-run"}},
+            "template": {
+                "metadata": {"labels": {"app": "dry-run"}},
+                "spec": {"containers": [{"name": "app", "image": "winddown.local/node-http:dev"}]},
+            },
+        },
+    })
+}
+
+/// Whether a pod has the condition `Ready`.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The names of these objects, sorted.
-pub(crate) fn names<K: Resource>(objects: &[K]) -> Vec<String> {
+pub fn names<K: Resource>(objects: &[K]) -> Vec<String> {
     let mut names: Vec<_> = objects.iter().map(ResourceExt::name_any).collect();
     names.sort();
     names

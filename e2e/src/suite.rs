@@ -1,4 +1,4 @@
-//! The test runner: runs one test at a time with a time limit, and prints diagnostics if a test fails.
+//! The runner of the cluster tests: runs tests with a time limit, and prints diagnostics if one fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
@@ -13,13 +13,28 @@ use tokio::time::timeout;
 
 use crate::environment::Environment;
 
+/// A test, as [`crate::tests`] makes it.
 #[derive(Clone, Copy)]
-pub(crate) struct Test {
-    pub(crate) module: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) body: fn(Environment) -> LocalBoxFuture<'static, Result<()>>,
+pub struct Test {
+    /// The path of its module.
+    pub module: &'static str,
+    /// The name of its function.
+    pub name: &'static str,
+    /// Runs it.
+    pub body: fn(Environment) -> LocalBoxFuture<'static, Result<()>>,
 }
 
+/// How a half of the cluster tests runs.
+#[derive(Clone, Copy)]
+pub struct Suite {
+    /// How many tests run at the same time.
+    pub threads: usize,
+    /// For a whole test. Each wait in a test has its own, shorter limit and a more specific message.
+    pub limit: Duration,
+}
+
+/// The [`Test`]s of these functions from [`Environment`] to `Result<()>`.
+#[macro_export]
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         vec![$($crate::suite::Test {
@@ -29,14 +44,12 @@ macro_rules! tests {
         }),+]
     };
 }
-pub(crate) use tests;
 
-/// For a whole test. Each wait in a test has its own, shorter limit and a more specific message.
-const LIMIT: Duration = Duration::from_mins(10);
-
-pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
+/// Runs the tests that the command line selects.
+#[must_use]
+pub fn run(suite: Suite, tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+    arguments.test_threads = Some(suite.threads);
     let runtime = match Runtime::new() {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => {
@@ -44,18 +57,18 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let trials = tests.into_iter().map(|test| trial(test, runtime.clone())).collect();
+    let trials = tests.into_iter().map(|test| trial(suite, test, runtime.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(test: Test, runtime: Arc<Runtime>) -> Trial {
+fn trial(suite: Suite, test: Test, runtime: Arc<Runtime>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
     Trial::test(format!("{module}::{}", test.name), move || {
         // The runner printed the name of the test without a line break.
         eprintln!();
         let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(execute(test))));
-        eprintln!("  {:.0} s", start.elapsed().as_secs_f32());
+        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(execute(suite.limit, test))));
+        eprintln!("  {}: {:.0} s", test.name, start.elapsed().as_secs_f32());
         if !matches!(outcome, Ok(Ok(()))) {
             runtime.block_on(Environment::print_diagnostics());
         }
@@ -64,8 +77,8 @@ fn trial(test: Test, runtime: Arc<Runtime>) -> Trial {
     })
 }
 
-async fn execute(test: Test) -> Result<()> {
+async fn execute(limit: Duration, test: Test) -> Result<()> {
     let environment = Environment::connect(test.name).await?;
-    let result = timeout(LIMIT, (test.body)(environment)).await;
-    result.with_context(|| format!("the test did not finish within {} s", LIMIT.as_secs()))?
+    let result = timeout(limit, (test.body)(environment)).await;
+    result.with_context(|| format!("the test did not finish within {} s", limit.as_secs()))?
 }

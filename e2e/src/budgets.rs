@@ -9,35 +9,40 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The `ShutdownBudget`s of one namespace.
-pub(super) struct Budgets(Api<DynamicObject>);
+pub struct Budgets(Api<DynamicObject>);
 
 /// The part of `status` that the tests check.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Status {
+pub struct Status {
     /// Running pods with the current budget, of all running pods, as `2/3`.
-    pub(super) carried: String,
-    pub(super) conditions: Vec<Condition>,
-    pub(super) recent: Vec<String>,
+    pub carried: String,
+    /// Whether the budget fits, is injected, and so on.
+    pub conditions: Vec<Condition>,
+    /// The last stops, one line each.
+    pub recent: Vec<String>,
     /// Counts, and times in words.
-    pub(super) shutdowns: BTreeMap<String, Value>,
+    pub shutdowns: BTreeMap<String, Value>,
 }
 
+/// One of [`Status::conditions`].
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Condition {
+pub struct Condition {
     #[serde(rename = "type")]
     kind: String,
     reason: String,
 }
 
 impl Budgets {
-    pub(super) fn new(client: &Client, namespace: &str) -> Self {
+    /// Those of this namespace.
+    #[must_use]
+    pub fn new(client: &Client, namespace: &str) -> Self {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("winddown.dev", "v1alpha1", "ShutdownBudget"));
         Self(Api::namespaced_with(client.clone(), namespace, &resource))
     }
 
     /// The status of each `ShutdownBudget`, by its name.
-    pub(super) async fn all(&self) -> Result<BTreeMap<String, Status>> {
+    pub async fn all(&self) -> Result<BTreeMap<String, Status>> {
         let budgets = self.0.list(&ListParams::default()).await.context("list ShutdownBudgets")?;
         let status = |budget: &DynamicObject| match &budget.data["status"] {
             Value::Null => Ok(Status::default()),
@@ -49,12 +54,14 @@ impl Budgets {
 
 impl Status {
     /// One of the numbers in `shutdowns`; 0 if it is absent.
-    pub(super) fn count(&self, field: &str) -> u64 {
+    #[must_use]
+    pub fn count(&self, field: &str) -> u64 {
         self.shutdowns.get(field).and_then(Value::as_u64).unwrap_or_default()
     }
 
     /// Why a condition has its status.
-    pub(super) fn reason(&self, kind: &str) -> Option<&str> {
+    #[must_use]
+    pub fn reason(&self, kind: &str) -> Option<&str> {
         self.conditions.iter().find(|condition| condition.kind == kind).map(|condition| condition.reason.as_str())
     }
 }
