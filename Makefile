@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-packages test-example fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
+.PHONY: help build generate test core api test-load test-packages test-example test-services fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -25,7 +25,7 @@ generate: ## Write the generated files: docs, values table and schema of the cha
 test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
 	e2e/test
 
-core: test-load test-packages test-example
+core: test-load test-packages test-example test-services
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
@@ -39,6 +39,9 @@ test-packages:
 
 test-example:
 	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
+
+test-services:
+	examples/testing/run
 
 # The operator is optimized, as in `make test`: the tests check how fast it answers under load.
 api: ## Run only the API tests, on any version that the chart supports (KUBERNETES_VERSION=v1.30.14)
@@ -60,9 +63,14 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	$(CARGO) clippy --locked --package winddown-e2e --test cluster --test article -- --deny warnings
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
+	$(CARGO) fmt --manifest-path examples/axum-service/Cargo.toml --check
+	$(CARGO) clippy --manifest-path examples/axum-service/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
+	cd examples/go-service && test -z "$$(gofmt -l .)" && go vet ./...
+	cd examples/testing && test -z "$$(gofmt -l .)" && go vet ./...
 	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
+	e2e/tools/cargo-deny --manifest-path examples/axum-service/Cargo.toml --config deny.toml check bans licenses sources
 	e2e/tools/advisories
 	"$$(e2e/tools/get actionlint)/actionlint" -shellcheck= -pyflakes=
 	release/check

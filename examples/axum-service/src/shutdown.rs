@@ -1,0 +1,86 @@
+use std::future::Future;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use std::{env, io, process, thread};
+
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+/// Without `WINDDOWN_DEADLINE_SECONDS`.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// Knows whether SIGTERM or SIGINT has arrived, and when.
+#[derive(Clone, Default)]
+pub struct Shutdown(Arc<OnceLock<Instant>>);
+
+impl Shutdown {
+    pub fn begun(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// The future ends when the listener has to close: `wait` after SIGTERM or SIGINT. The wait is a part of the deadline:
+    /// at least half of it remains for open requests. At the deadline, the process exits with 1.
+    pub fn on_signal(&self, wait: Duration) -> io::Result<impl Future<Output = ()> + use<>> {
+        let deadline = self.deadline();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut next = async move || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let shutdown = self.clone();
+        Ok(async move {
+            next().await;
+            shutdown.0.get_or_init(Instant::now);
+            shutdown.log("begun");
+            // A thread, which also works when a request blocks the runtime.
+            let late = shutdown.clone();
+            thread::spawn(move || {
+                thread::sleep(deadline);
+                late.log("deadline-passed");
+                process::exit(1);
+            });
+            let ignoring = shutdown.clone();
+            tokio::spawn(async move {
+                loop {
+                    next().await;
+                    ignoring.log("signal-ignored");
+                }
+            });
+            sleep(wait.min(deadline / 2)).await;
+            shutdown.log("listeners-closed");
+        })
+    }
+
+    fn deadline(&self) -> Duration {
+        let Ok(text) = env::var("WINDDOWN_DEADLINE_SECONDS") else { return DEADLINE };
+        match text.parse::<u32>() {
+            Ok(seconds) if !text.starts_with('+') => Duration::from_secs(seconds.into()),
+            _ => {
+                self.log("setting-not-used");
+                DEADLINE
+            }
+        }
+    }
+
+    /// Adds `Connection: close` to every answer that starts after the signal.
+    pub async fn tell_to_close(State(shutdown): State<Self>, mut answer: Response) -> Response {
+        if shutdown.begun() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    pub fn log(&self, event: &str) {
+        let ms = self.0.get().map_or(0, |at| at.elapsed().as_millis());
+        // Not println: it panics where nobody reads the log, and the deadline must end the process there, too.
+        let _ = writeln!(io::stdout(), r#"{{"event":"{event}","ms":{ms}}}"#);
+    }
+}

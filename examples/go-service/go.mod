@@ -1,0 +1,3 @@
+module winddown.local/examples/go-service
+
+go 1.26

@@ -1,0 +1,3 @@
+module winddown.local/examples/testing
+
+go 1.26
