@@ -42,7 +42,7 @@ class GracefulServer(uvicorn.Server):
         self.begun = True
         self.signal_at = time.monotonic()
         self.log("begun", signal=name.name)
-        # A thread, which also works when a request blocks the event loop.
+        # A thread: it works even if a request blocks the event loop from now on.
         timer = threading.Timer(self.deadline, self._exit)
         timer.daemon = True
         timer.start()

@@ -101,6 +101,15 @@ func TestAStuckRequestEndsAtTheDeadlineWithExit1(t *testing.T) {
 	}
 }
 
+func TestADeadlineOf0EndsImmediately(t *testing.T) {
+	t.Parallel()
+	s := start(t, "WORK_MS=600000", "WINDDOWN_DEADLINE_SECONDS=0")
+	stuck := openRequest(t, s)
+	s.kill(syscall.SIGTERM)
+	stuck.assertDropped(t)
+	s.assertExit(1, "listening", "begun", "deadline-passed")
+}
+
 func TestTheWaitLeavesHalfOfAShortDeadline(t *testing.T) {
 	t.Parallel()
 	s := start(t, "SHUTDOWN_WAIT_MS=60000", "WINDDOWN_DEADLINE_SECONDS=4")

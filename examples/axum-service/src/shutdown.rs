@@ -40,7 +40,7 @@ impl Shutdown {
             next().await;
             shutdown.0.get_or_init(Instant::now);
             shutdown.log("begun");
-            // A thread, which also works when a request blocks the runtime.
+            // A thread: it works even if requests block the runtime from now on.
             let late = shutdown.clone();
             thread::spawn(move || {
                 thread::sleep(deadline);
