@@ -33,6 +33,16 @@ end_leftovers() {
   rm -f "$run/dockerd.pid" "$run/exec/containerd/containerd.pid"
 }
 
+# Runs a command without the files that the callers have open: a daemon would keep their locks.
+without_other_files() {
+  local file
+  for file in /proc/"$BASHPID"/fd/*; do
+    file=${file##*/}
+    [ "$file" -le 2 ] || [ "$file" = 255 ] || eval "exec $file>&-"
+  done
+  exec "$@"
+}
+
 engine_start() {
   mkdir -p "$run" "$data"
   modprobe -a br_netfilter overlay > /dev/null 2>&1 || true # if they are modules
@@ -53,7 +63,8 @@ engine_start() {
     }' > "$run/daemon.json"
   end_leftovers
   ulimit -n "$(ulimit -Hn)"
-  setsid nsenter "--net=/var/run/netns/$netns" dockerd --config-file "$run/daemon.json" > "$run/dockerd.log" 2>&1 < /dev/null &
+  without_other_files setsid nsenter "--net=/var/run/netns/$netns" dockerd --config-file "$run/daemon.json" \
+    > "$run/dockerd.log" 2>&1 < /dev/null &
   local launched=$!
   for _ in $(seq 200); do
     timeout 5 docker version > /dev/null 2>&1 && return 0
