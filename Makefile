@@ -35,10 +35,10 @@ test-load:
 	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
 
 test-packages:
-	@if command -v npm > /dev/null; then cd packages/winddown-node && npm ci --silent && npm run build --silent && npm test --silent; else echo 'Node.js is not installed: the tests of packages/winddown-node are skipped'; fi
+	@if command -v npm > /dev/null; then node=$$(e2e/tools/node) && cd packages/winddown-node && export PATH="$$node:$$PATH" && npm ci --silent && npm run build --silent && npm test --silent; else echo 'Node.js is not installed: the tests of packages/winddown-node are skipped'; fi
 
 test-example:
-	@if command -v node > /dev/null; then cd examples/node-http && npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
+	@if command -v npm > /dev/null; then node=$$(e2e/tools/node) && cd examples/node-http && PATH="$$node:$$PATH" npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
 
 test-services:
 	examples/testing/run
