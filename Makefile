@@ -56,7 +56,7 @@ bench: build ## Measure what a review costs; the last run is explained in docs/p
 	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench endpoint $(BENCH_BINARIES) $(BENCH_FLAGS)
 	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench creates $(BENCH_BINARIES) $(BENCH_FLAGS)
 
-lint: ## rustfmt, clippy, dependencies, go vet, workflows
+lint: ## rustfmt, clippy, dependencies, go vet, ruff, workflows
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check $(RULES)
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
@@ -68,6 +68,8 @@ lint: ## rustfmt, clippy, dependencies, go vet, workflows
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
 	cd examples/go-service && test -z "$$(gofmt -l .)" && go vet ./...
 	cd examples/testing && test -z "$$(gofmt -l .)" && go vet ./...
+	e2e/tools/ruff check --no-cache examples/asgi-service
+	e2e/tools/ruff format --no-cache --check --quiet examples/asgi-service
 	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/cargo-deny check bans licenses sources
 	e2e/tools/cargo-deny --manifest-path examples/axum-service/Cargo.toml --config deny.toml check bans licenses sources

@@ -11,6 +11,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 )
 
@@ -26,5 +28,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "usage: LOAD=PATH go test -count=1 . -args COMMAND...")
 		os.Exit(2)
 	}
+	// Services would inherit from nohup that SIGHUP is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	os.Exit(m.Run())
 }
