@@ -90,9 +90,23 @@ func (a *answer) start() {
 	a.started = true
 }
 
-func (a *answer) WriteHeader(status int)         { a.start(); a.ResponseWriter.WriteHeader(status) }
-func (a *answer) Write(body []byte) (int, error) { a.start(); return a.ResponseWriter.Write(body) }
-func (a *answer) Unwrap() http.ResponseWriter    { return a.ResponseWriter }
+func (a *answer) WriteHeader(status int) {
+	a.start()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(body []byte) (int, error) {
+	a.start()
+	return a.ResponseWriter.Write(body)
+}
+
+func (a *answer) Flush() {
+	a.start()
+	_ = http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Unwrap gives http.ResponseController the other methods.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (s *shutdown) log(name string, more ...any) {
 	slog.Info("service", append([]any{"event", name, "ms", time.Since(s.signalAt).Milliseconds()}, more...)...)
