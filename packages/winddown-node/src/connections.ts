@@ -4,15 +4,12 @@ import { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Server as TlsServer, type TLSSocket } from 'node:tls';
 
-/** The highest stream id: a GOAWAY with it announces the end and refuses no stream (RFC 9113, section 6.8). */
-const NO_STREAM_REFUSED = 2 ** 31 - 1;
-
 /** The connections of one server: HTTP/1.1, HTTP/2 and WebSockets, with or without TLS. */
 export class Connections {
   readonly #server: NetServer;
   readonly #all = new Set<Socket>();
-  /** Connections on which an HTTP/1.1 request can arrive, with their last activity. */
-  readonly #kept = new Map<Socket, { bytesRead: number; quietSince: number }>();
+  /** Connections on which an HTTP/1.1 request or a TLS handshake can arrive, with their last activity. */
+  readonly #kept = new Map<Socket, { bytesRead: number; quietSince: number; isRaw: boolean }>();
   readonly #sessions = new Map<ServerHttp2Session, Set<ServerHttp2Stream>>();
   readonly #upgraded = new Set<Socket>();
   readonly #responses = new Set<ServerResponse>();
@@ -26,12 +23,11 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       this.#all.add(socket);
       socket.once('close', () => this.#all.delete(socket));
-      // With TLS: until the handshake begins. Its socket never reads by itself, so only a silent one is quiet.
-      if (server instanceof HttpServer || isTls) this.#keep(socket);
+      if (server instanceof HttpServer || isTls) this.#keep(socket, isTls);
     });
     if (isTls) {
       server.on('secureConnection', (socket: TLSSocket) => {
-        if (server instanceof HttpsServer || (isHttp2 && socket.alpnProtocol !== 'h2')) this.#keep(socket);
+        if (server instanceof HttpsServer || (isHttp2 && socket.alpnProtocol !== 'h2')) this.#keep(socket, false);
       });
     }
     server.on('session', (session: ServerHttp2Session) => this.#addSession(session));
@@ -61,7 +57,7 @@ export class Connections {
     this.#responses.forEach(closeAfter);
     const quietSince = performance.now();
     for (const [socket, seen] of this.#kept) Object.assign(seen, { bytesRead: socket.bytesRead, quietSince });
-    for (const [session, streams] of this.#sessions) if (streams.size > 0) announceEnd(session);
+    for (const [session, streams] of this.#sessions) if (streams.size > 0) session.close();
   }
 
   /** Closes the listener and idle HTTP/2 sessions; the promise resolves when the last connection has closed. */
@@ -84,7 +80,10 @@ export class Connections {
     const now = performance.now();
     const answering = new Set([...this.#responses].map((response) => response.req.socket));
     for (const [socket, seen] of this.#kept) {
-      if (answering.has(socket) || socket.bytesRead !== seen.bytesRead) {
+      if (seen.isRaw && socket.bytesRead > 0) {
+        // The handshake began: what follows is on the socket of secureConnection.
+        this.#kept.delete(socket);
+      } else if (answering.has(socket) || socket.bytesRead !== seen.bytesRead) {
         Object.assign(seen, { bytesRead: socket.bytesRead, quietSince: now });
       } else if (now - seen.quietSince >= waitMs) {
         socket.destroy();
@@ -104,8 +103,8 @@ export class Connections {
     for (const socket of this.#all) socket.destroy();
   }
 
-  #keep(socket: Socket): void {
-    this.#kept.set(socket, { bytesRead: 0, quietSince: performance.now() });
+  #keep(socket: Socket, isRaw: boolean): void {
+    this.#kept.set(socket, { bytesRead: 0, quietSince: performance.now(), isRaw });
     socket.once('close', () => this.#kept.delete(socket));
   }
 
@@ -129,19 +128,12 @@ export class Connections {
     if (this.#state === 'closing') session.close();
     session.on('stream', (stream: ServerHttp2Stream) => {
       streams.add(stream);
-      if (this.#state === 'draining') announceEnd(session);
-      stream.once('close', () => {
-        streams.delete(stream);
-        // Node.js reads nothing more from a session without streams once it sent GOAWAY.
-        if (this.#state === 'draining' && streams.size === 0) session.close();
-      });
+      stream.once('close', () => streams.delete(stream));
+      // GOAWAY before the answer, so that a client that waits for it sends its next request elsewhere. Not earlier: a
+      // stream that crosses GOAWAY is refused, also after a GOAWAY that announces the end and refuses none.
+      if (this.#state === 'draining') session.close();
     });
   }
-}
-
-/** Not for a session without streams: Node.js would not read its next request. */
-function announceEnd(session: ServerHttp2Session): void {
-  if (!session.closed) session.goaway(0, NO_STREAM_REFUSED);
 }
 
 /** Sends `Connection: close`, and closes the connection only when the request is read. */

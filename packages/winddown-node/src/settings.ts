@@ -34,17 +34,14 @@ export function readSettings(times: Times, environment: Record<string, string | 
     deadlineMs = budget;
   }
   // A half remains for the requests that are open then, and for the clean-up.
-  const half = (name: string, ms: number, total: number) => {
+  const half = (name: 'waitMs' | 'webSocketMs', fallback: number, total: number) => {
     const most = Math.floor(total / 2);
-    if (ms > most) problems.push(`${name} ${ms} is longer than half of the ${total} ms that remain: ${most} is used`);
-    return Math.min(ms, most);
+    const given = checked(name, times[name], 0);
+    if (given !== undefined && given > most) problems.push(`${name} ${given} is longer than half of ${total} ms: ${most} is used`);
+    return Math.min(given ?? fallback, most);
   };
-  const waitMs = half('waitMs', checked('waitMs', times.waitMs, 0) ?? DEFAULT_WAIT_MS, deadlineMs);
-  const webSocketMs = half(
-    'webSocketMs',
-    checked('webSocketMs', times.webSocketMs, 0) ?? DEFAULT_WEB_SOCKET_MS,
-    deadlineMs - waitMs,
-  );
+  const waitMs = half('waitMs', DEFAULT_WAIT_MS, deadlineMs);
+  const webSocketMs = half('webSocketMs', DEFAULT_WEB_SOCKET_MS, deadlineMs - waitMs);
   return { waitMs, deadlineMs, webSocketMs, problems };
 }
 

@@ -44,7 +44,7 @@ export async function start(t, env = {}, script = 'app.js') {
 }
 
 /** One request, never retried: its status, headers and body, or the error it ended with. */
-export function send({ port }, path = '/', { agent = new Agent({ keepAlive: false }), method = 'GET', body, via = request } = {}) {
+export function send({ port }, path = '/', { agent = false, method = 'GET', body, via = request } = {}) {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port, path, method, agent, rejectUnauthorized: false };
     const sent = via(options, async (response) => {

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect, createServer as createTcpServer } from 'node:net';
+import { promisify } from 'node:util';
+import { gracefulShutdown } from 'winddown-node';
+import { WebSocket, WebSocketServer } from 'ws';
+import { bounded as test } from '../testing/bounded.js';
+import { bareConnection, send } from '../testing/process.js';
+
+/** A shutdown in this process, with short times. */
+function embed(options = {}) {
+  const lines = [];
+  const shutdown = gracefulShutdown({ exit: false, waitMs: 50, deadlineMs: 2000, log: (line) => lines.push(line), ...options });
+  return { shutdown, lines };
+}
+
+async function listen(server) {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: server.address().port };
+}
+
+test('exit: false only tells the outcome, and removes its handlers', async () => {
+  const before = process.listenerCount('SIGTERM');
+  const server = createServer();
+  const { shutdown } = embed({ servers: [server], phases: [{ sound() {} }, { broken: () => Promise.reject(new Error('gone')) }] });
+  await listen(server);
+  assert.deepEqual([shutdown.begun, shutdown.health(), process.listenerCount('SIGTERM')], [false, 200, before + 1]);
+
+  process.kill(process.pid, 'SIGTERM');
+  const { ms, durations, ...outcome } = await shutdown.finished;
+  assert.deepEqual(outcome, {
+    reason: 'SIGTERM',
+    exitCode: 0,
+    deadlinePassed: false,
+    failedSteps: [{ phase: 2, step: 'broken', error: 'Error: gone' }],
+  });
+  assert.ok(ms >= 50 && durations.wait <= ms);
+  assert.deepEqual([shutdown.begun, shutdown.health(), server.listening], [true, 503, false]);
+  assert.equal(process.listenerCount('SIGTERM'), before);
+});
+
+test('exit: false destroys what is open at the deadline, and runs no phase after it', async (t) => {
+  let cleaned = false;
+  const server = createServer(() => {});
+  const { shutdown, lines } = embed({ servers: [server], deadlineMs: 300, phases: [{ clean: () => (cleaned = true) }] });
+  const { port } = await listen(server);
+  const { socket, closed } = await bareConnection(t, { port });
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(server, 'request');
+
+  const outcome = await shutdown.begin('test');
+  assert.deepEqual([outcome.exitCode, outcome.deadlinePassed, outcome.reason], [1, true, 'test']);
+  await closed.catch(() => {});
+  assert.equal(server.listening, false);
+  assert.deepEqual([cleaned, lines.at(-1).event], [false, 'finished']);
+});
+
+test('begin() counts once and returns the same outcome', async () => {
+  const { shutdown } = embed();
+  const outcomes = await Promise.all([shutdown.begin('first', 7), shutdown.begin('second')]);
+  assert.equal(outcomes[0], outcomes[1]);
+  assert.deepEqual([outcomes[0].reason, outcomes[0].exitCode], ['first', 7]);
+});
+
+test('a second shutdown that exits the process is refused', async () => {
+  const first = gracefulShutdown({ log() {} });
+  assert.throws(() => gracefulShutdown(), /gracefulShutdown was called before/);
+  first.detach();
+  gracefulShutdown({ log() {} }).detach();
+});
+
+test('both builds together refuse a second shutdown, too', async () => {
+  const { createRequire } = await import('node:module');
+  const common = createRequire(import.meta.url)('winddown-node');
+  assert.notEqual(common.gracefulShutdown, gracefulShutdown);
+  const first = gracefulShutdown({ log() {} });
+  assert.throws(() => common.gracefulShutdown(), /was called before/);
+  first.detach();
+});
+
+test('detach() removes every handler', () => {
+  const events = ['SIGTERM', 'SIGINT', 'uncaughtException', 'unhandledRejection'];
+  const count = () => events.map((event) => process.listenerCount(event));
+  const before = count();
+  const shutdown = gracefulShutdown({ log() {} });
+  assert.deepEqual(count(), before.map((number) => number + 1));
+  shutdown.detach();
+  assert.deepEqual(count(), before);
+});
+
+test('fatalErrors: false leaves errors to the app', () => {
+  const before = process.listenerCount('uncaughtException');
+  const shutdown = gracefulShutdown({ fatalErrors: false, log() {} });
+  assert.equal(process.listenerCount('uncaughtException'), before);
+  shutdown.detach();
+});
+
+test('other signals can be chosen', async () => {
+  const { shutdown } = embed({ signals: ['SIGUSR2'] });
+  process.kill(process.pid, 'SIGUSR2');
+  assert.equal((await shutdown.finished).reason, 'SIGUSR2');
+});
+
+test('a server that is added before the shutdown is drained, one that is added during it is closed', async (t) => {
+  const { shutdown } = embed({ waitMs: 300 });
+  const early = shutdown.add(createServer((_request, response) => response.end()));
+  const late = createServer((_request, response) => response.end());
+  const ports = [await listen(early), await listen(late)];
+  const finished = shutdown.begin('test');
+  shutdown.add(late);
+  for (const port of ports) assert.equal((await send(port)).headers.connection, 'close');
+  await finished;
+  assert.deepEqual([early.listening, late.listening], [false, false]);
+});
+
+test('a server that is added after the listeners closed is closed before the clean-up', async (t) => {
+  const first = createServer((_request, response) => setTimeout(() => response.end(), 400));
+  const late = createServer();
+  let atCleanUp;
+  const { shutdown } = embed({ servers: [first], phases: [{ look: () => (atCleanUp = late.listening) }] });
+  const open = send(await listen(first));
+  await once(first, 'request');
+  const finished = shutdown.begin('test');
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  shutdown.add(late);
+  await listen(late).catch(() => {});
+  await open;
+  await finished;
+  assert.equal(first.listening, false);
+});
+
+test('connections of a net server are the app\'s: it ends them with the signal of the shutdown', async () => {
+  const sockets = new Set();
+  const server = createTcpServer((socket) => sockets.add(socket));
+  const { shutdown } = embed({ servers: [server] });
+  const client = connect((await listen(server)).port, '127.0.0.1');
+  await once(server, 'connection');
+  shutdown.signal.addEventListener('abort', () => setTimeout(() => sockets.forEach((socket) => socket.end('bye')), 300));
+  const received = once(client, 'data');
+  const outcome = await shutdown.begin('test');
+  assert.equal(String(await received), 'bye');
+  assert.ok(outcome.ms >= 300 && !outcome.deadlinePassed);
+  client.destroy();
+});
+
+test('a WebSocket server with a port of its own is closed, too', async () => {
+  const webSockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(webSockets, 'listening');
+  const { port } = webSockets.address();
+  const { shutdown } = embed({ webSockets: [webSockets] });
+  const client = new WebSocket(`ws://127.0.0.1:${port}`);
+  await once(client, 'open');
+  const closed = once(client, 'close');
+  await shutdown.begin('test');
+  assert.equal((await closed)[0], 1001);
+  await assert.rejects(send({ port }), { code: 'ECONNREFUSED' });
+});
+
+test('a log that throws does not stop the shutdown', async () => {
+  const { shutdown } = embed({ log: () => { throw new Error('disk full'); } });
+  assert.equal((await shutdown.begin('test')).exitCode, 0);
+});
+
+test('the first process of a PID namespace handles signals, too', async (t) => {
+  const run = promisify(execFile);
+  const script = `
+    import { gracefulShutdown } from 'winddown-node';
+    gracefulShutdown({ waitMs: 10 });
+    process.kill(process.pid, 'SIGTERM');
+    setInterval(() => {}, 1000);
+    console.log(JSON.stringify({ pid: process.pid }));`;
+  const node = [process.execPath, '--input-type=module', '--eval', script];
+  const cwd = new URL('.', import.meta.url);
+  const made = await run('unshare', ['--pid', '--fork', ...node], { cwd }).catch((error) => error);
+  if (/unshare/.test(made.stderr ?? '')) return t.skip('this machine permits no PID namespaces');
+  const lines = made.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(lines.find((line) => line.pid).pid, 1);
+  assert.equal(lines.at(-1).event, 'finished');
+  assert.equal(made.code ?? 0, 0);
+});
