@@ -139,9 +139,9 @@ export class Connections {
 /** Sends `Connection: close`, and closes the connection only when the request is read. */
 function closeAfter(response: ServerResponse): void {
   if (response.headersSent) return;
-  // shouldKeepAlive also counts where an error handler removes all headers, as Koa's does.
+  // Node.js then sends the header. A header of ours would be removed by error handlers such as Koa's.
   response.shouldKeepAlive = false;
-  response.setHeader('Connection', 'close');
+  if (response.hasHeader('Connection')) response.setHeader('Connection', 'close');
 
   // Node.js closes with destroySoon after the answer. The system would then send a reset, if a part of the request is
   // unread, and the client could lose the answer.

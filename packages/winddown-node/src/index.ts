@@ -46,6 +46,8 @@ export interface Shutdown {
   readonly finished: Promise<Outcome>;
   /** The status of a health check. */
   health(): 200 | 503;
+  /** The body of a health check, for JSON. */
+  healthBody(): { status: 'ok' | 'shutting down' };
   /** A handler for the health check of any framework whose handlers take Node.js' request and response. */
   answerHealth(request: unknown, response: HealthResponse): void;
   /** Shuts down without a signal. The first call counts, and a signal is such a call. */
@@ -224,6 +226,7 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   for (const problem of problems) log('setting-not-used', { problem });
 
   const health = () => (begun() ? 503 : 200);
+  const healthBody = () => ({ status: begun() ? ('shutting down' as const) : ('ok' as const) });
   return {
     get begun() {
       return begun();
@@ -231,10 +234,11 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
     signal: abort.signal,
     finished,
     health,
+    healthBody,
     answerHealth(_request, response) {
       response.statusCode = health();
       response.setHeader('Content-Type', 'application/json');
-      response.end(begun() ? '{"status":"shutting down"}\n' : '{"status":"ok"}\n');
+      response.end(JSON.stringify(healthBody()));
     },
     begin,
     add,
