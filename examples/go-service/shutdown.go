@@ -23,12 +23,11 @@ type shutdown struct {
 // newShutdown begins to handle signals. The wait is a part of the deadline: at least half of it remains for requests.
 func newShutdown(wait time.Duration) *shutdown {
 	deadline := 25 * time.Second
-	if text, set := os.LookupEnv("WINDDOWN_DEADLINE_SECONDS"); set {
-		if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-			deadline = time.Duration(seconds) * time.Second
-		} else {
-			slog.Warn("service", "event", "setting-not-used", "WINDDOWN_DEADLINE_SECONDS", text)
-		}
+	text, set := os.LookupEnv("WINDDOWN_DEADLINE_SECONDS")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		deadline = time.Duration(seconds) * time.Second
+	} else if set {
+		slog.Warn("service", "event", "setting-not-used", "WINDDOWN_DEADLINE_SECONDS", text)
 	}
 	s := &shutdown{signals: make(chan os.Signal, 8), wait: min(wait, deadline/2), deadline: deadline}
 	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGINT)
@@ -90,23 +89,10 @@ func (a *answer) start() {
 	a.started = true
 }
 
-func (a *answer) WriteHeader(status int) {
-	a.start()
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(body []byte) (int, error) {
-	a.start()
-	return a.ResponseWriter.Write(body)
-}
-
-func (a *answer) Flush() {
-	a.start()
-	_ = http.NewResponseController(a.ResponseWriter).Flush()
-}
-
-// Unwrap gives http.ResponseController the other methods.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *answer) WriteHeader(status int)         { a.start(); a.ResponseWriter.WriteHeader(status) }
+func (a *answer) Write(body []byte) (int, error) { a.start(); return a.ResponseWriter.Write(body) }
+func (a *answer) Flush()                         { a.start(); _ = http.NewResponseController(a.ResponseWriter).Flush() }
+func (a *answer) Unwrap() http.ResponseWriter    { return a.ResponseWriter }
 
 func (s *shutdown) log(name string, more ...any) {
 	slog.Info("service", append([]any{"event", name, "ms", time.Since(s.signalAt).Milliseconds()}, more...)...)
