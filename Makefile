@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-packages test-example test-services fuzz bench lint deny e2e demo demo-down dist image publish announce release-check
+.PHONY: help build generate test core api test-load test-packages test-example test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -66,6 +66,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, ruff, workflows
 	$(CARGO) fmt --manifest-path examples/axum-service/Cargo.toml --check
 	$(CARGO) clippy --manifest-path examples/axum-service/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target) --locked --all-targets -- --deny warnings
 	cd e2e/load && test -z "$$(gofmt -l .)" && go vet ./...
+	cd e2e/matrix/app && test -z "$$(gofmt -l .)" && go vet ./...
 	cd examples/go-service && test -z "$$(gofmt -l .)" && go vet ./...
 	cd examples/testing && test -z "$$(gofmt -l .)" && go vet ./...
 	e2e/tools/ruff check --no-cache examples/asgi-service
@@ -85,6 +86,9 @@ demo: ## Show the effect: 10 rollouts under load without the annotations, 10 wit
 
 demo-down: ## Remove what the demo and the cluster tests set up
 	e2e/cluster/down
+
+matrix: ## Measure each form of the shutdown, and write docs/matrix.md (ONLY=iptables/both, ROLLOUTS=10)
+	e2e/matrix/run $(if $(ONLY),--only $(ONLY)) $(if $(ROLLOUTS),--rollouts $(ROLLOUTS))
 
 dist: ## Build the files of a release into dist/, for this machine (ARCHES="amd64 arm64" for both)
 	release/dist $(ARCHES)

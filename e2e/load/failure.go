@@ -17,8 +17,8 @@ const (
 	reset       failure = "reset"
 	timeout     failure = "timeout"
 	unreachable failure = "unreachable"
-	// HTTP/2 and gRPC: REFUSED_STREAM, or a GOAWAY that excludes the request. The server did not process it, so a client
-	// may send it again.
+	// HTTP/2 and gRPC: REFUSED_STREAM, a GOAWAY that excludes the request, or a connection that closed before the request
+	// was sent. The server did not process it, so a client may send it again.
 	unprocessed failure = "unprocessed"
 	// WebSocket: the server closed the connection before the echo, or with another code than 1001.
 	closed      failure = "closed"
@@ -53,7 +53,8 @@ func classifyError(err error) failure {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return unreachable
 	// http.Transport has no type for these errors.
-	case strings.Contains(err.Error(), "GOAWAY"), strings.Contains(err.Error(), "REFUSED_STREAM"):
+	case strings.Contains(err.Error(), "GOAWAY"), strings.Contains(err.Error(), "REFUSED_STREAM"),
+		strings.Contains(err.Error(), "cannot rewind body"):
 		return unprocessed
 	default:
 		return other

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -63,6 +64,15 @@ func TestHTTP2FailuresAreCountedByKindAndNotRetried(t *testing.T) {
 				t.Errorf("%d requests arrived of %d sent", got, summary.Sent)
 			}
 		})
+	}
+}
+
+// http.Transport returns this error for a request whose connection closed before it was sent: it would need GetBody to
+// send it. That is a race, so this test uses the text of errCannotRewind (Go 1.26).
+func TestRequestThatWasNotSentIsUnprocessed(t *testing.T) {
+	err := errors.New("net/http: cannot rewind body after connection loss")
+	if got := classify(err, nil); got != unprocessed {
+		t.Errorf("classified as %q", got)
 	}
 }
 

@@ -10,6 +10,7 @@ mod credentials;
 pub mod demo;
 pub mod environment;
 mod load;
+pub mod matrix;
 pub mod operator_process;
 pub mod pid_namespace;
 pub mod processes;
