@@ -34,11 +34,23 @@ core: test-load test-packages test-example test-services
 test-load:
 	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
 
-test-packages:
-	@if command -v npm > /dev/null; then node=$$(e2e/tools/node) && cd packages/winddown-node && export PATH="$$node:$$PATH" && npm ci --silent && npm run build --silent && npm test --silent; else echo 'Node.js is not installed: the tests of packages/winddown-node are skipped'; fi
+# Runs a command with Node.js, if npm is there: $(call with-node,folder,command)
+with-node = @if command -v npm > /dev/null; then node=$$(e2e/tools/node) && export PATH="$$node:$$PATH" && cd $(1) && $(2); \
+	else echo 'npm is not installed: $(1) is skipped'; fi
 
-test-example:
-	@if command -v npm > /dev/null; then node=$$(e2e/tools/node) && cd examples/node-http && PATH="$$node:$$PATH" npm test --silent; else echo 'Node.js is not installed: the tests of examples/node-http are skipped'; fi
+.PHONY: packages node-http
+packages:
+	$(call with-node,packages/winddown-node,npm ci --silent && npm run build --silent)
+
+test-packages: packages
+	$(call with-node,packages/winddown-node,npm test --silent)
+
+# What its image contains.
+node-http: packages
+	$(call with-node,examples/node-http,npm ci --install-links --silent)
+
+test-example: node-http
+	$(call with-node,examples/node-http,npm test --silent)
 
 test-services:
 	examples/testing/run
