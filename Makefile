@@ -2,7 +2,7 @@
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-packages test-example test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
+.PHONY: help build generate test core api test-load test-packages test-example test-node-service test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -25,7 +25,7 @@ generate: ## Write the generated files: docs, values table and schema of the cha
 test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
 	e2e/test
 
-core: test-load test-packages test-example test-services
+core: test-load test-packages test-example test-node-service test-services
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
@@ -51,6 +51,9 @@ node-http: packages
 
 test-example: node-http
 	$(call with-node,examples/node-http,npm test --silent)
+
+test-node-service:
+	examples/node-service/testing/run
 
 test-services:
 	examples/testing/run

@@ -1,0 +1,12 @@
+import { createService, soundShutdown } from './sound.ts';
+
+// The handler logs and goes on. What the exception interrupted stays as it is: a request without an answer, a lock that
+// nobody releases. Nobody restarts the process, because it looks healthy.
+
+const service = createService();
+const shutdown = soundShutdown(service);
+
+process.on('uncaughtException', (error) => console.error(error));
+process.on('SIGTERM', () => shutdown.begin());
+
+await service.start(() => shutdown.begun);
