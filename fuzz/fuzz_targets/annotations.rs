@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::json;
 use winddown_core::annotations::{
-    Assumption, AssumptionError, CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, Issue, MARGIN, MODE, Mode, PREFIX,
-    READINESS, RUNTIME, TRAFFIC, read,
+    Assumption, AssumptionError, CONTAINERS, DEADLINE, DRAIN, Declaration, Declared, EXPOSE, Expose, Issue, MARGIN,
+    MODE, Mode, PREFIX, READINESS, RUNTIME, TRAFFIC, read,
 };
 use winddown_core::duration::Seconds;
 use winddown_core::evaluation::Origin;
@@ -125,6 +125,7 @@ fn a_declaration_round_trips(declaration: &Declaration) {
         (MARGIN, seconds(declaration.margin)),
         (READINESS, declaration.readiness.as_ref().map(ProbeSpec::to_string)),
         (CONTAINERS, declaration.containers.as_ref().map(|names| names.join(","))),
+        (EXPOSE, declaration.expose.map(|Expose::Env| "env".to_owned())),
         (MODE, Some("Enforce".to_owned())),
     ]
     .into_iter()

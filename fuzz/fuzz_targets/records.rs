@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// For any record, undo removes only sleeps, probes, the grace period, the label and the record.
+/// For any record, undo removes only sleeps, probes, exposed variables, the grace period, the label and the record.
 fn undo_changes_only_injected_fields(template: &Value, bare: &BareTemplate<'_>) {
     assert_eq!(without_injected_fields(template), without_injected_fields(&bare.template));
     let grace_period = |template: &Value| template["spec"].get("terminationGracePeriodSeconds").cloned();
@@ -60,6 +60,12 @@ fn undo_changes_only_injected_fields(template: &Value, bare: &BareTemplate<'_>) 
             assert!(hook(before).is_some_and(|hook| hook.pointer("/sleep/seconds").is_some_and(Value::is_i64)));
             assert!(hook(after).is_none_or(|hook| hook.get("sleep").is_none()));
         }
+        let variables = |container: &Value| container["env"].as_array().cloned().unwrap_or_default();
+        let mut left = variables(after).into_iter().peekable();
+        let removed: Vec<_> =
+            variables(before).into_iter().filter(|variable| left.next_if_eq(variable).is_none()).collect();
+        assert!(removed.iter().all(laws::is_exposed), "{removed:?} were removed");
+        assert_eq!(left.next(), None, "variables were added or moved");
     }
 }
 
@@ -102,7 +108,14 @@ fn raises_explicit(template: &Value) -> bool {
 fn applied_pod(template: &Value) -> Value {
     let fields = |container: &Value| {
         let name = container.get("name")?.as_str()?;
-        let fields = json!({"f:lifecycle": applied(&container["lifecycle"]), "f:readinessProbe": applied(&container["readinessProbe"])});
+        let names = container["env"].as_array().into_iter().flatten().filter_map(|variable| variable.get("name"));
+        let variables: serde_json::Map<_, _> =
+            names.map(|name| (format!("k:{}", json!({"name": name})), json!({"f:name": {}, "f:value": {}}))).collect();
+        let fields = json!({
+            "f:lifecycle": applied(&container["lifecycle"]),
+            "f:readinessProbe": applied(&container["readinessProbe"]),
+            "f:env": variables,
+        });
         Some((format!("k:{}", json!({"name": name})), fields))
     };
     let containers: serde_json::Map<_, _> = containers(template).filter_map(fields).collect();
@@ -137,6 +150,7 @@ fn without_injected_fields(template: &Value) -> Value {
         remove(container, "", "readinessProbe");
         remove(container, "/lifecycle", "preStop");
         remove_if_empty(container, "", "lifecycle");
+        remove(container, "", "env");
     }
     remove(&mut template, "/spec", "terminationGracePeriodSeconds");
     for (fields, key) in [("annotations", INJECTED), ("labels", MANAGED)] {

@@ -98,9 +98,26 @@ fn user_fields_are_kept(workload: &Value, desired: &Value) {
             let result = after["containers"][at].pointer(pointer);
             assert!(original.is_none() || original == result, "{pointer} of {container} became {result:?}");
         }
+        let variables = |container: &Value| container["env"].as_array().cloned().unwrap_or_default();
+        let (original, result) = (variables(container), variables(&after["containers"][at]));
+        assert!(result.ends_with(&original), "the variables of {container} became {result:?}");
+        let injected = &result[..result.len() - original.len()];
+        assert!(injected.iter().all(is_exposed), "{injected:?} were injected");
+        let is_own = |injected: &Value| original.iter().any(|own| own["name"] == injected["name"]);
+        assert!(!injected.iter().any(is_own), "{injected:?} override variables of {container}");
     }
     let grace_period = |pod: &Value| pod["terminationGracePeriodSeconds"].as_i64();
     assert!(grace_period(&before) <= grace_period(&after), "the grace period was lowered or removed");
+}
+
+/// Whether it is a variable with a number of the budget.
+#[must_use]
+pub fn is_exposed(variable: &Value) -> bool {
+    let is_number = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
+    let name = variable["name"].as_str().and_then(|name| name.strip_prefix("WINDDOWN_")?.strip_suffix("_SECONDS"));
+    matches!(name, Some("DRAIN" | "DEADLINE" | "GRACE_PERIOD"))
+        && variable["value"].as_str().is_some_and(is_number)
+        && variable.as_object().is_some_and(|fields| fields.len() == 2)
 }
 
 fn an_enforced_budget_fits(evaluation: &Evaluation, desired: &Value) {

@@ -29,6 +29,8 @@ pub const MARGIN: &str = "winddown.dev/margin";
 pub const READINESS: &str = "winddown.dev/readiness";
 /// The containers that get the sleep; the first one gets the probe.
 pub const CONTAINERS: &str = "winddown.dev/containers";
+/// How the containers of the app are told their budget: [`Expose`].
+pub const EXPOSE: &str = "winddown.dev/expose";
 /// [`Mode`].
 pub const MODE: &str = "winddown.dev/mode";
 /// Written by Winddown on the workload: the budget as text.
@@ -42,7 +44,7 @@ pub const INJECTED: &str = "winddown.dev/injected";
 pub const MANAGED: &str = "winddown.dev/managed";
 
 /// The keys that a user may set.
-pub const DECLARING: [&str; 8] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME, MARGIN, READINESS, CONTAINERS, MODE];
+pub const DECLARING: [&str; 9] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME, MARGIN, READINESS, CONTAINERS, EXPOSE, MODE];
 /// The keys that opt in by themselves.
 pub const OPTING_IN: [&str; 4] = [DRAIN, DEADLINE, TRAFFIC, RUNTIME];
 
@@ -56,6 +58,13 @@ pub enum Mode {
     Audit,
     /// As if no annotation were set.
     Off,
+}
+
+/// How the containers of the app are told their budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expose {
+    /// With environment variables.
+    Env,
 }
 
 /// The declared values. `Resolved` fills in those that are absent.
@@ -75,6 +84,8 @@ pub struct Declaration {
     pub readiness: Option<ProbeSpec>,
     /// The containers that get the sleep, in the declared order, without duplicates; `None`: all without a preStop hook.
     pub containers: Option<Vec<String>>,
+    /// How the containers of the app are told their budget; `None`: not at all.
+    pub expose: Option<Expose>,
 }
 
 /// The parsed annotations of a workload.
@@ -168,6 +179,7 @@ fn read_in(workload: &BTreeMap<&str, &str>, template: &BTreeMap<&str, &str>, by_
         margin: value(workload, MARGIN, &mut issues),
         readiness: value(workload, READINESS, &mut issues),
         containers: value(workload, CONTAINERS, &mut issues).map(|ContainerNames(names)| names),
+        expose: value(workload, EXPOSE, &mut issues),
     };
     let opted_in = by_namespace || OPTING_IN.iter().any(|key| workload.contains_key(key));
     if !opted_in && let Some(key) = DECLARING.into_iter().find(|key| workload.contains_key(key)) {
@@ -250,6 +262,14 @@ impl FromStr for ContainerNames {
     }
 }
 
+impl FromStr for Expose {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "env" { Ok(Self::Env) } else { Err("is not a way to tell the app its budget; write env") }
+    }
+}
+
 impl FromStr for Mode {
     type Err = &'static str;
 
@@ -274,6 +294,8 @@ impl fmt::Display for Declaration {
             ("runtime", self.runtime.map(|runtime| runtime.name.clone())),
             ("margin", seconds(self.margin)),
             ("readiness", self.readiness.as_ref().map(ProbeSpec::to_string)),
+            ("expose", self.expose.map(|Expose::Env| "env".to_owned())),
+            // Last, because a record is searched for it there.
             ("containers", self.containers.as_ref().map(|names| names.join(","))),
         ];
         let written: Vec<_> = parts.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))).collect();

@@ -3,6 +3,7 @@
 //! Webhooks, controller and command line all call [`evaluate`], so their results are the same.
 
 mod changes;
+mod difference;
 mod kept;
 mod limits;
 mod misfit;
@@ -133,7 +134,7 @@ pub fn evaluate_among<'a>(
     let object = Object::new(workload);
     let kind = object.kind().ok_or_else(|| InvalidField::new(FieldPath::new("kind"), "is not a supported kind"))?;
     let template = object.template()?;
-    limits::check(workload, template)?;
+    let values = limits::check(workload, template)?;
     let Governing { policy, opted_in } = governing.into();
     let owners = FieldOwners::of(object);
     let (bare, unreadable) = match Record::of(template) {
@@ -234,7 +235,7 @@ pub fn evaluate_among<'a>(
         Changes::default().annotated(object, None, Some(misfit))
     } else {
         let budget = evaluation.budget.as_ref().map(Budget::to_string);
-        limits::check_record(Template::new(&fields))?;
+        limits::check_injected(values, template, &fields)?;
         Changes::to_fields(template, fields).annotated(object, budget, None)
     };
     Ok(evaluation)

@@ -8,6 +8,7 @@ mod ownership;
 mod probe;
 mod record;
 mod undo;
+mod variables;
 
 use std::collections::BTreeMap;
 
@@ -46,7 +47,7 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
             let (set, explicit) = (to.as_i64(), *explicit);
             let Some(spec) = template.pod_spec() else { return };
             let was = spec.insert(GRACE_PERIOD_FIELD.to_owned(), json!(set)).and_then(|was| was.as_i64());
-            record.set_grace_period(GracePeriodChange { was, set, explicit });
+            record.grace_period = Some(GracePeriodChange { was, set, explicit });
         }
         Mutation::SetPreStopSleep { container, sleep } => {
             let Some(fields) = template.container(container) else { return };
@@ -66,6 +67,13 @@ fn apply(template: &mut TemplateMut<'_>, mutation: &Mutation, record: &mut Recor
             if let Some(added) = complete_probe(fields, &probe) {
                 record.readiness.insert(container.clone(), added);
             }
+        }
+        Mutation::SetVariables { container, variables } => {
+            let Some(fields) = template.container(container) else { return };
+            if variables::add(fields, *variables) {
+                record.created_env.push(container.clone());
+            }
+            record.env.insert(container.clone(), *variables);
         }
     }
 }
@@ -125,7 +133,7 @@ fn stamp(template: &mut TemplateMut<'_>, mut record: Record) {
         record.created.push(Created::Label);
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.insert(INJECTED.to_owned(), Value::String(record.to_string()));
+        annotations.insert(INJECTED.to_owned(), Value::String(record.into_text()));
     }
 }
 

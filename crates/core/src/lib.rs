@@ -54,4 +54,5 @@ pub mod sanitize;
 mod selector;
 pub mod shutdown_budget;
 pub mod suggestion;
+pub mod variables;
 pub mod workload;

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Probe;
 
 use crate::duration::Seconds;
+use crate::variables::Variables;
 
 /// One change to a pod template. It only sets fields that are not set, and never overwrites a value of the user,
 /// except a grace period that a policy raises.
@@ -28,5 +29,12 @@ pub enum Mutation {
         container: String,
         /// The probe with all defaults, so that the API server adds nothing and the probe can be recognised.
         probe: Box<Probe>,
+    },
+    /// Entries of `env` in a container that has none with these names.
+    SetVariables {
+        /// The container's name.
+        container: String,
+        /// At least one.
+        variables: Variables,
     },
 }

@@ -7,12 +7,15 @@ pub(crate) mod hooks;
 pub mod lanes;
 pub(crate) mod readiness;
 pub mod timeline;
+pub(crate) mod variables;
 
+use crate::annotations::Expose;
 use crate::budget::{Budget, LongestHelper, Source};
 use crate::duration::Seconds;
 use crate::mutation::Mutation;
 use crate::pod::hooks::PreStop;
 use crate::policy::{Resolved, TooSmall};
+use crate::variables::Variables;
 use crate::workload::{DEFAULT_GRACE_PERIOD, GracePeriod, Workload};
 use hooks::PlannedHook;
 use lanes::{PlannedLane, Role};
@@ -82,6 +85,15 @@ pub fn plan(workload: &Workload, resolved: &Resolved<'_>) -> Plan {
     let probe = readiness::plan(pod, resolved);
     if let PlannedProbe::Inject { container, probe } = &probe {
         mutations.push(Mutation::SetReadinessProbe { container: container.clone(), probe: probe.clone() });
+    }
+    if resolved.declaration.expose == Some(Expose::Env) {
+        let apps = pod.containers.iter().zip(&hooks).zip(&lanes).filter(|(_, lane)| lane.role == Role::App);
+        let missing = apps.map(|((container, hook), _)| {
+            let variables = variables::of(hook, resolved, budget.grace_period);
+            (container.name.clone(), variables::missing(variables, container))
+        });
+        let missing = missing.filter(|(_, variables)| *variables != Variables::default());
+        mutations.extend(missing.map(|(container, variables)| Mutation::SetVariables { container, variables }));
     }
     let timeline = Timeline::new(pod, &lanes, budget.grace_period);
     Plan { budget, mutations, timeline, hooks, lanes, probe }

@@ -63,11 +63,13 @@ struct Applied {
 impl Applied {
     /// It is stored, so it does not depend on the words of a message.
     fn hash(&self) -> u64 {
-        let Injected { sleeps, probes, grace_period } = &self.injected;
+        let Injected { sleeps, probes, variables, grace_period } = &self.injected;
         let sleeps = sleeps.iter().map(|(container, seconds)| format!("sleep {container} {seconds}"));
         let probes = probes.iter().map(|container| format!("probe {container}"));
+        let variables = variables.iter().map(|container| format!("variables {container}"));
         let grace_period = grace_period.map(|(was, set)| format!("grace period {was} {set}"));
-        let parts: Vec<_> = [self.sum.clone()].into_iter().chain(sleeps).chain(probes).chain(grace_period).collect();
+        let injected = sleeps.chain(probes).chain(variables).chain(grace_period);
+        let parts: Vec<_> = [self.sum.clone()].into_iter().chain(injected).collect();
         number_of_texts(&parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }

@@ -7,125 +7,9 @@ mod ways_of_writing;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
+use ways_of_writing::cluster::{Cluster, Manifest, admit, contains, evaluated};
 use ways_of_writing::{Way, with_defaults};
-use winddown_core::evaluation::{Evaluation, Existing, Origin, evaluate};
-use winddown_core::object::LazyObject;
-use winddown_core::policy::Policy;
-
-/// A manifest with an app and a proxy. `hook` is the app's `lifecycle`, `probe` its `readinessProbe`.
-#[derive(Clone, Debug)]
-struct Manifest {
-    readiness: Option<&'static str>,
-    hook: Value,
-    probe: Value,
-    grace_period: Option<i64>,
-}
-
-impl Manifest {
-    fn to_json(&self, declared: bool) -> Value {
-        let mut app = json!({"name": "app", "image": "shop:1", "ports": [{"containerPort": 8080, "name": "http"}]});
-        for (field, value) in [("lifecycle", &self.hook), ("readinessProbe", &self.probe)] {
-            if !value.is_null() {
-                app[field] = value.clone();
-            }
-        }
-        let mut pod = json!({"containers": [app, {"name": "proxy", "image": "proxy:1"}]});
-        if let Some(seconds) = self.grace_period {
-            pod["terminationGracePeriodSeconds"] = json!(seconds);
-        }
-        let mut annotations = json!({});
-        if declared {
-            annotations = json!({"winddown.dev/drain": "5s", "winddown.dev/deadline": "25s"});
-        }
-        if let Some(readiness) = self.readiness.filter(|_| declared) {
-            annotations["winddown.dev/readiness"] = json!(readiness);
-        }
-        let template = json!({"metadata": {"labels": {"app": "shop"}}, "spec": pod});
-        json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "shop", "annotations": annotations},
-            "spec": {"selector": {"matchLabels": {"app": "shop"}}, "template": template},
-        })
-    }
-
-    /// Whether the API server accepts it without Winddown.
-    fn is_valid(&self) -> bool {
-        invalid_field(&with_defaults(&self.to_json(false))).is_none()
-    }
-}
-
-/// The state of the cluster.
-struct Cluster {
-    way: Way,
-    written: Value,
-    live: Value,
-}
-
-impl Cluster {
-    fn create(way: Way, manifest: &Manifest) -> Self {
-        let written = manifest.to_json(true);
-        let live = admit(&way.create(&written), None);
-        Self { way, written, live }
-    }
-
-    fn write(&mut self, manifest: Value) {
-        let request = self.way.update(&self.live, &self.written, &manifest);
-        self.live = admit(&request, Some(&self.live));
-        self.written = manifest;
-    }
-
-    fn container(&self) -> &Value {
-        &self.live["spec"]["template"]["spec"]["containers"][0]
-    }
-
-    fn pod(&self) -> &Value {
-        &self.live["spec"]["template"]["spec"]
-    }
-}
-
-fn evaluated(workload: &Value, existing: Existing<'_>) -> Evaluation {
-    evaluate(workload, existing, &Policy::default(), Origin::ApiServer).unwrap()
-}
-
-/// What the API server stores. Another review of it changes nothing.
-fn admit(request: &Value, old: Option<&Value>) -> Value {
-    let request = with_defaults(request);
-    let old = old.map(LazyObject::from);
-    let existing = || old.as_ref().map_or(Existing::None, Existing::Replaced);
-    let stored = with_defaults(&evaluated(&request, existing()).changes.apply(&request));
-    assert_eq!(invalid_field(&stored), None, "request: {request:#}\nstored: {stored:#}");
-    for existing in [existing(), Existing::Unchanged] {
-        assert_eq!(evaluated(&stored, existing).changes.apply(&stored), stored, "it is the desired state");
-    }
-    stored
-}
-
-/// The hook or probe that the API server rejects.
-fn invalid_field(workload: &Value) -> Option<String> {
-    let containers = workload["spec"]["template"]["spec"]["containers"].as_array().unwrap();
-    containers.iter().find_map(|container| {
-        let invalid = |handler: &Value, handlers: &[&str]| {
-            let fields = handler.as_object()?;
-            let found: Vec<_> = handlers.iter().filter_map(|name| Some((name, fields.get(*name)?))).collect();
-            let missing_port = found.iter().any(|(_, fields)| fields["port"] == 0);
-            (found.len() != 1 || missing_port).then(|| handler.to_string())
-        };
-        invalid(&container["lifecycle"]["preStop"], &["exec", "httpGet", "sleep", "tcpSocket"])
-            .or_else(|| invalid(&container["readinessProbe"], &["exec", "httpGet", "tcpSocket", "grpc"]))
-    })
-}
-
-/// Whether the value contains everything that was written.
-fn contains(value: &Value, written: &Value) -> bool {
-    match (value, written) {
-        (_, Value::Null) => true,
-        (Value::Object(value), Value::Object(written)) => {
-            written.iter().all(|(key, written)| contains(value.get(key).unwrap_or(&Value::Null), written))
-        }
-        _ => value == written,
-    }
-}
+use winddown_core::evaluation::Existing;
 
 const READINESS: [Option<&str>; 5] =
     [None, Some("http:8080/health"), Some("https:http/health"), Some("tcp:8080"), Some("grpc:8080/shop")];
@@ -162,14 +46,28 @@ fn probes() -> Vec<Value> {
     ]
 }
 
+fn variables() -> Vec<Value> {
+    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+    let deadline = |value| variable("WINDDOWN_DEADLINE_SECONDS", value);
+    vec![
+        json!(null),
+        json!([]),
+        json!([variable("A", "1")]),
+        json!([variable("B", "$(WINDDOWN_DEADLINE_SECONDS)"), variable("A", "2")]),
+        json!([deadline("25")]),
+        json!([deadline("20")]),
+        json!([variable("A", "1"), deadline("20"), variable("WINDDOWN_GRACE_PERIOD_SECONDS", "35")]),
+    ]
+}
+
 fn manifests() -> impl Strategy<Value = Manifest> {
     let grace_period = select(vec![None, None, Some(35), Some(60)]);
-    (select(READINESS.to_vec()), select(hooks()), select(probes()), grace_period)
-        .prop_map(|(readiness, hook, probe, grace_period)| Manifest { readiness, hook, probe, grace_period })
+    (select(READINESS.to_vec()), select(hooks()), select(probes()), select(variables()), grace_period)
+        .prop_map(|(readiness, hook, probe, env, grace_period)| Manifest { readiness, hook, probe, env, grace_period })
 }
 
 fn bare(readiness: Option<&'static str>) -> Manifest {
-    Manifest { readiness, hook: Value::Null, probe: Value::Null, grace_period: None }
+    Manifest { readiness, hook: Value::Null, probe: Value::Null, env: Value::Null, grace_period: None }
 }
 
 /// Whether the owner writes a value that was injected, in a way that leaves no trace of it.
@@ -182,6 +80,9 @@ fn is_hidden(way: Way, manifest: &Manifest, injected: &Value) -> bool {
     way.is_hidden()
         && (repeats(&pod["terminationGracePeriodSeconds"], injected("/terminationGracePeriodSeconds"))
             || repeats(pod.pointer(sleep).unwrap_or(&Value::Null), injected(sleep))
+            || manifest.env.as_array().into_iter().flatten().any(|variable| {
+                injected("/containers/0/env").as_array().is_some_and(|injected| injected.contains(variable))
+            })
             || manifest.probe.as_object().into_iter().flatten().any(|(key, value)| contains(&probe[key], value)))
 }
 
@@ -289,6 +190,28 @@ fn the_rest_of_the_injected_probe_completes_what_the_owner_writes_of_it() {
 }
 
 #[test]
+fn a_variable_of_the_owner_replaces_the_injected_one_and_the_others_stay() {
+    let name = |kind: &str| format!("WINDDOWN_{kind}_SECONDS");
+    let names = |cluster: &Cluster| {
+        let variables = cluster.container()["env"].as_array().unwrap().iter();
+        variables.map(|variable| variable["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for way in Way::ALL {
+        let mut cluster = Cluster::create(way, &bare(None));
+        let injected = cluster.pod().clone();
+        assert_eq!(names(&cluster), [name("DRAIN"), name("DEADLINE"), name("GRACE_PERIOD")]);
+        let own = json!({"name": name("DEADLINE"), "value": "20"});
+        cluster.write(Manifest { env: json!([own, {"name": "A", "value": "1"}]), ..bare(None) }.to_json(true));
+        assert_eq!(names(&cluster), [&name("DRAIN"), &name("GRACE_PERIOD"), &name("DEADLINE"), "A"], "{way:?}");
+        assert_eq!(cluster.container()["env"][2], own);
+        if way != Way::Patch {
+            cluster.write(bare(None).to_json(true));
+            assert_eq!(cluster.pod(), &injected, "{way:?}");
+        }
+    }
+}
+
+#[test]
 fn a_last_applied_configuration_that_server_side_apply_has_replaced_does_not_count() {
     let old = Manifest { grace_period: Some(30), ..bare(None) };
     let new = bare(None);
@@ -385,6 +308,10 @@ proptest! {
             }
             cluster.write(manifest.to_json(true));
             prop_assert!(contains(cluster.container(), &json!({"lifecycle": manifest.hook, "readinessProbe": manifest.probe})), "{}", cluster.container());
+            for variable in manifest.env.as_array().into_iter().flatten() {
+                let found = cluster.container()["env"].as_array().unwrap().iter().filter(|found| found["name"] == variable["name"]);
+                prop_assert_eq!(found.collect::<Vec<_>>(), [variable]);
+            }
             if let Some(seconds) = manifest.grace_period {
                 prop_assert_eq!(&cluster.pod()["terminationGracePeriodSeconds"], &json!(seconds));
             }

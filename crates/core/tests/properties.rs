@@ -100,6 +100,9 @@ proptest! {
                 }
             }
         }
+        for (name, before) in containers(&bare) {
+            prop_assert_eq!(own_variables(&after[&name], &before), before["env"].as_array().cloned().unwrap_or_default());
+        }
         let grace_period = |of: &Value| of["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap();
         prop_assert!(grace_period(&desired) >= grace_period(&bare));
         let init = |of: &Value| of["spec"]["template"]["spec"]["initContainers"].clone();
@@ -117,6 +120,31 @@ proptest! {
         prop_assert_eq!(&applied.desired["spec"], &current["spec"]);
         let undeclared = evaluated(&undeclaring(&written)).desired;
         prop_assert_eq!(pods_of(&undeclared), pods_of(&current));
+    }
+
+    #[test]
+    fn an_app_that_keeps_to_its_variables_is_not_killed(bare in deployment(), declared in annotations()) {
+        let Evaluated { evaluation: Evaluation { mode, timeline, findings, .. }, desired } = evaluated(&declaring(&bare, &declared));
+        let injected = mode == Mode::Enforce && timeline.is_some() && !findings.iter().any(Finding::is_error);
+        let exposed = injected && declared.contains_key("winddown.dev/expose");
+        let (before, lanes) = (containers(&bare), timeline.map(|timeline| timeline.lanes).unwrap_or_default());
+        for (name, after) in containers(&desired) {
+            let role = lanes.iter().find(|lane| format!("\"{}\"", lane.container) == name).map(|lane| lane.role);
+            let told = |variable: &str| {
+                let own = before[&name]["env"].as_array().is_some_and(|own| own.iter().any(|own| own["name"] == variable));
+                let mut all = after["env"].as_array().into_iter().flatten();
+                let found = all.find(|found| found["name"] == variable).filter(|_| !own);
+                found.map(|found| found["value"].as_str().unwrap().parse::<i64>().unwrap())
+            };
+            let [drain, deadline, grace_period] = ["DRAIN", "DEADLINE", "GRACE_PERIOD"].map(|name| told(&format!("WINDDOWN_{name}_SECONDS")));
+            let count = after["env"].as_array().map_or(0, Vec::len) - before[&name]["env"].as_array().map_or(0, Vec::len);
+            prop_assert_eq!(count, [drain, deadline, grace_period].iter().flatten().count());
+            prop_assert!(count == 0 || exposed && role == Some(Role::App), "{name}");
+            if let (Some(drain), Some(deadline), Some(grace_period)) = (drain, deadline, grace_period) {
+                prop_assert_eq!(json!(grace_period), desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone());
+                prop_assert!(drain + deadline <= grace_period, "{drain} {deadline} {grace_period}");
+            }
+        }
     }
 
     #[test]
@@ -237,6 +265,13 @@ proptest! {
             prop_assert!(answered(webhook, review.to_string().as_bytes()).unwrap().allowed);
         }
     }
+}
+
+/// The variables of a container without the injected ones, which come first.
+fn own_variables(after: &Value, before: &Value) -> Vec<Value> {
+    let count = |container: &Value| container["env"].as_array().map_or(0, Vec::len);
+    let injected = count(after) - count(before);
+    after["env"].as_array().into_iter().flatten().skip(injected).cloned().collect()
 }
 
 type Webhook = fn(&Request<'_>, Scope<'_>) -> Result<Answer, ReviewError>;

@@ -37,6 +37,7 @@ mod soak;
 mod suite;
 mod undo;
 mod upgrade;
+mod variables;
 mod ways_of_writing;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         [
             injection::tests(),
             ownership::tests(),
+            variables::tests(),
             denial::tests(),
             grace_period::tests(),
             undo::tests(),

@@ -88,7 +88,7 @@ impl Namespace {
 
     /// Removes the declaration of a Deployment with `kubectl annotate`.
     pub(crate) async fn undeclare(&self, name: &str) -> Result<()> {
-        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness-";
+        let keys = "winddown.dev/drain- winddown.dev/deadline- winddown.dev/readiness- winddown.dev/expose-";
         self.kubectl(&format!("annotate deployment {name} {keys}"), None).await.map(drop)
     }
 

@@ -43,6 +43,7 @@ struct Step {
     name: &'static str,
     hook: Value,
     probe: Value,
+    env: Value,
     grace_period: Option<i64>,
     expected_hook: Value,
     expected_probe: Value,
@@ -54,7 +55,7 @@ struct Step {
 impl Step {
     fn bare(&self) -> Manifest {
         let mut manifest = deployment("web");
-        for (field, value) in [("lifecycle", &self.hook), ("readinessProbe", &self.probe)] {
+        for (field, value) in [("lifecycle", &self.hook), ("readinessProbe", &self.probe), ("env", &self.env)] {
             if !value.is_null() {
                 manifest = manifest.with(&format!("{CONTAINER}/{field}"), value.clone());
             }
@@ -66,7 +67,17 @@ impl Step {
     }
 
     fn declared(&self) -> Manifest {
-        self.bare().with_budget().annotated("readiness", "http:8080/health")
+        self.bare().with_budget().annotated("readiness", "http:8080/health").annotated("expose", "env")
+    }
+
+    /// The injected variables of which the owner has none, then those of the owner.
+    fn expected_env(&self, grace_period: i64) -> Value {
+        let own = self.env.as_array().cloned().unwrap_or_default();
+        let drain = self.expected_hook["sleep"]["seconds"].as_i64().unwrap_or_default();
+        let injected = [("DRAIN", drain), ("DEADLINE", 25), ("GRACE_PERIOD", grace_period)]
+            .map(|(name, seconds)| variable(&format!("WINDDOWN_{name}_SECONDS"), &seconds.to_string()));
+        let missing = injected.into_iter().filter(|injected| !own.iter().any(|own| own["name"] == injected["name"]));
+        missing.chain(own.iter().cloned()).collect()
     }
 
     fn check(&self, live: &Value) {
@@ -84,7 +95,12 @@ impl Step {
         assert!(budget.ends_with(self.budget), "{}: {budget}", self.name);
         let grace_period = live.pointer(GRACE_PERIOD).and_then(Value::as_i64).unwrap_or_default();
         assert!(budget.ends_with(&format!(" of {grace_period}s")), "{}: {grace_period}, {budget}", self.name);
+        assert_eq!(container["env"], self.expected_env(grace_period), "{}", self.name);
     }
+}
+
+fn variable(name: &str, value: &str) -> Value {
+    json!({"name": name, "value": value})
 }
 
 fn nothing() -> Step {
@@ -92,6 +108,7 @@ fn nothing() -> Step {
         name: "nothing",
         hook: Value::Null,
         probe: Value::Null,
+        env: Value::Null,
         grace_period: None,
         expected_hook: json!({"sleep": {"seconds": 5}}),
         expected_probe: json!({
@@ -119,6 +136,7 @@ fn steps() -> Vec<Step> {
         Step {
             name: "the path of the probe",
             probe: json!({"httpGet": {"path": "/ready"}}),
+            env: json!([variable("A", "$(WINDDOWN_DEADLINE_SECONDS)")]),
             expected_probe: json!({"httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"}}),
             is_part: true,
             ..nothing()
@@ -127,6 +145,7 @@ fn steps() -> Vec<Step> {
         Step {
             name: "an exec hook and a grace period",
             hook: json!({"preStop": exec}),
+            env: json!([variable("B", "1"), variable("WINDDOWN_DEADLINE_SECONDS", "20"), variable("A", "2")]),
             grace_period: Some(60),
             expected_hook: exec.clone(),
             budget: " of 60s",
@@ -136,6 +155,7 @@ fn steps() -> Vec<Step> {
             name: "another hook and a probe, no grace period",
             hook: json!({"preStop": {"httpGet": {"path": "/quiesce", "port": 8080}}}),
             probe: json!({"tcpSocket": {"port": 8080}}),
+            env: json!([variable("A", "2"), variable("WINDDOWN_GRACE_PERIOD_SECONDS", "35")]),
             expected_hook: http,
             expected_probe: json!({"tcpSocket": {"port": 8080}}),
             budget: " of 35s",
@@ -159,9 +179,10 @@ fn steps() -> Vec<Step> {
 
 fn last() -> Step {
     Step {
-        name: "all three",
+        name: "all four",
         hook: json!({"preStop": {"exec": {"command": ["/bin/quiesce"]}}}),
         probe: json!({"grpc": {"port": 8080}}),
+        env: json!([variable("A", "1"), variable("WINDDOWN_DRAIN_SECONDS", "7")]),
         grace_period: Some(60),
         expected_hook: json!({"exec": {"command": ["/bin/quiesce"]}}),
         expected_probe: json!({"grpc": {"port": 8080, "service": ""}}),

@@ -21,7 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// Fields that the operator may not change, each with a valid JSON Patch of [`target`].
-const FORBIDDEN: [(&str, &str); 36] = [
+const FORBIDDEN: [(&str, &str); 43] = [
     ("replicas", r#"[{"op": "replace", "path": "/spec/replicas", "value": 7}]"#),
     ("replicas removed", r#"[{"op": "remove", "path": "/spec/replicas"}]"#),
     ("strategy", r#"[{"op": "replace", "path": "/spec/strategy", "value": {"type": "Recreate"}}]"#),
@@ -77,6 +77,31 @@ const FORBIDDEN: [(&str, &str); 36] = [
         r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env", "value": [{"name": "A", "value": "b"}]}]"#,
     ),
     (
+        "a variable with another name",
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env",
+             "value": [{"name": "WINDDOWN_DRAIN_SECONDS", "value": "5"}, {"name": "winddown_drain_seconds", "value": "5"}]}]"#,
+    ),
+    (
+        "a variable with another text",
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env",
+             "value": [{"name": "WINDDOWN_DEADLINE_SECONDS", "value": "$(PATH)"}]}]"#,
+    ),
+    (
+        "a variable from a Secret",
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env",
+             "value": [{"name": "WINDDOWN_DEADLINE_SECONDS", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}]"#,
+    ),
+    (
+        "the value of a variable",
+        r#"[{"op": "replace", "path": "/spec/template/spec/containers/1/env/0/value", "value": "9"}]"#,
+    ),
+    ("a variable removed", r#"[{"op": "remove", "path": "/spec/template/spec/containers/1/env/1"}]"#),
+    ("all variables removed", r#"[{"op": "remove", "path": "/spec/template/spec/containers/1/env"}]"#),
+    (
+        "the order of variables",
+        r#"[{"op": "move", "from": "/spec/template/spec/containers/1/env/0", "path": "/spec/template/spec/containers/1/env/1"}]"#,
+    ),
+    (
         "container securityContext",
         r#"[{"op": "add", "path": "/spec/template/spec/containers/0/securityContext", "value": {"runAsUser": 0}}]"#,
     ),
@@ -110,7 +135,8 @@ async fn target(namespace: &Namespace) -> Result<String> {
     let deployment = deployment("web").with("/metadata/annotations/owner", "shop");
     let mut manifest = deployment.as_ref().clone();
     if let Some(containers) = manifest["spec"]["template"]["spec"]["containers"].as_array_mut() {
-        containers.push(json!({"name": "log", "image": "registry.example/log:1"}));
+        let env = [json!({"name": "A", "value": "1"}), json!({"name": "B", "value": "$(A)"})];
+        containers.push(json!({"name": "log", "image": "registry.example/log:1", "env": env}));
     }
     namespace.accepts(create(&manifest)).await?;
     Ok(namespace.deployment_path("web"))
@@ -156,6 +182,10 @@ async fn the_operator_may_change_what_it_injects(namespace: Namespace) -> Result
              "value": {"preStop": {"sleep": {"seconds": 5}}}}]"#,
         r#"[{"op": "add", "path": "/spec/template/spec/containers/0/readinessProbe",
              "value": {"httpGet": {"port": 80, "path": "/health"}}}]"#,
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/0/env",
+             "value": [{"name": "WINDDOWN_DRAIN_SECONDS", "value": "0"}, {"name": "WINDDOWN_DEADLINE_SECONDS", "value": "25"}]}]"#,
+        r#"[{"op": "add", "path": "/spec/template/spec/containers/1/env/0",
+             "value": {"name": "WINDDOWN_GRACE_PERIOD_SECONDS", "value": "35"}}]"#,
         "[]",
     ] {
         send(&operator, &patch(&target, operations)?).await?.into_object()?;

@@ -13,7 +13,7 @@ use crate::suite::until;
 pub(crate) enum Way {
     Apply,
     ServerSideApply,
-    /// Server-side apply: one field manager owns the workload, the other hook, probe and grace period.
+    /// Server-side apply: one field manager owns the workload, the other hook, probe, variables and grace period.
     TwoManagers,
     Helm3,
     Helm4,
@@ -29,7 +29,7 @@ pub(crate) enum Way {
 
 const CONTAINERS: &str = "/spec/template/spec/containers";
 /// The fields of the container that an owner writes in the tests.
-const FIELDS: [&str; 2] = ["lifecycle", "readinessProbe"];
+const FIELDS: [&str; 3] = ["lifecycle", "readinessProbe", "env"];
 
 impl Way {
     /// Writes the manifest of the Deployment `web` over the previous one.
@@ -134,7 +134,7 @@ async fn upgrade(namespace: &Namespace, helm: &str, manifest: &Manifest) -> Resu
     namespace.helm(helm, &format!("upgrade --install web {}", chart.display())).await
 }
 
-/// The manifest without and with only hook, probe and grace period.
+/// The manifest without and with only hook, probe, variables and grace period.
 fn split(manifest: &Manifest) -> (Manifest, Manifest) {
     let mut workload = manifest.as_ref().clone();
     let mut pod = json!({"containers": [{"name": "app"}]});
@@ -181,11 +181,22 @@ fn strategic_patch(previous: &Value, manifest: &Value) -> Value {
 }
 
 fn merge_patch(before: &Value, after: &Value) -> Value {
+    if let Value::Array(before) = before {
+        return without_removed(before, after);
+    }
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return after.clone() };
     let removed = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
     let set =
         after.iter().map(|(key, after)| (key.clone(), merge_patch(before.get(key).unwrap_or(&Value::Null), after)));
     removed.chain(set).collect()
+}
+
+/// A list whose items are merged by name: what the list had before and has no longer is deleted by name.
+fn without_removed(before: &[Value], after: &Value) -> Value {
+    let after = after.as_array().map_or(&[][..], Vec::as_slice);
+    let is_removed = |item: &&Value| !after.iter().any(|after| after["name"] == item["name"]);
+    let removed = before.iter().filter(is_removed).map(|item| json!({"$patch": "delete", "name": item["name"]}));
+    removed.chain(after.iter().cloned()).collect()
 }
 
 fn json_patch(previous: &Value, manifest: &Value) -> Value {
@@ -206,6 +217,7 @@ async fn edit(namespace: &Namespace, manifest: &Manifest) -> Result<()> {
         (GRACE_PERIOD.to_owned(), pod.get("terminationGracePeriodSeconds")),
         (format!("{CONTAINERS}/0/lifecycle"), pod["containers"][0].get("lifecycle")),
         (format!("{CONTAINERS}/0/readinessProbe"), pod["containers"][0].get("readinessProbe")),
+        (format!("{CONTAINERS}/0/env"), pod["containers"][0].get("env")),
     ] {
         let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
         let Some(parent) = shown.pointer_mut(parent).and_then(Value::as_object_mut) else { continue };

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Declaration, Declared, Issue, Mode, Reading};
+use super::{DECLARING, Declaration, Declared, Expose, Issue, Mode, PREFIX, Reading};
 use crate::duration::Seconds;
 
 fn read(annotations: &[(&str, &str)]) -> Reading {
@@ -18,9 +18,8 @@ fn drain_or_deadline_opts_in() {
 
 #[test]
 fn other_annotations_do_not_opt_in() {
-    for (key, value) in
-        [("winddown.dev/margin", "5s"), ("winddown.dev/readiness", "tcp:80"), ("winddown.dev/containers", "app")]
-    {
+    for (key, value) in [("margin", "5s"), ("readiness", "tcp:80"), ("containers", "app"), ("expose", "env")] {
+        let key = DECLARING.into_iter().find(|known| known.strip_prefix(PREFIX) == Some(key)).unwrap();
         let reading = read(&[(key, value)]);
         assert_eq!((reading.declared, reading.issues), (Declared::Nothing, vec![Issue::NotOptedIn { key }]));
     }
@@ -42,6 +41,7 @@ fn all_annotations_are_read() {
         ("winddown.dev/margin", "3s"),
         ("winddown.dev/readiness", "http:web/ready"),
         ("winddown.dev/containers", "app, proxy"),
+        ("winddown.dev/expose", "env"),
         ("winddown.dev/mode", "Audit"),
         ("winddown.dev/budget", "any text"),
     ]);
@@ -55,10 +55,12 @@ fn all_annotations_are_read() {
         margin: Some(Seconds::new(3)),
         readiness: Some("http:web/ready".parse().unwrap()),
         containers: Some(vec!["app".to_owned(), "proxy".to_owned()]),
+        expose: Some(Expose::Env),
     };
     assert_eq!(
         declaration.to_string(),
-        "drain=60s deadline=25s traffic=service runtime=spring-boot margin=3s readiness=http:web/ready containers=app,proxy"
+        "drain=60s deadline=25s traffic=service runtime=spring-boot margin=3s readiness=http:web/ready \
+         expose=env containers=app,proxy"
     );
     assert_eq!(reading.declared, Declared::Budget(declaration));
 }
@@ -79,6 +81,7 @@ fn a_declaration_with_an_invalid_value_is_unreadable() {
         ("containers", "app,,proxy"),
         ("containers", "app,app"),
         ("containers", ""),
+        ("expose", "envFrom"),
         ("mode", "enforce"),
     ] {
         let key = format!("winddown.dev/{key}");

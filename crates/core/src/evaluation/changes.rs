@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
+use super::difference::difference;
 use crate::annotations::{BUDGET, INJECTED, SETTLED};
 use crate::injection::{BareTemplate, Injected, Record, without_injection};
 use crate::object::{Object, Template, injectable, set_annotation, set_injectable};
@@ -164,8 +165,8 @@ impl Changes {
         if let Ok(current) = object.template() {
             let below = match &self.template {
                 TemplateChange::Keep => Patch::default(),
-                TemplateChange::Fields(fields) => json_patch::diff(&injectable(current.value()), fields),
-                TemplateChange::Whole(desired) => json_patch::diff(current.value(), desired),
+                TemplateChange::Fields(fields) => difference(injectable(current.value()), fields.clone()),
+                TemplateChange::Whole(desired) => difference(current.value().clone(), desired.clone()),
             };
             operations.extend(below.0.into_iter().map(below_template));
         }

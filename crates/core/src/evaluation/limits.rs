@@ -6,19 +6,19 @@ use crate::annotations::{CONTAINERS, INJECTED, MAX_CONTAINERS};
 use crate::decode::InvalidField;
 use crate::field_path::FieldPath;
 use crate::injection::MAX_RECORD_SIZE;
-use crate::object::{MAX_VALUES, Template, TooManyValues};
+use crate::object::{MAX_VALUES, Template, TooManyValues, injectable};
 
 /// Lists of large items: an empty item takes up to 3 KB in the API types. Winddown reads only the containers, but decodes
 /// all of them.
 const LARGE_ITEMS: [&str; 4] = ["containers", "initContainers", "ephemeralContainers", "volumes"];
 
-/// Checks a workload before it is evaluated.
-pub(super) fn check(workload: &Value, template: Template<'_>) -> Result<(), InvalidField> {
+/// Checks a workload before it is evaluated. Returns the number of its values.
+pub(super) fn check(workload: &Value, template: Template<'_>) -> Result<usize, InvalidField> {
     let values = count(workload);
     if values > MAX_VALUES {
         return Err(TooManyValues::new(values).into());
     }
-    let Ok(pod) = template.pod_spec() else { return Ok(()) };
+    let Ok(pod) = template.pod_spec() else { return Ok(values) };
     for list in LARGE_ITEMS {
         let items = pod.get(list).and_then(Value::as_array).map_or(0, Vec::len);
         if items > MAX_CONTAINERS {
@@ -26,11 +26,27 @@ pub(super) fn check(workload: &Value, template: Template<'_>) -> Result<(), Inva
             return Err(InvalidField::new(FieldPath::pod(list), problem));
         }
     }
-    Ok(())
+    Ok(values)
 }
 
-/// Checks the record of an injection: a longer one could not be read again.
-pub(super) fn check_record(template: Template<'_>) -> Result<(), InvalidField> {
+/// Checks the injectable fields after an injection into a workload of this many values: what exceeds a limit could not be
+/// undone.
+pub(super) fn check_injected(workload: usize, template: Template<'_>, fields: &Value) -> Result<(), InvalidField> {
+    check_record(Template::new(fields))?;
+    let after = workload + values(fields) + ANNOTATIONS;
+    if after <= MAX_VALUES {
+        return Ok(());
+    }
+    match after.saturating_sub(values(&injectable(template.value()))) {
+        ..=MAX_VALUES => Ok(()),
+        after => Err(TooManyValues::new(after).into()),
+    }
+}
+
+/// The annotations that Winddown writes on a workload, and their map.
+const ANNOTATIONS: usize = 3;
+
+fn check_record(template: Template<'_>) -> Result<(), InvalidField> {
     match template.annotation(INJECTED).map_or(0, str::len) {
         ..=MAX_RECORD_SIZE => Ok(()),
         bytes => {
@@ -69,8 +85,10 @@ fn values(value: &Value) -> usize {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::{Existing, Origin, evaluate};
     use super::{MAX_VALUES, check, count};
     use crate::object::{Object, PartialObject, parse};
+    use crate::policy::Policy;
 
     fn with_pod(pod: &Value) -> Value {
         json!({
@@ -79,6 +97,27 @@ mod tests {
             "spec": {"template": {"spec": pod}},
             "status": {"replicas": 3},
         })
+    }
+
+    #[test]
+    fn what_could_not_be_undone_is_not_injected() {
+        let filled = |extra: usize| {
+            let mut workload = with_pod(&json!({"containers": [{"name": "app"}]}));
+            workload["metadata"]["annotations"] = json!({"winddown.dev/drain": "5s", "winddown.dev/expose": "env"});
+            workload["spec"]["template"]["spec"]["tolerations"] = vec![json!({}); MAX_VALUES - 38 + extra].into();
+            workload
+        };
+        let evaluated = |workload: &Value| evaluate(workload, Existing::None, &Policy::default(), Origin::ApiServer);
+        let mut most = 0;
+        while let Ok(evaluation) = evaluated(&filled(most)) {
+            let injected = evaluation.changes.apply(&filled(most));
+            assert!(count(&injected) <= MAX_VALUES && evaluated(&injected).unwrap().changes.is_empty());
+            most += 1;
+        }
+        let error = evaluated(&filled(most)).unwrap_err().to_string();
+        assert!(error.contains(", more than the limit of 50000"), "{error}");
+        // Control: it is the injection that exceeds the limit.
+        assert!(count(&filled(most)) < MAX_VALUES - 10, "{}", count(&filled(most)));
     }
 
     fn problem(pod: &Value) -> Option<String> {

@@ -322,7 +322,7 @@ fn pods_are_not_replaced_only_for_label_and_record() {
 fn a_record_of_another_version_is_left_to_that_version() {
     let mut other = desired(&declared());
     let record = &mut other["spec"]["template"]["metadata"]["annotations"][INJECTED];
-    *record = json!(record.as_str().unwrap().replace("{\"v\":1", "{\"v\":3,\"more\":true"));
+    *record = json!(record.as_str().unwrap().replace("{\"v\":1", "{\"v\":4,\"more\":true"));
     let evaluated = evaluated(&other, None, &Policy::default());
     assert_eq!(evaluated.findings[0].code, Code::RecordUnreadable);
     assert_eq!(evaluated.desired, other);

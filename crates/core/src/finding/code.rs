@@ -26,6 +26,7 @@ macro_rules! for_each_code {
             helper_does_not_fit HelperDoesNotFit,
             drain_above_limit DrainAboveLimit,
             grace_period_above_limit GracePeriodAboveLimit,
+            variable_differs VariableDiffers,
             // The readiness probe to inject.
             port_not_found PortNotFound,
             readiness_container_unclear ReadinessContainerUnclear,

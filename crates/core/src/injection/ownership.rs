@@ -52,7 +52,7 @@ struct Sources<'a> {
     last_applied: Option<Value>,
 }
 
-/// A set of fields, as in `fieldsV1`: names without the prefix `f:`.
+/// A set of fields, as in `fieldsV1`: names without the prefix `f:`, and the keys of list items.
 #[derive(Debug, Default)]
 struct AppliedFields<'a>(BTreeMap<&'a str, Self>);
 
@@ -75,7 +75,7 @@ impl<'a> FieldOwners<'a> {
         let sources = self.sources();
         let written = containers_by_name(sources.last_applied.as_ref().map_or(&[], container_list));
         let owner = |name: &str| FieldOwner {
-            applied: sources.containers.get(container_key(name).as_str()),
+            applied: sources.containers.get(item_key(name).as_str()),
             last_applied: written.get(name).map(|(_, container)| *container),
         };
         names.map(|name| (name, owner(name))).collect()
@@ -125,7 +125,8 @@ impl<'a> FieldOwners<'a> {
 impl<'a> AppliedFields<'a> {
     fn add(&mut self, fields: &'a Value) {
         for (key, below) in fields.as_object().into_iter().flatten() {
-            if let Some(name) = key.strip_prefix("f:") {
+            let item = || key.starts_with("k:").then_some(key.as_str());
+            if let Some(name) = key.strip_prefix("f:").or_else(item) {
                 self.0.entry(name).or_default().add(below);
             }
         }
@@ -138,6 +139,15 @@ impl FieldOwner<'_> {
         Self {
             applied: self.applied.and_then(|applied| applied.0.get(name)),
             last_applied: self.last_applied.and_then(|written| written.get(name)).filter(|written| !written.is_null()),
+        }
+    }
+
+    /// The owner of the item with that name, if this field is a list.
+    pub(super) fn item(self, name: &str) -> Self {
+        let has_name = |item: &&Value| item.get("name").and_then(Value::as_str) == Some(name);
+        Self {
+            applied: self.applied.and_then(|applied| applied.0.get(item_key(name).as_str())),
+            last_applied: self.last_applied.and_then(|written| written.as_array()?.iter().find(has_name)),
         }
     }
 
@@ -175,7 +185,7 @@ fn is_part_of(written: &Value, current: &Value) -> bool {
     }
 }
 
-/// The name of a container in `managedFields`.
-fn container_key(name: &str) -> String {
+/// The key of a list item with that name in `managedFields`.
+fn item_key(name: &str) -> String {
     format!("k:{}", serde_json::json!({ "name": name }))
 }

@@ -11,6 +11,7 @@ use crate::duration::Seconds;
 use crate::fingerprint::in_process;
 use crate::object::Template;
 use crate::policy::{Numbers, OTHERS, Resolved};
+use crate::variables::Variables;
 use crate::workload::DEFAULT_GRACE_PERIOD;
 
 /// The maximum size of a record in bytes: it is user input, and every review reads it.
@@ -21,6 +22,9 @@ const VERSION: u8 = 1;
 
 /// The version with `explicit`, which readers of the first one do not know: they leave such a record alone.
 const VERSION_WITH_RAISE: u8 = 2;
+
+/// The version with `env`, which readers of the first two do not know: they leave such a record alone, too.
+const VERSION_WITH_VARIABLES: u8 = 3;
 
 /// All changes, short enough for an annotation.
 ///
@@ -46,6 +50,12 @@ pub struct Record {
     /// Container name to the injected fields of its probe.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) readiness: BTreeMap<String, Value>,
+    /// Container name to the injected variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) env: BTreeMap<String, Variables>,
+    /// Containers that had no `env` before.
+    #[serde(rename = "madeEnv", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) created_env: Vec<String>,
     /// The parts of the metadata that were created for label and record.
     #[serde(rename = "made", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) created: Vec<Created>,
@@ -103,8 +113,8 @@ pub enum UnreadableRecord {
     TooLarge(usize),
     /// Written by another version of Winddown, which can undo it.
     #[error(
-        "is a record of version {0}, but this Winddown supports versions {VERSION} and {VERSION_WITH_RAISE}; template \
-        left unchanged"
+        "is a record of version {0}, but this Winddown supports versions {VERSION} to {VERSION_WITH_VARIABLES}; \
+        template left unchanged"
     )]
     Version(u64),
 }
@@ -120,13 +130,26 @@ impl Record {
             pre_stop: BTreeMap::new(),
             lifecycle: Vec::new(),
             readiness: BTreeMap::new(),
+            env: BTreeMap::new(),
+            created_env: Vec::new(),
             created: Vec::new(),
         }
     }
 
-    pub(crate) fn set_grace_period(&mut self, change: GracePeriodChange) {
-        self.v = if change.explicit { VERSION_WITH_RAISE } else { VERSION };
-        self.grace_period = Some(change);
+    /// The text of the annotation, in the earliest version that has all fields of the record.
+    pub(crate) fn into_text(mut self) -> String {
+        self.v = self.least_version();
+        self.to_string()
+    }
+
+    fn least_version(&self) -> u8 {
+        if !self.env.is_empty() {
+            VERSION_WITH_VARIABLES
+        } else if self.grace_period.is_some_and(|change| change.explicit) {
+            VERSION_WITH_RAISE
+        } else {
+            VERSION
+        }
     }
 
     /// The record of a template, if it has one.
@@ -140,16 +163,16 @@ impl Record {
             return Err(UnreadableRecord::TooLarge(text.len()));
         }
         let versioned: Versioned = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
-        if ![VERSION, VERSION_WITH_RAISE].map(u64::from).contains(&versioned.v) {
+        if !(u64::from(VERSION)..=u64::from(VERSION_WITH_VARIABLES)).contains(&versioned.v) {
             return Err(UnreadableRecord::Version(versioned.v));
         }
         let record: Self = serde_json::from_str(text).map_err(|_| UnreadableRecord::Malformed)?;
-        if record.pre_stop.len().max(record.readiness.len()).max(record.lifecycle.len()) > MAX_CONTAINERS {
+        let containers = [record.pre_stop.len(), record.readiness.len(), record.lifecycle.len(), record.env.len()];
+        if containers.into_iter().chain([record.created_env.len()]).any(|number| number > MAX_CONTAINERS) {
             return Err(UnreadableRecord::Malformed);
         }
-        let known = |change: GracePeriodChange| !change.explicit || record.v == VERSION_WITH_RAISE;
-        let raised = record.grace_period.is_none_or(|change| change.is_raise() && known(change));
-        if raised { Ok(record) } else { Err(UnreadableRecord::Malformed) }
+        let raised = record.grace_period.is_none_or(GracePeriodChange::is_raise);
+        if raised && record.v >= record.least_version() { Ok(record) } else { Err(UnreadableRecord::Malformed) }
     }
 
     /// Whether it was written for this template and this declaration, or for another declaration with the same numbers. A
@@ -164,6 +187,13 @@ impl Record {
     /// Whether it was written for this template.
     pub(crate) fn was_written_for_template(&self, fingerprint: &str) -> bool {
         self.template == fingerprint
+    }
+
+    /// Whether it contains an injected field of that container.
+    pub(crate) fn names(&self, container: &str) -> bool {
+        self.pre_stop.contains_key(container)
+            || self.readiness.contains_key(container)
+            || self.env.contains_key(container)
     }
 
     /// Whether no annotation opted in when it was written: the namespace did.
@@ -195,7 +225,7 @@ impl Record {
     /// A hash of what it injects, which is the same in this process only. Two templates that differ elsewhere have the same.
     pub(crate) fn budget_hash(&self) -> u64 {
         let probes: Vec<_> = self.readiness.iter().map(|(container, probe)| (container, probe.to_string())).collect();
-        in_process(&(&self.resolved, self.grace_period.map(|change| change.set), &self.pre_stop, probes))
+        in_process(&(&self.resolved, self.grace_period.map(|change| change.set), &self.pre_stop, probes, &self.env))
     }
 
     /// The containers that the declaration names, if it names any. They are the last term of its canonical form.
@@ -207,13 +237,21 @@ impl Record {
     /// Whether the other record contains all injected fields of this one, with any values.
     pub(crate) fn injects_no_more_than(&self, other: Option<&Self>) -> bool {
         let Some(other) = other else {
-            return self.grace_period.is_none() && self.pre_stop.is_empty() && self.readiness.is_empty();
+            return self.grace_period.is_none()
+                && self.pre_stop.is_empty()
+                && self.readiness.is_empty()
+                && self.env.is_empty();
         };
         let recorded = |(container, probe): (&String, &Value)| has_fields(other.readiness.get(container), probe);
+        let exposed = |(container, variables): (&String, &Variables)| {
+            let other = other.env.get(container).copied().unwrap_or_default();
+            variables.entries().all(|(name, _)| other.entries().any(|(other, _)| other == name))
+        };
         let created: BTreeSet<_> = other.lifecycle.iter().collect();
         self.pre_stop.keys().all(|container| other.pre_stop.contains_key(container))
             && self.lifecycle.iter().all(|container| created.contains(container))
             && self.readiness.iter().all(recorded)
+            && self.env.iter().all(exposed)
             && (self.grace_period.is_none() || other.grace_period.is_some())
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::ownership::{FieldOwner, FieldOwners, GracePeriodOwner};
 use super::probe::OwnedProbe;
 use super::record::{Created, GracePeriodChange, Record};
+use super::variables;
 use crate::annotations::{INJECTED, MANAGED};
 use crate::fingerprint;
 use crate::object::{GRACE_PERIOD_FIELD, Template, TemplateMut};
@@ -79,7 +80,7 @@ pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOw
     let fields = &mut TemplateMut(&mut bare);
     let containers = template.containers();
     let recorded = containers.keys().copied();
-    let recorded = recorded.filter(|name| record.pre_stop.contains_key(*name) || record.readiness.contains_key(*name));
+    let recorded = recorded.filter(|name| record.names(name));
     let owners_of = owners.of_containers(recorded);
     let find = |name: &str| Some((containers.get(name)?.0, *owners_of.get(name)?));
     let mut intact = true;
@@ -105,6 +106,13 @@ pub fn undo<'a>(template: Template<'a>, record: Option<Record>, owners: &FieldOw
             }
             _ => intact = false,
         }
+    }
+    for (name, injected) in &record.env {
+        let created = record.created_env.contains(name);
+        intact &= find(name).is_some_and(|(position, owner)| {
+            let container = fields.container_at(position);
+            container.is_some_and(|container| variables::remove(container, *injected, created, owner))
+        });
     }
     let mut raised = None;
     if let Some(change) = record.grace_period {

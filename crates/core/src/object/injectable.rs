@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 pub(crate) const GRACE_PERIOD_FIELD: &str = "terminationGracePeriodSeconds";
 
 /// The fields of a container. Containers keep their position.
-const CONTAINER: [&str; 3] = ["name", "lifecycle", "readinessProbe"];
+const CONTAINER: [&str; 4] = ["name", "lifecycle", "readinessProbe", "env"];
 
-/// The metadata of a template, its grace period, and the hooks and readiness probes of its containers, with the structure
+/// The metadata of a template, its grace period, and the hooks, readiness probes and variables of its containers, with the structure
 /// and the order of the template. A value of another type is copied.
 pub(crate) fn injectable(template: &Value) -> Value {
     let Some(fields) = template.as_object() else { return template.clone() };
@@ -62,8 +62,7 @@ pub(crate) fn set_injectable(template: &mut Value, fields: &Value) {
     let fields = fields.get("containers").and_then(Value::as_array).into_iter().flatten();
     for (container, fields) in containers.zip(fields) {
         if let (Some(container), Some(fields)) = (container.as_object_mut(), fields.as_object()) {
-            set(container, fields, "lifecycle");
-            set(container, fields, "readinessProbe");
+            CONTAINER[1..].iter().for_each(|key| set(container, fields, key));
         }
     }
 }

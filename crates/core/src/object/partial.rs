@@ -44,7 +44,13 @@ const fn only(known: &'static [(&'static str, Read)]) -> Read {
 
 /// The owners of injectable fields in `managedFields`.
 const OWNED_CONTAINER: Read =
-    only(&[("f:lifecycle", only(&[("f:preStop", Read::All)])), ("f:readinessProbe", Read::All)]);
+    only(&[("f:lifecycle", only(&[("f:preStop", Read::All)])), ("f:readinessProbe", Read::All), ("f:env", OWNED_ENV)]);
+/// The keys of the list items with the names of the variables that Winddown injects.
+const OWNED_ENV: Read = only(&[
+    (r#"k:{"name":"WINDDOWN_DRAIN_SECONDS"}"#, Read::All),
+    (r#"k:{"name":"WINDDOWN_DEADLINE_SECONDS"}"#, Read::All),
+    (r#"k:{"name":"WINDDOWN_GRACE_PERIOD_SECONDS"}"#, Read::All),
+]);
 const OWNED_POD: Read = only(&[
     ("f:terminationGracePeriodSeconds", Read::All),
     ("f:containers", Read::Fields { known: &[], others: &OWNED_CONTAINER }),
@@ -64,7 +70,12 @@ const OBJECT: Read = Read::Fields {
     others: &Read::All,
 };
 /// The injectable fields of the pod spec in a manifest.
-const CONTAINER: Read = only(&[("name", Read::All), ("lifecycle", Read::All), ("readinessProbe", Read::All)]);
+const CONTAINER: Read = only(&[
+    ("name", Read::All),
+    ("lifecycle", Read::All),
+    ("readinessProbe", Read::All),
+    ("env", only(&[("name", Read::All), ("value", Read::All)])),
+]);
 const POD: Read = only(&[("terminationGracePeriodSeconds", Read::All), ("containers", CONTAINER)]);
 const MANIFEST: Read = only(&[("spec", only(&[("template", only(&[("spec", POD)]))]))]);
 

@@ -1,3 +1,5 @@
+mod variables;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -68,6 +70,13 @@ fn mutations(planned: &Planned) -> Vec<String> {
             Mutation::SetGracePeriod { to, .. } => format!("grace {}", to.as_i64()),
             Mutation::SetPreStopSleep { container, sleep } => format!("{container} sleeps {}", sleep.as_i64()),
             Mutation::SetReadinessProbe { container, .. } => format!("{container} ready?"),
+            Mutation::SetVariables { container, variables } => {
+                let values: Vec<_> = [variables.drain, variables.deadline, variables.grace_period]
+                    .iter()
+                    .map(|value| value.map_or_else(|| "-".to_owned(), |value| value.as_i64().to_string()))
+                    .collect();
+                format!("{container} told {}", values.join(" "))
+            }
         })
         .collect()
 }

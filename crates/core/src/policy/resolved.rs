@@ -90,6 +90,11 @@ impl<'a> Resolved<'a> {
         deadlines.max_by_key(|(deadline, _)| *deadline).unwrap_or_else(|| self.general.clone())
     }
 
+    /// Whether a container is one of the app.
+    pub(crate) fn is_app(&self, container: &str) -> bool {
+        self.apps.iter().any(|app| app == container)
+    }
+
     /// How long the app in a container needs after SIGTERM, and the source.
     #[must_use]
     pub fn deadline_of(&self, container: &str) -> (Seconds, Source) {

@@ -226,7 +226,7 @@ fn an_unreadable_record_is_replaced_with_a_warning() {
 #[test]
 fn a_record_that_is_kept_causes_one_warning() {
     let mut newer = declared(30);
-    newer["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "{\"v\":3}"});
+    newer["spec"]["template"]["metadata"]["annotations"] = json!({"winddown.dev/injected": "{\"v\":4}"});
     assert_eq!(answer_of(mutate, &review(&newer, &Value::Null)).get("warnings"), None);
     let response = answer_of(validate, &review(&newer, &Value::Null));
     assert_eq!(response["warnings"].as_array().map(Vec::len), Some(1), "{response}");

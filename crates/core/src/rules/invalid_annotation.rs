@@ -46,6 +46,7 @@ metadata:
     winddown.dev/runtime: spring-boot
     winddown.dev/readiness: http:3000/health    # or https:web/ready, tcp:5432, grpc:9090/service
     winddown.dev/containers: app,proxy          # names of containers, none twice
+    winddown.dev/expose: env                    # the only value
     winddown.dev/mode: Enforce                  # or Audit, "Off"
 ```
 
@@ -75,6 +76,8 @@ mod tests {
             ("traffic", "servce", "\"servce\" is not a preset; did you mean service?"),
             ("readiness", "exec:true", "\"exec:true\" must start with http:, https:, tcp: or grpc:; "),
             ("containers", "app,app", "\"app,app\" "),
+            ("expose", "ENV", "\"ENV\" is not a way to tell the app its budget; write env"),
+            ("expose", "", "\"\" is not a way to tell the app its budget; write env"),
             ("mode", "enforce", "\"enforce\" is not a mode; "),
         ] {
             let key = format!("winddown.dev/{name}");

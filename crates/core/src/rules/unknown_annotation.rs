@@ -75,11 +75,11 @@ mod tests {
             ("winddown.dev/container", "unknown annotation; did you mean winddown.dev/containers?"),
             (
                 "winddown.dev/grace-period",
-                "unknown annotation; known names: drain, deadline, traffic, runtime, margin, readiness, containers, mode",
+                "unknown annotation; known names: drain, deadline, traffic, runtime, margin, readiness, containers, expose, mode",
             ),
             (
                 "winddown.dev/",
-                "unknown annotation; known names: drain, deadline, traffic, runtime, margin, readiness, containers, mode",
+                "unknown annotation; known names: drain, deadline, traffic, runtime, margin, readiness, containers, expose, mode",
             ),
             ("winddown.dev/injected", "unknown annotation; Winddown writes it on the pod template; remove it here"),
         ] {

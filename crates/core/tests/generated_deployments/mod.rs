@@ -52,10 +52,14 @@ fn container() -> impl Strategy<Value = Value> {
     ];
     let probe = prop_oneof![3 => Just(None), 1 => Just(Some(json!({"tcpSocket": {"port": 1}, "probeOfTomorrow": 2})))];
     let ports = prop_oneof![Just(json!([])), Just(json!([{"containerPort": 3000, "name": "web"}]))];
-    (fields(), hook, probe, ports, proxy(), settings()).prop_map(
-        |(mut container, hook, probe, ports, proxy, settings)| {
+    (fields(), hook, probe, ports, proxy(), settings(), variables()).prop_map(
+        |(mut container, hook, probe, ports, proxy, settings, variables)| {
             container["ports"] = ports;
             extend(&mut container, settings);
+            if let Some(variables) = variables {
+                let env = container.as_object_mut().unwrap().entry("env").or_insert(json!([]));
+                env.as_array_mut().unwrap().extend(variables);
+            }
             extend(&mut container, proxy);
             if let Some(hook) = hook {
                 container["lifecycle"] = hook;
@@ -112,6 +116,27 @@ fn settings() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Variables of the owner, or no list of them. Some have the names of those that Winddown injects.
+fn variables() -> impl Strategy<Value = Option<Vec<Value>>> {
+    let name = select(vec![
+        "A",
+        "WINDDOWN_DRAIN_SECONDS",
+        "WINDDOWN_DEADLINE_SECONDS",
+        "WINDDOWN_GRACE_PERIOD_SECONDS",
+        "WINDDOWN_OF_TOMORROW",
+    ]);
+    let value = prop_oneof![
+        2 => select(vec!["0", "5", "25", "30", "35", "$(WINDDOWN_DEADLINE_SECONDS)"]).prop_map(|value| json!({"value": value})),
+        1 => Just(json!({"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})),
+        1 => Just(json!({})),
+    ];
+    let variable = (name, value).prop_map(|(name, mut variable)| {
+        variable["name"] = json!(name);
+        variable
+    });
+    prop_oneof![3 => Just(None), 2 => prop::collection::vec(variable, 0..4).prop_map(Some)]
+}
+
 /// Fields of a newer version of the API.
 fn fields() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
@@ -131,9 +156,10 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
     let names = prop::option::of(select(vec!["c0", "c0,c1", "c1"]));
     let mode = prop::option::of(select(vec!["Enforce", "Enforce", "Audit", "Off"]));
     let traffic = prop::option::of(select(Traffic::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
+    let expose = prop::option::of(Just("env"));
     let runtime = prop::option::of(select(Runtime::all().iter().map(|preset| &*preset.name).collect::<Vec<_>>()));
-    (seconds(), seconds(), seconds(), traffic, runtime, readiness, names, mode).prop_map(
-        |(drain, deadline, margin, traffic, runtime, readiness, names, mode)| {
+    (seconds(), seconds(), seconds(), traffic, runtime, readiness, names, expose, mode).prop_map(
+        |(drain, deadline, margin, traffic, runtime, readiness, names, expose, mode)| {
             let own = |value: Option<&str>| value.map(str::to_owned);
             [
                 ("drain", drain),
@@ -143,6 +169,7 @@ pub(crate) fn annotations() -> impl Strategy<Value = Annotations> {
                 ("runtime", own(runtime)),
                 ("readiness", own(readiness)),
                 ("containers", own(names)),
+                ("expose", own(expose)),
                 ("mode", own(mode)),
             ]
             .into_iter()
@@ -175,7 +202,7 @@ pub(crate) fn malformed_text() -> impl Strategy<Value = String> {
         any::<String>(),
         "[0-9hms.\\-+ ]{0,30}",
         "(http|https|tcp|grpc|exec):[a-z0-9]{0,8}(/.{0,8})?",
-        r#"\{"v":1,"template":"x","declared":"","(gracePeriod|preStop|readiness|lifecycle|made)":.{0,20}\}"#,
+        r#"\{"v":1,"template":"x","declared":"","(gracePeriod|preStop|readiness|lifecycle|env|madeEnv|made)":.{0,20}\}"#,
         Just("9".repeat(300_000)),
         Just("\u{202e}\u{0}\u{1f4a3}".repeat(50)),
         Just("[".repeat(10_000)),

@@ -1,5 +1,7 @@
 //! A model of how clients write a Deployment: what the request contains when admission sees it.
 
+pub(crate) mod cluster;
+
 use serde_json::{Map, Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Way {
     }
 }
 
-/// A three-way merge: maps by key, lists of objects with names by name. What the last manifest had and this one has not is
+/// A three-way merge: maps by key, containers by position, variables by name. What the last manifest had and this one has not is
 /// removed with everything below it.
 fn merge(live: &mut Value, last: &Value, manifest: &Value) {
     match (live, manifest) {
@@ -67,6 +69,14 @@ fn merge(live: &mut Value, last: &Value, manifest: &Value) {
                 merge(live.entry(key.clone()).or_insert(Value::Null), &last[key], value);
             }
         }
+        (Value::Array(live), Value::Array(manifest)) if manifest.iter().all(is_variable) => {
+            let has = |list: &Value, item: &Value| {
+                list.as_array().into_iter().flatten().any(|has| has["name"] == item["name"])
+            };
+            // The manifest decides the order of its own items.
+            live.retain(|item| !has(last, item) && !has(&json!(manifest), item));
+            live.extend(manifest.iter().cloned());
+        }
         (Value::Array(live), Value::Array(manifest)) if manifest.iter().all(|item| item["image"].is_string()) => {
             for (at, item) in manifest.iter().enumerate() {
                 merge(&mut live[at], &last[at], item);
@@ -76,12 +86,16 @@ fn merge(live: &mut Value, last: &Value, manifest: &Value) {
     }
 }
 
+fn is_variable(item: &Value) -> bool {
+    item["value"].is_string()
+}
+
 fn fields(value: &Value) -> Value {
     match value {
         Value::Object(fields_of) => {
             fields_of.iter().map(|(key, value)| (format!("f:{key}"), fields(value))).collect::<Map<_, _>>().into()
         }
-        Value::Array(items) if items.iter().all(|item| item["image"].is_string()) => {
+        Value::Array(items) if items.iter().all(|item| item["image"].is_string() || is_variable(item)) => {
             let key = |item: &Value| format!("k:{}", json!({"name": item["name"]}));
             items.iter().map(|item| (key(item), fields(item))).collect::<Map<_, _>>().into()
         }
@@ -97,6 +111,9 @@ pub(crate) fn with_defaults(workload: &Value) -> Value {
         pod["terminationGracePeriodSeconds"] = json!(30);
     }
     for container in pod["containers"].as_array_mut().into_iter().flatten() {
+        if container["env"] == json!([]) {
+            container.as_object_mut().into_iter().for_each(|fields| drop(fields.shift_remove("env")));
+        }
         if let Some(probe) = container.get_mut("readinessProbe").and_then(Value::as_object_mut) {
             for (field, value) in
                 [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
