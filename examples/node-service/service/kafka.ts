@@ -1,6 +1,7 @@
 import { ProduceAcks, Producer, stringSerializers } from '@platformatic/kafka';
 import { within } from './limit.ts';
 
+const SEND_LIMIT_MS = 5_000;
 const CLOSE_LIMIT_MS = 3_000;
 
 /** Sends messages that count only when all in-sync replicas have them. */
@@ -40,7 +41,7 @@ export class Kafka {
   async close(): Promise<void> {
     const sent = Promise.allSettled(this.#sends);
     try {
-      await within(CLOSE_LIMIT_MS, 'sending the last messages to Kafka', sent);
+      await within(SEND_LIMIT_MS, 'sending the last messages to Kafka', sent);
     } finally {
       await within(CLOSE_LIMIT_MS, 'closing the connections to Kafka', this.#producer.close());
     }
