@@ -113,12 +113,7 @@ export class Connections {
     if (response.req.httpVersionMajor !== 1) return;
     this.#responses.add(response);
     if (this.#state !== 'serving') closeAfter(response);
-    const { socket } = response.req;
-    response.once('close', () => {
-      this.#responses.delete(response);
-      const seen = this.#kept.get(socket);
-      if (seen) seen.quietSince = performance.now();
-    });
+    response.once('close', () => this.#responses.delete(response));
   }
 
   #addSession(session: ServerHttp2Session): void {
@@ -158,7 +153,6 @@ function closeAfter(response: ServerResponse): void {
  * Adds a listener that runs before the others, and only while there are others: with a listener for these events, the
  * server changes its behaviour.
  */
-// biome-ignore lint/suspicious/noExplicitAny: the arguments depend on the event
 function joinListeners(server: NetServer, event: string, listener: (...values: any[]) => void): void {
   const join = () => {
     if (!server.listeners(event).includes(listener)) server.prependListener(event, listener);

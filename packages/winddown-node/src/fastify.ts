@@ -1,18 +1,10 @@
-import type { Server } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import { gracefulShutdown, type Options, type Shutdown } from './index.js';
 
-/** An instance of Fastify 5. */
-export interface FastifyApp {
-  readonly server: Server;
-  get(path: string, options: { logLevel: 'warn' }, handler: (request: unknown, reply: FastifyReply) => void): unknown;
-  decorate(name: 'shutdown', value: Shutdown): unknown;
-  addHook(name: 'onClose', hook: () => Promise<void>): unknown;
-  close(): PromiseLike<unknown>;
-}
-
-export interface FastifyReply {
-  code(status: number): FastifyReply;
-  send(body: unknown): unknown;
+declare module 'fastify' {
+  interface FastifyInstance {
+    shutdown: Shutdown;
+  }
 }
 
 export interface FastifyOptions extends Options {
@@ -25,7 +17,7 @@ export interface FastifyOptions extends Options {
  * `app.close()`, which runs the onClose hooks of other plugins, is the first phase of the clean-up.
  */
 export const winddown = Object.assign(
-  async (app: FastifyApp, options: FastifyOptions) => {
+  async (app: FastifyInstance, options: FastifyOptions) => {
     const phases = [{ fastify: () => app.close() }, ...(options.phases ?? [])];
     const shutdown = gracefulShutdown({ ...options, servers: [app.server, ...(options.servers ?? [])], phases });
     app.decorate('shutdown', shutdown);

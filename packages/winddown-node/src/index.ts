@@ -101,6 +101,7 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   const begun = () => abort.signal.aborted;
   const elapsed = () => Math.round(performance.now() - begunAt);
   const log = (event: LogEvent, more: object = {}) => {
+    if (ended) return;
     const connections = tracked.reduce((sum, each) => sum + each.size, 0);
     const openRequests = tracked.reduce((sum, each) => sum + each.openRequests, 0);
     write({ event, ...(begun() && { ms: elapsed() }), connections, openRequests, ...more });
@@ -168,9 +169,9 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
 
   function end(exitCode: number): void {
     if (ended) return;
-    ended = true;
     Object.assign(outcome, { exitCode, ms: elapsed() });
     log('finished', outcome);
+    ended = true;
     resolve(outcome);
     if (exit) {
       // After the callbacks of `finished`.

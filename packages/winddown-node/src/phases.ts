@@ -11,14 +11,14 @@ export interface FailedStep {
   error: string;
 }
 
-/** Runs all steps, also if one fails. `pending` has the names of those that still run. */
+/** Runs all steps to their end, also if one fails. `pending` has the names of those that still run. */
 export async function runPhase(
   phase: number,
   steps: Phase,
   pending: Set<string>,
   failed: (step: FailedStep) => void,
 ): Promise<void> {
-  await Promise.allSettled(
+  await Promise.all(
     Object.entries(steps).map(async ([step, run]) => {
       pending.add(step);
       try {

@@ -3,11 +3,12 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gracefulShutdown } from 'winddown-node';
 import { WebSocket, WebSocketServer } from 'ws';
 import { bounded as test } from '../testing/bounded.js';
-import { bareConnection, send } from '../testing/process.js';
+import { bareConnection, keptConnection, send } from '../testing/process.js';
 
 /** A shutdown in this process, with short times. */
 function embed(options = {}) {
@@ -54,6 +55,7 @@ test('exit: false destroys what is open at the deadline, and runs no phase after
   const outcome = await shutdown.begin('test');
   assert.deepEqual([outcome.exitCode, outcome.deadlinePassed, outcome.reason], [1, true, 'test']);
   await closed.catch(() => {});
+  await sleep(100);
   assert.equal(server.listening, false);
   assert.deepEqual([cleaned, lines.at(-1).event], [false, 'finished']);
 });
@@ -99,9 +101,9 @@ test('fatalErrors: false leaves errors to the app', () => {
 });
 
 test('other signals can be chosen', async () => {
-  const { shutdown } = embed({ signals: ['SIGUSR2'] });
-  process.kill(process.pid, 'SIGUSR2');
-  assert.equal((await shutdown.finished).reason, 'SIGUSR2');
+  const { shutdown } = embed({ signals: ['SIGHUP'] });
+  process.kill(process.pid, 'SIGHUP');
+  assert.equal((await shutdown.finished).reason, 'SIGHUP');
 });
 
 test('a server that is added before the shutdown is drained, one that is added during it is closed', async (t) => {
@@ -111,25 +113,27 @@ test('a server that is added before the shutdown is drained, one that is added d
   const ports = [await listen(early), await listen(late)];
   const finished = shutdown.begin('test');
   shutdown.add(late);
-  for (const port of ports) assert.equal((await send(port)).headers.connection, 'close');
+  for (const port of ports) {
+    assert.equal((await send(port, '/', { agent: keptConnection(t) })).headers.connection, 'close');
+  }
   await finished;
   assert.deepEqual([early.listening, late.listening], [false, false]);
 });
 
-test('a server that is added after the listeners closed is closed before the clean-up', async (t) => {
+test('a server that is added after the listeners closed is closed before the clean-up', async () => {
   const first = createServer((_request, response) => setTimeout(() => response.end(), 400));
   const late = createServer();
-  let atCleanUp;
-  const { shutdown } = embed({ servers: [first], phases: [{ look: () => (atCleanUp = late.listening) }] });
+  let lateListens;
+  const { shutdown } = embed({ servers: [first], phases: [{ look: () => (lateListens = late.listening) }] });
   const open = send(await listen(first));
   await once(first, 'request');
   const finished = shutdown.begin('test');
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  while (first.listening) await sleep(10);
+  await listen(late);
   shutdown.add(late);
-  await listen(late).catch(() => {});
   await open;
   await finished;
-  assert.equal(first.listening, false);
+  assert.equal(lateListens, false);
 });
 
 test('connections of a net server are the app\'s: it ends them with the signal of the shutdown', async () => {

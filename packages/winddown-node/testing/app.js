@@ -18,8 +18,15 @@ async function handle(request, response) {
       return shutdown.answerHealth(request, response);
     case '/slow':
       log({ event: 'slow request' });
+      await begun;
       await sleep(Number(ms));
       return response.end('slow');
+    case '/block': {
+      log({ event: 'blocked' });
+      const end = performance.now() + Number(ms);
+      while (performance.now() < end);
+      return response.end();
+    }
     case '/throw':
       return setImmediate(() => {
         throw new Error('nobody catches this');
@@ -36,6 +43,7 @@ async function handle(request, response) {
     case '/keep-alive':
       response.setHeader('Connection', 'keep-alive');
       log({ event: 'slow request' });
+      await begun;
       await sleep(Number(ms));
       return response.end();
     case '/stream':
@@ -57,6 +65,7 @@ const server = {
   'h2c-streams': () =>
     http2.createServer().on('stream', async (stream) => {
       log({ event: 'slow request' });
+      await begun;
       await sleep(500);
       stream.respond({ ':status': 200 });
       stream.end('ok');
@@ -96,6 +105,8 @@ const shutdown = gracefulShutdown({
   ...(DEADLINE_MS && { deadlineMs: Number(DEADLINE_MS) }),
   ...(WEB_SOCKET_MS && { webSocketMs: Number(WEB_SOCKET_MS) }),
 });
+/** Slow requests are open when the shutdown begins, however busy the machine is. */
+const begun = new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve));
 shutdown.finished.then((outcome) => log({ event: 'outcome', ...outcome }));
 
 if (LISTEN === 'yes') {

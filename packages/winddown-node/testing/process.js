@@ -68,8 +68,8 @@ export function keptConnection(t, AgentClass = Agent) {
 }
 
 /** A bare connection, and a promise of the moment the server closes it. */
-export async function bareConnection(t, { port }) {
-  const socket = connect(port, '127.0.0.1');
+export async function bareConnection(t, { port }, options = {}) {
+  const socket = connect({ port, host: '127.0.0.1', ...options });
   t.after(() => socket.destroy());
   const received = [];
   socket.on('data', (chunk) => received.push(chunk));

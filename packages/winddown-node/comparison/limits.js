@@ -1,0 +1,2 @@
+export const WAIT_MS = 500;
+export const DEADLINE_MS = 2500;
