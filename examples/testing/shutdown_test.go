@@ -108,6 +108,9 @@ func TestADeadlineOf0EndsImmediately(t *testing.T) {
 	s.kill(syscall.SIGTERM)
 	stuck.assertDropped(t)
 	s.assertExit(1, "listening", "begun", "deadline-passed")
+	if at := s.event("deadline-passed"); at.Ms > 20_000 {
+		t.Errorf("the deadline passed after %d ms: that is the default", at.Ms)
+	}
 }
 
 func TestTheWaitLeavesHalfOfAShortDeadline(t *testing.T) {
