@@ -56,7 +56,7 @@ test-example: node-http
 test-node-service:
 	examples/node-service/testing/run
 
-test-services:
+test-services: node-http
 	examples/testing/run
 
 # The operator is optimized, as in `make test`: the tests check how fast it answers under load.

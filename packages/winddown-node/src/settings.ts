@@ -1,5 +1,7 @@
 /** Environment variable with the seconds from SIGTERM until the process must have ended: decimal, whole. */
 const DEADLINE_VARIABLE = 'WINDDOWN_DEADLINE_SECONDS';
+/** The highest deadline of the operator: 720h. */
+const MAX_DEADLINE_SECONDS = 2_592_000;
 const DEFAULT_DEADLINE_MS = 25_000;
 const DEFAULT_WAIT_MS = 1_000;
 const DEFAULT_WEB_SOCKET_MS = 5_000;
@@ -47,10 +49,12 @@ export function readSettings(times: Times, environment: Record<string, string | 
 
 function readDeadline(text: string | undefined, problems: string[]): number | undefined {
   if (text === undefined) return undefined;
-  const ms = /^[0-9]{1,7}$/.test(text) ? Number(text) * 1000 : 0;
-  if (ms >= 1000 && ms <= MAX_MS) return ms;
-  const most = Math.floor(MAX_MS / 1000);
-  problems.push(`${DEADLINE_VARIABLE} is ${JSON.stringify(text.slice(0, 40))}, not a whole number from 1 to ${most}: it is not used`);
+  const seconds = /^[0-9]{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  // 0 is a deadline, too: what is open then is dropped, but the process is not killed.
+  if (seconds <= MAX_DEADLINE_SECONDS) return Math.min(seconds * 1000, MAX_MS);
+  problems.push(
+    `${DEADLINE_VARIABLE} is ${JSON.stringify(text.slice(0, 40))}, not a whole number up to ${MAX_DEADLINE_SECONDS}: it is not used`,
+  );
   return undefined;
 }
 
