@@ -38,7 +38,7 @@ test-load:
 with-node = @if command -v npm > /dev/null; then node=$$(e2e/tools/node) && export PATH="$$node:$$PATH" && cd $(1) && $(2); \
 	else echo 'npm is not installed: $(1) is skipped'; fi
 
-.PHONY: packages node-http
+.PHONY: packages
 packages:
 	$(call with-node,packages/winddown-node,npm ci --silent && npm run build --silent)
 
@@ -46,12 +46,8 @@ test-packages: packages
 	$(call with-node,packages/winddown-node,npm test --silent)
 	$(call with-node,packages/winddown-node/comparison,npm ci --install-links --silent && npm test --silent)
 
-# What its image contains.
-node-http: packages
-	$(call with-node,examples/node-http,npm ci --install-links --silent)
-
-test-example: node-http
-	$(call with-node,examples/node-http,npm test --silent)
+test-example: packages
+	$(call with-node,examples/node-http,npm ci --install-links --silent && npm test --silent)
 
 test-node-service:
 	examples/node-service/testing/run

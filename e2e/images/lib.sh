@@ -9,7 +9,7 @@ axum_service=${CARGO_TARGET_DIR:-target}/$(rust_host)/release/axum-service
 # The folder with node_modules of an example that uses the library: it contains a copy of both.
 node_modules() { # example
   local key
-  key=$(cd packages/winddown-node && find . -type f -not -path './node_modules/*' -not -path './dist/*' -not -path './test*' -print0 |
+  key=$(cd packages/winddown-node && find . -type f -not -path './node_modules/*' -not -path './dist/*' -not -path './test*' -not -path './comparison/*' -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | cat - "../../examples/$1/package-lock.json" "../../e2e/tools/nodejs/package-lock.json" |
     sha256sum | cut -c1-12)
   echo "$cache/node_modules/$1-$key/examples/$1"

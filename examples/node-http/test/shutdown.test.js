@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test as bounded } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keptConnection, send, start } from '../testing/process.js';
+import { keptConnection, send, start as startScript } from '../../../packages/winddown-node/testing/process.js';
 
 const test = (name, body) => bounded(name, { timeout: 20_000 }, body);
+const script = new URL('../server.js', import.meta.url);
+const defaults = { PORT: '0', WORK_MS: '10', SHUTDOWN_WAIT_MS: '400' };
+const start = (t, env) => startScript(t, { ...defaults, ...env }, script);
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
   test(`an open request completes after ${signal}, then the process exits 0`, async (t) => {
