@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,6 +18,8 @@ func main() {
 	if len(os.Args) != 3 {
 		fail(fmt.Errorf("usage: mongodb ADDRESS FOLDER"))
 	}
+	// Otherwise every connection is logged, also those of probes.
+	slog.SetLogLoggerLevel(slog.LevelError)
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: os.Args[1]},
 		Handler:   "sqlite",
