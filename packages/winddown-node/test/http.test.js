@@ -70,14 +70,12 @@ test('a kept connection whose last answer ends within the wait stays for another
 });
 
 test('a request that arrived before an idle connection is closed is answered, also by a process that was busy', async (t) => {
-  const server = await start(t, { WAIT_MS: '600' });
+  const server = await start(t);
   const kept = await bareConnection(t, server);
   kept.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   while (!kept.text().includes('ok')) await sleep(10);
-  server.kill('SIGTERM');
-  await server.event('begun');
   // The timers of the shutdown are due when the process can read again.
-  send(server, '/block?1500').catch(() => {});
+  send(server, '/begin-and-block?4000').catch(() => {});
   await server.event('blocked');
   kept.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
 

@@ -21,7 +21,8 @@ async function handle(request, response) {
       await begun;
       await sleep(Number(ms));
       return response.end('slow');
-    case '/block': {
+    case '/begin-and-block': {
+      void shutdown.begin('test');
       log({ event: 'blocked' });
       const end = performance.now() + Number(ms);
       while (performance.now() < end);
