@@ -2,34 +2,54 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::ResourceExt as _;
 use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use winddown_e2e::budgets::{Budgets, Status};
 use winddown_e2e::environment::Environment;
-use winddown_e2e::progress::Progress;
 use winddown_e2e::rollout::App;
-use winddown_e2e::variant::{self, Scale};
 use winddown_e2e::wait::until;
 
-use crate::observed::Observed;
+use crate::client::{Client, ORDERS};
+use crate::observed::{Load, Observed};
+use crate::servers;
 use crate::stops::Stops;
 
-/// An app before its start: a Deployment with two replicas and a Service, in a namespace of its own.
+/// An app before its start: a Deployment and a Service, in a namespace of its own.
 pub(crate) struct Arm {
     name: &'static str,
     annotations: Value,
-    pod_spec: Value,
+    replicas: u32,
+    container: Value,
+    share_process_namespace: bool,
+    /// Where its clients send requests.
+    path: &'static str,
+    needs_servers: bool,
 }
 
 /// An app that serves requests.
 pub(crate) struct Running {
     pub(crate) environment: Environment,
     pub(crate) app: App,
+    path: &'static str,
+    replicas: u32,
 }
+
+/// An app under load.
+pub(crate) struct Loaded<'a> {
+    running: &'a Running,
+    stops: Stops,
+    orders: Client,
+}
+
+/// The small app, which needs no servers.
+pub(crate) const HTTP_IMAGE: &str = "winddown.local/node-http:dev";
+
+pub(crate) const SERVICE_IMAGE: &str = "winddown.local/node-service:dev";
 
 /// Requests per second over new connections, and the same over kept ones.
 const RATE: u32 = 50;
@@ -37,9 +57,12 @@ const RATE: u32 = 50;
 /// What a request takes: long enough that every pod has some open at any time.
 const WORK_MS: &str = "200";
 
-const REPLICAS: u32 = 2;
+pub(crate) const PORT: u16 = 3000;
 
-const PORT: u16 = 3000;
+const DEADLINE_VARIABLE: &str = "WINDDOWN_DEADLINE_SECONDS";
+
+/// Load before the first stop and after the last one.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// For the count of the last stops: a status is written at most every 30 s.
 const COUNT_LIMIT: Duration = Duration::from_mins(2);
@@ -48,8 +71,20 @@ const COUNT_LIMIT: Duration = Duration::from_mins(2);
 const INTERVAL: Duration = Duration::from_millis(500);
 
 impl Arm {
-    /// An app in this image: drain 5s + deadline 5s + margin 5s = 15s. The name must be different for each arm.
-    pub(crate) fn new(name: &'static str, image: &str) -> Self {
+    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s. The name must be different for each arm.
+    pub(crate) fn service(name: &'static str) -> Self {
+        let variables = [("MONGODB_URL", format!("mongodb://mongodb:27017/{name}")), ("KAFKA_TOPIC", name.to_owned())];
+        let arm = Self { path: "/orders", needs_servers: true, ..Self::of_image(name, SERVICE_IMAGE) };
+        variables.iter().fold(arm, |arm, (name, value)| arm.env(name, value))
+    }
+
+    /// The service with one of `mistakes/`.
+    pub(crate) fn mistake(name: &'static str, mistake: &str) -> Self {
+        Self::service(name).command(&["node", &format!("mistakes/{mistake}.ts")])
+    }
+
+    /// Another app, which needs no servers.
+    pub(crate) fn of_image(name: &'static str, image: &str) -> Self {
         let annotations = json!({
             "winddown.dev/drain": "5s",
             "winddown.dev/deadline": "5s",
@@ -57,96 +92,189 @@ impl Arm {
         });
         let container = json!({
             "name": "app",
-            "image": format!("winddown.local/{image}:dev"),
+            "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "env": [{"name": "WORK_MS", "value": WORK_MS}],
+            "env": [{"name": DEADLINE_VARIABLE, "value": "5"}, {"name": "WORK_MS", "value": WORK_MS}],
             "ports": [{"name": "http", "containerPort": PORT}],
             "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
         });
-        let pod_spec =
-            json!({"automountServiceAccountToken": false, "enableServiceLinks": false, "containers": [container]});
-        Self { name, annotations, pod_spec }
+        Self {
+            name,
+            annotations,
+            replicas: 2,
+            container,
+            share_process_namespace: false,
+            path: "/",
+            needs_servers: false,
+        }
     }
 
-    /// Sets a variable of the app.
+    /// Sets an annotation of Winddown. The app gets the same deadline.
+    pub(crate) fn annotated(mut self, name: &str, value: &str) -> Self {
+        self.annotations[format!("winddown.dev/{name}")] = json!(value);
+        if name == "deadline" {
+            return self.env(DEADLINE_VARIABLE, value.trim_end_matches('s'));
+        }
+        self
+    }
+
+    /// Sets a variable of the app, in place of one of the same name.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        if let Some(variables) = self.pod_spec["containers"][0]["env"].as_array_mut() {
+        if let Some(variables) = self.container["env"].as_array_mut() {
             variables.retain(|variable| variable["name"] != name);
             variables.push(json!({"name": name, "value": value}));
         }
         self
     }
 
-    /// The app is not the first process of its PID namespace: what it does not handle has its default action.
-    pub(crate) fn under_an_init(mut self) -> Self {
-        self.pod_spec["shareProcessNamespace"] = json!(true);
+    pub(crate) fn command(mut self, command: &[&str]) -> Self {
+        self.container["command"] = json!(command);
         self
+    }
+
+    /// A single pod.
+    pub(crate) fn alone(self) -> Self {
+        Self { replicas: 1, ..self }
+    }
+
+    /// The app is not the first process of its PID namespace: what it does not handle has its default action.
+    pub(crate) fn under_an_init(self) -> Self {
+        Self { share_process_namespace: true, ..self }
     }
 
     /// Creates a namespace with the app, and waits until it serves.
     pub(crate) async fn start(self, environment: &Environment) -> Result<Running> {
-        let environment = environment.in_namespace(&format!("article-{}", self.name));
+        let Self { name, path, replicas, .. } = self;
+        let environment = environment.in_namespace(&format!("article-{name}"));
         environment.set_up_beside_others().await?;
         let (client, namespace) = (environment.client.clone(), &environment.namespace);
+        if self.needs_servers {
+            servers::start(&environment).await?;
+        }
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
         let services: Api<Service> = Api::namespaced(client.clone(), namespace);
         let parameters = PostParams::default();
-        services.create(&parameters, &serde_json::from_value(self.service())?).await.context("create a Service")?;
+        let service = json!({
+            "metadata": {"name": name},
+            "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        });
+        services.create(&parameters, &serde_json::from_value(service)?).await.context("create a Service")?;
         let created = deployments.create(&parameters, &serde_json::from_value(self.deployment())?).await;
         created.context("create a Deployment")?;
-        let app = App::new(&client, namespace, self.name);
+        let app = App::new(&client, namespace, name);
         app.wait_until_serving(PORT, "/health").await?;
-        Ok(Running { environment, app })
+        Ok(Running { environment, app, path, replicas })
     }
 
-    fn deployment(&self) -> Value {
-        let Self { name, annotations, pod_spec } = self;
+    /// The Deployment that a user would write.
+    pub(crate) fn deployment(&self) -> Value {
+        let Self { name, annotations, replicas, container, share_process_namespace, .. } = self;
         json!({
             "metadata": {"name": name, "annotations": annotations},
             "spec": {
-                "replicas": REPLICAS,
+                "replicas": replicas,
                 "selector": {"matchLabels": {"app": name}},
                 "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {"metadata": {"labels": {"app": name}}, "spec": pod_spec},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {
+                        "automountServiceAccountToken": false,
+                        "enableServiceLinks": false,
+                        "shareProcessNamespace": share_process_namespace,
+                        "containers": [container],
+                    },
+                },
             },
         })
     }
 
-    fn service(&self) -> Value {
-        let Self { name, .. } = self;
-        json!({
-            "metadata": {"name": name},
-            "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
-        })
-    }
-}
-
-impl Running {
-    /// Rolls the app out under load, and deletes its namespace.
-    pub(crate) async fn roll_out(self, rollouts: u32) -> Result<Observed> {
-        let Self { environment, app } = self;
-        let stops = Stops::watch(&environment, app.name());
-        let scale = Scale { rollouts, rate: RATE };
-        let load = variant::run(&environment.client, &app, "article", scale, Progress::start()).await?;
-        let stops = stops.finish().await?;
-        let expected = rollouts * REPLICAS;
-        anyhow::ensure!(stops.len() == expected as usize, "{} stops instead of {expected}: {stops:#?}", stops.len());
-        let budget = count(&environment, app.name(), u64::from(expected)).await?;
-        environment.clean_up().await?;
-        let observed = Observed { name: app.name().to_owned(), rollouts, load, stops, budget };
-        eprintln!("{observed}");
+    /// Rolls the app out under load.
+    pub(crate) async fn roll_out(self, environment: &Environment, rollouts: u32) -> Result<Observed> {
+        let running = self.start(environment).await?;
+        let loaded = running.load().await?;
+        loaded.roll_out(rollouts).await?;
+        let observed = loaded.end(rollouts * running.replicas).await?;
+        running.clean_up().await?;
         Ok(observed)
     }
 }
 
-/// Waits until the `ShutdownBudget` of a Deployment counts this many stops.
-async fn count(environment: &Environment, name: &str, stops: u64) -> Result<Status> {
-    let budgets = Budgets::new(&environment.client, &environment.namespace);
-    let name = format!("deployment-{name}");
-    until(&format!("{name} to count {stops} stops"), COUNT_LIMIT, async || {
-        sleep(INTERVAL).await;
-        let status = budgets.all().await?.remove(&name);
-        Ok(status.filter(|status| status.count("count") >= stops))
-    })
-    .await
+impl Running {
+    /// The address of the app's Service, with the path of its requests.
+    pub(crate) fn target(&self) -> String {
+        format!("http://{}{}", self.app.name(), self.path)
+    }
+
+    /// The addresses of its pods, with the path of its requests.
+    pub(crate) async fn pod_targets(&self) -> Result<Vec<String>> {
+        let target = |pod: &Pod| {
+            let address = pod.status.as_ref()?.pod_ip.clone()?;
+            Some(format!("http://{address}:{PORT}{}", self.path))
+        };
+        Ok(self.app.all_pods().await?.iter().filter_map(target).collect())
+    }
+
+    /// The name of one of its pods.
+    pub(crate) async fn pod(&self) -> Result<String> {
+        let pods = self.app.all_pods().await?;
+        let mut running = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(running.next().context("the Deployment has no pod")?.name_any())
+    }
+
+    /// Runs a command in the container of a pod, and returns what it prints.
+    pub(crate) async fn exec(&self, pod: &str, command: &[&str]) -> Result<String> {
+        let kubectl = self.app.kubectl("exec").word(pod).word("--");
+        command.iter().fold(kubectl, |kubectl, word| kubectl.word(*word)).run().await
+    }
+
+    /// Starts the load.
+    pub(crate) async fn load(&self) -> Result<Loaded<'_>> {
+        let variables = [("TARGET", self.target()), ("RATE", RATE.to_string())];
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let orders = Client::start(&self.environment, ORDERS, &variables).await?;
+        let stops = Stops::watch(&self.environment, self.app.name());
+        sleep(IDLE).await;
+        Ok(Loaded { running: self, stops, orders })
+    }
+
+    /// Waits until the operator has counted this many stops, and returns what it reports.
+    pub(crate) async fn count(&self, stops: u64) -> Result<Status> {
+        let budgets = Budgets::new(&self.environment.client, &self.environment.namespace);
+        let name = format!("deployment-{}", self.app.name());
+        until(&format!("{name} to count {stops} stops"), COUNT_LIMIT, async || {
+            sleep(INTERVAL).await;
+            let status = budgets.all().await?.remove(&name);
+            Ok(status.filter(|status| status.count("count") >= stops))
+        })
+        .await
+    }
+
+    /// Deletes the namespace.
+    pub(crate) async fn clean_up(self) -> Result<()> {
+        self.environment.clean_up().await
+    }
+}
+
+impl Loaded<'_> {
+    pub(crate) async fn roll_out(&self, rollouts: u32) -> Result<()> {
+        for rollout in 1..=rollouts {
+            let seconds = self.running.app.restart().await?.as_secs_f32();
+            eprintln!("  {}: rollout {rollout} of {rollouts} took {seconds:.0} s", self.running.app.name());
+        }
+        Ok(())
+    }
+
+    /// Stops the load, and returns what was observed of this many stops.
+    pub(crate) async fn end(self, expected: u32) -> Result<Observed> {
+        let Self { running, stops, orders } = self;
+        sleep(IDLE).await;
+        let load: Load = orders.stop().await?;
+        load.verify(RATE)?;
+        let stops = stops.finish().await?;
+        ensure!(stops.len() == expected as usize, "{} stops instead of {expected}: {stops:#?}", stops.len());
+        let budget = running.count(u64::from(expected)).await?;
+        let observed = Observed { name: running.app.name().to_owned(), load: Some(load), stops, budget };
+        eprintln!("{observed}");
+        Ok(observed)
+    }
 }

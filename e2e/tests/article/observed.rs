@@ -1,72 +1,111 @@
-//! What clients saw, what the process did, and what the operator reported, in words.
+//! What clients saw, what the process did, and what the operator reported.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Result, ensure};
+use serde::Deserialize;
 use winddown_e2e::budgets::Status;
-use winddown_e2e::variant::Row;
 
 use crate::stops::Stop;
 
 /// The result of one arm.
 pub(crate) struct Observed {
     pub(crate) name: String,
-    pub(crate) rollouts: u32,
-    /// Over new connections and over kept ones.
-    pub(crate) load: [Row; 2],
+    /// None if the arm has no load.
+    pub(crate) load: Option<Load>,
     pub(crate) stops: Vec<Stop>,
     pub(crate) budget: Status,
+}
+
+/// The last line of the client that sends at a constant rate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Load {
+    new: Counts,
+    kept: Counts,
+    actual_rate: f64,
+    /// Ids of requests without an answer of success.
+    unacknowledged: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    sent: u64,
+    failed: u64,
+    /// Failed requests by kind.
+    failures: BTreeMap<String, u64>,
 }
 
 /// The fields of `status.shutdowns` that are outcomes.
 const OUTCOMES: [&str; 7] = ["clean", "failed", "killed", "cutShort", "outOfMemory", "killedOtherwise", "unknown"];
 
-impl Observed {
-    /// Requests that failed, over new and over kept connections.
+/// The share of the rate that must be reached.
+const MIN_RATE: f64 = 0.9;
+
+impl Load {
+    /// The client kept its rate, and its numbers add up.
+    pub(crate) fn verify(&self, rate: u32) -> Result<()> {
+        ensure!(
+            self.actual_rate >= MIN_RATE * f64::from(rate),
+            "sent {} requests/s instead of {rate}",
+            self.actual_rate
+        );
+        let failures: u64 = [&self.new, &self.kept].iter().flat_map(|counts| counts.failures.values()).sum();
+        ensure!(failures == self.dropped() && failures == self.unacknowledged.len() as u64, "{self:?}");
+        Ok(())
+    }
+
     pub(crate) fn dropped(&self) -> u64 {
-        self.load.iter().map(|row| row.counts.failed).sum()
+        self.new.failed + self.kept.failed
+    }
+}
+
+impl Observed {
+    /// Requests that failed.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.load.as_ref().map_or(0, Load::dropped)
     }
 
     /// Whether every pod exited with this code.
     pub(crate) fn all_exited_with(&self, code: i32) -> bool {
-        self.stops.iter().all(|stop| stop.exit_code == code)
+        !self.stops.is_empty() && self.stops.iter().all(|stop| stop.exit_code == code)
     }
 
-    /// Stops that the operator counted with an outcome, which is a field of `status.shutdowns`.
-    pub(crate) fn reported(&self, outcome: &str) -> u64 {
-        self.budget.count(outcome)
+    /// Whether the operator counted all stops with this outcome, which is a field of `status.shutdowns`.
+    pub(crate) fn all_reported(&self, outcome: &str) -> bool {
+        self.budget.count(outcome) == self.stops.len() as u64
     }
 
     /// No request was dropped, every pod exited with 0 and in time, and the operator says the same.
     pub(crate) fn ensure_clean(&self) -> Result<()> {
-        let stops = self.stops.len() as u64;
         ensure!(self.dropped() == 0, "requests were dropped: {self}");
         ensure!(self.all_exited_with(0), "not every pod exited with 0: {self}");
-        ensure!(self.reported("clean") == stops && self.budget.reason("Honoured") == Some("InTime"), "{self}");
+        let honoured = self.budget.reason("Honoured");
+        ensure!(self.all_reported("clean") && honoured == Some("InTime"), "not reported as clean: {self}");
         Ok(())
     }
 
-    fn client(&self) -> String {
-        let row = |row: &Row| {
-            let failures: Vec<_> = row.counts.failures.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    fn clients(&self) -> String {
+        let Some(Load { new, kept, .. }) = &self.load else { return "no load".to_owned() };
+        let row = |counts: &Counts| {
+            let failures: Vec<_> = counts.failures.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             let failures = if failures.is_empty() { String::new() } else { format!(" ({})", failures.join(", ")) };
-            format!(
-                "{} of {} over {} connections dropped{failures}",
-                row.counts.failed, row.counts.sent, row.connections
-            )
+            format!("{} of {}{failures}", counts.failed, counts.sent)
         };
-        self.load.iter().map(row).collect::<Vec<_>>().join("; ")
+        format!("dropped over new connections: {}, over kept ones: {}", row(new), row(kept))
     }
 
     fn process(&self) -> String {
         let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
         self.stops.iter().for_each(|stop| *codes.entry(stop.exit_code).or_default() += 1);
         let codes: Vec<_> = codes.iter().map(|(code, count)| format!("{count} × exit code {code}")).collect();
-        let seconds = || self.stops.iter().map(|stop| stop.seconds);
+        let seconds = || self.stops.iter().map(Stop::seconds);
         let (least, most) = (seconds().min().unwrap_or_default(), seconds().max().unwrap_or_default());
-        let phases = self.stops.first().map(Stop::phases).unwrap_or_default();
-        format!("{}, {least} to {most} s after the deletion; log: {}", codes.join(", "), phases.join(" → "))
+        let events = self.stops.first().map(Stop::events).unwrap_or_default();
+        let events = if events.is_empty() { "nothing logged".to_owned() } else { events.join(" → ") };
+        format!("{}, {least} to {most} s after the deletion; {events}", codes.join(", "))
     }
 
     fn operator(&self) -> String {
@@ -78,9 +117,14 @@ impl Observed {
 
 impl fmt::Display for Observed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "  {}, {} rollouts", self.name, self.rollouts)?;
-        writeln!(formatter, "    client:   {}", self.client())?;
-        writeln!(formatter, "    process:  {}", self.process())?;
-        write!(formatter, "    operator: {}", self.operator())
+        let Self { name, .. } = self;
+        let (clients, process, operator) = (self.clients(), self.process(), self.operator());
+        write!(
+            formatter,
+            "  {name}
+    clients:  {clients}
+    process:  {process}
+    operator: {operator}"
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! How the pods of an app stopped: exit codes, times, and the logs, which vanish with the pods.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
@@ -12,16 +13,26 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use winddown_e2e::environment::Environment;
 
 /// One pod that was deleted and ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     pub(crate) exit_code: i32,
-    /// From the request of the deletion to the end of the container.
-    pub(crate) seconds: i64,
-    /// The log.
-    pub(crate) lines: Vec<String>,
+    /// When the deletion was requested, and when the container ended: whole seconds.
+    pub(crate) deleted: Timestamp,
+    pub(crate) finished: Timestamp,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One line of a log.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// When the runtime read it.
+    pub(crate) at: Timestamp,
+    /// JSON, or null if the line is something else.
+    pub(crate) fields: Value,
 }
 
 /// A watch of the pods of an app.
@@ -30,11 +41,14 @@ pub(crate) struct Stops {
     watch: JoinHandle<Result<Vec<Stop>>>,
 }
 
+/// This watch may be behind the one that saw the removal.
+const LAG: Duration = Duration::from_secs(1);
+
 /// A pod as it was seen last, and the reader of its log.
 struct Seen {
     pod: Pod,
     deleted: Option<Timestamp>,
-    log: Option<JoinHandle<Result<Vec<String>>>>,
+    log: Option<JoinHandle<Result<Vec<Line>>>>,
 }
 
 impl Stops {
@@ -47,6 +61,7 @@ impl Stops {
 
     /// The stops of all pods that were deleted. Call it after they are removed.
     pub(crate) async fn finish(self) -> Result<Vec<Stop>> {
+        sleep(LAG).await;
         // Fails only if the watch has ended already; then the next line returns its error.
         let _ = self.end.send(());
         self.watch.await?
@@ -84,33 +99,65 @@ async fn watch(pods: Api<Pod>, labels: String, mut ended: oneshot::Receiver<()>)
             log.abort();
         }
     }
+    stops.sort_by_key(|stop| stop.deleted);
     Ok(stops)
 }
 
 /// Reads a log until the container ends.
-async fn read(pods: Api<Pod>, name: String) -> Result<Vec<String>> {
-    let parameters = LogParams { follow: true, ..LogParams::default() };
-    let lines = pods.log_stream(&name, &parameters).await.with_context(|| format!("log of Pod {name}"))?.lines();
-    lines.try_collect().await.with_context(|| format!("log of Pod {name}"))
+async fn read(pods: Api<Pod>, name: String) -> Result<Vec<Line>> {
+    let context = || format!("log of Pod {name}");
+    let parameters = LogParams { follow: true, timestamps: true, ..LogParams::default() };
+    let lines = pods.log_stream(&name, &parameters).await.with_context(context)?.lines();
+    let lines: Vec<String> = lines.try_collect().await.with_context(context)?;
+    let line = |line: &String| {
+        let (at, text) = line.split_once(' ').unwrap_or((line, ""));
+        let at = at.parse().with_context(|| format!("log of Pod {name}: {line}"))?;
+        Ok(Line { at, fields: serde_json::from_str(text).unwrap_or_default() })
+    };
+    lines.iter().map(line).collect()
 }
 
 impl Stop {
-    fn of(pod: &Pod, deleted: Timestamp, lines: Vec<String>) -> Result<Self> {
+    fn of(pod: &Pod, deleted: Timestamp, lines: Vec<Line>) -> Result<Self> {
         let name = pod.name_any();
         let terminated = terminated(pod).with_context(|| format!("Pod {name} has no terminated container"))?;
         let finished = terminated.finished_at.as_ref().with_context(|| format!("Pod {name} has no finishedAt"))?.0;
-        let seconds = finished.as_second() - deleted.as_second();
-        Ok(Self { exit_code: terminated.exit_code, seconds, lines })
+        Ok(Self { exit_code: terminated.exit_code, deleted, finished, lines })
     }
 
-    /// The phases that the app logged, in order.
-    pub(crate) fn phases(&self) -> Vec<String> {
-        let phase = |line: &String| {
-            let value: Value = serde_json::from_str(line).ok()?;
-            value["phase"].as_str().map(str::to_owned)
-        };
-        self.lines.iter().filter_map(phase).collect()
+    /// From the request of the deletion to the end of the container.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.finished.as_second() - self.deleted.as_second()
     }
+
+    /// What the app logged after it was ready, in order.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let is_event = |line: &&Line| !line.fields["event"].is_null() && line.fields["event"] != "order failed";
+        let lines = self.lines.iter().filter(is_event);
+        lines.map(event).skip_while(|event| event != READY && event != BEGUN).filter(|event| event != READY).collect()
+    }
+
+    /// The first line with this event.
+    pub(crate) fn line(&self, name: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.fields["event"] == name)
+    }
+}
+
+/// The last event before requests.
+const READY: &str = "ready";
+
+/// The first event of the library.
+pub(crate) const BEGUN: &str = "begun";
+
+/// `closed mongodb`, `phase-finished 2`: the event, and what it is about.
+fn event(line: &Line) -> String {
+    let about = ["client", "step", "phase", "signal"].iter().find_map(|field| match &line.fields[*field] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    let event = line.fields["event"].as_str().unwrap_or_default();
+    about.map_or_else(|| event.to_owned(), |about| format!("{event} {about}"))
 }
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {

@@ -1,0 +1,102 @@
+// Sends POST requests at a constant rate, half over new connections and half over kept ones, and counts each of them.
+// Every request has an id of its own in the body. Nothing is sent twice: http.request never retries.
+import { lookup } from 'node:dns/promises';
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const target = new URL(process.env.TARGET);
+const rate = Number(process.env.RATE); // requests per second, for each kind of connection
+const TIMEOUT_MS = 5_000;
+const WARM_UP = 3; // quick answers in a row before anything is counted
+const QUICK_MS = 3_000;
+
+// Looked up once: the address of a Service does not change, and DNS is not part of the measurement.
+const { address } = await lookup(target.hostname);
+
+const kinds = {
+  new: { agent: new Agent({ keepAlive: false, maxSockets: Infinity }) },
+  // First in, first out: every connection is used again soon, so that none is closed because it is idle.
+  kept: { agent: new Agent({ keepAlive: true, maxSockets: Infinity, scheduling: 'fifo' }) },
+};
+for (const kind of Object.values(kinds)) Object.assign(kind, { sent: 0, failed: 0, failures: {}, saidClose: 0 });
+
+// Resolves to how the request failed, or to undefined.
+function send({ agent }, id, seen = () => {}) {
+  return new Promise((resolve) => {
+    const body = JSON.stringify({ id });
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), Host: target.host };
+    const { port, pathname: path } = target;
+    const sent = request({ host: address, port: port || 80, path, method: 'POST', headers, agent }, (response) => {
+      seen(response);
+      response.resume();
+      const { statusCode } = response;
+      response.on('end', () => end(statusCode < 300 ? undefined : statusCode >= 500 ? 'serverError' : 'otherStatus'));
+      response.on('error', (error) => end(kindOf(error)));
+    });
+    const timer = setTimeout(() => {
+      end('timeout');
+      sent.destroy();
+    }, TIMEOUT_MS);
+    sent.on('error', (error) => end(kindOf(error)));
+    sent.end(body);
+    function end(failure) {
+      clearTimeout(timer);
+      resolve(failure);
+    }
+  });
+}
+
+function kindOf(error) {
+  switch (error.code) {
+    case 'ECONNREFUSED': return 'refused';
+    case 'ECONNRESET': case 'EPIPE': return 'reset';
+    case 'EHOSTUNREACH': case 'ENETUNREACH': return 'unreachable';
+    case 'ETIMEDOUT': return 'timeout';
+    default: return 'other';
+  }
+}
+
+// A new Service refuses connections until every node knows it, and the first orders take longer.
+for (let answers = 0, attempt = 0; answers < WARM_UP; attempt += 1) {
+  const both = Object.entries(kinds).map(([name, kind]) => send(kind, `warm-up-${name}-${attempt}`));
+  const begin = performance.now();
+  const failures = await Promise.all(both);
+  const quick = performance.now() - begin < QUICK_MS;
+  answers = quick && failures.every((failure) => failure === undefined) ? answers + 1 : 0;
+  await sleep(50);
+}
+
+const begin = performance.now();
+const pending = new Set();
+const unacknowledged = [];
+let ticks = 0;
+const timer = setInterval(() => {
+  // As many as are due: a late timer does not lower the rate.
+  for (const due = ((performance.now() - begin) / 1000) * rate; ticks < due; ticks += 1) {
+    for (const [name, kind] of Object.entries(kinds)) {
+      const id = `${name}-${ticks}`;
+      kind.sent += 1;
+      const closes = ({ headers }) => {
+        if (headers.connection === 'close') kind.saidClose += 1;
+      };
+      const sent = send(kind, id, closes).then((failure) => {
+        if (!failure) return;
+        kind.failed += 1;
+        kind.failures[failure] = (kind.failures[failure] ?? 0) + 1;
+        unacknowledged.push(id);
+      });
+      pending.add(sent);
+      sent.then(() => pending.delete(sent));
+    }
+  }
+}, 10);
+console.log(JSON.stringify({ started: true }));
+
+process.once('SIGTERM', async () => {
+  clearInterval(timer);
+  const actualRate = ticks / ((performance.now() - begin) / 1000);
+  await Promise.all(pending);
+  const counts = ({ agent, ...rest }) => rest;
+  console.log(JSON.stringify({ new: counts(kinds.new), kept: counts(kinds.kept), actualRate, unacknowledged }));
+  process.exit(0);
+});

@@ -1,0 +1,90 @@
+//! S2: a hard deadline ends the process before SIGKILL does.
+
+use anyhow::{Context as _, Result, ensure};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
+
+use crate::arm::Arm;
+use crate::client::{Client, SILENT};
+use crate::observed::Observed;
+use crate::stops::Stops;
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![a_hard_deadline_ends_the_process_before_sigkill]
+}
+
+/// What the app waits for when its deadline passes.
+#[derive(Clone, Copy)]
+enum Holder {
+    /// A client whose request never ends.
+    Client,
+    /// A job that takes ten minutes.
+    Job,
+}
+
+const TEN_MINUTES: &str = "600000";
+
+/// Seconds after the deletion: the drain and the deadline of the arms, and the end of the grace period.
+const DEADLINE: i64 = 5 + 5;
+const GRACE_PERIOD: i64 = 15;
+
+async fn a_hard_deadline_ends_the_process_before_sigkill(environment: Environment) -> Result<()> {
+    let arms = tokio::try_join!(
+        stop(&environment, Arm::service("s2-client"), Holder::Client),
+        stop(&environment, Arm::service("s2-job"), Holder::Job),
+        stop(&environment, Arm::mistake("s2-client-endless", "no-deadline"), Holder::Client),
+        stop(&environment, Arm::mistake("s2-job-endless", "no-deadline"), Holder::Job),
+    );
+    let (client, job, endless_client, endless_job) = arms?;
+    for (observed, pending) in [(&client, "connections"), (&job, "jobs")] {
+        let [stop] = &observed.stops[..] else { return Err(anyhow::anyhow!("{observed}")) };
+        ensure!(stop.exit_code == 1 && observed.all_reported("failed"), "{observed}");
+        ensure!((DEADLINE - 1..GRACE_PERIOD).contains(&stop.seconds()), "{observed}");
+        let passed = stop.line("deadline-passed").with_context(|| format!("no deadline: {observed}"))?;
+        let waited_for = passed.fields["pending"].as_array().cloned().unwrap_or_default();
+        ensure!(waited_for.iter().any(|name| name == pending), "no {pending:?} in {waited_for:?}");
+    }
+    for observed in [&endless_client, &endless_job] {
+        ensure!(observed.all_exited_with(137) && observed.all_reported("killed"), "{observed}");
+        ensure!(observed.stops.iter().all(|stop| stop.seconds() >= GRACE_PERIOD - 1), "{observed}");
+    }
+    Ok(())
+}
+
+async fn stop(environment: &Environment, arm: Arm, holder: Holder) -> Result<Observed> {
+    let arm = match holder {
+        Holder::Client => arm,
+        Holder::Job => arm.env("JOB_MS", TEN_MINUTES),
+    };
+    let running = arm.alone().start(environment).await?;
+    let stops = Stops::watch(&running.environment, running.app.name());
+    let pod = running.pod().await?;
+    let client = match holder {
+        Holder::Client => {
+            let target = running.pod_targets().await?.pop().context("no pod")?;
+            Some(Client::start(&running.environment, SILENT, &[("TARGET", &target)]).await?)
+        }
+        Holder::Job => {
+            running.exec(&pod, &["node", "--input-type=module", "-e", ORDER]).await?;
+            None
+        }
+    };
+    running.app.kubectl("delete pod").word(&pod).run().await?;
+    let stops = stops.finish().await?;
+    let budget = running.count(1).await?;
+    drop(client);
+    let observed = Observed { name: running.app.name().to_owned(), load: None, stops, budget };
+    eprintln!("{observed}");
+    running.clean_up().await?;
+    Ok(observed)
+}
+
+/// Sends orders until one is acknowledged; its job then runs. The first orders may take longer.
+const ORDER: &str = r"
+  const headers = {'content-type': 'application/json'};
+  for (let i = 0, status; status !== 201; i += 1) {
+    const body = JSON.stringify({id: `stuck-${i}`});
+    ({status} = await fetch('http://127.0.0.1:3000/orders', {method: 'POST', headers, body}));
+  }
+  process.exit();";

@@ -1,0 +1,66 @@
+//! S13: `kill -15` and `kubectl delete pod`, with open requests.
+
+use anyhow::{Context as _, Result, ensure};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
+
+use crate::arm::Arm;
+use crate::robust::{ends, open_requests, wait_for_restart};
+use crate::stops::Stops;
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![open_requests_complete_after_kill_15_and_after_delete_pod]
+}
+
+/// A request is open for longer than the drain and the signal take.
+const WORK_MS: &str = "8000";
+const DEADLINE: &str = "15s";
+
+/// The image has no shell command `kill`.
+const KILL_15: &str = "process.kill(1, 15)";
+
+async fn open_requests_complete_after_kill_15_and_after_delete_pod(environment: Environment) -> Result<()> {
+    let right = kill_and_delete(&environment, Arm::service("s13"));
+    let at_once = kill_and_delete(&environment, Arm::mistake("s13-exit-at-once", "exit-at-once"));
+    let (right, at_once) = tokio::try_join!(right, at_once)?;
+
+    for ends in [&right.killed, &right.deleted] {
+        ensure!(ends == "20 × 201", "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
+    }
+    ensure!(right.exit_codes == [0, 0], "{:?}", right.exit_codes);
+    for ends in [&at_once.killed, &at_once.deleted] {
+        ensure!(!ends.contains("201"), "after kill -15: {}, after delete pod: {}", at_once.killed, at_once.deleted);
+    }
+    Ok(())
+}
+
+/// How open requests ended, and the exit codes after `kill -15` and after `kubectl delete pod`.
+struct Ends {
+    killed: String,
+    deleted: String,
+    exit_codes: [i32; 2],
+}
+
+async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
+    let arm = arm.alone().annotated("deadline", DEADLINE).env("WORK_MS", WORK_MS);
+    let running = arm.start(environment).await?;
+    let pod = running.pod().await?;
+    let mut client = open_requests(&running).await?;
+    running.exec(&pod, &["node", "-e", KILL_15]).await?;
+    let killed = ends(&mut client).await?;
+    let restarted = wait_for_restart(&running, &pod).await?;
+    client.remove().await?;
+
+    running.app.wait_until_serving(3000, "/health").await?;
+    let stops = Stops::watch(&running.environment, running.app.name());
+    let mut client = open_requests(&running).await?;
+    running.app.kubectl("delete pod").word(&pod).run().await?;
+    let deleted = ends(&mut client).await?;
+    let stop = stops.finish().await?.pop().context("no stop")?;
+    // The signal alone is no stop.
+    let reported = running.count(1).await?;
+    ensure!(reported.count("count") == 1 && reported.count("clean") == 1, "{reported:?}");
+    running.clean_up().await?;
+    Ok(Ends { killed, deleted, exit_codes: [restarted, stop.exit_code] })
+}
