@@ -71,7 +71,7 @@ const COUNT_LIMIT: Duration = Duration::from_mins(2);
 const INTERVAL: Duration = Duration::from_millis(500);
 
 impl Arm {
-    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s. The name must be different for each arm.
+    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s of 30s. The name must be different for each arm.
     pub(crate) fn service(name: &'static str) -> Self {
         let variables = [("MONGODB_URL", format!("mongodb://mongodb:27017/{name}")), ("KAFKA_TOPIC", name.to_owned())];
         let arm = Self { path: "/orders", needs_servers: true, ..Self::of_image(name, SERVICE_IMAGE) };

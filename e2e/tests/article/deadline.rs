@@ -27,7 +27,7 @@ const TEN_MINUTES: &str = "600000";
 
 /// Seconds after the deletion: the drain and the deadline of the arms, and the end of the grace period.
 const DEADLINE: i64 = 5 + 5;
-const GRACE_PERIOD: i64 = 15;
+const GRACE_PERIOD: i64 = 30;
 
 async fn a_hard_deadline_ends_the_process_before_sigkill(environment: Environment) -> Result<()> {
     let arms = tokio::try_join!(
