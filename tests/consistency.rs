@@ -106,6 +106,34 @@ fn the_names_in_the_documents_exist() {
     }
 }
 
+#[test]
+fn the_page_of_the_article_has_every_row_and_its_links_and_tests_exist() {
+    let page = file("docs/article.md");
+    let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## S")).collect();
+    assert_eq!(rows, (1..=14).map(|row| row.to_string()).collect::<Vec<_>>());
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for (text, target) in links(&page) {
+        let path = target.split('#').next().unwrap();
+        assert!(path.is_empty() || docs.join(path).exists(), "[{text}]({target})");
+        if let Some((_, test)) = text.trim_matches('`').split_once("::") {
+            let source = fs::read_to_string(docs.join(path)).unwrap();
+            assert!(source.contains(&format!("async fn {test}(")), "{path} has no test {test}");
+        }
+    }
+}
+
+/// Texts and targets of the links in a document.
+fn links(document: &str) -> Vec<(&str, &str)> {
+    let link = |end: &str| Some(end.split_once(')')?.0);
+    let starts = document.match_indices("](").map(|(at, _)| (&document[..at], &document[at + 2..]));
+    starts.filter_map(|(before, after)| Some((before.rsplit_once('[')?.1, link(after)?))).collect()
+}
+
+#[test]
+fn texts_and_targets_of_links_are_found() {
+    assert_eq!(links("a [`b`](../c.rs), [d](#e), (f) [g]"), [("`b`", "../c.rs"), ("d", "#e")]);
+}
+
 fn is_rust(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs")
 }

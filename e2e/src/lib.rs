@@ -1,6 +1,7 @@
 //! Support code for the end-to-end tests: a local API server, access to the kind cluster, load generation and the demo.
 
 pub mod api_server;
+pub mod article;
 mod audit_log;
 pub mod budgets;
 pub mod chart;

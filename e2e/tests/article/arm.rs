@@ -28,6 +28,7 @@ pub(crate) struct Arm {
     share_process_namespace: bool,
     /// Where its clients send requests.
     path: &'static str,
+    rate: u32,
     needs_servers: bool,
 }
 
@@ -36,6 +37,7 @@ pub(crate) struct Running {
     pub(crate) environment: Environment,
     pub(crate) app: App,
     path: &'static str,
+    rate: u32,
     replicas: u32,
 }
 
@@ -54,12 +56,13 @@ pub(crate) const SERVICE_IMAGE: &str = "winddown.local/node-service:dev";
 /// Requests per second over new connections, and the same over kept ones.
 const RATE: u32 = 50;
 
-/// What a request takes: long enough that every pod has some open at any time.
-const WORK_MS: &str = "200";
+/// The same for the service, which stores each order in three places, on a disk that all arms share.
+const SERVICE_RATE: u32 = 5;
+
+/// What an order takes: long enough that every pod has some open at any time.
+const WORK_MS: &str = "1500";
 
 pub(crate) const PORT: u16 = 3000;
-
-const DEADLINE_VARIABLE: &str = "WINDDOWN_DEADLINE_SECONDS";
 
 /// Load before the first stop and after the last one.
 const IDLE: Duration = Duration::from_secs(2);
@@ -71,10 +74,15 @@ const COUNT_LIMIT: Duration = Duration::from_mins(2);
 const INTERVAL: Duration = Duration::from_millis(500);
 
 impl Arm {
-    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s of 30s. The name must be different for each arm.
+    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s. The name must be different for each arm.
     pub(crate) fn service(name: &'static str) -> Self {
-        let variables = [("MONGODB_URL", format!("mongodb://mongodb:27017/{name}")), ("KAFKA_TOPIC", name.to_owned())];
-        let arm = Self { path: "/orders", needs_servers: true, ..Self::of_image(name, SERVICE_IMAGE) };
+        let variables = [
+            ("WORK_MS", WORK_MS.to_owned()),
+            ("MONGODB_URL", format!("mongodb://mongodb:27017/{name}")),
+            ("KAFKA_TOPIC", name.to_owned()),
+        ];
+        let arm =
+            Self { path: "/orders", rate: SERVICE_RATE, needs_servers: true, ..Self::of_image(name, SERVICE_IMAGE) };
         variables.iter().fold(arm, |arm, (name, value)| arm.env(name, value))
     }
 
@@ -88,13 +96,14 @@ impl Arm {
         let annotations = json!({
             "winddown.dev/drain": "5s",
             "winddown.dev/deadline": "5s",
+            "winddown.dev/expose": "env",
             "winddown.dev/readiness": format!("http:{PORT}/health"),
         });
         let container = json!({
             "name": "app",
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "env": [{"name": DEADLINE_VARIABLE, "value": "5"}, {"name": "WORK_MS", "value": WORK_MS}],
+            "env": [],
             "ports": [{"name": "http", "containerPort": PORT}],
             "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
         });
@@ -105,15 +114,21 @@ impl Arm {
             container,
             share_process_namespace: false,
             path: "/",
+            rate: RATE,
             needs_servers: false,
         }
     }
 
-    /// Sets an annotation of Winddown. The app gets the same deadline.
+    /// Sets an annotation of Winddown.
     pub(crate) fn annotated(mut self, name: &str, value: &str) -> Self {
         self.annotations[format!("winddown.dev/{name}")] = json!(value);
-        if name == "deadline" {
-            return self.env(DEADLINE_VARIABLE, value.trim_end_matches('s'));
+        self
+    }
+
+    /// Removes an annotation of Winddown.
+    pub(crate) fn not_annotated(mut self, name: &str) -> Self {
+        if let Some(annotations) = self.annotations.as_object_mut() {
+            annotations.remove(&format!("winddown.dev/{name}"));
         }
         self
     }
@@ -132,6 +147,11 @@ impl Arm {
         self
     }
 
+    pub(crate) fn image(mut self, image: &str) -> Self {
+        self.container["image"] = json!(image);
+        self
+    }
+
     /// A single pod.
     pub(crate) fn alone(self) -> Self {
         Self { replicas: 1, ..self }
@@ -144,7 +164,7 @@ impl Arm {
 
     /// Creates a namespace with the app, and waits until it serves.
     pub(crate) async fn start(self, environment: &Environment) -> Result<Running> {
-        let Self { name, path, replicas, .. } = self;
+        let Self { name, path, rate, replicas, .. } = self;
         let environment = environment.in_namespace(&format!("article-{name}"));
         environment.set_up_beside_others().await?;
         let (client, namespace) = (environment.client.clone(), &environment.namespace);
@@ -163,7 +183,7 @@ impl Arm {
         created.context("create a Deployment")?;
         let app = App::new(&client, namespace, name);
         app.wait_until_serving(PORT, "/health").await?;
-        Ok(Running { environment, app, path, replicas })
+        Ok(Running { environment, app, path, rate, replicas })
     }
 
     /// The Deployment that a user would write.
@@ -229,7 +249,7 @@ impl Running {
 
     /// Starts the load.
     pub(crate) async fn load(&self) -> Result<Loaded<'_>> {
-        let variables = [("TARGET", self.target()), ("RATE", RATE.to_string())];
+        let variables = [("TARGET", self.target()), ("RATE", self.rate.to_string())];
         let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
         let orders = Client::start(&self.environment, ORDERS, &variables).await?;
         let stops = Stops::watch(&self.environment, self.app.name());
@@ -269,7 +289,7 @@ impl Loaded<'_> {
         let Self { running, stops, orders } = self;
         sleep(IDLE).await;
         let load: Load = orders.stop().await?;
-        load.verify(RATE)?;
+        load.verify(running.rate)?;
         let stops = stops.finish().await?;
         ensure!(stops.len() == expected as usize, "{} stops instead of {expected}: {stops:#?}", stops.len());
         let budget = running.count(u64::from(expected)).await?;

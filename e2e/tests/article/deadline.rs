@@ -8,6 +8,7 @@ use winddown_e2e::tests;
 use crate::arm::Arm;
 use crate::client::{Client, SILENT};
 use crate::observed::Observed;
+use crate::record::{self, RIGHT};
 use crate::stops::Stops;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -49,6 +50,10 @@ async fn a_hard_deadline_ends_the_process_before_sigkill(environment: Environmen
         ensure!(observed.all_exited_with(137) && observed.all_reported("killed"), "{observed}");
         ensure!(observed.stops.iter().all(|stop| stop.seconds() >= GRACE_PERIOD - 1), "{observed}");
     }
+    record::right("S2", RIGHT, client.facts());
+    record::right("S2", "as it should be, with a job that never ends", job.facts());
+    record::mistake("S2", "no deadline, a silent client", endless_client.facts());
+    record::mistake("S2", "no deadline, a job that never ends", endless_job.facts());
     Ok(())
 }
 

@@ -1,35 +1,62 @@
 //! The article half of the cluster tests: what the article asks of an app, row by row, each with its mistakes as controls.
-//! Run it with `PART=article e2e/cluster-tests`.
+//! Run it with `PART=article e2e/cluster-tests`. With `UPDATE=1`, it writes docs/article.md.
 //!
 //! Tests run at the same time. Each arm has its own namespace.
 
+mod account;
 mod arm;
 mod client;
+mod connections;
 mod deadline;
+mod health;
 mod kill;
+mod languages;
 mod observed;
 mod phases;
+mod record;
 mod robust;
 mod servers;
 mod signals;
 mod stops;
 mod template;
+mod web_sockets;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Result;
 use winddown_e2e::suite::{self, Suite};
 
 /// Two cores are busy with two tests: each has two or three arms, whose apps start and stop.
 const SUITE: Suite = Suite { threads: 2, limit: Duration::from_mins(20) };
 
 fn main() -> ExitCode {
-    let tests =
-        [signals::tests(), deadline::tests(), phases::tests(), template::tests(), robust::tests(), kill::tests()];
+    let tests = [
+        account::tests(),
+        languages::tests(),
+        signals::tests(),
+        deadline::tests(),
+        connections::tests(),
+        health::tests(),
+        phases::tests(),
+        template::tests(),
+        robust::tests(),
+        web_sockets::tests(),
+        kill::tests(),
+    ];
     let code = suite::run(SUITE, tests.concat());
-    if let Err(error) = servers::remove() {
+    if let Err(error) = finish() {
         eprintln!("article: {error:#}");
         return ExitCode::FAILURE;
     }
     code
+}
+
+/// Writes the figures, and removes the servers that the arms shared.
+#[tokio::main]
+async fn finish() -> Result<()> {
+    if record::write().await? {
+        servers::remove().await?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
+use winddown_e2e::article::Facts;
 use winddown_e2e::budgets::Status;
 
 use crate::stops::Stop;
@@ -22,20 +23,22 @@ pub(crate) struct Observed {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Load {
-    new: Counts,
-    kept: Counts,
+    pub(crate) new: Counts,
+    pub(crate) kept: Counts,
     actual_rate: f64,
     /// Ids of requests without an answer of success.
-    unacknowledged: Vec<String>,
+    pub(crate) unacknowledged: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counts {
-    sent: u64,
-    failed: u64,
+pub(crate) struct Counts {
+    pub(crate) sent: u64,
+    pub(crate) failed: u64,
     /// Failed requests by kind.
     failures: BTreeMap<String, u64>,
+    /// Answers with `Connection: close`.
+    pub(crate) said_close: u64,
 }
 
 /// The fields of `status.shutdowns` that are outcomes.
@@ -87,8 +90,13 @@ impl Observed {
         Ok(())
     }
 
+    /// The same in words.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts { clients: self.clients(), process: self.process(), operator: self.operator() }
+    }
+
     fn clients(&self) -> String {
-        let Some(Load { new, kept, .. }) = &self.load else { return "no load".to_owned() };
+        let Some(Load { new, kept, .. }) = &self.load else { return String::new() };
         let row = |counts: &Counts| {
             let failures: Vec<_> = counts.failures.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             let failures = if failures.is_empty() { String::new() } else { format!(" ({})", failures.join(", ")) };
@@ -117,14 +125,7 @@ impl Observed {
 
 impl fmt::Display for Observed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, .. } = self;
-        let (clients, process, operator) = (self.clients(), self.process(), self.operator());
-        write!(
-            formatter,
-            "  {name}
-    clients:  {clients}
-    process:  {process}
-    operator: {operator}"
-        )
+        let Facts { clients, process, operator } = self.facts();
+        write!(formatter, "  {}\n    {clients}\n    {process}\n    operator: {operator}", self.name)
     }
 }

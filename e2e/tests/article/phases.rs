@@ -7,6 +7,7 @@ use winddown_e2e::tests;
 
 use crate::arm::Arm;
 use crate::observed::Observed;
+use crate::record::{self, RIGHT};
 use crate::servers;
 use crate::stops::{Stop, Stops};
 
@@ -43,6 +44,9 @@ async fn a_client_that_cannot_close_does_not_stop_the_others(environment: Enviro
     ensure!(all.all_exited_with(1) && all.all_reported("failed"), "{all}");
     let events = logged(&all);
     ensure!(!SOUND.iter().all(|closed| events.iter().any(|event| event == closed)), "{events:?}");
+    record::right("S6", RIGHT, up.facts());
+    record::right("S6", "as it should be, Redis already down", down.facts());
+    record::mistake("S6", "`Promise.all`, Redis already down", all.facts());
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use tokio::time::sleep;
+use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
@@ -13,6 +14,7 @@ use winddown_e2e::wait::until;
 
 use crate::arm::{Arm, Running};
 use crate::client::{Client, OPEN_REQUESTS};
+use crate::record::{self, RIGHT};
 use crate::stops::{Stop, Stops};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -44,7 +46,15 @@ async fn a_second_signal_is_ignored(environment: Environment) -> Result<()> {
     ensure!(ignored.exit_code == 0 && finished == all_answered, "{ignored:?}: {finished}");
     ensure!(ignored.line("signal-ignored").is_some(), "{ignored:?}");
     ensure!(aborted.exit_code == 1 && reset != all_answered, "{aborted:?}: {reset}");
+    record::right("S9", RIGHT, facts(&ignored, &finished));
+    record::mistake("S9", "a second signal aborts", facts(&aborted, &reset));
     Ok(())
+}
+
+fn facts(stop: &Stop, answers: &str) -> Facts {
+    let clients = format!("{REQUESTS} open requests, two signals: {answers}");
+    let process = format!("exit code {}; {}", stop.exit_code, stop.events().join(" → "));
+    Facts { clients, process, operator: String::new() }
 }
 
 /// Deletes the pod with open requests, which sends the first signal at once, and sends another one.
@@ -85,6 +95,13 @@ async fn an_uncaught_exception_exits_with_1(environment: Environment) -> Result<
 
     ensure!(exits == Some(1), "an uncaught exception ended in {exits:?}");
     ensure!(goes_on.is_none(), "the handler that goes on ended with {goes_on:?}");
+    let process = |process: &str| Facts { process: process.to_owned(), ..Facts::default() };
+    record::right("S9", "an uncaught exception", process("exit code 1, and the container is started again"));
+    record::mistake(
+        "S9",
+        "a handler that goes on after an uncaught exception",
+        process("runs on, in an unknown state"),
+    );
     Ok(())
 }
 

@@ -53,12 +53,8 @@ pub(crate) async fn stop_redis(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-/// Removes the servers that the arms share, if a test started them.
-#[tokio::main]
+/// Removes the servers that the arms share.
 pub(crate) async fn remove() -> Result<()> {
-    if !STARTED.initialized() {
-        return Ok(());
-    }
     delete_namespace(&cluster::connect().await?, NAMESPACE).await
 }
 

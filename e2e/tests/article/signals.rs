@@ -1,4 +1,4 @@
-//! What the app does on SIGTERM.
+//! S1, S10, S11: what the app does on SIGTERM, and on SIGINT where the image asks for it.
 
 use anyhow::{Result, ensure};
 use winddown_e2e::environment::Environment;
@@ -6,34 +6,61 @@ use winddown_e2e::rollouts::rollouts;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
 
-use crate::arm::{Arm, HTTP_IMAGE};
+use crate::arm::Arm;
+use crate::record::{self, RIGHT};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![open_requests_are_finished_after_sigterm, an_exit_at_once_resets_open_requests]
+    tests![
+        open_requests_are_finished_after_sigterm,
+        open_requests_are_finished_after_sigint,
+        an_exit_at_once_resets_open_requests,
+    ]
 }
 
+/// The image of the service with `STOPSIGNAL SIGINT`.
+const SIGINT_IMAGE: &str = "winddown.local/node-service-sigint:dev";
+
 async fn open_requests_are_finished_after_sigterm(environment: Environment) -> Result<()> {
-    let handled = Arm::of_image("s1", HTTP_IMAGE).roll_out(&environment, rollouts()?);
-    let no_handler = |name| Arm::of_image(name, HTTP_IMAGE).env("MISTAKE", "no-handler");
-    let first = no_handler("s1-no-handler").roll_out(&environment, 1);
-    let under_init = no_handler("s1-no-handler-init").under_an_init().roll_out(&environment, 1);
+    let handled = Arm::service("s1").roll_out(&environment, rollouts()?);
+    let first = Arm::mistake("s1-no-handler", "no-handler").roll_out(&environment, 1);
+    let under_init = Arm::mistake("s1-no-handler-init", "no-handler").under_an_init().roll_out(&environment, 1);
     let (handled, first, under_init) = tokio::try_join!(handled, first, under_init)?;
 
     handled.ensure_clean()?;
     // SIGTERM without a handler: the kernel ignores it for the first process of a PID namespace, and it ends others.
     ensure!(first.dropped() > 0 && first.all_exited_with(137) && first.all_reported("killed"), "{first}");
     ensure!(under_init.dropped() > 0 && under_init.all_exited_with(143), "{under_init}");
+    record::right("S1", RIGHT, handled.facts());
+    record::mistake("S1", "no handler, first process of the container", first.facts());
+    record::mistake("S1", "no handler, under an init", under_init.facts());
+    Ok(())
+}
+
+async fn open_requests_are_finished_after_sigint(environment: Environment) -> Result<()> {
+    let handled = Arm::service("s10").image(SIGINT_IMAGE).roll_out(&environment, rollouts()?);
+    let unhandled = Arm::mistake("s10-unhandled", "sigint-unhandled").image(SIGINT_IMAGE);
+    let unhandled = unhandled.under_an_init().roll_out(&environment, 1);
+    let (handled, unhandled) = tokio::try_join!(handled, unhandled)?;
+
+    handled.ensure_clean()?;
+    let signals: Vec<_> =
+        handled.stops.iter().filter_map(|stop| stop.line("begun")?.fields["reason"].as_str()).collect();
+    ensure!(signals.iter().all(|signal| *signal == "SIGINT") && !signals.is_empty(), "{signals:?}");
+    ensure!(unhandled.dropped() > 0 && unhandled.all_exited_with(130), "{unhandled}");
+    record::right("S10", RIGHT, handled.facts());
+    record::mistake("S10", "SIGINT unhandled", unhandled.facts());
     Ok(())
 }
 
 async fn an_exit_at_once_resets_open_requests(environment: Environment) -> Result<()> {
-    let in_order = Arm::of_image("s11", HTTP_IMAGE).roll_out(&environment, rollouts()?);
-    let at_once = Arm::of_image("s11-exit-at-once", HTTP_IMAGE).env("MISTAKE", "exit-at-once");
-    let at_once = at_once.roll_out(&environment, 1);
+    let in_order = Arm::service("s11").roll_out(&environment, rollouts()?);
+    let at_once = Arm::mistake("s11-exit-at-once", "exit-at-once").roll_out(&environment, 1);
     let (in_order, at_once) = tokio::try_join!(in_order, at_once)?;
 
     in_order.ensure_clean()?;
     // Its exit code says nothing of the requests that it dropped, so the operator cannot either.
     ensure!(at_once.dropped() > 0 && at_once.all_exited_with(0) && at_once.all_reported("clean"), "{at_once}");
+    record::right("S11", RIGHT, in_order.facts());
+    record::mistake("S11", "exits at once", at_once.facts());
     Ok(())
 }

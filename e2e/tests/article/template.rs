@@ -1,4 +1,4 @@
-//! S7, S8: what the webhook injects, and what then happens, in order.
+//! S7, S8, S14: what the webhook injects, what then happens in order, and that the app knows the same numbers.
 
 use std::time::Duration;
 
@@ -8,16 +8,22 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
+use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
 use winddown_e2e::wait::until;
 
-use crate::arm::{Arm, Running};
+use crate::arm::{Arm, HTTP_IMAGE, Running};
+use crate::record::{self, RIGHT};
 use crate::stops::{BEGUN, Stop, Stops};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![two_annotations_have_the_effect_of_the_template, a_pod_stops_in_the_order_of_the_timeline,]
+    tests![
+        two_annotations_have_the_effect_of_the_template,
+        a_pod_stops_in_the_order_of_the_timeline,
+        the_app_takes_its_deadline_from_the_annotation,
+    ]
 }
 
 async fn two_annotations_have_the_effect_of_the_template(environment: Environment) -> Result<()> {
@@ -45,6 +51,13 @@ async fn two_annotations_have_the_effect_of_the_template(environment: Environmen
     let template = serde_json::to_value(created.spec.template)?;
     let container = &template["spec"]["containers"][0];
     ensure!(container["lifecycle"].is_null() && container["readinessProbe"].is_null(), "{template:#}");
+    let facts = |process: &str| Facts { process: process.to_owned(), ..Facts::default() };
+    record::right(
+        "S7",
+        RIGHT,
+        facts("grace period 45 s, preStop sleep 5 s, probe of /health:3000 every 5 s, failureThreshold 1"),
+    );
+    record::mistake("S7", "without annotations", facts("grace period 30 s, no hook, no probe"));
     environment.clean_up().await
 }
 
@@ -59,6 +72,8 @@ async fn a_pod_stops_in_the_order_of_the_timeline(environment: Environment) -> R
     ensure!((4..=7).contains(&drain), "SIGTERM {drain} s after the deletion: {right:?}");
     // The control: without a drain, SIGTERM does not wait for the endpoints.
     ensure!(no_drain.begun.as_second() - no_drain.deleted.as_second() < 4, "{no_drain:?}");
+    record::right("S8", RIGHT, right.facts());
+    record::mistake("S8", "no drain", no_drain.facts());
     Ok(())
 }
 
@@ -123,4 +138,53 @@ impl Timeline {
         let times: Vec<_> = [self.begun].into_iter().chain(self.steps.iter().map(|(_, at)| *at)).collect();
         times.is_sorted() && self.exit_code == 0
     }
+
+    fn facts(&self) -> Facts {
+        let after = |at: Timestamp| {
+            let milliseconds = at.as_millisecond() - self.deleted.as_millisecond();
+            format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+        };
+        let steps = self.steps.iter().map(|(name, at)| format!("{name} {}", after(*at)));
+        let steps = [format!("begun (SIGTERM, health 503) {}", after(self.begun))].into_iter().chain(steps);
+        Facts {
+            clients: format!("endpoint withdrawn {} after the deletion", after(self.withdrawn)),
+            process: format!("{}; exit code {}", steps.collect::<Vec<_>>().join(" → "), self.exit_code),
+            operator: String::new(),
+        }
+    }
 }
+
+async fn the_app_takes_its_deadline_from_the_annotation(environment: Environment) -> Result<()> {
+    let service = deadlines(&environment, Arm::service("s14"));
+    let http = deadlines(&environment, Arm::of_image("s14-http", HTTP_IMAGE));
+    let not_exposed = deadlines(&environment, Arm::service("s14-not-exposed").not_annotated("expose"));
+    let (service, http, not_exposed) = tokio::try_join!(service, http, not_exposed)?;
+
+    ensure!(service == [5_000, 7_000] && http == [5_000, 7_000], "{service:?} {http:?}");
+    // The control: the default of the library, whatever the annotation says.
+    ensure!(not_exposed == [25_000, 25_000], "{not_exposed:?}");
+    let facts = |deadlines: &[u64]| Facts {
+        process: format!("annotation 5s, then 7s: the deadline of the app is {deadlines:?} ms"),
+        ..Facts::default()
+    };
+    record::right("S14", "node-service", facts(&service));
+    record::right("S14", "node-http", facts(&http));
+    record::mistake("S14", "the budget is not exposed", facts(&not_exposed));
+    Ok(())
+}
+
+/// The deadline that the app logs, before and after a change of the annotation from 5s to 7s.
+async fn deadlines(environment: &Environment, arm: Arm) -> Result<Vec<u64>> {
+    let running = arm.alone().start(environment).await?;
+    let stops = Stops::watch(&running.environment, running.app.name());
+    let rollout = running.app.before_rollout().await?;
+    running.app.kubectl("annotate --overwrite deployment").word(running.app.name()).word(CHANGE).run().await?;
+    rollout.complete().await?;
+    running.app.kubectl("delete pod").word(running.pod().await?).run().await?;
+    let stops = stops.finish().await?;
+    running.clean_up().await?;
+    let deadline = |stop: &Stop| stop.line(BEGUN)?.fields["deadlineMs"].as_u64();
+    stops.iter().map(|stop| deadline(stop).with_context(|| format!("no deadline: {stop:?}"))).collect()
+}
+
+const CHANGE: &str = "winddown.dev/deadline=7s";

@@ -29,6 +29,8 @@ export class Kafka {
   /** Fails until the broker answers and the topic exists; it is created where the broker permits that. */
   async connect(): Promise<void> {
     await this.#producer.metadata({ topics: [this.#topic], autocreateTopics: true });
+    // Otherwise the first order waits for it, which takes seconds on a broker that has just started.
+    await this.#producer.initIdempotentProducer({});
   }
 
   async send(id: string): Promise<void> {

@@ -1,0 +1,73 @@
+// A load balancer that knows only health checks: it polls each backend, and sends to those whose last check passed.
+import { request } from 'node:http';
+
+const targets = process.env.TARGETS.split(',').map((url) => ({ url: new URL(url), healthy: true }));
+const rate = Number(process.env.RATE);
+const POLL_MS = 1_000;
+const TIMEOUT_MS = 5_000;
+const WARM_UP = 5; // quick answers in a row before anything is counted
+const QUICK_MS = 3_000;
+
+const counts = { sent: 0, failed: 0, failures: {}, checks: {} };
+const pending = new Set();
+
+// Resolves to the status, or to the code of the error.
+function send(url, method, path, body = '') {
+  return new Promise((resolve) => {
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
+    const sent = request(new URL(path, url), { method, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode));
+      response.on('error', (error) => resolve(error.code));
+    });
+    sent.on('timeout', () => sent.destroy(new Error('timeout')));
+    sent.on('error', (error) => resolve(error.code ?? error.message));
+    sent.end(body);
+  });
+}
+
+// The first orders take longer, also where the servers have just started.
+for (const [i, target] of targets.entries()) {
+  for (let answers = 0, attempt = 0; answers < WARM_UP; attempt += 1) {
+    const begin = performance.now();
+    const status = await send(target.url, 'POST', target.url.pathname, JSON.stringify({ id: `warm-up-${i}-${attempt}` }));
+    answers = status < 300 && performance.now() - begin < QUICK_MS ? answers + 1 : 0;
+  }
+}
+
+setInterval(() => {
+  for (const target of targets) {
+    send(target.url, 'GET', '/health').then((status) => {
+      target.healthy = status === 200;
+      counts.checks[status] = (counts.checks[status] ?? 0) + 1;
+    });
+  }
+}, POLL_MS);
+
+let next = 0;
+const begin = performance.now();
+const timer = setInterval(() => {
+  for (const due = ((performance.now() - begin) / 1000) * rate; counts.sent < due; ) {
+    const healthy = targets.filter((target) => target.healthy);
+    const target = healthy[next++ % healthy.length];
+    counts.sent += 1;
+    const sent = target
+      ? send(target.url, 'POST', target.url.pathname, JSON.stringify({ id: `balanced-${counts.sent}` }))
+      : Promise.resolve('no healthy backend');
+    pending.add(sent);
+    sent.then((status) => {
+      pending.delete(sent);
+      if (status >= 200 && status < 300) return;
+      counts.failed += 1;
+      counts.failures[status] = (counts.failures[status] ?? 0) + 1;
+    });
+  }
+}, 10);
+console.log(JSON.stringify({ started: true }));
+
+process.once('SIGTERM', async () => {
+  clearInterval(timer);
+  await Promise.all(pending);
+  console.log(JSON.stringify(counts));
+  process.exit(0);
+});
