@@ -147,32 +147,34 @@ pub const ROWS: [Row; 14] = [
 pub(super) const INTRODUCTION: &str = "\
 # The article's rows, measured
 
-Winddown started from an article on graceful shutdown in Node.js. Each of its points is a test on a cluster of three nodes:
-[node-service](../examples/node-service/README.md), with Redis, Kafka and MongoDB's protocol, is stopped while clients use
-it, once as it should be and once with each mistake. `PART=article make e2e` runs the tests; `ROLLOUTS=10 UPDATE=1
-PART=article e2e/cluster-tests` also writes this page. A test fails if the right arm drops a request, and if a mistake drops
-none.
+Winddown started from an article on graceful shutdown in Node.js. Each of its points is a test on a cluster of three
+nodes: [node-service](../examples/node-service/README.md), with Redis, Kafka and MongoDB's protocol, is stopped while
+clients use it, once as it should be and once with each mistake. `PART=article make e2e` runs the tests; `ROLLOUTS=10
+UPDATE=1 PART=article e2e/cluster-tests` also writes this page. A test fails if the right arm drops a request, and if
+a mistake drops none.
 
 | row | the article's point | as it should be | with the mistake |
 | --- | --- | --- | --- |
 ";
 
 pub(super) const BEFORE_ROWS: &str = "
-Each table shows what clients saw, what the process did, and what the operator reported in the `ShutdownBudget`. Load comes
-from one pod, half over new connections and half over kept ones, and nothing is sent again: to node-service 10 orders a
-second, which take 1.5 s each; to node-http and the services in other languages 100 requests a second. Where nothing else is
-said, a budget is `drain=5s`, `deadline=5s`, and a margin of 5 s.
+Each table shows what clients saw, what the process did, and what the operator reported in the `ShutdownBudget`. Load
+comes from one pod, half over new connections and half over kept ones, and nothing is sent again: to node-service 10
+orders a second, which take 1.5 s each; to node-http and the services in other languages 100 requests a second. Where
+nothing else is said, a budget is `drain=5s`, `deadline=5s`, and a margin of 5 s.
 ";
 
 pub(super) const LIMITS: &str = "
 ## Limits
 
-- The cluster is kind: three nodes on one machine, with kube-proxy in iptables mode and no load balancer in front. A cloud's
-  balancer needs seconds to let go; the [presets](presets.md) have their numbers.
-- MongoDB's protocol is served by FerretDB with SQLite, and Kafka is one broker: a document or a message is kept on one disk.
+- The cluster is kind: three nodes on one machine, with kube-proxy in iptables mode and no load balancer in front. A
+  cloud's balancer needs seconds to let go; the [presets](presets.md) have their numbers.
+- MongoDB's protocol is served by FerretDB with SQLite, and Kafka is one broker: a document or a message is kept on
+  one disk.
 - No dropped request in a sample of some thousands does not prove that none is ever dropped.
-- The operator sees exit codes and times, not requests: an app that exits with 0 and drops requests is reported as clean (S11).
-- In Kubernetes, a pod that is being deleted leaves the endpoints whatever its health check says: S4 matters to balancers that
-  only poll.
+- The operator sees exit codes and times, not requests: an app that exits with 0 and drops requests is reported as
+  clean (S11).
+- In Kubernetes, a pod that is being deleted leaves the endpoints whatever its health check says: S4 matters to
+  balancers that only poll.
 - A job that is interrupted is not lost, because BullMQ runs it again: the mistake shows in jobs that ran twice.
 ";

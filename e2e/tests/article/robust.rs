@@ -105,7 +105,7 @@ async fn an_uncaught_exception_exits_with_1(environment: Environment) -> Result<
     Ok(())
 }
 
-/// Causes an exception that nobody catches; returns the exit code, or none if the app goes on.
+/// Causes an exception without a handler; returns the exit code, or none if the app goes on.
 async fn throw(environment: &Environment, arm: Arm, entry: &str) -> Result<Option<i32>> {
     let arm = arm.alone().command(&["node", "--import", "./testing/throw-on-sigusr2.ts", entry]);
     let running = arm.start(environment).await?;
