@@ -145,7 +145,7 @@ pub const ROWS: [Row; 14] = [
 ];
 
 pub(super) const INTRODUCTION: &str = "\
-# The article's rows, measured
+# Fourteen points of graceful shutdown, measured
 
 Winddown started from an article on graceful shutdown in Node.js. Each of its points is a test on a cluster of three
 nodes: [node-service](../examples/node-service/README.md), with Redis, Kafka and MongoDB's protocol, is stopped while

@@ -133,8 +133,9 @@ impl Stop {
     /// What the app logged after it was ready, in order.
     pub(crate) fn events(&self) -> Vec<String> {
         let is_event = |line: &&Line| !line.fields["event"].is_null() && line.fields["event"] != "order failed";
-        let lines = self.lines.iter().filter(is_event);
-        lines.map(event).skip_while(|event| event != READY && event != BEGUN).filter(|event| event != READY).collect()
+        let is_begin = |line: &&Line| line.fields["event"] == READY || line.fields["event"] == BEGUN;
+        let lines = self.lines.iter().filter(is_event).skip_while(|line| !is_begin(line));
+        lines.filter(|line| line.fields["event"] != READY).map(event).collect()
     }
 
     /// The first line with this event.
