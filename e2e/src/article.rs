@@ -4,7 +4,7 @@
 
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -30,13 +30,9 @@ pub struct Facts {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Figures(BTreeMap<String, Measured>);
 
-/// One row.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-struct Measured {
-    /// Date, versions and sample size.
-    on: String,
-    arms: Vec<Arm>,
-}
+/// One row: the arms without a mistake first.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+struct Measured(Vec<Arm>);
 
 /// What an app, right or with a mistake, showed of a row.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,6 +44,8 @@ pub struct Arm {
     pub name: String,
     /// Whether it is a control.
     pub mistake: bool,
+    /// Date, versions and sample size.
+    pub on: String,
     /// What it showed.
     #[serde(flatten)]
     pub facts: Facts,
@@ -70,17 +68,14 @@ impl Figures {
         serde_json::from_str(&text).with_context(|| format!("parse {FIGURES}"))
     }
 
-    /// Replaces the rows that were measured. `on` is their date, versions and sample size.
-    pub fn replace(&mut self, on: &str, mut arms: Vec<Arm>) {
-        // Tests run at the same time.
-        arms.sort_by(|a, b| (a.mistake, &a.name).cmp(&(b.mistake, &b.name)));
-        for Arm { row, .. } in &arms {
-            self.0.insert(row.clone(), Measured { on: on.to_owned(), arms: Vec::new() });
-        }
-        for arm in arms {
-            if let Some(measured) = self.0.get_mut(&arm.row) {
-                measured.arms.push(arm);
-            }
+    /// Replaces the arms that were measured, and keeps the others.
+    pub fn replace(&mut self, measured: Vec<Arm>) {
+        for arm in measured {
+            let Measured(arms) = self.0.entry(arm.row.clone()).or_default();
+            arms.retain(|old| old.name != arm.name);
+            arms.push(arm);
+            // Tests run at the same time.
+            arms.sort_by(|a, b| (a.mistake, &a.name).cmp(&(b.mistake, &b.name)));
         }
     }
 
@@ -122,7 +117,7 @@ impl Measured {
     fn summary(&self) -> String {
         let text = |Facts { clients, process, .. }: &Facts| if clients.is_empty() { process } else { clients }.clone();
         let cell = |mistake| {
-            let arms = self.arms.iter().filter(|arm| arm.mistake == mistake);
+            let arms = self.0.iter().filter(|arm| arm.mistake == mistake);
             arms.map(|arm| text(&arm.facts)).collect::<Vec<_>>().join("<br>")
         };
         format!("{} | {}", cell(false), cell(true))
@@ -130,10 +125,11 @@ impl Measured {
 
     fn table(&self) -> String {
         let mut table = String::from("\n| | clients | process | operator |\n| --- | --- | --- | --- |\n");
-        for Arm { name, facts: Facts { clients, process, operator }, .. } in &self.arms {
+        for Arm { name, facts: Facts { clients, process, operator }, .. } in &self.0 {
             let _ = writeln!(table, "| {name} | {clients} | {process} | {operator} |");
         }
-        let _ = writeln!(table, "\n{}.", self.on);
+        let on: BTreeSet<_> = self.0.iter().map(|arm| arm.on.as_str()).collect();
+        let _ = writeln!(table, "\n{}.", on.into_iter().collect::<Vec<_>>().join("; "));
         table
     }
 }
@@ -190,21 +186,22 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_measured_again_is_replaced() {
-        let arm = |row: &str, mistake, clients: &str| Arm {
+    fn an_arm_that_is_measured_again_is_replaced() {
+        let arm = |row: &str, mistake, name: &str, on: &str, clients: &str| Arm {
             row: row.to_owned(),
-            name: clients.to_owned(),
+            name: name.to_owned(),
             mistake,
+            on: on.to_owned(),
             facts: Facts { clients: clients.to_owned(), ..Facts::default() },
         };
         let mut figures = Figures::default();
-        figures.replace("monday", vec![arm("S1", false, "old figure"), arm("S2", false, "kept")]);
-        figures.replace("tuesday", vec![arm("S1", true, "third"), arm("S1", false, "second")]);
+        figures.replace(vec![
+            arm("S1", true, "wrong", "monday", "10 dropped"),
+            arm("S1", false, "right", "monday", "replaced figure"),
+        ]);
+        figures.replace(vec![arm("S1", false, "right", "tuesday", "0 dropped")]);
         let page = figures.page();
-        assert!(
-            page.contains("| second | third |") && page.contains("| kept |  |") && !page.contains("old figure"),
-            "{page}"
-        );
-        assert!(page.contains("\ntuesday.\n") && page.contains("\nmonday.\n"));
+        assert!(page.contains("| 0 dropped | 10 dropped |") && !page.contains("replaced figure"), "{page}");
+        assert!(page.contains("\nmonday; tuesday.\n"), "{page}");
     }
 }

@@ -15,12 +15,12 @@ static RECORDED: Mutex<Vec<Arm>> = Mutex::new(Vec::new());
 
 /// Keeps what an arm without a mistake showed.
 pub(crate) fn right(row: &'static str, name: &'static str, facts: Facts) {
-    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: false, facts });
+    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: false, on: String::new(), facts });
 }
 
 /// Keeps what an arm with a mistake showed.
 pub(crate) fn mistake(row: &'static str, name: &'static str, facts: Facts) {
-    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: true, facts });
+    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: true, on: String::new(), facts });
 }
 
 fn keep(arm: Arm) {
@@ -29,7 +29,7 @@ fn keep(arm: Arm) {
 
 /// Writes the rows that were measured into the figures; returns whether there are any.
 pub(crate) async fn write() -> Result<bool> {
-    let recorded = std::mem::take(&mut *RECORDED.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut recorded = std::mem::take(&mut *RECORDED.lock().unwrap_or_else(PoisonError::into_inner));
     if recorded.is_empty() {
         return Ok(false);
     }
@@ -37,8 +37,11 @@ pub(crate) async fn write() -> Result<bool> {
     let version = version["gitVersion"].as_str().unwrap_or_default();
     let date = CommandLine::new("date --utc +%F").run().await?;
     let on = format!("{}, Kubernetes {}, {} rollouts", date.trim(), version, rollouts()?);
+    for arm in &mut recorded {
+        arm.on.clone_from(&on);
+    }
     let mut figures = Figures::read()?;
-    figures.replace(&on, recorded);
+    figures.replace(recorded);
     figures.write()?;
     Ok(true)
 }

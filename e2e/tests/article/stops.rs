@@ -109,12 +109,12 @@ async fn read(pods: Api<Pod>, name: String) -> Result<Vec<Line>> {
     let parameters = LogParams { follow: true, timestamps: true, ..LogParams::default() };
     let lines = pods.log_stream(&name, &parameters).await.with_context(context)?.lines();
     let lines: Vec<String> = lines.try_collect().await.with_context(context)?;
+    // The kubelet ends the stream with a message of its own, without a time, if it removes the container meanwhile.
     let line = |line: &String| {
-        let (at, text) = line.split_once(' ').unwrap_or((line, ""));
-        let at = at.parse().with_context(|| format!("log of Pod {name}: {line}"))?;
-        Ok(Line { at, fields: serde_json::from_str(text).unwrap_or_default() })
+        let (at, text) = line.split_once(' ')?;
+        Some(Line { at: at.parse().ok()?, fields: serde_json::from_str(text).unwrap_or_default() })
     };
-    lines.iter().map(line).collect()
+    Ok(lines.iter().filter_map(line).collect())
 }
 
 impl Stop {
