@@ -124,9 +124,8 @@ fn the_page_of_the_article_has_every_row_and_its_links_and_tests_exist() {
 
 /// Texts and targets of the links in a document.
 fn links(document: &str) -> Vec<(&str, &str)> {
-    let link = |end: &str| Some(end.split_once(')')?.0);
     let starts = document.match_indices("](").map(|(at, _)| (&document[..at], &document[at + 2..]));
-    starts.filter_map(|(before, after)| Some((before.rsplit_once('[')?.1, link(after)?))).collect()
+    starts.filter_map(|(before, after)| Some((before.rsplit_once('[')?.1, after.split_once(')')?.0))).collect()
 }
 
 #[test]

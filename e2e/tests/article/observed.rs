@@ -109,11 +109,12 @@ impl Observed {
         let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
         self.stops.iter().for_each(|stop| *codes.entry(stop.exit_code).or_default() += 1);
         let codes: Vec<_> = codes.iter().map(|(code, count)| format!("{count} × exit code {code}")).collect();
-        let seconds = || self.stops.iter().map(Stop::seconds);
-        let (least, most) = (seconds().min().unwrap_or_default(), seconds().max().unwrap_or_default());
+        let all = || self.stops.iter().map(Stop::seconds);
+        let (least, most) = (all().min().unwrap_or_default(), all().max().unwrap_or_default());
         let events = self.stops.first().map(Stop::events).unwrap_or_default();
         let events = if events.is_empty() { "nothing logged".to_owned() } else { events.join(" → ") };
-        format!("{}, {least} to {most} s after the deletion; {events}", codes.join(", "))
+        let seconds = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        format!("{}, {seconds} s after the deletion; {events}", codes.join(", "))
     }
 
     fn operator(&self) -> String {
