@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The app logs this when it receives SIGTERM.
-const SHUTDOWN_LOG: &str = "shutdown begun";
+const SHUTDOWN_LOG: &str = r#""event":"begun""#;
 
 async fn sigterm_is_sent_after_the_drain(environment: Environment) -> Result<()> {
     environment.set_up().await?;
