@@ -78,6 +78,6 @@ class GracefulServer(uvicorn.Server):
 
     def log(self, event: str, **more) -> None:
         ms = round((time.monotonic() - self.signal_at) * 1000)
-        # The deadline must end the process where nobody reads the log, too.
+        # The deadline must end the process also if stdout is closed.
         with contextlib.suppress(OSError):
             print(json.dumps({"event": event, "ms": ms, **more}), flush=True)

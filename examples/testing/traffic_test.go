@@ -52,7 +52,7 @@ func newConnections(t *testing.T, address string) func() (sent, failed int) {
 // may be idle for longer than the wait of the service, so that it closes them while a burst takes them into use.
 func keptConnections(t *testing.T, address string) func() (sent, failed int) {
 	var users sync.WaitGroup
-	var requests, failures, told atomic.Int64
+	var requests, failures, closing atomic.Int64
 	done := make(chan struct{})
 	end := sync.OnceFunc(func() {
 		close(done)
@@ -77,7 +77,7 @@ func keptConnections(t *testing.T, address string) func() (sent, failed int) {
 				case err != nil:
 					failures.Add(1)
 				case closes:
-					told.Add(1)
+					closing.Add(1)
 				}
 				if err != nil || closes {
 					kept.Close()
@@ -96,7 +96,7 @@ func keptConnections(t *testing.T, address string) func() (sent, failed int) {
 	}
 	return func() (int, int) {
 		end()
-		t.Logf("kept connections: %d of %d requests failed, %d answers told to close", failures.Load(), requests.Load(), told.Load())
+		t.Logf("kept connections: %d of %d requests failed, %d answers with Connection: close", failures.Load(), requests.Load(), closing.Load())
 		return int(requests.Load()), int(failures.Load())
 	}
 }

@@ -29,7 +29,7 @@ pub const MARGIN: &str = "winddown.dev/margin";
 pub const READINESS: &str = "winddown.dev/readiness";
 /// The containers that get the sleep; the first one gets the probe.
 pub const CONTAINERS: &str = "winddown.dev/containers";
-/// How the containers of the app are told their budget: [`Expose`].
+/// How the containers of the app get their budget: [`Expose`].
 pub const EXPOSE: &str = "winddown.dev/expose";
 /// [`Mode`].
 pub const MODE: &str = "winddown.dev/mode";
@@ -60,7 +60,7 @@ pub enum Mode {
     Off,
 }
 
-/// How the containers of the app are told their budget.
+/// How the containers of the app get their budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expose {
     /// With environment variables.
@@ -84,7 +84,7 @@ pub struct Declaration {
     pub readiness: Option<ProbeSpec>,
     /// The containers that get the sleep, in the declared order, without duplicates; `None`: all without a preStop hook.
     pub containers: Option<Vec<String>>,
-    /// How the containers of the app are told their budget; `None`: not at all.
+    /// How the containers of the app get their budget; `None`: not at all.
     pub expose: Option<Expose>,
 }
 

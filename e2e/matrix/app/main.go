@@ -1,7 +1,7 @@
 // App is the server that make matrix measures. Port 3000: HTTP/1.1, HTTP/2 without TLS, WebSocket at /ws, and /health.
 // Port 3001: every unary gRPC method whose message is empty.
 //
-// After SIGTERM it shuts down gracefully, in two phases: /health answers 503 and clients are told to leave, for
+// After SIGTERM it shuts down gracefully, in two phases: /health answers 503 and clients get `Connection: close`, for
 // SHUTDOWN_WAIT_MS; then the listeners close, requests finish, and WebSockets are closed with code 1001.
 package main
 

@@ -37,7 +37,7 @@ pub const ROWS: [Row; 14] = [
     },
     Row {
         id: "S3",
-        point: "Kept connections are told to close",
+        point: "Answers over kept connections say `Connection: close`",
         text: "Rollouts under load. Clients count the answers with `Connection: close`.",
         tests: &["connections::kept_connections_are_told_to_close"],
         code: &[CONNECTIONS, "examples/node-service/mistakes/no-connection-close.ts"],

@@ -80,7 +80,7 @@ impl Shutdown {
 
     pub fn log(&self, event: &str) {
         let ms = self.0.get().map_or(0, |at| at.elapsed().as_millis());
-        // Not println: it panics where nobody reads the log, and the deadline must end the process there, too.
+        // Not println: it panics if stdout is closed, and the deadline must end the process then, too.
         let _ = writeln!(io::stdout(), r#"{{"event":"{event}","ms":{ms}}}"#);
     }
 }

@@ -1,7 +1,7 @@
 import { createService, soundShutdown } from './sound.ts';
 
 // The handler logs and goes on. What the exception interrupted stays as it is: a request without an answer, a lock that
-// nobody releases. Nobody restarts the process, because it looks healthy.
+// is never released. Nothing restarts the process, because it looks healthy.
 
 const service = createService();
 const shutdown = soundShutdown(service);

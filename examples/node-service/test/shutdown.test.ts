@@ -129,10 +129,10 @@ test('a job that never ends: the deadline of the pod ends the process with 1', a
   assert.deepEqual(await service.exit(), { code: 1, signal: null });
 });
 
-test('an exception that nobody catches is logged and exits with 1', async (t, { env }) => {
+test('an uncaught exception is logged and exits with 1', async (t, { env }) => {
   const service = await start(t, env, { preload: './testing/throw-on-sigusr2.ts' });
   service.kill('SIGUSR2');
-  assert.match(String((await service.line({ event: 'uncaught-exception' }))['error']), /nobody catches this/);
+  assert.match(String((await service.line({ event: 'uncaught-exception' }))['error']), /thrown on SIGUSR2/);
   assert.deepEqual(await service.exit(), { code: 1, signal: null });
 });
 

@@ -113,7 +113,7 @@ function accepts(port: number): Promise<boolean> {
 
 const given = new Set<number>();
 
-/** A port that nobody listens on, and that was not given before: the kernel may give a port twice. */
+/** A free port that was not given before: the kernel may give a port twice. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -90,7 +90,7 @@ for (const [path, event] of [['/throw', 'uncaught-exception'], ['/reject', 'unha
     await assert.rejects(send(server, path), { code: 'ECONNRESET' });
 
     assert.deepEqual(await server.exit(), { code: 1, signal: null });
-    assert.match((await server.event(event)).error, /nobody/);
+    assert.match((await server.event(event)).error, /on purpose/);
   });
 }
 

@@ -30,7 +30,7 @@ async function handle(request, response) {
     }
     case '/throw':
       return setImmediate(() => {
-        throw new Error('nobody catches this');
+        throw new Error('thrown on purpose');
       });
     case '/reject':
       Promise.reject(new Error('nobody awaits this'));

@@ -24,9 +24,9 @@ pub(crate) struct PlannedHook {
     pub(crate) duration: Seconds,
     /// Whether to inject a sleep of that duration.
     pub(crate) injected: bool,
-    /// What the container is told about it. An app may rely on that, so of an unknown duration it is the certain part; except
+    /// What its variable says. An app may rely on that, so of an unknown duration it is the certain part; except
     /// if the hook itself refers to the variable: then it is the drain.
-    pub(crate) told: Seconds,
+    pub(crate) exposed: Seconds,
 }
 
 /// The hook of each main container, in the template's order.
@@ -37,8 +37,8 @@ pub(crate) fn plan(pod: &PodSpec, resolved: &Resolved<'_>) -> Vec<PlannedHook> {
         let injected = own == PreStop::None && takes_the_sleep(container, resolved) && drain > Seconds::ZERO;
         let duration = if injected { drain } else { own.assumed(drain) };
         let is_used = uses(container, NAMES[0], resolved) && own.failure().is_none();
-        let told = if injected || is_used { drain } else { own.at_least() };
-        PlannedHook { container: container.name.clone(), own, duration, injected, told }
+        let exposed = if injected || is_used { drain } else { own.at_least() };
+        PlannedHook { container: container.name.clone(), own, duration, injected, exposed }
     };
     pod.containers.iter().map(planned).collect()
 }

@@ -75,7 +75,7 @@ fn mutations(planned: &Planned) -> Vec<String> {
                     .iter()
                     .map(|value| value.map_or_else(|| "-".to_owned(), |value| value.as_i64().to_string()))
                     .collect();
-                format!("{container} told {}", values.join(" "))
+                format!("{container} exposes {}", values.join(" "))
             }
         })
         .collect()

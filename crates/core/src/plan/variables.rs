@@ -10,7 +10,7 @@ use crate::variables::Variables;
 /// What they are for a container of the app.
 pub(crate) fn of(hook: &PlannedHook, resolved: &Resolved<'_>, grace_period: Seconds) -> Variables {
     let (deadline, _) = resolved.deadline_of(&hook.container);
-    Variables { drain: Some(hook.told), deadline: Some(deadline), grace_period: Some(grace_period) }
+    Variables { drain: Some(hook.exposed), deadline: Some(deadline), grace_period: Some(grace_period) }
 }
 
 /// Those that the container does not set itself. What `envFrom` sets is not in the manifest.

@@ -95,7 +95,7 @@ Or declare the number that the app needs. A variable that comes from elsewhere (
 
 ## Source
 
-- [What the app is told](how-it-works.md#what-the-app-is-told)
+- [What the app receives](how-it-works.md#what-the-app-receives)
 - [Kubernetes, dependent variables](https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/):
   the order in `env` counts
 ";

@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 use super::{FIVE, findings, mutations, planned};
 use crate::finding::{Code, Severity};
 
-/// What the containers are told, with a drain of 5s: seconds of drain, deadline and grace period.
-fn told(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Vec<String> {
+/// The variables of the containers, with a drain of 5s: seconds of drain, deadline and grace period.
+fn exposed(containers: &Value, grace_period: Option<u32>, annotations: &[(&str, &str)]) -> Vec<String> {
     let annotations: Vec<_> = [FIVE, ("expose", "env")].into_iter().chain(annotations.iter().copied()).collect();
     let mutations = mutations(&planned(containers, grace_period, &annotations)).into_iter();
-    mutations.filter(|mutation| mutation.contains("told")).collect()
+    mutations.filter(|mutation| mutation.contains("exposes")).collect()
 }
 
 #[test]
@@ -17,30 +17,35 @@ fn the_containers_of_the_app_are_told_their_budget() {
     let exec = |script: &str| with("app", json!({"exec": {"command": ["sh", "-c", script]}}));
     let app = || json!({"name": "app"});
     for (containers, grace_period, annotations, expected) in [
-        (json!([app()]), None, &[][..], &["app told 5 25 35"][..]),
-        (json!([app()]), Some(120), &[("deadline", "60s")], &["app told 5 60 120"]),
-        (json!([app()]), None, &[("deadline", "0s")], &["app told 5 0 30"]),
-        (json!([app(), {"name": "api"}]), None, &[], &["app told 5 25 35", "api told 5 25 35"]),
+        (json!([app()]), None, &[][..], &["app exposes 5 25 35"][..]),
+        (json!([app()]), Some(120), &[("deadline", "60s")], &["app exposes 5 60 120"]),
+        (json!([app()]), None, &[("deadline", "0s")], &["app exposes 5 0 30"]),
+        (json!([app(), {"name": "api"}]), None, &[], &["app exposes 5 25 35", "api exposes 5 25 35"]),
         // Each container has the wait of its own hook.
-        (json!([sleep(9), {"name": "api"}]), None, &[], &["app told 9 25 39", "api told 5 25 39"]),
-        (json!([sleep(0), {"name": "api"}]), None, &[], &["app told 0 25 35", "api told 5 25 35"]),
-        (json!([exec("sleep 7.5")]), None, &[], &["app told 8 25 38"]),
-        (json!([exec("sleep 6; kill 1")]), None, &[], &["app told 6 25 36"]),
+        (json!([sleep(9), {"name": "api"}]), None, &[], &["app exposes 9 25 39", "api exposes 5 25 39"]),
+        (json!([sleep(0), {"name": "api"}]), None, &[], &["app exposes 0 25 35", "api exposes 5 25 35"]),
+        (json!([exec("sleep 7.5")]), None, &[], &["app exposes 8 25 38"]),
+        (json!([exec("sleep 6; kill 1")]), None, &[], &["app exposes 6 25 36"]),
         // An unknown hook: what it waits at least.
-        (json!([exec("sleep 2; /drain.sh")]), None, &[], &["app told 2 25 35"]),
-        (json!([with("app", json!({"httpGet": {"path": "/quiesce", "port": 80}}))]), None, &[], &["app told 0 25 35"]),
+        (json!([exec("sleep 2; /drain.sh")]), None, &[], &["app exposes 2 25 35"]),
+        (
+            json!([with("app", json!({"httpGet": {"path": "/quiesce", "port": 80}}))]),
+            None,
+            &[],
+            &["app exposes 0 25 35"],
+        ),
         // Each container has the deadline of its own runtime.
         (
             json!([{"name": "app", "args": ["gunicorn", "--graceful-timeout=40"]}, {"name": "api"}]),
             None,
             &[],
-            &["app told 5 40 50", "api told 5 25 50"],
+            &["app exposes 5 40 50", "api exposes 5 25 50"],
         ),
         // Only the app.
-        (json!([app(), {"name": "envoy", "image": "envoyproxy/envoy:v1"}]), None, &[], &["app told 5 25 35"]),
-        (json!([app(), {"name": "log"}]), None, &[("containers", "app")], &["app told 5 25 35"]),
+        (json!([app(), {"name": "envoy", "image": "envoyproxy/envoy:v1"}]), None, &[], &["app exposes 5 25 35"]),
+        (json!([app(), {"name": "log"}]), None, &[("containers", "app")], &["app exposes 5 25 35"]),
     ] {
-        assert_eq!(told(&containers, grace_period, annotations), expected, "{containers}");
+        assert_eq!(exposed(&containers, grace_period, annotations), expected, "{containers}");
     }
     assert_eq!(mutations(&planned(&json!([app()]), None, &[FIVE])), ["app sleeps 5", "grace 35"]);
 }
@@ -51,22 +56,22 @@ fn a_hook_can_refer_to_the_drain() {
     let script = |script: &str| hooked(&["sh", "-c", script], &json!([]));
     let drain = ("drain", "9s");
     for (containers, expected) in [
-        (script("sleep $WINDDOWN_DRAIN_SECONDS"), "app told 9 25 39"),
-        (script("sleep \"${WINDDOWN_DRAIN_SECONDS}\" && nginx -s quit"), "app told 9 25 39"),
+        (script("sleep $WINDDOWN_DRAIN_SECONDS"), "app exposes 9 25 39"),
+        (script("sleep \"${WINDDOWN_DRAIN_SECONDS}\" && nginx -s quit"), "app exposes 9 25 39"),
         // It is still the number that the hook starts from.
-        (script("sleep $((WINDDOWN_DRAIN_SECONDS + 2))"), "app told 9 25 41"),
-        (script("/drain.sh $WINDDOWN_DRAIN_SECONDS"), "app told 9 25 39"),
-        (script("sleep ${WINDDOWN_DEADLINE_SECONDS}"), "app told 25 25 55"),
+        (script("sleep $((WINDDOWN_DRAIN_SECONDS + 2))"), "app exposes 9 25 41"),
+        (script("/drain.sh $WINDDOWN_DRAIN_SECONDS"), "app exposes 9 25 39"),
+        (script("sleep ${WINDDOWN_DEADLINE_SECONDS}"), "app exposes 25 25 55"),
         // The variable of the owner.
         (
             hooked(
                 &["sh", "-c", "sleep $WINDDOWN_DRAIN_SECONDS"],
                 &json!([{"name": "WINDDOWN_DRAIN_SECONDS", "value": "3"}]),
             ),
-            "app told - 25 33",
+            "app exposes - 25 33",
         ),
         // No shell replaces it, so the hook fails.
-        (hooked(&["sleep", "$WINDDOWN_DRAIN_SECONDS"], &json!([])), "app told 0 25 30"),
+        (hooked(&["sleep", "$WINDDOWN_DRAIN_SECONDS"], &json!([])), "app exposes 0 25 30"),
     ] {
         let plan = planned(&containers, None, &[drain, ("expose", "env")]);
         assert_eq!(mutations(&plan).last().map(String::as_str), Some(expected), "{containers}");
@@ -82,18 +87,18 @@ fn a_hook_can_refer_to_the_drain() {
 fn a_variable_of_the_container_stands() {
     let app = |variable: Value| json!([{"name": "app", "env": [{"name": "A", "value": "1"}, variable]}]);
     for (variable, expected) in [
-        (json!({"name": "WINDDOWN_DEADLINE_SECONDS", "value": "20"}), &["app told 5 - 35"][..]),
+        (json!({"name": "WINDDOWN_DEADLINE_SECONDS", "value": "20"}), &["app exposes 5 - 35"][..]),
         (
             json!({"name": "WINDDOWN_DRAIN_SECONDS", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}),
-            &["app told - 25 35"],
+            &["app exposes - 25 35"],
         ),
-        (json!({"name": "WINDDOWN_GRACE_PERIOD_SECONDS"}), &["app told 5 25 -"]),
-        (json!({"name": "winddown_deadline_seconds", "value": "20"}), &["app told 5 25 35"]),
+        (json!({"name": "WINDDOWN_GRACE_PERIOD_SECONDS"}), &["app exposes 5 25 -"]),
+        (json!({"name": "winddown_deadline_seconds", "value": "20"}), &["app exposes 5 25 35"]),
     ] {
-        assert_eq!(told(&app(variable.clone()), None, &[]), expected, "{variable}");
+        assert_eq!(exposed(&app(variable.clone()), None, &[]), expected, "{variable}");
     }
     let all = ["DRAIN", "DEADLINE", "GRACE_PERIOD"].map(|name| json!({"name": format!("WINDDOWN_{name}_SECONDS")}));
-    assert_eq!(told(&json!([{"name": "app", "env": all}]), None, &[]), [""; 0]);
+    assert_eq!(exposed(&json!([{"name": "app", "env": all}]), None, &[]), [""; 0]);
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn a_timeout_that_refers_to_the_deadline_is_no_other_number() {
     ] {
         let annotations = [FIVE, ("deadline", "40s"), ("expose", "env")];
         let plan = planned(&json!([app]), None, &annotations);
-        assert_eq!(mutations(&plan), ["app sleeps 5", "grace 50", "app told 5 40 50"], "{app}");
+        assert_eq!(mutations(&plan), ["app sleeps 5", "grace 50", "app exposes 5 40 50"], "{app}");
         assert_eq!(findings(&plan), [], "{app}");
     }
 }
