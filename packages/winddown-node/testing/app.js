@@ -33,7 +33,7 @@ async function handle(request, response) {
         throw new Error('thrown on purpose');
       });
     case '/reject':
-      Promise.reject(new Error('nobody awaits this'));
+      Promise.reject(new Error('rejected on purpose'));
       return undefined;
     case '/begin':
       response.end();

@@ -4,7 +4,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A key and a certificate that nobody trusts, made once. */
+/** A self-signed certificate and its key, made once. */
 export function certificate() {
   const kept = join(import.meta.dirname ?? '.', '../node_modules/.cache/certificate');
   if (!existsSync(kept)) {
