@@ -1,4 +1,4 @@
-# Every target works from a fresh clone on Debian or Ubuntu with rustup, Go and GNU make; `make demo` and `make e2e` as root
+# Every target works from a fresh clone on Debian or Ubuntu with rustup, Go, npm and GNU make; `make demo` and `make e2e` as root
 # where no container engine with a registry is in reach (they say what is missing).
 
 .DEFAULT_GOAL := help
