@@ -52,7 +52,7 @@ test-example: packages
 test-node-service:
 	examples/node-service/testing/run
 
-test-services: node-http
+test-services:
 	examples/testing/run
 
 # The operator is optimized, as in `make test`: the tests check how fast it answers under load.
