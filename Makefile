@@ -68,7 +68,7 @@ bench: build ## Measure what a review costs; the last run is explained in docs/p
 	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench endpoint $(BENCH_BINARIES) $(BENCH_FLAGS)
 	$(or $(CARGO_TARGET_DIR),target)/measure/winddown-bench creates $(BENCH_BINARIES) $(BENCH_FLAGS)
 
-lint: ## rustfmt, clippy, dependencies, go vet, ruff, types of TypeScript, workflows
+lint: ## rustfmt, clippy, dependencies, go vet, ruff, biome, types of TypeScript, workflows
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check $(RULES)
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
@@ -84,7 +84,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, ruff, types of TypeScript, workf
 	e2e/tools/ruff check --no-cache examples/asgi-service
 	e2e/tools/ruff format --no-cache --check --quiet examples/asgi-service
 	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
-	$(call with-node,packages/winddown-node,npm ci --silent && npm run check --silent)
+	$(call with-node,packages/winddown-node,npm ci --silent && npm run check --silent && npm run lint --silent)
 	e2e/tools/cargo-deny check bans licenses sources
 	e2e/tools/cargo-deny --manifest-path examples/axum-service/Cargo.toml --config deny.toml check bans licenses sources
 	e2e/tools/advisories

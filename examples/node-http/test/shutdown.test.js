@@ -42,7 +42,10 @@ test('the deadline of the pod exits 1 while a request is still open', async (t) 
   await dropped;
 });
 
-for (const [MISTAKE, exit] of [['exit-at-once', { code: 0, signal: null }], ['no-handler', { code: null, signal: 'SIGTERM' }]]) {
+for (const [MISTAKE, exit] of [
+  ['exit-at-once', { code: 0, signal: null }],
+  ['no-handler', { code: null, signal: 'SIGTERM' }],
+]) {
   test(`control: MISTAKE=${MISTAKE} drops the open request`, async (t) => {
     const server = await start(t, { WORK_MS: '2000', MISTAKE });
     const dropped = assert.rejects(send(server), { code: 'ECONNRESET' });

@@ -31,18 +31,22 @@ export function readConfiguration(environment: Record<string, string | undefined
   };
 }
 
-const wholeNumber = (most: number) => (name: string, text: string): number => {
-  if (/^[0-9]{1,7}$/.test(text) && Number(text) <= most) return Number(text);
-  throw invalid(name, text, `a whole number from 0 to ${most}`);
-};
+const wholeNumber =
+  (most: number) =>
+  (name: string, text: string): number => {
+    if (/^[0-9]{1,7}$/.test(text) && Number(text) <= most) return Number(text);
+    throw invalid(name, text, `a whole number from 0 to ${most}`);
+  };
 
 // MongoDB's URL may list several hosts, which URL does not parse.
-const url = (schemes: string[]) => (name: string, text: string): string => {
-  const scheme = schemes.find((each) => text.startsWith(`${each}//`));
-  if (scheme && text.length > scheme.length + 2 && text.length <= 1000) return text;
-  // Not the text itself: it may contain a password.
-  throw new RangeError(`${name} must begin with ${schemes.join('// or ')}// and have at most 1000 characters`);
-};
+const url =
+  (schemes: string[]) =>
+  (name: string, text: string): string => {
+    const scheme = schemes.find((each) => text.startsWith(`${each}//`));
+    if (scheme && text.length > scheme.length + 2 && text.length <= 1000) return text;
+    // Not the text itself: it may contain a password.
+    throw new RangeError(`${name} must begin with ${schemes.join('// or ')}// and have at most 1000 characters`);
+  };
 
 function brokers(name: string, text: string): string[] {
   const all = text.split(',');

@@ -24,7 +24,12 @@ export class Jobs {
   readonly #running = new Set<Promise<void>>();
 
   /** `commands` must be connected; the worker opens connections of its own. */
-  constructor({ commands, redisUrl, jobMs, completed }: {
+  constructor({
+    commands,
+    redisUrl,
+    jobMs,
+    completed,
+  }: {
     commands: Redis;
     redisUrl: string;
     jobMs: number;
@@ -61,13 +66,17 @@ export class Jobs {
 
   /** The job's id is the order's: a job that is added again while the first is known to the queue changes nothing. */
   async add(id: string): Promise<void> {
-    await this.#queue.add('order', { id }, {
-      jobId: `order-${id}`,
-      attempts: 3,
-      backoff: { type: 'exponential', delay: 500 },
-      removeOnComplete: { count: 10_000 },
-      removeOnFail: { count: 10_000 },
-    });
+    await this.#queue.add(
+      'order',
+      { id },
+      {
+        jobId: `order-${id}`,
+        attempts: 3,
+        backoff: { type: 'exponential', delay: 500 },
+        removeOnComplete: { count: 10_000 },
+        removeOnFail: { count: 10_000 },
+      },
+    );
   }
 
   /**

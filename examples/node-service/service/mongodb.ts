@@ -39,11 +39,14 @@ export class Mongodb {
 
   /** The order as it is stored now: one that exists stays as it is. */
   async store(id: string): Promise<OrderDocument> {
-    return await this.#orders.findOneAndUpdate(
-      { _id: id },
-      { $setOnInsert: { accepted: false, receivedAt: new Date() } },
-      { upsert: true, returnDocument: 'after' },
-    ).lean().orFail();
+    return await this.#orders
+      .findOneAndUpdate(
+        { _id: id },
+        { $setOnInsert: { accepted: false, receivedAt: new Date() } },
+        { upsert: true, returnDocument: 'after' },
+      )
+      .lean()
+      .orFail();
   }
 
   async accept(id: string): Promise<void> {

@@ -3,7 +3,10 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { log } from './log.ts';
 
 /** Answers of GET /health and POST /orders; `order` rejects when the order was not stored. */
-export function routes({ ready, order }: {
+export function routes({
+  ready,
+  order,
+}: {
   ready: () => boolean;
   order: (id: string) => Promise<void>;
 }): FastifyInstance {

@@ -41,8 +41,11 @@ for (const [name, value, accepted] of [
 }
 
 test('a rejected URL is not repeated, because it may contain a password', () => {
-  assert.throws(() => readConfiguration({ REDIS_URL: 'http://user:secret@redis' }), (error: Error) => {
-    assert.doesNotMatch(error.message, /secret/);
-    return true;
-  });
+  assert.throws(
+    () => readConfiguration({ REDIS_URL: 'http://user:secret@redis' }),
+    (error: Error) => {
+      assert.doesNotMatch(error.message, /secret/);
+      return true;
+    },
+  );
 });

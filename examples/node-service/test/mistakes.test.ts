@@ -34,7 +34,10 @@ test('no-deadline: a client that sends half of a request holds the process', asy
   service.kill('SIGTERM');
 
   assert.ok(await service.outlives(5_000), 'the process ended');
-  assert.deepEqual(service.lines.filter(({ event }) => event === 'drained' || event === 'closed'), []);
+  assert.deepEqual(
+    service.lines.filter(({ event }) => event === 'drained' || event === 'closed'),
+    [],
+  );
 });
 
 test('no-connection-close: answers during the shutdown keep the connection', async (t, { env }) => {
@@ -78,7 +81,10 @@ test('promise-all: with Redis down, the process exits before the other clients a
   service.kill('SIGTERM');
 
   assert.deepEqual(await service.exit(), { code: 1, signal: null });
-  assert.deepEqual(service.lines.filter(({ event }) => event === 'closed'), []);
+  assert.deepEqual(
+    service.lines.filter(({ event }) => event === 'closed'),
+    [],
+  );
 });
 
 test('websocket-forgotten: clients see 1006, when the deadline ends the process', async (t, { env }) => {

@@ -83,7 +83,10 @@ test('closing the Kafka client waits for messages under way', async (_t, { env, 
 
   await sends;
   const all = await counts();
-  assert.deepEqual(ids.filter((id) => all[id]?.messages !== 1), []);
+  assert.deepEqual(
+    ids.filter((id) => all[id]?.messages !== 1),
+    [],
+  );
 });
 
 test('a server that starts later than the service: health is 503 until then', async (t, { env, redis }) => {

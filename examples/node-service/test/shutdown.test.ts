@@ -9,7 +9,11 @@ import { eventually, testsWithServers } from '../testing/stack.ts';
 const test = testsWithServers();
 const once = { documents: 1, messages: 1, started: 1, completed: 1 };
 
-test('kill -15 while orders run: each acknowledged one is stored and processed exactly once', async (t, { env, counts, jobs }) => {
+test('kill -15 while orders run: each acknowledged one is stored and processed exactly once', async (t, {
+  env,
+  counts,
+  jobs,
+}) => {
   const service = await start(t, { ...env, WORK_MS: '300', JOB_MS: '300' });
   const acknowledged: string[] = [];
   // 20 clients, each with one order after the other on a kept connection.
@@ -55,7 +59,10 @@ test('a job that runs at SIGTERM ends before the clients close', async (t, { env
 
   const events = service.lines.map(({ event, client }) => (client ? `${event} ${client}` : event));
   const phases = ['begun', 'listeners-closed', 'connections-closed', 'drained jobs', 'closed mongodb', 'finished'];
-  assert.deepEqual(events.filter((event) => phases.includes(String(event))), phases);
+  assert.deepEqual(
+    events.filter((event) => phases.includes(String(event))),
+    phases,
+  );
   for (const client of ['redis', 'kafka']) {
     assert.ok(events.indexOf(`closed ${client}`) > events.indexOf('drained jobs'), `${client} closed after the jobs`);
   }

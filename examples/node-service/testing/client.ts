@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Agent, request, type IncomingHttpHeaders } from 'node:http';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
@@ -15,12 +15,20 @@ export interface Answer {
 }
 
 /** One request, never retried; rejects if it gets no whole answer. */
-export function send({ port }: Target, { path = '/health', method = 'GET', agent = new Agent(), body }: {
-  path?: string;
-  method?: string;
-  agent?: Agent;
-  body?: string;
-} = {}): Promise<Answer> {
+export function send(
+  { port }: Target,
+  {
+    path = '/health',
+    method = 'GET',
+    agent = new Agent(),
+    body,
+  }: {
+    path?: string;
+    method?: string;
+    agent?: Agent;
+    body?: string;
+  } = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = body ? { 'Content-Type': 'application/json' } : {};
     const sent = request({ host: '127.0.0.1', port, path, method, agent, headers }, async (response) => {

@@ -39,7 +39,9 @@ async function readDocuments({ mongodbUrl }: Configuration, found: (id: string) 
 }
 
 /** How often the job of each order began and ended; much faster than `counts`. */
-export async function jobCounts({ redisUrl }: Configuration): Promise<Record<'started' | 'completed', Record<string, string>>> {
+export async function jobCounts({
+  redisUrl,
+}: Configuration): Promise<Record<'started' | 'completed', Record<string, string>>> {
   const redis = workerClient(redisUrl);
   const started = await redis.hgetall(STARTED);
   const completed = await redis.hgetall(COMPLETED);

@@ -77,7 +77,10 @@ async function outcome(promises: Promise<unknown>[]) {
   const result = { done: 0, failed: 0, open: promises.length, ms: 0 };
   const begin = performance.now();
   const all = promises.map(async (promise) => {
-    await promise.then(() => (result.done += 1), () => (result.failed += 1));
+    await promise.then(
+      () => (result.done += 1),
+      () => (result.failed += 1),
+    );
     result.open -= 1;
     result.ms = Math.round(performance.now() - begin);
   });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test as bounded, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfiguration } from '../service/configuration.ts';
-import { counts, type Counts, jobCounts } from './counts.ts';
+import { type Counts, counts, jobCounts } from './counts.ts';
 import { missing, type Server, startKafka, startMongodb, startRedis } from './servers.ts';
 
 /** What a test has: servers, and the environment with which the service uses them. */

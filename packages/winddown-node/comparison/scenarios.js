@@ -86,7 +86,10 @@ export const scenarios = {
     await once(client, 'open');
     const closed = once(client, 'close');
     app.kill('SIGTERM');
-    const [[code], end] = await Promise.all([Promise.race([closed, sleep(DEADLINE_MS + SLACK_MS, ['none'])]), app.ended()]);
+    const [[code], end] = await Promise.all([
+      Promise.race([closed, sleep(DEADLINE_MS + SLACK_MS, ['none'])]),
+      app.ended(),
+    ]);
     const late = end.late ? ' at the deadline' : '';
     return code === 1001 ? YES : `${code === 'none' ? 'never closed' : code}${late}`;
   },

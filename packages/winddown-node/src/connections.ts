@@ -2,7 +2,7 @@ import { Server as HttpServer, type ServerResponse } from 'node:http';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
-import { Server as TlsServer, type TLSSocket } from 'node:tls';
+import { type TLSSocket, Server as TlsServer } from 'node:tls';
 
 /** The connections of one server: HTTP/1.1, HTTP/2 and WebSockets, with or without TLS. */
 export class Connections {
@@ -153,6 +153,7 @@ function closeAfter(response: ServerResponse): void {
  * Adds a listener that runs before the others, and only while there are others: with a listener for these events, the
  * server changes its behaviour.
  */
+// biome-ignore lint/suspicious/noExplicitAny: each event has its own arguments
 function joinListeners(server: NetServer, event: string, listener: (...values: any[]) => void): void {
   const join = () => {
     if (!server.listeners(event).includes(listener)) server.prependListener(event, listener);

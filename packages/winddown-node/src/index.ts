@@ -1,14 +1,14 @@
 import type { Server } from 'node:net';
 import { Connections } from './connections.js';
 import { defaultLog, type Log, type LogEvent, quietly } from './log.js';
-import { runPhase, type FailedStep, type Phase } from './phases.js';
+import { type FailedStep, type Phase, runPhase } from './phases.js';
 import { readSettings, type Times } from './settings.js';
 import { closeWebSockets, terminateWebSockets, type WebSocketServerLike } from './websockets.js';
 
-export type { FailedStep, Log, LogEvent, Phase, Times, WebSocketServerLike };
 export type { LogLine } from './log.js';
 export type { Step } from './phases.js';
 export type { WebSocketLike } from './websockets.js';
+export type { FailedStep, Log, LogEvent, Phase, Times, WebSocketServerLike };
 
 export interface Options extends Times {
   /** Servers of http, https, http2, net or tls, before they listen. Connections of net and tls servers are the app's. */

@@ -39,7 +39,8 @@ export function readSettings(times: Times, environment: Record<string, string | 
   const half = (name: 'waitMs' | 'webSocketMs', fallback: number, total: number) => {
     const most = Math.floor(total / 2);
     const given = checked(name, times[name], 0);
-    if (given !== undefined && given > most) problems.push(`${name} ${given} is longer than half of ${total} ms: ${most} is used`);
+    if (given !== undefined && given > most)
+      problems.push(`${name} ${given} is longer than half of ${total} ms: ${most} is used`);
     return Math.min(given ?? fallback, most);
   };
   const waitMs = half('waitMs', DEFAULT_WAIT_MS, deadlineMs);

@@ -13,7 +13,13 @@ import { bareConnection, keptConnection, send } from '../testing/process.js';
 /** A shutdown in this process, with short times. */
 function embed(options = {}) {
   const lines = [];
-  const shutdown = gracefulShutdown({ exit: false, waitMs: 50, deadlineMs: 2000, log: (line) => lines.push(line), ...options });
+  const shutdown = gracefulShutdown({
+    exit: false,
+    waitMs: 50,
+    deadlineMs: 2000,
+    log: (line) => lines.push(line),
+    ...options,
+  });
   return { shutdown, lines };
 }
 
@@ -26,7 +32,10 @@ async function listen(server) {
 test('exit: false only tells the outcome, and removes its handlers', async () => {
   const before = process.listenerCount('SIGTERM');
   const server = createServer();
-  const { shutdown } = embed({ servers: [server], phases: [{ sound() {} }, { broken: () => Promise.reject(new Error('gone')) }] });
+  const { shutdown } = embed({
+    servers: [server],
+    phases: [{ sound() {} }, { broken: () => Promise.reject(new Error('gone')) }],
+  });
   await listen(server);
   assert.deepEqual([shutdown.begun, shutdown.health(), process.listenerCount('SIGTERM')], [false, 200, before + 1]);
 
@@ -88,7 +97,10 @@ test('detach() removes every handler', () => {
   const count = () => events.map((event) => process.listenerCount(event));
   const before = count();
   const shutdown = gracefulShutdown({ log() {} });
-  assert.deepEqual(count(), before.map((number) => number + 1));
+  assert.deepEqual(
+    count(),
+    before.map((number) => number + 1),
+  );
   shutdown.detach();
   assert.deepEqual(count(), before);
 });
@@ -136,13 +148,16 @@ test('a server that is added after the listeners closed is closed before the cle
   assert.equal(lateListens, false);
 });
 
-test('connections of a net server are the app\'s: it ends them with the signal of the shutdown', async () => {
+test("connections of a net server are the app's: it ends them with the signal of the shutdown", async () => {
   const sockets = new Set();
   const server = createTcpServer((socket) => sockets.add(socket));
   const { shutdown } = embed({ servers: [server] });
   const client = connect((await listen(server)).port, '127.0.0.1');
   await once(server, 'connection');
-  shutdown.signal.addEventListener('abort', () => setTimeout(() => sockets.forEach((socket) => socket.end('bye')), 300));
+  const endAll = () => {
+    for (const socket of sockets) socket.end('bye');
+  };
+  shutdown.signal.addEventListener('abort', () => setTimeout(endAll, 300));
   const received = once(client, 'data');
   const outcome = await shutdown.begin('test');
   assert.equal(String(await received), 'bye');
@@ -164,7 +179,11 @@ test('a WebSocket server with a port of its own is closed, too', async () => {
 });
 
 test('a log that throws does not stop the shutdown', async () => {
-  const { shutdown } = embed({ log: () => { throw new Error('disk full'); } });
+  const { shutdown } = embed({
+    log: () => {
+      throw new Error('disk full');
+    },
+  });
   assert.equal((await shutdown.begin('test')).exitCode, 0);
 });
 
@@ -180,7 +199,10 @@ test('the first process of a PID namespace handles signals, too', async (t) => {
   const cwd = new URL('.', import.meta.url);
   const made = await run('unshare', ['--pid', '--fork', ...node], { cwd }).catch((error) => error);
   if (/unshare/.test(made.stderr ?? '')) return t.skip('this machine permits no PID namespaces');
-  const lines = made.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const lines = made.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   assert.equal(lines.find((line) => line.pid).pid, 1);
   assert.equal(lines.at(-1).event, 'finished');
   assert.equal(made.code ?? 0, 0);

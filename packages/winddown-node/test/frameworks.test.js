@@ -18,7 +18,12 @@ for (const framework of ['express', 'fastify', 'koa', 'http']) {
     const late = send(server, '/slow', kept());
 
     assert.deepEqual([unhealthy.status, JSON.parse(unhealthy.body)], [503, { status: 'shutting down' }]);
-    for (const [answer, status] of [[unhealthy, 503], [await open, 200], [await failing, 500], [await late, 200]]) {
+    for (const [answer, status] of [
+      [unhealthy, 503],
+      [await open, 200],
+      [await failing, 500],
+      [await late, 200],
+    ]) {
       assert.deepEqual([answer.status, answer.headers.connection], [status, 'close']);
     }
     assert.deepEqual(JSON.parse((await open).body), { begun: true });

@@ -37,7 +37,10 @@ test('a session without streams serves its next request, and GOAWAY arrives befo
   await session.answer(3);
   await session.closed;
   assert.equal(session.goaways[0], 3, 'GOAWAY names the last stream');
-  assert.ok(!server.lines.some(({ event }) => event === 'listeners-closed'), 'the session stayed open until the wait ended');
+  assert.ok(
+    !server.lines.some(({ event }) => event === 'listeners-closed'),
+    'the session stayed open until the wait ended',
+  );
 });
 
 test('a stream that crosses GOAWAY is not processed, and GOAWAY says so: the client can send it again', async (t) => {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { before, after, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -46,29 +46,56 @@ for (const script of ['smoke.mjs', 'smoke.cjs']) {
   });
 }
 
-for (const [module, moduleResolution] of [['node16', 'node16'], ['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
+for (const [module, moduleResolution] of [
+  ['node16', 'node16'],
+  ['nodenext', 'nodenext'],
+  ['esnext', 'bundler'],
+]) {
   test(`strict TypeScript accepts the types of the package with module resolution ${moduleResolution}`, async () => {
-    const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node', '--esModuleInterop'];
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--skipLibCheck',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+      '--esModuleInterop',
+    ];
     const args = [...options, '--module', module, '--moduleResolution', moduleResolution, 'types.ts'];
     await run(bin('tsc'), args, { cwd: project }).catch(({ stdout }) => assert.fail(stdout));
   });
 }
 
 test('strict TypeScript accepts require() of the package', async () => {
-  await writeFile(join(project, 'common.cts'), "import winddown = require('winddown-node');\nwinddown.gracefulShutdown().health();\n");
-  const args = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node', '--module', 'node16', 'common.cts'];
+  await writeFile(
+    join(project, 'common.cts'),
+    "import winddown = require('winddown-node');\nwinddown.gracefulShutdown().health();\n",
+  );
+  const args = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+    '--module',
+    'node16',
+    'common.cts',
+  ];
   await run(bin('tsc'), args, { cwd: project }).catch(({ stdout }) => assert.fail(stdout));
 });
 
 test('publint finds nothing', async () => {
-  await run(bin('publint'), ['run', '--strict', '--pack', 'false'], { cwd: join(project, 'node_modules/winddown-node') }).catch(
-    ({ stdout, stderr }) => assert.fail(stdout + stderr),
-  );
+  await run(bin('publint'), ['run', '--strict', '--pack', 'false'], {
+    cwd: join(project, 'node_modules/winddown-node'),
+  }).catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });
 
 test('attw finds that each module system gets its types', async () => {
   const [tarball] = (await run('ls', [project])).stdout.split('\n').filter((name) => name.endsWith('.tgz'));
-  await run(bin('attw'), [join(project, tarball), '--profile', 'node16', '--format', 'ascii'], { cwd: root }).catch(({ stdout, stderr }) =>
-    assert.fail(stdout + stderr),
+  await run(bin('attw'), [join(project, tarball), '--profile', 'node16', '--format', 'ascii'], { cwd: root }).catch(
+    ({ stdout, stderr }) => assert.fail(stdout + stderr),
   );
 });

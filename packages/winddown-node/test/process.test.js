@@ -77,14 +77,26 @@ test('phases run in order after the last connection, the steps of a phase togeth
 
   const events = server.lines.map(({ event }) => event).slice(2);
   assert.deepEqual(events, [
-    'begun', 'listeners-closed', 'connections-closed', 'jobs closed', 'phase-finished', 'slow began', 'fast closed',
-    'slow closed', 'phase-finished', 'finished', 'outcome',
+    'begun',
+    'listeners-closed',
+    'connections-closed',
+    'jobs closed',
+    'phase-finished',
+    'slow began',
+    'fast closed',
+    'slow closed',
+    'phase-finished',
+    'finished',
+    'outcome',
   ]);
   const { durations } = await server.event('outcome');
   assert.deepEqual(Object.keys(durations), ['wait', 'connections', 'phase 1', 'phase 2']);
 });
 
-for (const [path, event] of [['/throw', 'uncaught-exception'], ['/reject', 'unhandled-rejection']]) {
+for (const [path, event] of [
+  ['/throw', 'uncaught-exception'],
+  ['/reject', 'unhandled-rejection'],
+]) {
   test(`an ${event} is logged and exits 1`, async (t) => {
     const server = await start(t);
     await assert.rejects(send(server, path), { code: 'ECONNRESET' });

@@ -18,7 +18,22 @@ test('the variable is the deadline', () => {
   assert.equal(deadline('2592000').deadlineMs, 2_147_483_647);
 });
 
-for (const text of ['', ' 40', '40 ', '40s', '-1', '+40', '4e1', '0x10', '1.5', '2592001', '99999999', 'forty', '４０', 'x'.repeat(9999)]) {
+for (const text of [
+  '',
+  ' 40',
+  '40 ',
+  '40s',
+  '-1',
+  '+40',
+  '4e1',
+  '0x10',
+  '1.5',
+  '2592001',
+  '99999999',
+  'forty',
+  '４０',
+  'x'.repeat(9999),
+]) {
   test(`the variable ${JSON.stringify(text.slice(0, 10))} is a problem, and the default counts`, () => {
     const { deadlineMs, problems } = deadline(text);
     assert.equal(deadlineMs, 25_000);
@@ -29,7 +44,10 @@ for (const text of ['', ' 40', '40 ', '40s', '-1', '+40', '4e1', '0x10', '1.5', 
 }
 
 test('of option and variable, the shorter one counts', () => {
-  assert.deepEqual([deadline('40', { deadlineMs: 10_000 }).deadlineMs, deadline('40', { deadlineMs: 10_000 }).problems], [10_000, []]);
+  assert.deepEqual(
+    [deadline('40', { deadlineMs: 10_000 }).deadlineMs, deadline('40', { deadlineMs: 10_000 }).problems],
+    [10_000, []],
+  );
   const { deadlineMs, problems } = deadline('5', { deadlineMs: 60_000 });
   assert.equal(deadlineMs, 5000);
   assert.deepEqual(problems, ['deadlineMs 60000 is longer than WINDDOWN_DEADLINE_SECONDS: 5000 is used']);
@@ -44,9 +62,19 @@ test('the wait is at most half of the deadline, the limit of WebSockets half of 
   ]);
 });
 
-for (const times of [{ waitMs: -1 }, { waitMs: 0.5 }, { waitMs: Number.NaN }, { waitMs: '5' }, { deadlineMs: 0 }, { webSocketMs: 2 ** 31 }]) {
+for (const times of [
+  { waitMs: -1 },
+  { waitMs: 0.5 },
+  { waitMs: Number.NaN },
+  { waitMs: '5' },
+  { deadlineMs: 0 },
+  { webSocketMs: 2 ** 31 },
+]) {
   test(`the option ${Object.entries(times)} is refused with its name and its value`, () => {
     const [[name, value]] = Object.entries(times);
-    assert.throws(() => readSettings(times, {}), new RegExp(`^RangeError: ${name} is ${value}: it must be a whole number`));
+    assert.throws(
+      () => readSettings(times, {}),
+      new RegExp(`^RangeError: ${name} is ${value}: it must be a whole number`),
+    );
   });
 }

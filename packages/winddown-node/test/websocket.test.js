@@ -7,8 +7,14 @@ import { bareConnection, send, start } from '../testing/process.js';
 
 const CLEAN = { code: 0, signal: null };
 const HANDSHAKE = [
-  'GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '',
+  'GET / HTTP/1.1',
+  'Host: localhost',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  '',
+  '',
 ].join('\r\n');
 
 test('clients get close code 1001 after the wait, and can use the connection until then', async (t) => {

@@ -1,10 +1,10 @@
 // A server for the tests: its paths and its clean-up do what the tests need. Settings are environment variables.
 import { createServer } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import http2 from 'node:http2';
+import { createServer as createTlsServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WebSocketServer } from 'ws';
 import { gracefulShutdown } from 'winddown-node';
+import { WebSocketServer } from 'ws';
 import { certificate } from './certificate.js';
 
 const { PROTOCOL = 'http', WAIT_MS, DEADLINE_MS, WEB_SOCKET_MS, STEPS, LISTEN = 'yes' } = process.env;
@@ -84,19 +84,36 @@ if (process.env.WEB_SOCKETS) {
   });
 }
 
-const steps = {
-  failing: [{ broken: () => Promise.reject(new Error('already gone')), sound: () => log({ event: 'sound step' }) }],
-  throwing: [{ broken: () => { throw new Error('at once'); }, sound: () => log({ event: 'sound step' }) }],
-  ordered: [
-    { jobs: async () => { await sleep(100); log({ event: 'jobs closed' }); } },
-    {
-      slow: async () => { log({ event: 'slow began' }); await sleep(100); log({ event: 'slow closed' }); },
-      fast: () => log({ event: 'fast closed' }),
-    },
-  ],
-  hanging: [{ hanging: () => new Promise(() => setInterval(() => {}, 1000)) }],
-  forgotten: [{ forgotten: () => new Promise(() => {}) }],
-}[STEPS] ?? [];
+const steps =
+  {
+    failing: [{ broken: () => Promise.reject(new Error('already gone')), sound: () => log({ event: 'sound step' }) }],
+    throwing: [
+      {
+        broken: () => {
+          throw new Error('at once');
+        },
+        sound: () => log({ event: 'sound step' }),
+      },
+    ],
+    ordered: [
+      {
+        jobs: async () => {
+          await sleep(100);
+          log({ event: 'jobs closed' });
+        },
+      },
+      {
+        slow: async () => {
+          log({ event: 'slow began' });
+          await sleep(100);
+          log({ event: 'slow closed' });
+        },
+        fast: () => log({ event: 'fast closed' }),
+      },
+    ],
+    hanging: [{ hanging: () => new Promise(() => setInterval(() => {}, 1000)) }],
+    forgotten: [{ forgotten: () => new Promise(() => {}) }],
+  }[STEPS] ?? [];
 
 const shutdown = gracefulShutdown({
   servers: [server],

@@ -36,7 +36,13 @@ export async function bareSession(t, { port }) {
   });
 
   const until = async (condition) => {
-    while (!condition()) await Promise.race([changed.promise, closed.then(() => { if (!condition()) throw new Error('closed'); })]);
+    while (!condition())
+      await Promise.race([
+        changed.promise,
+        closed.then(() => {
+          if (!condition()) throw new Error('closed');
+        }),
+      ]);
   };
   return {
     closed,

@@ -50,11 +50,18 @@ function send({ agent }, id, seen = () => {}) {
 
 function kindOf(error) {
   switch (error.code) {
-    case 'ECONNREFUSED': return 'refused';
-    case 'ECONNRESET': case 'EPIPE': return 'reset';
-    case 'EHOSTUNREACH': case 'ENETUNREACH': return 'unreachable';
-    case 'ETIMEDOUT': return 'timeout';
-    default: return 'other';
+    case 'ECONNREFUSED':
+      return 'refused';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'reset';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'unreachable';
+    case 'ETIMEDOUT':
+      return 'timeout';
+    default:
+      return 'other';
   }
 }
 

@@ -3,7 +3,9 @@ import { connect } from 'node:net';
 
 const target = new URL(process.env.TARGET);
 const socket = connect(Number(target.port || 80), target.hostname, () => {
-  socket.write(`POST ${target.pathname} HTTP/1.1\r\nHost: ${target.host}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);
+  socket.write(
+    `POST ${target.pathname} HTTP/1.1\r\nHost: ${target.host}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+  );
   console.log(JSON.stringify({ started: true }));
 });
 const begin = Date.now();

@@ -12,7 +12,10 @@ export const log = (line) => console.log(JSON.stringify(line));
 export const server = createServer(async (request, response) => {
   const [path, ms] = request.url.split('?');
   log({ event: `request ${path}` });
-  if (path === '/throw') setImmediate(() => { throw new Error('thrown on purpose'); });
+  if (path === '/throw')
+    setImmediate(() => {
+      throw new Error('thrown on purpose');
+    });
   else if (path === '/large') response.end(LARGE);
   else {
     await sleep(Number(ms ?? 0));
