@@ -129,13 +129,13 @@ pub struct Shutdowns {
 }
 
 impl History {
-    /// The history of a workload that has none. What ended before is not counted: somebody may have deleted a history that
-    /// counted it.
+    /// The history of a workload that has none. What ended before it begins is not counted: somebody may have deleted a history
+    /// that counted it.
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub fn new(since: Timestamp) -> Self {
         Self {
-            ledger: Ledger::since(now),
-            since: now,
+            ledger: Ledger::since(since),
+            since,
             totals: Totals::default(),
             app_time: Histogram::new(Scale::AppTime),
             withdrawal: Histogram::new(Scale::Withdrawal),

@@ -17,6 +17,9 @@ pub struct Update<'a> {
     pub pods: Option<Pods>,
     /// When the workload was created, if that is known.
     pub created: Option<Timestamp>,
+    /// When the evaluation began to wait for this write. Counting begins then, if there is no status: the first write can be
+    /// late, and what ends meanwhile was not counted before.
+    pub evaluated: Option<Timestamp>,
     /// The observed stops, also those that may have been counted already. A pod that is older than the workload belonged to an
     /// earlier one with the same name: the pods of a `Deployment` name its `ReplicaSet` and not its UID.
     pub stops: &'a [Stop],
@@ -45,7 +48,7 @@ impl ShutdownBudgetStatus {
     #[must_use]
     pub fn next(&self, update: &Update<'_>, now: Timestamp) -> Next {
         let mut problems = Vec::new();
-        let mut history = self.history(now, &mut problems);
+        let mut history = self.history(update.evaluated, now, &mut problems);
         let mut reported = self.reported(&mut problems);
         let mut events: Vec<_> = (!problems.is_empty()).then(|| reset(&problems)).into_iter().collect();
         let shown = if let Some(computed) = update.computed {
@@ -94,13 +97,15 @@ impl ShutdownBudgetStatus {
         History::restore(self.checkpoint.as_deref()?, &[], &[], now).ok()?.event_due_in(now)
     }
 
-    fn history(&self, now: Timestamp, problems: &mut Vec<String>) -> History {
+    fn history(&self, evaluated: Option<Timestamp>, now: Timestamp, problems: &mut Vec<String>) -> History {
         let problem = match &self.checkpoint {
             Some(checkpoint) => match History::restore(checkpoint, &self.recent, &self.not_honoured, now) {
                 Ok(history) => return history,
                 Err(error) => error.to_string(),
             },
-            None if self.shutdowns.is_none() => return History::new(now),
+            None if self.shutdowns.is_none() => {
+                return History::new(evaluated.map_or(now, |evaluated| evaluated.min(now)));
+            }
             None => "the checkpoint was removed; counting starts again".to_owned(),
         };
         problems.push(format!("status.checkpoint: {problem}"));

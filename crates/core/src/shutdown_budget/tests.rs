@@ -244,6 +244,18 @@ fn the_stops_of_the_last_template_decide_whether_the_promise_was_kept() {
 }
 
 #[test]
+fn the_first_status_counts_what_ended_after_the_first_evaluation() {
+    let computed = computed(&injected(&fits()));
+    let stops = [stop(39, Outcome::Clean, 4), stop(40, Outcome::Clean, 4), stop(90, Outcome::Clean, 4)];
+    for (evaluated, admitted) in [(None, vec![]), (Some(at(40)), vec![1, 2]), (Some(at(900)), vec![])] {
+        let update = Update { computed: Some(&computed), evaluated, stops: &stops, ..Update::default() };
+        assert_eq!(next(&ShutdownBudgetStatus::default(), &update, at(100)).admitted, admitted, "{evaluated:?}");
+        let update = Update { evaluated: Some(at(80)), ..update };
+        assert_eq!(next(&written(&computed), &update, at(100)).admitted, [0, 1, 2], "a later one does not begin again");
+    }
+}
+
+#[test]
 fn a_kill_is_an_event_and_the_next_one_waits() {
     let status = written(&computed(&injected(&fits())));
     let stops: [Stop; 3] = [stop(1, Outcome::Killed, 30), stop(2, Outcome::Clean, 4), stop(100, Outcome::Killed, 30)];

@@ -117,6 +117,11 @@ impl Pending {
         self.since.many.get_or_insert(now);
     }
 
+    /// How long the evaluation has waited.
+    pub(super) fn waited(&self, now: Instant) -> Option<Duration> {
+        self.since.evaluated.map(|evaluated| now.saturating_duration_since(evaluated))
+    }
+
     /// Forgets the stops.
     pub(super) fn lose_stops(&mut self) {
         self.stops.clear();

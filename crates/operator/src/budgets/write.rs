@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use winddown_core::duration::Seconds;
 use winddown_core::kind::Kind;
 use winddown_core::observation::{Stop, WorkloadRef};
 use winddown_core::report::Event;
 use winddown_core::shutdown_budget::{Computed, Pods, Update};
 
 use super::client::Budget;
-use super::clock;
 use super::pending::{Evaluated, Pending};
 use super::queue::{Failure, UNEVALUATED_RETRY};
 use super::sent::Sent;
 use super::table::{Table, carried};
 use super::writer::Writer;
+use super::{clock, now};
 use crate::kubernetes;
 use crate::metrics::Written;
 
@@ -182,7 +183,9 @@ impl Writer {
         let computed = evaluated.and_then(|evaluated| evaluated.computed.as_ref());
         let is_new = evaluated.is_some_and(|evaluated| evaluated.is_new);
         let created = computed.and_then(Computed::created).or_else(|| self.budgets.state().table.created(workload));
-        let update = Update { computed, pods, created, stops: &pending.stops, is_new };
+        let waited = pending.waited(now()).map(|waited| u32::try_from(waited.as_secs()).unwrap_or(u32::MAX));
+        let evaluated = waited.map(|waited| clock().minus(Seconds::new(waited)));
+        let update = Update { computed, pods, created, evaluated, stops: &pending.stops, is_new };
         let next = budget.status.next(&update, clock());
         if next.status == budget.status {
             self.budgets.state().table.stored(workload, budget, budget, computed);

@@ -70,6 +70,7 @@ proptest! {
                     let offered = &stops[first..(first + number).min(STOPS)];
                     let update = Update {
                         created: None,
+                        evaluated: is_computed.then(|| at(now.max(60) - 60)),
                         computed: Some(&computed).filter(|_| is_computed),
                         pods: pods.map(|current| Pods { current, ..Pods::default() }),
                         stops: offered,

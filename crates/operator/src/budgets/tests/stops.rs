@@ -23,6 +23,24 @@ async fn stops_of_a_clock_that_is_ahead_are_refused_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ends_before_the_first_write_is_counted_from_the_first_evaluation_on() {
+    let operator = Operator::start(&FakeApiServer::default()).await;
+    operator.server.fail(Method::POST, BUDGETS, Some(StatusCode::GATEWAY_TIMEOUT));
+    operator.evaluate("web", &drain(5));
+    pass(30).await;
+    operator.evaluate("web", &drain(6));
+    // By the clock of the API, which the paused one does not move.
+    for (number, seconds) in [(1, 20), (2, 300)] {
+        let at = Timestamp::from_second(jiff::Timestamp::now().as_second() - seconds);
+        operator.budgets.stopped(Stop { at, end: End { earliest: at, latest: at }, ..stopped("web", number) });
+    }
+    operator.server.fail(Method::POST, BUDGETS, None);
+    pass(61).await;
+    let status = operator.status("web");
+    assert_eq!((&status["phases"]["drain"], &status["shutdowns"]["count"]), (&json!("6s"), &json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn stops_of_a_workload_without_a_budget_are_given_up_and_told() {
     let (output, _guard) = capture();
     let operator = Operator::start(&FakeApiServer::default()).await;
