@@ -12,6 +12,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::iter::zip;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,10 +22,14 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use tempfile::NamedTempFile;
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use self::measurement::Measurement;
+use self::cost::Cost;
+use self::measurement::{Measurement, Requests, Results};
 use self::objects::{APP, PROXY};
+pub use self::setting::Selection;
 use self::setting::Setting;
 use crate::cluster::{delete_namespace, recreate_namespace};
 use crate::command::CommandLine;
@@ -32,6 +37,12 @@ use crate::load::{Connections, Generator, Load, delete_generators};
 use crate::progress::Progress;
 use crate::release::{self, Helm};
 use crate::rollout::App;
+
+/// What was measured.
+pub const RESULTS: &str = "docs/matrix.json";
+
+/// Has the results as tables.
+pub const DOCUMENT: &str = "docs/matrix.md";
 
 const NAMESPACE: &str = "matrix";
 
@@ -54,36 +65,58 @@ pub struct Matrix {
     pub rollouts: u32,
     /// Requests per second of each kind.
     pub rate: u32,
-    /// The settings whose name starts with it, such as `iptables` or `haproxy/both`.
-    pub only: String,
-    /// Has a JSON file for each setting that was measured, also in earlier runs.
+    /// The settings to measure.
+    pub only: Selection,
+    /// The JSON file with the results, also those of earlier runs.
     pub results: PathBuf,
     /// The document with the tables.
     pub document: PathBuf,
 }
 
 /// Measures all selected settings and writes the document. A setting that cannot be measured does not stop the others.
+/// Also after an error or a signal it restores the mode of kube-proxy: other tests measure in that mode.
 pub async fn run(client: &Client, matrix: &Matrix, progress: Progress) -> Result<()> {
-    let settings = Setting::selected(&matrix.only);
-    ensure!(!settings.is_empty(), "no setting is called {:?}, such as iptables or haproxy/both", matrix.only);
+    let measured = tokio::select! {
+        measured = Box::pin(measure_all(client, matrix, progress)) => measured,
+        interrupted = interrupted() => interrupted,
+    };
+    progress.report(format_args!("kube-proxy to {} mode, removing the app and Winddown", kube_proxy::DEFAULT));
+    let switched = kube_proxy::switch(client, kube_proxy::DEFAULT).await;
+    let deleted = delete_namespace(client, NAMESPACE).await;
+    let uninstalled = release::remove().await;
+    switched.context("restore the mode of kube-proxy")?;
+    measured.and(deleted).and(uninstalled)
+}
+
+/// Ctrl+C or SIGTERM.
+async fn interrupted() -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = ctrl_c() => pressed?,
+        _ = terminated.recv() => {}
+    }
+    bail!("interrupted")
+}
+
+async fn measure_all(client: &Client, matrix: &Matrix, progress: Progress) -> Result<()> {
+    let mut results = Results::read(&matrix.results)?;
     progress.report("installing Winddown");
     Helm::V4.install("").run().await?;
-    let mode = kube_proxy::mode(client).await?;
-
     let mut failed = Vec::new();
-    for setting in settings {
+    for setting in &matrix.only.0 {
         progress.report(format_args!("{setting}"));
-        let measured = measure(client, matrix, setting, progress).await;
-        if let Err(error) = measured.and_then(|measurement| measurement.write(&matrix.results)) {
-            progress.report(format_args!("  not measured: {error:#}"));
-            failed.push(setting.to_string());
+        match measure(client, matrix, *setting, progress).await {
+            Ok(measurement) => {
+                results.replace(measurement);
+                results.write(&matrix.results)?;
+                table::write(&matrix.document, &results)?;
+            }
+            Err(error) => {
+                progress.report(format_args!("  not measured: {error:#}"));
+                failed.push(setting.to_string());
+            }
         }
-        table::write(&matrix.document, &Measurement::read_all(&matrix.results)?)?;
     }
-
-    delete_namespace(client, NAMESPACE).await?;
-    kube_proxy::switch(client, &mode).await?;
-    release::remove().await?;
     ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
 }
@@ -110,8 +143,10 @@ async fn measure(client: &Client, matrix: &Matrix, setting: Setting, progress: P
         date: CommandLine::new("date --utc +%F").run().await?.trim().to_owned(),
         versions: versions(client, &app, setting).await?,
         rate: matrix.rate,
-        costs,
-        rows: KINDS.into_iter().zip(counts).collect(),
+        rollouts: matrix.rollouts,
+        seconds: cost::mean(&costs, |cost| cost.seconds),
+        extra_pod_seconds: cost::mean(&costs, Cost::extra_pod_seconds),
+        requests: zip(KINDS, counts).map(|(connections, counts)| Requests::new(connections, counts)).collect(),
     })
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use winddown_e2e::cluster;
-use winddown_e2e::matrix::{self, Matrix};
+use winddown_e2e::matrix::{self, DOCUMENT, Matrix, RESULTS, Selection};
 use winddown_e2e::progress::Progress;
 
 /// Measures what is dropped during rollouts, and what they cost, for each form of the shutdown
@@ -19,15 +19,18 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=400))]
     rate: u32,
     /// Only the settings whose name starts with it: iptables, nftables, haproxy, haproxy-retries or haproxy-health, then
-    /// /none, /app, /pre-stop or /both
+    /// /none, /app, /pre-stop or /both. `haproxy` selects three networks, `haproxy/` only haproxy
     #[arg(long, value_name = "PREFIX", default_value = "")]
-    only: String,
-    /// Folder for the results, as JSON; those of earlier runs are shown in the document, too
-    #[arg(long, value_name = "FOLDER", default_value = "target/matrix")]
+    only: Selection,
+    /// File for the results, as JSON; it keeps those of other settings
+    #[arg(long, value_name = "FILE", default_value = RESULTS)]
     results: PathBuf,
     /// The document whose tables are replaced
-    #[arg(long, value_name = "FILE", default_value = "docs/matrix.md")]
+    #[arg(long, value_name = "FILE", default_value = DOCUMENT)]
     document: PathBuf,
+    /// Print the settings and measure nothing
+    #[arg(long)]
+    list: bool,
 }
 
 #[tokio::main]
@@ -42,7 +45,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let Arguments { rollouts, rate, only, results, document } = arguments;
+    let Arguments { rollouts, rate, only, results, document, list } = arguments;
+    if list {
+        println!("{rollouts} rollouts of each: {only}");
+        return Ok(());
+    }
     let client = cluster::connect().await?;
     matrix::run(&client, &Matrix { rollouts, rate, only, results, document }, Progress::start()).await
 }

@@ -16,15 +16,18 @@ const NAMESPACE: &str = "kube-system";
 const NAME: &str = "kube-proxy";
 const CONFIG: &str = "config.conf";
 
+/// The mode of a cluster that e2e/cluster/up has started.
+pub(super) const DEFAULT: &str = "iptables";
+
 /// For the new mode to appear in the logs of all nodes.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The configured mode.
-pub(super) async fn mode(client: &Client) -> Result<String> {
+async fn mode(client: &Client) -> Result<String> {
     let config = config(client).await?;
     let mode = config.lines().find_map(|line| line.strip_prefix("mode:")).context("kube-proxy has no mode")?;
     let mode = mode.trim().trim_matches('"');
-    Ok(if mode.is_empty() { "iptables" } else { mode }.to_owned())
+    Ok(if mode.is_empty() { DEFAULT } else { mode }.to_owned())
 }
 
 /// Restarts kube-proxy on all nodes in another mode. At its start it deletes the rules of the other modes.

@@ -1,11 +1,13 @@
 //! What is measured: each form of the shutdown behind each kind of network.
 
 use std::fmt;
+use std::str::FromStr;
 
+use anyhow::{Error, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 /// How requests reach the pods.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Network {
     /// A Service, kube-proxy in iptables mode.
@@ -30,7 +32,7 @@ pub(super) struct Haproxy {
 }
 
 /// Where the app is given time before it closes its listeners.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Form {
     /// Nowhere: graceful, but at once.
@@ -43,8 +45,12 @@ pub(super) enum Form {
     Both,
 }
 
+/// What `--only` selects.
+#[derive(Clone, Debug)]
+pub struct Selection(pub(super) Vec<Setting>);
+
 /// One row of the matrix.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(super) struct Setting {
     pub(super) network: Network,
     pub(super) form: Form,
@@ -54,11 +60,22 @@ pub(super) const NETWORKS: [Network; 5] =
     [Network::Iptables, Network::Nftables, Network::Haproxy, Network::HaproxyRetries, Network::HaproxyHealth];
 pub(super) const FORMS: [Form; 4] = [Form::None, Form::App, Form::PreStop, Form::Both];
 
-impl Setting {
+impl FromStr for Selection {
+    type Err = Error;
+
     /// The settings whose name starts with `prefix`, such as `iptables` or `haproxy/both`.
-    pub(super) fn selected(prefix: &str) -> Vec<Self> {
-        let all = NETWORKS.iter().flat_map(|network| FORMS.map(|form| Self { network: *network, form }));
-        all.filter(|setting| setting.to_string().starts_with(prefix)).collect()
+    fn from_str(prefix: &str) -> Result<Self> {
+        let all = NETWORKS.iter().flat_map(|network| FORMS.map(|form| Setting { network: *network, form }));
+        let selected: Vec<_> = all.filter(|setting| setting.to_string().starts_with(prefix)).collect();
+        let (networks, forms) = (NETWORKS.map(Network::name).join(", "), FORMS.map(Form::name).join(", "));
+        ensure!(!selected.is_empty(), "expected a network ({networks}), or a network, a slash and a form ({forms})");
+        Ok(Self(selected))
+    }
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -78,6 +95,16 @@ impl Network {
             Self::Haproxy => Some(Haproxy { retries: 0, hold_obsolete: "0s" }),
             Self::HaproxyRetries => Some(Haproxy { retries: 3, hold_obsolete: "0s" }),
             Self::HaproxyHealth => Some(Haproxy { retries: 0, hold_obsolete: "60s" }),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+            Self::Haproxy => "haproxy",
+            Self::HaproxyRetries => "haproxy-retries",
+            Self::HaproxyHealth => "haproxy-health",
         }
     }
 
@@ -106,48 +133,53 @@ impl Form {
         matches!(self, Self::PreStop | Self::Both)
     }
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::App => "app",
+            Self::PreStop => "pre-stop",
+            Self::Both => "both",
+        }
+    }
+
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::App => "app waits 5 s",
             Self::PreStop => "preStop sleeps 5 s",
-            Self::Both => "both, 10 s",
+            Self::Both => "both, 5 s + 5 s",
         }
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let network = match self.network {
-            Network::Iptables => "iptables",
-            Network::Nftables => "nftables",
-            Network::Haproxy => "haproxy",
-            Network::HaproxyRetries => "haproxy-retries",
-            Network::HaproxyHealth => "haproxy-health",
-        };
-        let form = match self.form {
-            Form::None => "none",
-            Form::App => "app",
-            Form::PreStop => "pre-stop",
-            Form::Both => "both",
-        };
-        write!(formatter, "{network}/{form}")
+        write!(formatter, "{}/{}", self.network.name(), self.form.name())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Setting;
+    use super::Selection;
 
-    fn selected(prefix: &str) -> Vec<String> {
-        Setting::selected(prefix).iter().map(ToString::to_string).collect()
+    fn selected(prefix: &str) -> String {
+        prefix.parse::<Selection>().unwrap().to_string()
     }
 
     #[test]
-    fn a_prefix_selects_a_network_or_one_setting() {
-        assert_eq!(selected("").len(), 20);
-        assert_eq!(selected("iptables"), ["iptables/none", "iptables/app", "iptables/pre-stop", "iptables/both"]);
-        assert_eq!(selected("haproxy/both"), ["haproxy/both"]);
-        assert_eq!(selected("traefik"), [""; 0]);
+    fn a_prefix_selects_networks_or_one_setting() {
+        assert_eq!("".parse::<Selection>().unwrap().0.len(), 20);
+        assert_eq!(selected("iptables"), "iptables/none, iptables/app, iptables/pre-stop, iptables/both");
+        assert_eq!(selected("haproxy/"), "haproxy/none, haproxy/app, haproxy/pre-stop, haproxy/both");
+        assert_eq!("haproxy".parse::<Selection>().unwrap().0.len(), 12);
+        assert_eq!(selected("haproxy/both"), "haproxy/both");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_an_error() {
+        let error = "traefik".parse::<Selection>().unwrap_err().to_string();
+        let networks = "iptables, nftables, haproxy, haproxy-retries, haproxy-health";
+        let forms = "none, app, pre-stop, both";
+        assert_eq!(error, format!("expected a network ({networks}), or a network, a slash and a form ({forms})"));
     }
 }
