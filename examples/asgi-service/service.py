@@ -12,17 +12,18 @@ async def main() -> None:
 
     async def app(scope, receive, send) -> None:
         if scope["path"] == "/health":
-            await answer(send, 503 if server.begun else 200)
+            await respond(send, 503 if server.begun else 200)
             return
-        # A body that is still unread when its connection closes makes the kernel send a reset after the answer.
+        # A body that is still unread when its connection closes makes the kernel send a reset after the response.
         while (await receive()).get("more_body"):
             pass
         await asyncio.sleep(work)
-        await answer(send, 200)
+        await respond(send, 200)
 
     # Clients must close idle connections before the server does: its idle timeout is longer than theirs.
     wait = number("SHUTDOWN_WAIT_MS", 1000) / 1000
     server = GracefulServer(app, wait=wait, timeout_keep_alive=75, lifespan="off", log_config=None)
+    await asyncio.sleep(number("START_MS", 0) / 1000)  # as a connection to a database
     listener = socket.create_server(("", number("PORT", 3000)))
     server.log("listening", port=listener.getsockname()[1])
     await server.serve([listener])
@@ -30,7 +31,7 @@ async def main() -> None:
     server.log("finished", exitCode=0)
 
 
-async def answer(send, status: int) -> None:
+async def respond(send, status: int) -> None:
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body"})
 

@@ -30,9 +30,9 @@ class GracefulServer(uvicorn.Server):
 
     def _deadline(self) -> int:
         text = os.environ.get("WINDDOWN_DEADLINE_SECONDS", "25")
-        if re.fullmatch("[0-9]{1,9}", text):
+        if re.fullmatch("[0-9]{1,7}", text) and int(text) <= 30 * 24 * 60 * 60:
             return int(text)
-        self.log("setting-not-used", WINDDOWN_DEADLINE_SECONDS=text)
+        self.log("setting-not-used", WINDDOWN_DEADLINE_SECONDS=text, used=25)
         return 25
 
     def _on_signal(self, name: signal.Signals) -> None:
@@ -53,7 +53,7 @@ class GracefulServer(uvicorn.Server):
         os._exit(1)
 
     def _tell_to_close(self, app):
-        """Adds Connection: close to every answer that starts after the signal."""
+        """Adds Connection: close to every response that starts after the signal."""
 
         async def closing(scope, receive, send) -> None:
             async def send_closing(message) -> None:

@@ -1,4 +1,4 @@
-// An HTTP server that shuts down without dropping a request. Copy shutdown.go into your service.
+// An HTTP server that shuts down without dropping a request. Copy shutdown.go and response.go into your service.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 		}
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		// A body that is still unread when its connection closes makes the kernel send a reset after the answer.
+		// A body that is still unread when its connection closes makes the kernel send a reset after the response.
 		if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<20)); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -33,6 +33,7 @@ func main() {
 		_, _ = io.WriteString(w, "done\n")
 	})
 
+	time.Sleep(time.Duration(number("START_MS", 0)) * time.Millisecond) // as a connection to a database
 	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", number("PORT", 3000)))
 	if err != nil {
 		fail(err)

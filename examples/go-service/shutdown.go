@@ -13,49 +13,61 @@ import (
 	"time"
 )
 
+// Of WINDDOWN_DEADLINE_SECONDS.
+const defaultSeconds, maxSeconds = 25, 30 * 24 * 60 * 60
+
 type shutdown struct {
 	begun          atomic.Bool
-	signals        chan os.Signal
+	signalled      chan struct{} // closed by the first signal
 	wait, deadline time.Duration
 	signalAt       time.Time
 }
 
 // newShutdown begins to handle signals. The wait is a part of the deadline: at least half of it remains for requests.
 func newShutdown(wait time.Duration) *shutdown {
-	deadline := 25 * time.Second
-	text, set := os.LookupEnv("WINDDOWN_DEADLINE_SECONDS")
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		deadline = time.Duration(seconds) * time.Second
-	} else if set {
-		slog.Warn("service", "event", "setting-not-used", "WINDDOWN_DEADLINE_SECONDS", text)
+	seconds := uint64(defaultSeconds)
+	if text, set := os.LookupEnv("WINDDOWN_DEADLINE_SECONDS"); set {
+		if value, err := strconv.ParseUint(text, 10, 31); err == nil && value <= maxSeconds {
+			seconds = value
+		} else {
+			slog.Warn("service", "event", "setting-not-used", "WINDDOWN_DEADLINE_SECONDS", text, "used", seconds)
+		}
 	}
-	s := &shutdown{signals: make(chan os.Signal, 8), wait: min(wait, deadline/2), deadline: deadline}
-	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGINT)
+	deadline := time.Duration(seconds) * time.Second
+	s := &shutdown{signalled: make(chan struct{}), wait: min(wait, deadline/2), deadline: deadline}
+	// Otherwise a line of the log ends the process when stdout is closed.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go s.handle(signals)
 	return s
 }
 
-// serve returns nil after SIGTERM or SIGINT, when no connection is left. At the deadline, the process exits with 1.
+// handle begins the shutdown also while the service is still starting. At the deadline, the process exits with 1.
+func (s *shutdown) handle(signals <-chan os.Signal) {
+	name := <-signals
+	s.signalAt = time.Now()
+	s.begun.Store(true)
+	time.AfterFunc(s.deadline, func() {
+		s.log("deadline-passed")
+		os.Exit(1)
+	})
+	s.log("begun", "signal", name.String())
+	close(s.signalled)
+	for name := range signals {
+		s.log("signal-ignored", "signal", name.String())
+	}
+}
+
+// serve returns nil after SIGTERM or SIGINT, when no connection is left.
 func (s *shutdown) serve(server *http.Server, listener net.Listener) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(listener) }()
 	select {
 	case err := <-stopped:
 		return err
-	case name := <-s.signals:
-		s.signalAt = time.Now()
-		s.begun.Store(true)
-		s.log("begun", "signal", name.String())
+	case <-s.signalled:
 	}
-	time.AfterFunc(s.deadline, func() {
-		s.log("deadline-passed")
-		os.Exit(1)
-	})
-	go func() {
-		for name := range s.signals {
-			s.log("signal-ignored", "signal", name.String())
-		}
-	}()
-
 	// Not SetKeepAlivesEnabled(false): it closes idle connections immediately, while their clients still send.
 	time.Sleep(s.wait)
 	drained := make(chan error, 1)
@@ -66,33 +78,6 @@ func (s *shutdown) serve(server *http.Server, listener net.Listener) error {
 	s.log("connections-closed")
 	return err
 }
-
-// tellToClose adds Connection: close to every answer that starts after the signal.
-func (s *shutdown) tellToClose(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := &answer{ResponseWriter: w, begun: &s.begun}
-		next.ServeHTTP(answer, r)
-		answer.start()
-	})
-}
-
-type answer struct {
-	http.ResponseWriter
-	begun   *atomic.Bool
-	started bool
-}
-
-func (a *answer) start() {
-	if !a.started && a.begun.Load() {
-		a.Header().Set("Connection", "close")
-	}
-	a.started = true
-}
-
-func (a *answer) WriteHeader(status int)         { a.start(); a.ResponseWriter.WriteHeader(status) }
-func (a *answer) Write(body []byte) (int, error) { a.start(); return a.ResponseWriter.Write(body) }
-func (a *answer) Flush()                         { a.start(); _ = http.NewResponseController(a.ResponseWriter).Flush() }
-func (a *answer) Unwrap() http.ResponseWriter    { return a.ResponseWriter }
 
 func (s *shutdown) log(name string, more ...any) {
 	slog.Info("service", append([]any{"event", name, "ms", time.Since(s.signalAt).Milliseconds()}, more...)...)

@@ -23,6 +23,7 @@ server.keepAliveTimeout = 75_000;
 server.headersTimeout = 80_000;
 
 const shutdown = gracefulShutdown({ servers: [server], waitMs, log, ...settingsOf(mistake) });
+await sleep(number('START_MS', 0)); // as a connection to a database
 server.listen(port, () => log({ event: 'listening', port: server.address().port, mistake: mistake || undefined }));
 
 function settingsOf(mistake) {

@@ -3,7 +3,7 @@
 //	go test -count=1 . -args ./go-service
 //
 // It logs one JSON object per line with the key "event", listens on PORT (0: any, which it logs as "port") and reads
-// WORK_MS, SHUTDOWN_WAIT_MS and WINDDOWN_DEADLINE_SECONDS. LOAD is the path of the load generator (e2e/load).
+// START_MS, WORK_MS, SHUTDOWN_WAIT_MS and WINDDOWN_DEADLINE_SECONDS. LOAD is the path of the load generator (e2e/load).
 // examples/testing/run builds and tests all of them.
 package testing
 

@@ -21,6 +21,7 @@ type service struct {
 	t       *testing.T
 	address string
 	process *os.Process
+	stdout  io.Closer
 	exited  chan struct{}
 	code    int // 128 + number of the signal if a signal ended the process
 
@@ -37,8 +38,16 @@ type line struct {
 	Ms    int
 }
 
-// start runs the service with these variables, "NAME=value", and kills it when the test ends.
+// start runs the service with these variables, "NAME=value", until it listens, and kills it when the test ends.
 func start(t *testing.T, variables ...string) *service {
+	t.Helper()
+	s := begin(t, variables...)
+	s.address = loopback(s.event("listening").Port)
+	return s
+}
+
+// begin is start, without waiting.
+func begin(t *testing.T, variables ...string) *service {
 	t.Helper()
 	child := exec.Command(command[0], command[1:]...)
 	defaults := []string{"PORT=0", "WORK_MS=10", "SHUTDOWN_WAIT_MS=400"}
@@ -51,7 +60,7 @@ func start(t *testing.T, variables ...string) *service {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &service{t: t, process: child.Process, exited: make(chan struct{}), grown: make(chan struct{})}
+	s := &service{t: t, process: child.Process, stdout: output, exited: make(chan struct{}), grown: make(chan struct{})}
 	go func() {
 		s.read(output)
 		_ = child.Wait()
@@ -69,7 +78,6 @@ func start(t *testing.T, variables ...string) *service {
 			t.Logf("log of the service: %+v", s.lines)
 		}
 	})
-	s.address = loopback(s.event("listening").Port)
 	return s
 }
 

@@ -128,7 +128,7 @@ func TestADistantDeadlineDoesNotKeepTheProcessAlive(t *testing.T) {
 }
 
 func TestADeadlineThatIsNoNumberIsLoggedAndTheDefaultIsUsed(t *testing.T) {
-	for _, value := range []string{"soon", "", "1.5", "-1", "+1", "99999999999999999999"} {
+	for _, value := range []string{"soon", "", "1.5", "-1", "+1", "2592001", "99999999999999999999"} {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "WINDDOWN_DEADLINE_SECONDS="+value, "WORK_MS=1500")
@@ -154,6 +154,29 @@ func TestASecondSignalIsIgnored(t *testing.T) {
 	s.kill(syscall.SIGINT)
 	open.assertAnswer(t, 200, true)
 	s.assertExit(0, inOrder...)
+}
+
+func TestASignalDuringTheStartBeginsTheShutdown(t *testing.T) {
+	t.Parallel()
+	s := begin(t, "START_MS=8000", "WINDDOWN_DEADLINE_SECONDS=1")
+	time.Sleep(3 * time.Second) // until it handles signals
+	signalled := time.Now()
+	s.kill(syscall.SIGTERM)
+	s.event("begun")
+	<-s.exited // Node.js ends before its deadline: it has nothing to wait for
+	if ended := time.Since(signalled); ended > 3*time.Second {
+		t.Errorf("the process ended %s after the signal, with a deadline of 1 s", ended)
+	}
+}
+
+func TestAClosedLogDoesNotStopTheShutdown(t *testing.T) {
+	t.Parallel()
+	s := start(t, "WORK_MS=1500")
+	open := openRequest(t, s)
+	_ = s.stdout.Close()
+	s.kill(syscall.SIGTERM)
+	open.assertAnswer(t, 200, true)
+	s.assertExit(0)
 }
 
 // The services have no handler for SIGHUP, so it does what SIGTERM does to a process without a handler.

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new()
         .route("/health", get(health))
         // The argument reads the body. A body that is still unread when its connection closes makes the kernel send a
-        // reset after the answer.
+        // reset after the response.
         .fallback(any(move |_: Bytes| async move {
             tokio::time::sleep(work).await;
             "done\n"
@@ -32,12 +32,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_state(shutdown.clone());
 
     let signal = shutdown.on_signal(wait)?;
+    tokio::time::sleep(Duration::from_millis(number("START_MS", 0)?)).await; // as a connection to a database
     let listener = TcpListener::bind(("0.0.0.0", port)).await?;
     println!(r#"{{"event":"listening","port":{}}}"#, listener.local_addr()?.port());
     axum::serve(listener, app).with_graceful_shutdown(signal).await?;
-    shutdown.log("connections-closed");
+    shutdown.log("connections-closed", "");
     // Close database, cache and queue here: no request is open any more.
-    shutdown.log("finished");
+    shutdown.log("finished", r#","exitCode":0"#);
     Ok(())
 }
 

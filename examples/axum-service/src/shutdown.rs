@@ -11,8 +11,9 @@ use axum::response::Response;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-/// Without `WINDDOWN_DEADLINE_SECONDS`.
-const DEADLINE: Duration = Duration::from_secs(25);
+/// Of `WINDDOWN_DEADLINE_SECONDS`.
+const DEFAULT_SECONDS: u32 = 25;
+const MAX_SECONDS: u32 = 30 * 24 * 60 * 60;
 
 /// Knows whether SIGTERM or SIGINT has arrived, and when.
 #[derive(Clone, Default)]
@@ -23,8 +24,9 @@ impl Shutdown {
         self.0.get().is_some()
     }
 
-    /// The future ends when the listener has to close: `wait` after SIGTERM or SIGINT. The wait is a part of the deadline:
-    /// at least half of it remains for open requests. At the deadline, the process exits with 1.
+    /// Begins to handle signals, also while the service is still starting. The future ends when the listener has to close:
+    /// `wait` after SIGTERM or SIGINT. The wait is a part of the deadline: at least half of it remains for open requests. At
+    /// the deadline, the process exits with 1.
     pub fn on_signal(&self, wait: Duration) -> io::Result<impl Future<Output = ()> + use<>> {
         let deadline = self.deadline();
         let mut terminate = signal(SignalKind::terminate())?;
@@ -36,51 +38,55 @@ impl Shutdown {
             }
         };
         let shutdown = self.clone();
-        Ok(async move {
+        let begun = tokio::spawn(async move {
             next().await;
             shutdown.0.get_or_init(Instant::now);
-            shutdown.log("begun");
             // A thread: it works even if requests block the runtime from now on.
             let late = shutdown.clone();
             thread::spawn(move || {
                 thread::sleep(deadline);
-                late.log("deadline-passed");
+                late.log("deadline-passed", "");
                 process::exit(1);
             });
-            let ignoring = shutdown.clone();
+            shutdown.log("begun", "");
             tokio::spawn(async move {
                 loop {
                     next().await;
-                    ignoring.log("signal-ignored");
+                    shutdown.log("signal-ignored", "");
                 }
             });
+        });
+        let shutdown = self.clone();
+        Ok(async move {
+            let _ = begun.await;
             sleep(wait.min(deadline / 2)).await;
-            shutdown.log("listeners-closed");
+            shutdown.log("listeners-closed", "");
         })
     }
 
     fn deadline(&self) -> Duration {
-        let Ok(text) = env::var("WINDDOWN_DEADLINE_SECONDS") else { return DEADLINE };
-        match text.parse::<u32>() {
-            Ok(seconds) if !text.starts_with('+') => Duration::from_secs(seconds.into()),
-            _ => {
-                self.log("setting-not-used");
-                DEADLINE
-            }
+        let seconds = match env::var("WINDDOWN_DEADLINE_SECONDS") {
+            Ok(text) => text.parse().ok().filter(|seconds| *seconds <= MAX_SECONDS && !text.starts_with('+')),
+            Err(_) => Some(DEFAULT_SECONDS),
+        };
+        if seconds.is_none() {
+            self.log("setting-not-used", &format!(r#","name":"WINDDOWN_DEADLINE_SECONDS","used":{DEFAULT_SECONDS}"#));
         }
+        Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS).into())
     }
 
-    /// Adds `Connection: close` to every answer that starts after the signal.
-    pub async fn tell_to_close(State(shutdown): State<Self>, mut answer: Response) -> Response {
+    /// Adds `Connection: close` to every response that starts after the signal.
+    pub async fn tell_to_close(State(shutdown): State<Self>, mut response: Response) -> Response {
         if shutdown.begun() {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        answer
+        response
     }
 
-    pub fn log(&self, event: &str) {
+    /// `more`: further fields in JSON, each with a comma before it.
+    pub fn log(&self, event: &str, more: &str) {
         let ms = self.0.get().map_or(0, |at| at.elapsed().as_millis());
         // Not println: it panics if stdout is closed, and the deadline must end the process then, too.
-        let _ = writeln!(io::stdout(), r#"{{"event":"{event}","ms":{ms}}}"#);
+        let _ = writeln!(io::stdout(), r#"{{"event":"{event}","ms":{ms}{more}}}"#);
     }
 }
