@@ -7,11 +7,18 @@ pub struct Row {
     pub(super) point: &'static str,
     /// How it is measured.
     pub(super) text: &'static str,
+    /// The names of the arms without a mistake.
+    pub(super) right: &'static [&'static str],
+    /// The names of those with one.
+    pub(super) mistakes: &'static [&'static str],
     /// `module::test` in e2e/tests/article.
     pub(super) tests: &'static [&'static str],
     /// Paths from the root of the repository: the code of the right arm, then the mistakes.
     pub(super) code: &'static [&'static str],
 }
+
+/// The usual name of an arm without a mistake.
+pub const RIGHT: &str = "as it should be";
 
 const LIBRARY: &str = "packages/winddown-node/src/index.ts";
 const CONNECTIONS: &str = "packages/winddown-node/src/connections.ts";
@@ -24,14 +31,19 @@ pub const ROWS: [Row; 14] = [
         point: "SIGTERM starts one orderly shutdown",
         text: "Rollouts under load. Without a handler, the first process of a container ignores SIGTERM and serves until \
                SIGKILL; under an init, SIGTERM ends it at once.",
+        right: &[RIGHT],
+        mistakes: &["no handler, first process of the container", "no handler, under an init"],
         tests: &["signals::open_requests_are_finished_after_sigterm"],
         code: &[LIBRARY, "examples/node-service/mistakes/no-handler.ts"],
     },
     Row {
         id: "S2",
         point: "A hard deadline ends the process before SIGKILL does",
-        text: "One pod is deleted while it waits for a client whose request never ends, or for a job that never ends. The \
-               deadline is 5 s after SIGTERM. The grace period is 30 s, the default of Kubernetes: the budget of 15 s fits.",
+        text: "One pod is deleted while it waits for a client whose request never ends, or for a job that never ends. \
+               The deadline is 5 s after SIGTERM. The grace period is 30 s, the default of Kubernetes: the budget of \
+               15 s fits.",
+        right: &[RIGHT, "as it should be, with a job that never ends"],
+        mistakes: &["no deadline, a silent client", "no deadline, a job that never ends"],
         tests: &["deadline::a_hard_deadline_ends_the_process_before_sigkill"],
         code: &[LIBRARY, "examples/node-service/mistakes/no-deadline.ts"],
     },
@@ -39,30 +51,41 @@ pub const ROWS: [Row; 14] = [
         id: "S3",
         point: "Answers over kept connections say `Connection: close`",
         text: "Rollouts under load. Clients count the answers with `Connection: close`.",
+        right: &[RIGHT],
+        mistakes: &["no `Connection: close`"],
         tests: &["connections::kept_connections_are_told_to_close"],
         code: &[CONNECTIONS, "examples/node-service/mistakes/no-connection-close.ts"],
     },
     Row {
         id: "S4",
         point: "The health check answers 503 once the shutdown began",
-        text: "One of two pods is deleted behind a balancer that polls `/health` every 0.5 s and knows nothing of \
-               Kubernetes. The pods have no drain; the app waits 2 s.",
+        text: "One of two pods is deleted behind a balancer that polls `/health` every 0.5 s, removes a pod after \
+               two failed checks, and does not watch Kubernetes. The pods have no drain; the app waits 2.5 s.",
+        right: &[RIGHT],
+        mistakes: &["health stays 200"],
         tests: &["health::a_balancer_that_polls_the_health_check_lets_go_in_time"],
         code: &[LIBRARY, "examples/node-service/mistakes/health-stays-200.ts"],
     },
     Row {
         id: "S5",
         point: "Fail the health check, wait, then close the listener",
-        text: "Rollouts under load, through a Service. The wait is in the app (2 s), in the drain of Winddown (5 s), or \
-               nowhere.",
+        text: "Rollouts of node-http under load, through a Service. The wait is in the app (2.5 s), in the drain of \
+               Winddown (5 s), or nowhere. Without a wait in the app, it may close a kept connection while the client \
+               sends its next request: with the drain, no request over a new connection may be lost, and one over a kept \
+               connection may.",
+        right: &["waits in the app, no drain", "no wait in the app, drain of 5 s by Winddown"],
+        mistakes: &["no wait in the app, no drain"],
         tests: &["health::the_listener_closes_after_a_wait"],
-        code: &[LIBRARY, "examples/node-service/mistakes/no-wait.ts"],
+        code: &[LIBRARY, "examples/node-http/server.js"],
     },
     Row {
         id: "S6",
         point: "Resources close in phases; one that fails does not stop the others",
         text: "One pod is deleted, with Redis up or already down. Then rollouts under load: each acknowledged order must \
-               have one document in MongoDB, a message in Kafka, and one run of its job.",
+               have one document in MongoDB, a message in Kafka, and one run of its job. A job takes 0.3 s, with the \
+               mistake 2 s.",
+        right: &[RIGHT, "as it should be, Redis already down", "as it should be, every order counted"],
+        mistakes: &["`Promise.all`, Redis already down", "exits at once, every order counted"],
         tests: &[
             "phases::a_client_that_cannot_close_does_not_stop_the_others",
             "account::no_job_of_an_acknowledged_order_is_lost_or_runs_twice",
@@ -72,22 +95,32 @@ pub const ROWS: [Row; 14] = [
     Row {
         id: "S7",
         point: "The pod template: grace period, preStop sleep, readiness probe",
-        text: "What the webhook makes of `drain=5s`, `deadline=25s`, `margin=15s` and `readiness=http:3000/health`.",
-        tests: &["template::two_annotations_have_the_effect_of_the_template"],
+        text: "What the webhook makes of the annotations `drain=5s`, `deadline=25s`, `margin=15s` and \
+               `readiness=http:3000/health`, in a dry run: no pod is started. The grace period of 45 s needs the margin, \
+               and the probe needs `readiness`.",
+        right: &[RIGHT],
+        mistakes: &["without annotations"],
+        tests: &["template::the_annotations_have_the_effect_of_the_template"],
         code: &["crates/core/src/plan.rs", "crates/core/src/injection.rs"],
     },
     Row {
         id: "S8",
         point: "The timeline of a stop",
-        text: "One pod is deleted. The endpoint is withdrawn before SIGTERM. Times are since the deletion, which \
-               Kubernetes records in whole seconds.",
+        text: "One pod is deleted. The endpoint is withdrawn before SIGTERM, health checks fail after it. SIGTERM is \
+               at the time of `winddown plan`, and the exit before its SIGKILL. Times are since the deletion, which Kubernetes \
+               records in whole seconds. The app waits 2 s.",
+        right: &[RIGHT],
+        mistakes: &["no drain"],
         tests: &["template::a_pod_stops_in_the_order_of_the_timeline"],
-        code: &["crates/core/src/plan/timeline.rs", LIBRARY],
+        code: &["crates/core/src/plan/hooks.rs", "crates/core/src/plan/timeline.rs", LIBRARY],
     },
     Row {
         id: "S9",
         point: "A second signal is ignored, an uncaught exception exits with 1",
-        text: "A second SIGTERM one second after the first, with 20 open requests of 6 s. An exception without a handler.",
+        text: "A second SIGTERM one second after the first, with 20 open requests of 6 s. An exception without a \
+               handler; later, the pod is deleted.",
+        right: &[RIGHT, "an uncaught exception"],
+        mistakes: &["a second signal aborts", "a handler that goes on after an uncaught exception"],
         tests: &["robust::a_second_signal_is_ignored", "robust::an_uncaught_exception_exits_with_1"],
         code: &[
             LIBRARY,
@@ -99,6 +132,8 @@ pub const ROWS: [Row; 14] = [
         id: "S10",
         point: "Mistake: SIGINT is not handled",
         text: "As S1, with an image that has `STOPSIGNAL SIGINT`.",
+        right: &[RIGHT],
+        mistakes: &["SIGINT unhandled"],
         tests: &["signals::open_requests_are_finished_after_sigint"],
         code: &[LIBRARY, "examples/node-service/mistakes/sigint-unhandled.ts"],
     },
@@ -106,6 +141,8 @@ pub const ROWS: [Row; 14] = [
         id: "S11",
         point: "Mistake: `process.exit()` at once",
         text: "As S1. The exit code is 0 in both arms: only the clients see the difference.",
+        right: &[RIGHT],
+        mistakes: &["exits at once"],
         tests: &["signals::an_exit_at_once_resets_open_requests"],
         code: &[LIBRARY, "examples/node-service/mistakes/exit-at-once.ts"],
     },
@@ -113,6 +150,8 @@ pub const ROWS: [Row; 14] = [
         id: "S12",
         point: "Mistake: WebSockets are forgotten",
         text: "Rollouts with 20 WebSockets that stay open and are opened again.",
+        right: &[RIGHT],
+        mistakes: &["WebSockets forgotten"],
         tests: &["web_sockets::web_sockets_get_a_close_frame"],
         code: &["packages/winddown-node/src/websockets.ts", "examples/node-service/mistakes/websocket-forgotten.ts"],
     },
@@ -120,6 +159,8 @@ pub const ROWS: [Row; 14] = [
         id: "S13",
         point: "Mistake: never tested",
         text: "20 open requests to one pod: `kill -15` of its process, then `kubectl delete pod`.",
+        right: &[RIGHT],
+        mistakes: &["exits at once"],
         tests: &["kill::open_requests_complete_after_kill_15_and_after_delete_pod"],
         code: &[LIBRARY, "examples/node-service/mistakes/exit-at-once.ts"],
     },
@@ -127,8 +168,10 @@ pub const ROWS: [Row; 14] = [
         id: "S14",
         point: "Write it once",
         text: "Both Node.js examples use one library, which takes its deadline from `WINDDOWN_DEADLINE_SECONDS`. The \
-               annotation is changed, and the deadline that the app logs follows. Services in three other languages follow \
-               the same [contract](contract.md).",
+               annotation is changed, and the deadline that the app logs follows. Services in three other languages \
+               follow the same [contract](contract.md).",
+        right: &["JavaScript", "Rust", "Go", "Python", "node-service", "node-http"],
+        mistakes: &["the budget is not exposed"],
         tests: &[
             "template::the_app_takes_its_deadline_from_the_annotation",
             "languages::rollouts_of_all_four_languages_drop_nothing",
@@ -150,8 +193,9 @@ pub(super) const INTRODUCTION: &str = "\
 Winddown started from an article on graceful shutdown in Node.js. Each of its points is a test on a cluster of three
 nodes: [node-service](../examples/node-service/README.md), with Redis, Kafka and MongoDB's protocol, is stopped while
 clients use it, once as it should be and once with each mistake. `PART=article make e2e` runs the tests; `ROLLOUTS=10
-UPDATE=1 PART=article e2e/cluster-tests` also writes this page. A test fails if the right arm drops a request, and if
-a mistake drops none.
+UPDATE=1 PART=article e2e/cluster-tests` also writes this page. A test fails if an app without a mistake drops a request
+(S5 names its exception), and if a mistake does not show: in dropped requests, in another exit code, or in what the row
+names.
 
 | row | the article's point | as it should be | with the mistake |
 | --- | --- | --- | --- |
@@ -161,7 +205,8 @@ pub(super) const BEFORE_ROWS: &str = "
 Each table shows what clients saw, what the process did, and what the operator reported in the `ShutdownBudget`. Load
 comes from one pod, half over new connections and half over kept ones, and nothing is sent again: to node-service 10
 orders a second, which take 1.5 s each; to node-http and the services in other languages 100 requests a second. Where
-nothing else is said, a budget is `drain=5s`, `deadline=5s`, and a margin of 5 s.
+nothing else is said, a budget is `drain=5s`, `deadline=5s`, and a margin of 5 s. A rollout replaces two pods, one after
+the other.
 ";
 
 pub(super) const LIMITS: &str = "
@@ -172,8 +217,8 @@ pub(super) const LIMITS: &str = "
 - MongoDB's protocol is served by FerretDB with SQLite, and Kafka is one broker: a document or a message is kept on
   one disk.
 - No dropped request in a sample of some thousands does not prove that none is ever dropped.
-- The operator sees exit codes and times, not requests: an app that exits with 0 and drops requests is reported as
-  clean (S11).
+- The operator sees exit codes and times, not requests: an app that drops requests is reported as clean if it exits
+  with 0 (S11), or is ended by SIGTERM (143, S1) or SIGINT (130, S10).
 - In Kubernetes, a pod that is being deleted leaves the endpoints whatever its health check says: S4 matters to
   balancers that only poll.
 - A job that is interrupted is not lost, because BullMQ runs it again: the mistake shows in jobs that ran twice.

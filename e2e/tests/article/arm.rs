@@ -213,7 +213,7 @@ impl Arm {
         let running = self.start(environment).await?;
         let loaded = running.load().await?;
         loaded.roll_out(rollouts).await?;
-        let observed = loaded.end(rollouts * running.replicas).await?;
+        let observed = loaded.end(rollouts).await?;
         running.clean_up().await?;
         Ok(observed)
     }
@@ -269,6 +269,22 @@ impl Running {
         .await
     }
 
+    /// For a pod that is being deleted.
+    pub(crate) async fn wait_until_removed(&self, pod: &str) -> Result<()> {
+        self.app.kubectl("wait --for=delete --timeout=60s").word(format!("pod/{pod}")).run().await.map(drop)
+    }
+
+    /// Returns what was observed of an app without load, whose pod was stopped. Call it after the pod is removed.
+    pub(crate) async fn observe(&self, stops: Stops) -> Result<Observed> {
+        let stops = stops.finish().await?;
+        ensure!(!stops.is_empty(), "no stop was seen");
+        let budget = self.count(stops.len() as u64).await?;
+        let observed =
+            Observed { name: self.app.name().to_owned(), sample: "1 pod".to_owned(), load: None, stops, budget };
+        eprintln!("{observed}");
+        Ok(observed)
+    }
+
     /// Deletes the namespace.
     pub(crate) async fn clean_up(self) -> Result<()> {
         self.environment.clean_up().await
@@ -284,16 +300,19 @@ impl Loaded<'_> {
         Ok(())
     }
 
-    /// Stops the load, and returns what was observed of this many stops.
-    pub(crate) async fn end(self, expected: u32) -> Result<Observed> {
+    /// Stops the load, and returns what was observed of all stops of this many rollouts.
+    pub(crate) async fn end(self, rollouts: u32) -> Result<Observed> {
         let Self { running, stops, orders } = self;
+        let expected = rollouts * running.replicas;
         sleep(IDLE).await;
         let load: Load = orders.stop().await?;
         load.verify(running.rate)?;
         let stops = stops.finish().await?;
         ensure!(stops.len() == expected as usize, "{} stops instead of {expected}: {stops:#?}", stops.len());
         let budget = running.count(u64::from(expected)).await?;
-        let observed = Observed { name: running.app.name().to_owned(), load: Some(load), stops, budget };
+        let name = running.app.name().to_owned();
+        let sample = format!("{rollouts} rollout{}", if rollouts == 1 { "" } else { "s" });
+        let observed = Observed { name, sample, load: Some(load), stops, budget };
         eprintln!("{observed}");
         Ok(observed)
     }

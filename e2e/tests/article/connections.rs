@@ -20,14 +20,13 @@ async fn kept_connections_are_told_to_close(environment: Environment) -> Result<
     let not_told = Arm::mistake("s3-no-close", "no-connection-close").roll_out(&environment, 1);
     let (told, not_told) = tokio::try_join!(told, not_told)?;
 
-    told.ensure_clean()?;
+    told.ensure_clean_in_phases()?;
     ensure!(said_close(&told) > 0, "no answer said Connection: close: {told}");
     ensure!(said_close(&not_told) == 0, "{} answers said Connection: close: {not_told}", said_close(&not_told));
     // Its connections are never idle at the right moment: they hold the process, or break.
     ensure!(not_told.dropped() > 0 || !not_told.all_exited_with(0), "the mistake shows nothing: {not_told}");
-    record::right("S3", RIGHT, facts(&told));
-    record::mistake("S3", "no `Connection: close`", facts(&not_told));
-    Ok(())
+    record::right("S3", RIGHT, facts(&told))?;
+    record::mistake("S3", "no `Connection: close`", facts(&not_told))
 }
 
 /// Answers over kept connections with `Connection: close`.

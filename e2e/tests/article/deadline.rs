@@ -1,6 +1,9 @@
 //! S2: a hard deadline ends the process before SIGKILL does.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
+use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
@@ -38,7 +41,7 @@ async fn a_hard_deadline_ends_the_process_before_sigkill(environment: Environmen
         stop(&environment, Arm::mistake("s2-job-endless", "no-deadline"), Holder::Job),
     );
     let (client, job, endless_client, endless_job) = arms?;
-    for (observed, pending) in [(&client, "connections"), (&job, "jobs")] {
+    for (Stuck { observed, .. }, pending) in [(&client, "connections"), (&job, "jobs")] {
         let [stop] = &observed.stops[..] else { return Err(anyhow::anyhow!("{observed}")) };
         ensure!(stop.exit_code == 1 && observed.all_reported("failed"), "{observed}");
         ensure!((DEADLINE - 1..GRACE_PERIOD).contains(&stop.seconds()), "{observed}");
@@ -46,18 +49,28 @@ async fn a_hard_deadline_ends_the_process_before_sigkill(environment: Environmen
         let waited_for = passed.fields["pending"].as_array().cloned().unwrap_or_default();
         ensure!(waited_for.iter().any(|name| name == pending), "no {pending:?} in {waited_for:?}");
     }
-    for observed in [&endless_client, &endless_job] {
+    for Stuck { observed, .. } in [&endless_client, &endless_job] {
         ensure!(observed.all_exited_with(137) && observed.all_reported("killed"), "{observed}");
         ensure!(observed.stops.iter().all(|stop| stop.seconds() >= GRACE_PERIOD - 1), "{observed}");
     }
-    record::right("S2", RIGHT, client.facts());
-    record::right("S2", "as it should be, with a job that never ends", job.facts());
-    record::mistake("S2", "no deadline, a silent client", endless_client.facts());
-    record::mistake("S2", "no deadline, a job that never ends", endless_job.facts());
-    Ok(())
+    // The connection was open before the deletion.
+    let closed = [&client, &endless_client].map(|stuck| stuck.closed_after.unwrap_or_default().as_secs());
+    let [in_time, late] = closed.map(u64::cast_signed);
+    ensure!((DEADLINE - 1..GRACE_PERIOD).contains(&in_time) && late >= GRACE_PERIOD - 1, "{closed:?}");
+    record::right("S2", RIGHT, client.facts())?;
+    record::right("S2", "as it should be, with a job that never ends", job.facts())?;
+    record::mistake("S2", "no deadline, a silent client", endless_client.facts())?;
+    record::mistake("S2", "no deadline, a job that never ends", endless_job.facts())
 }
 
-async fn stop(environment: &Environment, arm: Arm, holder: Holder) -> Result<Observed> {
+/// A pod that was stopped while it waited.
+struct Stuck {
+    observed: Observed,
+    /// From the start of the client that never ends its request until its connection was closed.
+    closed_after: Option<Duration>,
+}
+
+async fn stop(environment: &Environment, arm: Arm, holder: Holder) -> Result<Stuck> {
     let arm = match holder {
         Holder::Client => arm,
         Holder::Job => arm.env("JOB_MS", TEN_MINUTES),
@@ -76,13 +89,23 @@ async fn stop(environment: &Environment, arm: Arm, holder: Holder) -> Result<Obs
         }
     };
     running.app.kubectl("delete pod").word(&pod).run().await?;
-    let stops = stops.finish().await?;
-    let budget = running.count(1).await?;
-    drop(client);
-    let observed = Observed { name: running.app.name().to_owned(), load: None, stops, budget };
-    eprintln!("{observed}");
+    let closed_after = match client {
+        Some(mut client) => client.wait_for("closedAfterMs").await?["closedAfterMs"].as_u64(),
+        None => None,
+    };
+    let observed = running.observe(stops).await?;
     running.clean_up().await?;
-    Ok(observed)
+    Ok(Stuck { observed, closed_after: closed_after.map(Duration::from_millis) })
+}
+
+impl Stuck {
+    fn facts(&self) -> Facts {
+        let clients = match self.closed_after {
+            Some(time) => format!("connection closed {:.0} s after its request began", time.as_secs_f32()),
+            None => "the order was acknowledged before the deletion".to_owned(),
+        };
+        Facts { clients, ..self.observed.facts() }
+    }
 }
 
 /// Sends orders until one is acknowledged; its job then runs. The first orders may take longer.

@@ -1,9 +1,6 @@
 //! S4 and S5: the health check fails first, and the listener closes later.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
-use serde::Deserialize;
 use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::rollouts::rollouts;
@@ -11,7 +8,7 @@ use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
 
 use crate::arm::{Arm, HTTP_IMAGE};
-use crate::client::{BALANCER, Client};
+use crate::balancer::{self, Balanced};
 use crate::observed::Observed;
 use crate::record::{self, RIGHT};
 use crate::stops::Stops;
@@ -20,62 +17,37 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![a_balancer_that_polls_the_health_check_lets_go_in_time, the_listener_closes_after_a_wait]
 }
 
-/// The app's own wait, longer than the balancer's period of 1 s. The pod has no drain, so nothing else waits.
+/// The app's own wait, longer than the balancer needs, which is 1 s. The pod has no drain, so nothing else waits.
 const WAIT_MS: &str = "2500";
 
-/// Requests per second of the balancer: some fall into the time between two checks.
-const RATE: &str = "20";
-
-/// The last line of the balancer.
-#[derive(Debug, Deserialize)]
-struct Balanced {
-    sent: u64,
-    failed: u64,
-    failures: BTreeMap<String, u64>,
-    /// Answers of health checks, by status.
-    checks: BTreeMap<String, u64>,
-}
+/// Requests per second of the balancer: some fall between the close of the listener and the next two checks.
+const RATE: u32 = 20;
 
 async fn a_balancer_that_polls_the_health_check_lets_go_in_time(environment: Environment) -> Result<()> {
     let failing = balanced(&environment, Arm::service("s4"));
     let passing = balanced(&environment, Arm::mistake("s4-health-stays-200", "health-stays-200"));
     let ((failing, right), (passing, wrong)) = tokio::try_join!(failing, passing)?;
 
-    right.ensure_clean()?;
+    right.ensure_clean_in_phases()?;
     ensure!(failing.failed == 0 && failing.checks.contains_key("503"), "{failing:?}");
     ensure!(passing.failed > 0 && !passing.checks.contains_key("503"), "{passing:?}");
-    record::right("S4", RIGHT, failing.facts(&right));
-    record::mistake("S4", "health stays 200", passing.facts(&wrong));
-    Ok(())
+    record::right("S4", RIGHT, Facts { clients: failing.clients(), ..right.facts() })?;
+    record::mistake("S4", "health stays 200", Facts { clients: passing.clients(), ..wrong.facts() })
 }
 
-/// Deletes one of two pods behind a balancer that knows only their addresses.
+/// Deletes one of two pods behind a balancer that has only their addresses.
 async fn balanced(environment: &Environment, arm: Arm) -> Result<(Balanced, Observed)> {
     let arm = arm.annotated("drain", "0s").env("SHUTDOWN_WAIT_MS", WAIT_MS);
     let running = arm.start(environment).await?;
-    let targets = running.pod_targets().await?.join(",");
-    let variables = [("TARGETS", targets.as_str()), ("RATE", RATE)];
-    let client = Client::start(&running.environment, BALANCER, &variables).await?;
+    let client = balancer::balance(&running, RATE).await?;
     let stops = Stops::watch(&running.environment, running.app.name());
     running.app.kubectl("delete pod").word(running.pod().await?).run().await?;
-    let stops = stops.finish().await?;
     let balanced: Balanced = client.stop().await?;
-    let budget = running.count(1).await?;
-    let observed = Observed { name: running.app.name().to_owned(), load: None, stops, budget };
-    eprintln!("{observed}\n    {balanced:?}");
+    eprintln!("    {balanced:?}");
+    balanced.verify(RATE)?;
+    let observed = running.observe(stops).await?;
     running.clean_up().await?;
     Ok((balanced, observed))
-}
-
-impl Balanced {
-    fn facts(&self, observed: &Observed) -> Facts {
-        let list = |counts: &BTreeMap<String, u64>| {
-            counts.iter().map(|(name, count)| format!("{count} × {name}")).collect::<Vec<_>>().join(", ")
-        };
-        let failures = if self.failed == 0 { String::new() } else { format!(" ({})", list(&self.failures)) };
-        let dropped = format!("dropped: {} of {}{failures}", self.failed, self.sent);
-        Facts { clients: format!("{dropped}; health checks: {}", list(&self.checks)), ..observed.facts() }
-    }
 }
 
 async fn the_listener_closes_after_a_wait(environment: Environment) -> Result<()> {
@@ -87,10 +59,11 @@ async fn the_listener_closes_after_a_wait(environment: Environment) -> Result<()
     let (in_app, in_hook, nowhere) = tokio::try_join!(in_app, in_hook, nowhere)?;
 
     in_app.ensure_clean()?;
+    // Without a wait in the app, a kept connection may close while a request is on its way.
     ensure!(in_hook.load.as_ref().is_some_and(|load| load.new.failed == 0), "{in_hook}");
+    ensure!(in_hook.all_exited_with(0) && in_hook.all_reported("clean"), "{in_hook}");
     ensure!(nowhere.load.as_ref().is_some_and(|load| load.new.failed > 0), "{nowhere}");
-    record::right("S5", "waits in the app, no drain", in_app.facts());
-    record::mistake("S5", "no wait in the app, no drain", nowhere.facts());
-    record::right("S5", "no wait in the app, drain of 5 s by Winddown", in_hook.facts());
-    Ok(())
+    record::right("S5", "waits in the app, no drain", in_app.facts())?;
+    record::mistake("S5", "no wait in the app, no drain", nowhere.facts())?;
+    record::right("S5", "no wait in the app, drain of 5 s by Winddown", in_hook.facts())
 }

@@ -1,14 +1,15 @@
 //! S13: `kill -15` and `kubectl delete pod`, with open requests.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
 
 use crate::arm::Arm;
+use crate::observed::Observed;
 use crate::record::{self, RIGHT};
-use crate::robust::{ends, open_requests, wait_for_restart};
+use crate::robust::{ends, facts_after_restart, open_requests, wait_for_restart};
 use crate::stops::Stops;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -30,21 +31,21 @@ async fn open_requests_complete_after_kill_15_and_after_delete_pod(environment: 
     for ends in [&right.killed, &right.deleted] {
         ensure!(ends == "20 × 201", "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
     }
-    ensure!(right.exit_codes == [0, 0], "{:?}", right.exit_codes);
+    ensure!(right.restarted == 0 && right.observed.all_exited_with(0), "{}, {}", right.restarted, right.observed);
     for ends in [&at_once.killed, &at_once.deleted] {
         ensure!(!ends.contains("201"), "after kill -15: {}, after delete pod: {}", at_once.killed, at_once.deleted);
     }
-    record::right("S13", RIGHT, right.facts());
-    record::mistake("S13", "exits at once", at_once.facts());
-    Ok(())
+    record::right("S13", RIGHT, right.facts()?)?;
+    record::mistake("S13", "exits at once", at_once.facts()?)
 }
 
-/// How open requests ended, and the exit codes after `kill -15` and after `kubectl delete pod`.
+/// How open requests ended after `kill -15` and after `kubectl delete pod`.
 struct Ends {
     killed: String,
     deleted: String,
-    exit_codes: [i32; 2],
-    reported: String,
+    /// The exit code after `kill -15`.
+    restarted: i32,
+    observed: Observed,
 }
 
 async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
@@ -62,21 +63,19 @@ async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
     let mut client = open_requests(&running).await?;
     running.app.kubectl("delete pod").word(&pod).run().await?;
     let deleted = ends(&mut client).await?;
-    let stop = stops.finish().await?.pop().context("no stop")?;
-    let reported = running.count(1).await?;
-    let reported =
-        format!("{} stop, {} clean: the signal alone is no stop", reported.count("count"), reported.count("clean"));
+    let observed = running.observe(stops).await?;
     running.clean_up().await?;
-    Ok(Ends { killed, deleted, exit_codes: [restarted, stop.exit_code], reported })
+    Ok(Ends { killed, deleted, restarted, observed })
 }
 
 impl Ends {
-    fn facts(&self) -> Facts {
-        let [killed, deleted] = self.exit_codes;
-        Facts {
-            clients: format!("20 open requests; `kill -15`: {}; `kubectl delete pod`: {}", self.killed, self.deleted),
-            process: format!("exit code {killed} after `kill -15`, {deleted} after `kubectl delete pod`"),
-            operator: self.reported.clone(),
-        }
+    fn facts(&self) -> Result<Facts> {
+        let Self { killed, deleted, restarted, observed } = self;
+        let facts = facts_after_restart(observed)?;
+        Ok(Facts {
+            clients: format!("20 open requests; `kill -15`: {killed}; `kubectl delete pod`: {deleted}"),
+            process: format!("exit code {restarted} after `kill -15`, then {}", facts.process),
+            ..facts
+        })
     }
 }

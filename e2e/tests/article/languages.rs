@@ -28,7 +28,7 @@ async fn rollouts_of_all_four_languages_drop_nothing(environment: Environment) -
     let observed = try_join_all(arms).await?;
     observed.iter().try_for_each(crate::observed::Observed::ensure_clean)?;
     for ((_, _, language), observed) in EXAMPLES.iter().zip(&observed) {
-        record::right("S14", language, observed.facts());
+        record::right("S14", language, observed.facts())?;
     }
     Ok(())
 }

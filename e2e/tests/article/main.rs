@@ -1,10 +1,11 @@
-//! The article half of the cluster tests: what the article asks of an app, row by row, each with its mistakes as controls.
-//! Run it with `PART=article e2e/cluster-tests`. With `UPDATE=1`, it writes docs/article.md.
+//! The article half of the cluster tests: what the article asks of an app, row by row, each with its mistakes as
+//! controls. Run it with `PART=article e2e/cluster-tests`. With `UPDATE=1`, it writes docs/article.md.
 //!
 //! Tests run at the same time. Each arm has its own namespace.
 
 mod account;
 mod arm;
+mod balancer;
 mod client;
 mod connections;
 mod deadline;
@@ -52,11 +53,10 @@ fn main() -> ExitCode {
     code
 }
 
-/// Writes the figures, and removes the servers that the arms shared.
+/// Removes the servers that the arms shared, and writes the figures.
 #[tokio::main]
 async fn finish() -> Result<()> {
-    if record::write().await? {
-        servers::remove().await?;
-    }
-    Ok(())
+    let removed = servers::remove().await;
+    record::write().await?;
+    removed
 }

@@ -11,8 +11,11 @@ use winddown_e2e::budgets::Status;
 use crate::stops::Stop;
 
 /// The result of one arm.
+#[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) name: String,
+    /// `3 rollouts`, or `1 pod`.
+    pub(crate) sample: String,
     /// None if the arm has no load.
     pub(crate) load: Option<Load>,
     pub(crate) stops: Vec<Stop>,
@@ -45,7 +48,13 @@ pub(crate) struct Counts {
 const OUTCOMES: [&str; 7] = ["clean", "failed", "killed", "cutShort", "outOfMemory", "killedOtherwise", "unknown"];
 
 /// The share of the rate that must be reached.
-const MIN_RATE: f64 = 0.9;
+pub(crate) const MIN_RATE: f64 = 0.9;
+
+/// What the service logs, in order; the clients of the last phase close together.
+const PHASES: [&str; 4] = ["listeners-closed", "connections-closed", "phase-finished 1", "phase-finished 2"];
+
+/// The last line of a log.
+const FINISHED: &str = "finished";
 
 impl Load {
     /// The client kept its rate, and its numbers add up.
@@ -90,9 +99,28 @@ impl Observed {
         Ok(())
     }
 
+    /// The same of the service, and each pod closed its resources in the order of the phases.
+    pub(crate) fn ensure_clean_in_phases(&self) -> Result<()> {
+        self.ensure_clean()?;
+        let logs: Vec<_> = self.stops.iter().map(Stop::events).collect();
+        for log in &logs {
+            let phases: Vec<_> = log.iter().map(String::as_str).filter(|event| PHASES.contains(event)).collect();
+            ensure!(PHASES.starts_with(&phases), "not in the order of the phases: {log:?}");
+            // The end of a log is missing if the container is removed while it is read.
+            ensure!(!has_ended(log) || phases == PHASES, "not all phases: {log:?}");
+        }
+        ensure!(logs.iter().any(has_ended), "no log has its end: {logs:?}");
+        Ok(())
+    }
+
     /// The same in words.
     pub(crate) fn facts(&self) -> Facts {
-        Facts { clients: self.clients(), process: self.process(), operator: self.operator() }
+        Facts {
+            sample: self.sample.clone(),
+            clients: self.clients(),
+            process: self.process(),
+            operator: self.operator(),
+        }
     }
 
     fn clients(&self) -> String {
@@ -114,7 +142,8 @@ impl Observed {
         let events = self.stops.first().map(Stop::events).unwrap_or_default();
         let events = if events.is_empty() { "nothing logged".to_owned() } else { events.join(" → ") };
         let seconds = if least == most { least.to_string() } else { format!("{least} to {most}") };
-        format!("{}, {seconds} s after the deletion; {events}", codes.join(", "))
+        let first = if self.stops.len() == 1 { "" } else { "first pod: " };
+        format!("{}, {seconds} s after the deletion; {first}{events}", codes.join(", "))
     }
 
     fn operator(&self) -> String {
@@ -124,9 +153,13 @@ impl Observed {
     }
 }
 
+fn has_ended(log: &Vec<String>) -> bool {
+    log.iter().any(|event| event == FINISHED)
+}
+
 impl fmt::Display for Observed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { clients, process, operator } = self.facts();
+        let Facts { clients, process, operator, .. } = self.facts();
         write!(formatter, "  {}\n    {clients}\n    {process}\n    operator: {operator}", self.name)
     }
 }

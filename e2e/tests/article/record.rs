@@ -6,42 +6,46 @@ use anyhow::Result;
 use serde_json::Value;
 use winddown_e2e::article::{Arm, Facts, Figures};
 use winddown_e2e::command::CommandLine;
-use winddown_e2e::rollouts::rollouts;
 
-/// The usual name of an arm without a mistake.
-pub(crate) const RIGHT: &str = "as it should be";
+pub(crate) use winddown_e2e::article::RIGHT;
 
 static RECORDED: Mutex<Vec<Arm>> = Mutex::new(Vec::new());
 
 /// Keeps what an arm without a mistake showed.
-pub(crate) fn right(row: &'static str, name: &'static str, facts: Facts) {
-    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: false, on: String::new(), facts });
+pub(crate) fn right(row: &str, name: &str, facts: Facts) -> Result<()> {
+    keep(row, name, false, facts)
 }
 
 /// Keeps what an arm with a mistake showed.
-pub(crate) fn mistake(row: &'static str, name: &'static str, facts: Facts) {
-    keep(Arm { row: row.to_owned(), name: name.to_owned(), mistake: true, on: String::new(), facts });
+pub(crate) fn mistake(row: &str, name: &str, facts: Facts) -> Result<()> {
+    keep(row, name, true, facts)
 }
 
-fn keep(arm: Arm) {
+fn keep(row: &str, name: &str, mistake: bool, facts: Facts) -> Result<()> {
+    let arm = Arm { row: row.to_owned(), name: name.to_owned(), mistake, on: String::new(), facts };
+    arm.check()?;
     RECORDED.lock().unwrap_or_else(PoisonError::into_inner).push(arm);
+    Ok(())
 }
 
-/// Writes the rows that were measured into the figures; returns whether there are any.
-pub(crate) async fn write() -> Result<bool> {
+/// Writes the rows that were measured, if there are any, into the figures.
+pub(crate) async fn write() -> Result<()> {
     let mut recorded = std::mem::take(&mut *RECORDED.lock().unwrap_or_else(PoisonError::into_inner));
     if recorded.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     let version: Value = serde_json::from_str(&CommandLine::new("kubectl get --raw /version").run().await?)?;
     let version = version["gitVersion"].as_str().unwrap_or_default();
     let date = CommandLine::new("date --utc +%F").run().await?;
-    let on = format!("{}, Kubernetes {}, {} rollouts", date.trim(), version, rollouts()?);
+    let mut on = format!("{}, Kubernetes {version}", date.trim());
+    // An archive of the sources has no commit.
+    if let Ok(commit) = CommandLine::new("git describe --always --dirty").run().await {
+        on = format!("{on}, commit {}", commit.trim());
+    }
     for arm in &mut recorded {
         arm.on.clone_from(&on);
     }
     let mut figures = Figures::read()?;
     figures.replace(recorded);
-    figures.write()?;
-    Ok(true)
+    figures.write()
 }

@@ -53,8 +53,11 @@ pub(crate) async fn stop_redis(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-/// Removes the servers that the arms share.
+/// Removes the servers that the arms share, if they were started.
 pub(crate) async fn remove() -> Result<()> {
+    if !STARTED.initialized() {
+        return Ok(());
+    }
     delete_namespace(&cluster::connect().await?, NAMESPACE).await
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
+use winddown_core::evaluation::{Existing, Origin, evaluate};
+use winddown_core::policy::Policy;
 use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
@@ -15,24 +17,26 @@ use winddown_e2e::tests;
 use winddown_e2e::wait::until;
 
 use crate::arm::{Arm, HTTP_IMAGE, Running};
+use crate::balancer::{self, Balanced};
+use crate::observed::Observed;
 use crate::record::{self, RIGHT};
 use crate::stops::{BEGUN, Stop, Stops};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
-        two_annotations_have_the_effect_of_the_template,
+        the_annotations_have_the_effect_of_the_template,
         a_pod_stops_in_the_order_of_the_timeline,
         the_app_takes_its_deadline_from_the_annotation,
     ]
 }
 
-async fn two_annotations_have_the_effect_of_the_template(environment: Environment) -> Result<()> {
+async fn the_annotations_have_the_effect_of_the_template(environment: Environment) -> Result<()> {
     let environment = environment.in_namespace("article-s7");
     environment.set_up_beside_others().await?;
     let deployments: Api<Deployment> = Api::namespaced(environment.client.clone(), &environment.namespace);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     // The article's hard deadline is 25 s, and its buffer the rest of its 45 s.
-    let arm = Arm::service("s7").annotated("deadline", "25s").annotated("margin", "15s");
+    let arm = Arm::service("s7").annotated("deadline", "25s").annotated("margin", "15s").not_annotated("expose");
     let created = deployments.create(&dry, &serde_json::from_value(arm.deployment())?).await?;
     let template = serde_json::to_value(created.spec.template)?;
     let pod = &template["spec"];
@@ -49,15 +53,17 @@ async fn two_annotations_have_the_effect_of_the_template(environment: Environmen
     plain["metadata"]["annotations"] = json!({});
     let created = deployments.create(&dry, &serde_json::from_value(plain)?).await?;
     let template = serde_json::to_value(created.spec.template)?;
-    let container = &template["spec"]["containers"][0];
+    let pod = &template["spec"];
+    let container = &pod["containers"][0];
+    ensure!(pod["terminationGracePeriodSeconds"] == 30, "{template:#}");
     ensure!(container["lifecycle"].is_null() && container["readinessProbe"].is_null(), "{template:#}");
-    let facts = |process: &str| Facts { process: process.to_owned(), ..Facts::default() };
+    let facts = |process: &str| Facts { sample: "dry run".to_owned(), process: process.to_owned(), ..Facts::default() };
     record::right(
         "S7",
         RIGHT,
         facts("grace period 45 s, preStop sleep 5 s, probe of /health:3000 every 5 s, failureThreshold 1"),
-    );
-    record::mistake("S7", "without annotations", facts("grace period 30 s, no hook, no probe"));
+    )?;
+    record::mistake("S7", "without annotations", facts("grace period 30 s, no hook, no probe"))?;
     environment.clean_up().await
 }
 
@@ -67,19 +73,40 @@ async fn a_pod_stops_in_the_order_of_the_timeline(environment: Environment) -> R
     let (right, no_drain) = tokio::try_join!(right, no_drain)?;
 
     ensure!(right.withdrawn < right.begun, "endpoints were withdrawn after SIGTERM: {right:?}");
-    ensure!(right.is_ordered(), "{right:?}");
-    let drain = right.begun.as_second() - right.deleted.as_second();
-    ensure!((4..=7).contains(&drain), "SIGTERM {drain} s after the deletion: {right:?}");
-    // The control: without a drain, SIGTERM does not wait for the endpoints.
-    ensure!(no_drain.begun.as_second() - no_drain.deleted.as_second() < 4, "{no_drain:?}");
-    record::right("S8", RIGHT, right.facts());
-    record::mistake("S8", "no drain", no_drain.facts());
-    Ok(())
+    right.observed.ensure_clean_in_phases()?;
+    // Without a drain, SIGTERM does not wait for the endpoints.
+    ensure!(right.planned.signal - no_drain.planned.signal == 5, "{:?}, {:?}", right.planned, no_drain.planned);
+    for timeline in [&right, &no_drain] {
+        ensure!(timeline.is_ordered() && timeline.is_as_planned(), "{timeline:?}");
+        ensure!(timeline.health.checks.contains_key("503"), "{timeline:?}");
+    }
+    record::right("S8", RIGHT, right.facts()?)?;
+    record::mistake("S8", "no drain", no_drain.facts()?)
+}
+
+/// Seconds after the deletion, as `winddown plan` prints them.
+#[derive(Debug)]
+struct Planned {
+    signal: i64,
+    kill: i64,
+}
+
+impl Planned {
+    fn of(arm: &Arm) -> Result<Self> {
+        let mut deployment = arm.deployment();
+        deployment["apiVersion"] = json!("apps/v1");
+        deployment["kind"] = json!("Deployment");
+        let timeline = evaluate(&deployment, Existing::None, &Policy::default(), Origin::File)?.timeline;
+        let timeline = timeline.context("no timeline")?;
+        let lane = timeline.lanes.first().context("no container")?;
+        Ok(Self { signal: lane.signal_at.as_i64(), kill: timeline.kill_at.as_i64() })
+    }
 }
 
 /// When each step was seen.
 #[derive(Debug)]
 struct Timeline {
+    planned: Planned,
     /// Whole seconds.
     deleted: Timestamp,
     /// The endpoint of the pod was no longer ready.
@@ -87,22 +114,33 @@ struct Timeline {
     begun: Timestamp,
     /// The rest, as the app logged it.
     steps: Vec<(String, Timestamp)>,
-    exit_code: i32,
+    health: Balanced,
+    observed: Observed,
 }
+
+/// Between two health checks, there must be time enough to see one fail.
+const WAIT_MS: &str = "2000";
+
+/// Seconds by which a busy machine is late.
+const LATE: i64 = 3;
 
 /// For the endpoint of a pod that was deleted.
 const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(30);
 
 async fn timeline(environment: &Environment, arm: Arm) -> Result<Timeline> {
-    let running = arm.alone().start(environment).await?;
+    let arm = arm.alone().env("SHUTDOWN_WAIT_MS", WAIT_MS);
+    let planned = Planned::of(&arm)?;
+    let running = arm.start(environment).await?;
+    let client = balancer::poll_pods(&running).await?;
     let stops = Stops::watch(&running.environment, running.app.name());
     let pod = running.pod().await?;
     running.app.kubectl("delete pod --wait=false").word(&pod).run().await?;
     let withdrawn = withdrawn(&running, &pod).await?;
-    running.app.kubectl("wait --for=delete --timeout=60s").word(format!("pod/{pod}")).run().await?;
-    let stop = stops.finish().await?.pop().context("no stop")?;
+    running.wait_until_removed(&pod).await?;
+    let health = client.stop().await?;
+    let observed = running.observe(stops).await?;
     running.clean_up().await?;
-    Timeline::of(&stop, withdrawn)
+    Timeline::of(planned, withdrawn, health, observed)
 }
 
 /// Waits until the endpoint of a pod is not ready, and returns when that was seen.
@@ -124,33 +162,51 @@ async fn withdrawn(running: &Running, pod: &str) -> Result<Timestamp> {
 }
 
 impl Timeline {
-    fn of(stop: &Stop, withdrawn: Timestamp) -> Result<Self> {
-        let begun = stop.line(BEGUN).with_context(|| format!("no {BEGUN:?}: {stop:?}"))?.at;
-        let steps = ["listeners-closed", "connections-closed", "finished"].map(|name| {
-            let line = stop.line(name).with_context(|| format!("no {name:?}: {stop:?}"))?;
-            Ok((name.to_owned(), line.at))
-        });
-        let steps = steps.into_iter().collect::<Result<_>>()?;
-        Ok(Self { deleted: stop.deleted, withdrawn, begun, steps, exit_code: stop.exit_code })
+    fn of(planned: Planned, withdrawn: Timestamp, health: Balanced, observed: Observed) -> Result<Self> {
+        let [stop] = &observed.stops[..] else { bail!("not one stop: {observed}") };
+        let line = |name: &str| stop.line(name).with_context(|| format!("no {name:?}: {stop:?}"));
+        let begun = line(BEGUN)?;
+        ensure!(begun.fields["reason"] == "SIGTERM", "{begun:?}");
+        let steps = ["listeners-closed", "connections-closed", "finished"];
+        let steps = steps.map(|name| Ok((name.to_owned(), line(name)?.at))).into_iter().collect::<Result<_>>()?;
+        Ok(Self { planned, deleted: stop.deleted, withdrawn, begun: begun.at, steps, health, observed })
     }
 
     fn is_ordered(&self) -> bool {
         let times: Vec<_> = [self.begun].into_iter().chain(self.steps.iter().map(|(_, at)| *at)).collect();
-        times.is_sorted() && self.exit_code == 0
+        times.is_sorted() && self.observed.all_exited_with(0)
     }
 
-    fn facts(&self) -> Facts {
+    /// SIGTERM and the exit are at the planned times.
+    fn is_as_planned(&self) -> bool {
+        let Planned { signal, kill } = self.planned;
+        let begun = self.begun.as_second() - self.deleted.as_second();
+        let ended = self.observed.stops.iter().all(|stop| stop.seconds() < kill);
+        (signal - 1..=signal + LATE).contains(&begun) && ended
+    }
+
+    fn facts(&self) -> Result<Facts> {
         let after = |at: Timestamp| {
             let milliseconds = at.as_millisecond() - self.deleted.as_millisecond();
             format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
         };
         let steps = self.steps.iter().map(|(name, at)| format!("{name} {}", after(*at)));
-        let steps = [format!("begun (SIGTERM, health 503) {}", after(self.begun))].into_iter().chain(steps);
-        Facts {
-            clients: format!("endpoint withdrawn {} after the deletion", after(self.withdrawn)),
-            process: format!("{}; exit code {}", steps.collect::<Vec<_>>().join(" → "), self.exit_code),
-            operator: String::new(),
-        }
+        let steps = [format!("begun by SIGTERM {}", after(self.begun))].into_iter().chain(steps);
+        let Planned { signal, kill } = self.planned;
+        let plan = format!("planned: SIGTERM {signal} s, SIGKILL {kill} s");
+        let facts = self.observed.facts();
+        let recent = self.observed.budget.recent.first().and_then(|line| line.split_once(" PodDeletion: "));
+        let (_, recent) = recent.with_context(|| format!("no PodDeletion: {:?}", self.observed.budget.recent))?;
+        Ok(Facts {
+            clients: format!(
+                "endpoint withdrawn {} after the deletion, {}",
+                after(self.withdrawn),
+                self.health.health()
+            ),
+            process: format!("{}; exit code 0; {plan}", steps.collect::<Vec<_>>().join(" → ")),
+            operator: format!("{}; recent: {recent}", facts.operator),
+            ..facts
+        })
     }
 }
 
@@ -161,22 +217,31 @@ async fn the_app_takes_its_deadline_from_the_annotation(environment: Environment
     let not_exposed = deadlines(&environment, not_exposed, Change::Nothing);
     let (service, http, not_exposed) = tokio::try_join!(service, http, not_exposed)?;
 
-    ensure!(service == [5_000, 7_000] && http == [5_000, 7_000], "{service:?} {http:?}");
+    for Exposed { deadlines, .. } in [&service, &http] {
+        ensure!(deadlines == &[5_000, 7_000], "{deadlines:?}");
+    }
     // The control: the default of the library, whatever the annotation says.
-    ensure!(not_exposed == [25_000, 25_000], "{not_exposed:?}");
-    let facts = |deadlines: &[u64]| Facts {
-        process: format!("annotation 5s, then 7s: the deadline of the app is {deadlines:?} ms"),
-        ..Facts::default()
-    };
-    record::right("S14", "node-service", facts(&service));
-    record::right("S14", "node-http", facts(&http));
-    record::mistake("S14", "the budget is not exposed", facts(&not_exposed));
-    Ok(())
+    ensure!(not_exposed.deadlines == [25_000, 25_000], "{:?}", not_exposed.deadlines);
+    for Exposed { observed, .. } in [&service, &http, &not_exposed] {
+        ensure!(observed.all_exited_with(0) && observed.all_reported("clean"), "{observed}");
+    }
+    record::right("S14", "node-service", service.facts())?;
+    record::right("S14", "node-http", http.facts())?;
+    record::mistake("S14", "the budget is not exposed", not_exposed.facts())
 }
 
-/// The deadline that the app logs, before and after a change of the annotation from 5s to 7s.
-async fn deadlines(environment: &Environment, arm: Arm, change: Change) -> Result<Vec<u64>> {
+/// Two pods of one app, before and after a change of the annotation from 5s to 7s.
+struct Exposed {
+    /// What they log, in milliseconds.
+    deadlines: Vec<u64>,
+    health: Balanced,
+    observed: Observed,
+}
+
+/// Changes the annotation, and stops a pod before and after that.
+async fn deadlines(environment: &Environment, arm: Arm, change: Change) -> Result<Exposed> {
     let running = arm.alone().start(environment).await?;
+    let client = balancer::poll_service(&running).await?;
     let stops = Stops::watch(&running.environment, running.app.name());
     let rollout = running.app.before_rollout().await?;
     running.app.kubectl("annotate --overwrite deployment").word(running.app.name()).word(ANNOTATION).run().await?;
@@ -185,10 +250,23 @@ async fn deadlines(environment: &Environment, arm: Arm, change: Change) -> Resul
         Change::Nothing => running.app.restart().await?,
     };
     running.app.kubectl("delete pod").word(running.pod().await?).run().await?;
-    let stops = stops.finish().await?;
+    let health = client.stop().await?;
+    let observed = running.observe(stops).await?;
     running.clean_up().await?;
     let deadline = |stop: &Stop| stop.line(BEGUN)?.fields["deadlineMs"].as_u64();
-    stops.iter().map(|stop| deadline(stop).with_context(|| format!("no deadline: {stop:?}"))).collect()
+    let deadlines = observed.stops.iter().map(|stop| deadline(stop).with_context(|| format!("no deadline: {stop:?}")));
+    Ok(Exposed { deadlines: deadlines.collect::<Result<_>>()?, health, observed })
+}
+
+impl Exposed {
+    fn facts(&self) -> Facts {
+        Facts {
+            sample: "2 pods".to_owned(),
+            clients: self.health.health(),
+            process: format!("annotation 5s, then 7s: the deadline of the app is {:?} ms", self.deadlines),
+            ..self.observed.facts()
+        }
+    }
 }
 
 const ANNOTATION: &str = "winddown.dev/deadline=7s";

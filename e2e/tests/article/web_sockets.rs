@@ -38,13 +38,12 @@ async fn web_sockets_get_a_close_frame(environment: Environment) -> Result<()> {
     let forgotten = roll_out(&environment, Arm::mistake("s12-forgotten", "websocket-forgotten"), 1);
     let ((right, closed), (forgotten, lost)) = tokio::try_join!(right, forgotten)?;
 
-    right.ensure_clean()?;
+    right.ensure_clean_in_phases()?;
     ensure!(closed.codes.keys().eq([GOING_AWAY]), "{closed:?}");
     ensure!(lost.codes.contains_key(ABNORMAL) && !lost.codes.contains_key(GOING_AWAY), "{lost:?}");
     ensure!(forgotten.all_exited_with(1) && forgotten.all_reported("failed"), "{forgotten}");
-    record::right("S12", RIGHT, closed.facts(&right));
-    record::mistake("S12", "WebSockets forgotten", lost.facts(&forgotten));
-    Ok(())
+    record::right("S12", RIGHT, closed.facts(&right))?;
+    record::mistake("S12", "WebSockets forgotten", lost.facts(&forgotten))
 }
 
 async fn roll_out(environment: &Environment, arm: Arm, rollouts: u32) -> Result<(Observed, Closed)> {
@@ -55,7 +54,7 @@ async fn roll_out(environment: &Environment, arm: Arm, rollouts: u32) -> Result<
     let loaded = running.load().await?;
     loaded.roll_out(rollouts).await?;
     let closed: Closed = client.stop().await?;
-    let observed = loaded.end(rollouts * 2).await?;
+    let observed = loaded.end(rollouts).await?;
     eprintln!("    {closed:?}");
     running.clean_up().await?;
     Ok((observed, closed))
@@ -64,6 +63,7 @@ async fn roll_out(environment: &Environment, arm: Arm, rollouts: u32) -> Result<
 impl Closed {
     fn facts(&self, observed: &Observed) -> Facts {
         let codes: Vec<_> = self.codes.iter().map(|(code, count)| format!("{count} × close code {code}")).collect();
-        Facts { clients: codes.join(", "), ..observed.facts() }
+        let facts = observed.facts();
+        Facts { clients: format!("{}; {}", codes.join(", "), facts.clients), ..facts }
     }
 }

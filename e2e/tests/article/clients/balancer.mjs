@@ -1,9 +1,11 @@
-// A load balancer that knows only health checks: it polls each backend, and sends to those whose last check passed.
+// A load balancer that knows only health checks: it polls each backend, and sends to those that pass. With a rate of
+// 0, it only polls.
 import { request } from 'node:http';
 
-const targets = process.env.TARGETS.split(',').map((url) => ({ url: new URL(url), healthy: true }));
+const targets = process.env.TARGETS.split(',').map((url) => ({ url: new URL(url), failedChecks: 0 }));
 const rate = Number(process.env.RATE);
-const POLL_MS = 1_000;
+const pollMs = Number(process.env.POLL_MS);
+const UNHEALTHY = 2; // failed checks in a row
 const TIMEOUT_MS = 5_000;
 const WARM_UP = 5; // quick answers in a row before anything is counted
 const QUICK_MS = 3_000;
@@ -27,7 +29,7 @@ function send(url, method, path, body = '') {
 }
 
 // The first orders take longer, also where the servers have just started.
-for (const [i, target] of targets.entries()) {
+for (const [i, target] of rate > 0 ? targets.entries() : []) {
   for (let answers = 0, attempt = 0; answers < WARM_UP; attempt += 1) {
     const begin = performance.now();
     const status = await send(target.url, 'POST', target.url.pathname, JSON.stringify({ id: `warm-up-${i}-${attempt}` }));
@@ -38,17 +40,17 @@ for (const [i, target] of targets.entries()) {
 setInterval(() => {
   for (const target of targets) {
     send(target.url, 'GET', '/health').then((status) => {
-      target.healthy = status === 200;
+      target.failedChecks = status === 200 ? 0 : target.failedChecks + 1;
       counts.checks[status] = (counts.checks[status] ?? 0) + 1;
     });
   }
-}, POLL_MS);
+}, pollMs);
 
 let next = 0;
 const begin = performance.now();
 const timer = setInterval(() => {
   for (const due = ((performance.now() - begin) / 1000) * rate; counts.sent < due; ) {
-    const healthy = targets.filter((target) => target.healthy);
+    const healthy = targets.filter(({ failedChecks }) => failedChecks < UNHEALTHY);
     const target = healthy[next++ % healthy.length];
     counts.sent += 1;
     const sent = target
@@ -67,6 +69,7 @@ console.log(JSON.stringify({ started: true }));
 
 process.once('SIGTERM', async () => {
   clearInterval(timer);
+  counts.actualRate = counts.sent / ((performance.now() - begin) / 1000);
   await Promise.all(pending);
   console.log(JSON.stringify(counts));
   process.exit(0);

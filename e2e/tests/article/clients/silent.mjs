@@ -9,8 +9,12 @@ const socket = connect(Number(target.port || 80), target.hostname, () => {
   console.log(JSON.stringify({ started: true }));
 });
 const begin = Date.now();
-socket.on('error', (error) => console.log(JSON.stringify({ error: error.code })));
-socket.on('close', () => console.log(JSON.stringify({ closedAfterMs: Date.now() - begin })));
+let error;
+socket.resume(); // without a reader, the end of the connection is not seen
+socket.on('error', ({ code }) => {
+  error = code;
+});
+socket.on('close', () => console.log(JSON.stringify({ closedAfterMs: Date.now() - begin, error })));
 setInterval(() => {}, 1000);
 process.once('SIGTERM', () => {
   console.log(JSON.stringify({ stopped: true }));
