@@ -34,20 +34,16 @@ core: test-load test-packages test-example test-node-service test-services
 test-load:
 	cd e2e/load && CGO_ENABLED=0 GOFLAGS='-trimpath -gcflags=all=-dwarf=false' go test ./...
 
-# Runs a command with Node.js, if npm is there: $(call with-node,folder,command)
-with-node = @if command -v npm > /dev/null; then node=$$(e2e/tools/node) && export PATH="$$node:$$PATH" && cd $(1) && $(2); \
-	else echo 'npm is not installed: $(1) is skipped'; fi
+test-packages:
+	packages/winddown-node/testing/run
 
-.PHONY: packages
-packages:
-	$(call with-node,packages/winddown-node,npm ci --silent && npm run build --silent)
+# Builds the library and runs npm scripts in its folder or in one that uses it, if npm is there: $(call with-library,folder,commands)
+with-library = @if command -v npm > /dev/null; then packages/winddown-node/testing/build $(1) && \
+	node=$$(e2e/tools/node) && export PATH="$$node:$$PATH" && cd $(1) && $(2); \
+	else bash -c '. e2e/steps.sh; skip npm "the checks of $(1)"'; fi
 
-test-packages: packages
-	$(call with-node,packages/winddown-node,npm test --silent)
-	$(call with-node,packages/winddown-node/comparison,npm ci --install-links --silent && npm test --silent)
-
-test-example: packages
-	$(call with-node,examples/node-http,npm ci --install-links --silent && npm test --silent)
+test-example:
+	$(call with-library,examples/node-http,npm test --silent)
 
 test-node-service:
 	examples/node-service/testing/run
@@ -84,7 +80,7 @@ lint: ## rustfmt, clippy, dependencies, go vet, ruff, biome, types of TypeScript
 	e2e/tools/ruff check --no-cache examples/asgi-service
 	e2e/tools/ruff format --no-cache --check --quiet examples/asgi-service
 	cd e2e/gitops && test -z "$$(gofmt -l .)" && go vet ./...
-	$(call with-node,packages/winddown-node,npm ci --silent && npm run check --silent && npm run lint --silent)
+	$(call with-library,packages/winddown-node,npm run check --silent && npm run lint --silent)
 	e2e/tools/cargo-deny check bans licenses sources
 	e2e/tools/cargo-deny --manifest-path examples/axum-service/Cargo.toml --config deny.toml check bans licenses sources
 	e2e/tools/advisories

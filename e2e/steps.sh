@@ -8,6 +8,12 @@ export WINDDOWN_STARTED=${WINDDOWN_STARTED:-$EPOCHSECONDS}
 step() { printf '[%4d s] %s\n' "$((EPOCHSECONDS - WINDDOWN_STARTED))" "$*" >&2; }
 die() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
+# For tests that need a missing program: they are skipped, or it is an error with REQUIRE_ALL=1, as in .ci/run.
+skip() { # program, tests
+  [ -z "${REQUIRE_ALL:-}" ] || die "$1 is not installed: it is needed for $2"
+  echo "$1 is not installed: $2 are skipped" >&2
+}
+
 # The last lines of something that explains a failure, under a heading.
 explain() { # heading, command...
   local heading=$1; shift
