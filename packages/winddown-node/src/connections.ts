@@ -1,18 +1,26 @@
-import { Server as HttpServer, type ServerResponse } from 'node:http';
+import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
 
+/** A connection on which an HTTP/1.1 request or a TLS handshake can arrive. */
+interface Kept {
+  socket: Socket;
+  bytesRead: number;
+  quietSince: number;
+  /** In the order of their requests. There are several if the client does not wait for answers (pipelining). */
+  responses: Set<ServerResponse>;
+}
+
 /** The connections of one server: HTTP/1.1, HTTP/2 and WebSockets, with or without TLS. */
 export class Connections {
   readonly #server: NetServer;
   readonly #all = new Set<Socket>();
-  /** Connections on which an HTTP/1.1 request or a TLS handshake can arrive, with their last activity. */
-  readonly #kept = new Map<Socket, { bytesRead: number; quietSince: number; isRaw: boolean }>();
+  /** By socket; until the end of a TLS handshake, which makes another socket, by the address of the client. */
+  readonly #kept = new Map<Socket | string, Kept>();
   readonly #sessions = new Map<ServerHttp2Session, Set<ServerHttp2Stream>>();
   readonly #upgraded = new Set<Socket>();
-  readonly #responses = new Set<ServerResponse>();
   #state: 'serving' | 'draining' | 'closing' = 'serving';
 
   constructor(server: NetServer) {
@@ -23,15 +31,19 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       this.#all.add(socket);
       socket.once('close', () => this.#all.delete(socket));
-      if (server instanceof HttpServer || isTls) this.#keep(socket, isTls);
+      if (isTls) this.#keep(addressOf(socket), socket);
+      else if (server instanceof HttpServer) this.#keep(socket, socket);
     });
     if (isTls) {
       server.on('secureConnection', (socket: TLSSocket) => {
-        if (server instanceof HttpsServer || (isHttp2 && socket.alpnProtocol !== 'h2')) this.#keep(socket, false);
+        this.#kept.delete(addressOf(socket));
+        if (server instanceof HttpsServer || (isHttp2 && socket.alpnProtocol !== 'h2')) this.#keep(socket, socket);
       });
     }
     server.on('session', (session: ServerHttp2Session) => this.#addSession(session));
-    joinListeners(server, 'request', (_request, response: ServerResponse) => this.#addResponse(response));
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+      joinListeners(server, event, (_request, response: ServerResponse) => this.#addResponse(response));
+    }
     for (const event of ['upgrade', 'connect']) {
       joinListeners(server, event, (_request, socket: Socket) => {
         this.#kept.delete(socket);
@@ -46,7 +58,8 @@ export class Connections {
   }
 
   get openRequests(): number {
-    let count = this.#responses.size;
+    let count = 0;
+    for (const { responses } of this.#kept.values()) count += responses.size;
     for (const streams of this.#sessions.values()) count += streams.size;
     return count;
   }
@@ -54,9 +67,11 @@ export class Connections {
   /** From now on, answers tell clients to close the connection. */
   drain(): void {
     this.#state = 'draining';
-    this.#responses.forEach(closeAfter);
     const quietSince = performance.now();
-    for (const [socket, seen] of this.#kept) Object.assign(seen, { bytesRead: socket.bytesRead, quietSince });
+    for (const kept of this.#kept.values()) {
+      Object.assign(kept, { bytesRead: kept.socket.bytesRead, quietSince });
+      for (const response of kept.responses) closeAfter(response, kept);
+    }
     for (const [session, streams] of this.#sessions) if (streams.size > 0) session.close();
   }
 
@@ -73,19 +88,18 @@ export class Connections {
   }
 
   /**
-   * Closes kept connections that were idle for a whole wait. The others close after an answer with `Connection: close`;
-   * closing them here could reset the next request of the client.
+   * Closes kept connections that were idle for a whole wait, or that stopped in the middle of a request. The others
+   * close after an answer with `Connection: close`; closing them here could reset the next request of the client.
    */
-  closeQuiet(waitMs: number): void {
+  closeQuiet(waitMs: number, bodyMs: number): void {
     const now = performance.now();
-    const answering = new Set([...this.#responses].map((response) => response.req.socket));
-    for (const [socket, seen] of this.#kept) {
-      if (seen.isRaw && socket.bytesRead > 0) {
-        // The handshake began: what follows is on the socket of secureConnection.
-        this.#kept.delete(socket);
-      } else if (answering.has(socket) || socket.bytesRead !== seen.bytesRead) {
-        Object.assign(seen, { bytesRead: socket.bytesRead, quietSince: now });
-      } else if (now - seen.quietSince >= waitMs) {
+    for (const kept of this.#kept.values()) {
+      const { socket, responses } = kept;
+      const request = lastOf(responses)?.req;
+      const isAnswering = request !== undefined && !waitsForBody(request);
+      if (isAnswering || socket.bytesRead !== kept.bytesRead) {
+        Object.assign(kept, { bytesRead: socket.bytesRead, quietSince: now });
+      } else if (now - kept.quietSince >= (request ? bodyMs : waitMs)) {
         socket.destroy();
       }
     }
@@ -103,17 +117,23 @@ export class Connections {
     for (const socket of this.#all) socket.destroy();
   }
 
-  #keep(socket: Socket, isRaw: boolean): void {
-    this.#kept.set(socket, { bytesRead: 0, quietSince: performance.now(), isRaw });
-    socket.once('close', () => this.#kept.delete(socket));
+  #keep(key: Socket | string, socket: Socket): Kept {
+    const kept = { socket, bytesRead: 0, quietSince: performance.now(), responses: new Set<ServerResponse>() };
+    this.#kept.set(key, kept);
+    socket.once('close', () => this.#kept.delete(key));
+    return kept;
   }
 
   #addResponse(response: ServerResponse): void {
+    const { httpVersionMajor, socket } = response.req;
     // The compatibility API of HTTP/2: its streams are counted.
-    if (response.req.httpVersionMajor !== 1) return;
-    this.#responses.add(response);
-    if (this.#state !== 'serving') closeAfter(response);
-    response.once('close', () => this.#responses.delete(response));
+    if (httpVersionMajor !== 1) return;
+    const kept = this.#kept.get(socket) ?? this.#keep(socket, socket);
+    // A handler of checkContinue may emit the request again.
+    if (kept.responses.has(response)) return;
+    kept.responses.add(response);
+    if (this.#state !== 'serving') closeAfter(response, kept);
+    response.once('close', () => kept.responses.delete(response));
   }
 
   #addSession(session: ServerHttp2Session): void {
@@ -131,21 +151,45 @@ export class Connections {
   }
 }
 
-/** Sends `Connection: close`, and closes the connection only when the request is read. */
-function closeAfter(response: ServerResponse): void {
-  if (response.headersSent) return;
-  // Node.js then sends the header. A header of ours would be removed by error handlers such as Koa's.
-  response.shouldKeepAlive = false;
-  if (response.hasHeader('Connection')) response.setHeader('Connection', 'close');
+const lastOf = <T>(values: Iterable<T>): T | undefined => [...values].at(-1);
+const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+/** Whether the app has read all that the client has sent, and the client has not sent all. */
+const waitsForBody = (request: IncomingMessage): boolean => !request.complete && request.readableLength === 0;
 
-  // Node.js closes with destroySoon after the answer. The system would then send a reset, if a part of the request is
-  // unread, and the client could lose the answer.
-  const { req } = response;
-  const { socket } = req;
-  const destroySoon = socket.destroySoon;
+/** Sends `Connection: close`, and closes the connection only when the request is read. */
+function closeAfter(response: ServerResponse, { responses }: Kept): void {
+  if (response.headersSent) return;
+  const { req, writeHead } = response;
+  // Node.js calls it, too, and nothing can change the headers after it.
+  response.writeHead = (...head: unknown[]) => {
+    // With pipelining, the last answer says it: Node.js closes the connection after the first one that does.
+    if (lastOf(responses) === response) {
+      const given = head.findIndex((part) => typeof part === 'object' && part !== null);
+      if (given === -1) response.setHeader('Connection', 'close');
+      else head[given] = withClose(head[given] as object);
+      closeWhenRead(req);
+    }
+    return writeHead.apply(response, head as Parameters<typeof writeHead>);
+  };
+}
+
+/** Headers for writeHead(), which takes an object, a list of pairs, or a list of names and values in turn. */
+function withClose(headers: object): unknown[] {
+  const list = Array.isArray(headers) ? headers : Object.entries(headers);
+  const pairs = Array.isArray(list[0]) ? list.flat() : list;
+  return [...pairs.filter((_, index) => !/^connection$/i.test(pairs[index & ~1])), 'Connection', 'close'];
+}
+
+/**
+ * Node.js closes with destroySoon after the answer. The system would then send a reset, if a part of the request is
+ * unread, and the client could lose the answer.
+ */
+function closeWhenRead(request: IncomingMessage): void {
+  const { socket } = request;
+  const { destroySoon } = socket;
   socket.destroySoon = () => {
-    if (req.complete) destroySoon.call(socket);
-    else req.once('close', () => destroySoon.call(socket)).resume();
+    if (request.complete) destroySoon.call(socket);
+    else request.once('close', () => destroySoon.call(socket)).resume();
   };
 }
 

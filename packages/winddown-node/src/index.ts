@@ -126,7 +126,7 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
     // timer runs before it.
     const sweep = setInterval(() => {
       setImmediate(() => {
-        for (const connections of tracked) connections.closeQuiet(times.waitMs);
+        for (const connections of tracked) connections.closeQuiet(times.waitMs, times.bodyMs);
       });
     }, SWEEP_MS);
 

@@ -5,6 +5,7 @@ const MAX_DEADLINE_SECONDS = 2_592_000;
 const DEFAULT_DEADLINE_MS = 25_000;
 const DEFAULT_WAIT_MS = 1_000;
 const DEFAULT_WEB_SOCKET_MS = 5_000;
+const DEFAULT_BODY_MS = 5_000;
 /** The longest timer of Node.js; it fires a longer one at once. */
 const MAX_MS = 2 ** 31 - 1;
 
@@ -19,6 +20,8 @@ export interface Times {
   deadlineMs?: number;
   /** From the close frames until WebSockets that are still open are destroyed. Default: 5000. */
   webSocketMs?: number;
+  /** How long a client may send nothing in the middle of a request, before its connection is closed. Default: 5000. */
+  bodyMs?: number;
 }
 
 export type Settings = Required<Times> & {
@@ -36,7 +39,7 @@ export function readSettings(times: Times, environment: Record<string, string | 
     deadlineMs = budget;
   }
   // A half remains for the requests that are open then, and for the clean-up.
-  const half = (name: 'waitMs' | 'webSocketMs', fallback: number, total: number) => {
+  const half = (name: Exclude<keyof Times, 'deadlineMs'>, fallback: number, total: number) => {
     const most = Math.floor(total / 2);
     const given = checked(name, times[name], 0);
     if (given !== undefined && given > most)
@@ -45,7 +48,8 @@ export function readSettings(times: Times, environment: Record<string, string | 
   };
   const waitMs = half('waitMs', DEFAULT_WAIT_MS, deadlineMs);
   const webSocketMs = half('webSocketMs', DEFAULT_WEB_SOCKET_MS, deadlineMs - waitMs);
-  return { waitMs, deadlineMs, webSocketMs, problems };
+  const bodyMs = half('bodyMs', DEFAULT_BODY_MS, deadlineMs - waitMs);
+  return { waitMs, deadlineMs, webSocketMs, bodyMs, problems };
 }
 
 function readDeadline(text: string | undefined, problems: string[]): number | undefined {

@@ -8,26 +8,8 @@ import { promisify } from 'node:util';
 import { gracefulShutdown } from 'winddown-node';
 import { WebSocket, WebSocketServer } from 'ws';
 import { bounded as test } from '../testing/bounded.js';
+import { embed, listen } from '../testing/embedded.js';
 import { bareConnection, keptConnection, send } from '../testing/process.js';
-
-/** A shutdown in this process, with short times. */
-function embed(options = {}) {
-  const lines = [];
-  const shutdown = gracefulShutdown({
-    exit: false,
-    waitMs: 50,
-    deadlineMs: 2000,
-    log: (line) => lines.push(line),
-    ...options,
-  });
-  return { shutdown, lines };
-}
-
-async function listen(server) {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { port: server.address().port };
-}
 
 test('exit: false only tells the outcome, and removes its handlers', async () => {
   const before = process.listenerCount('SIGTERM');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import https from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { bounded as test } from '../testing/bounded.js';
 import { bareSession } from '../testing/http2.js';
 import { bareConnection, keptConnection, send, start } from '../testing/process.js';
@@ -108,6 +109,45 @@ for (const PROTOCOL of ['https', 'h2']) {
     assert.deepEqual(await server.exit(), CLEAN);
   });
 }
+
+for (const PROTOCOL of ['https', 'h2']) {
+  test(`${PROTOCOL}: a client that stops in the middle of a handshake does not hold the shutdown up`, async (t) => {
+    const server = await start(t, { PROTOCOL });
+    const { socket, closed } = await bareConnection(t, server);
+    // The first byte of a TLS record.
+    socket.write('\x16');
+    await sleep(200);
+    server.kill('SIGTERM');
+    await closed.catch(() => {});
+    assert.deepEqual(await server.exit(), CLEAN);
+  });
+}
+
+test('over TLS, a body that stops does not hold the shutdown up, and one that goes on is read', async (t) => {
+  const server = await start(t, { PROTOCOL: 'https', BODY_MS: '600', WAIT_MS: '100' });
+  const upload = () => {
+    const headers = { 'Content-Length': 8 };
+    const options = { host: '127.0.0.1', port: server.port, path: '/upload', method: 'POST', headers, agent: false };
+    const sent = https.request({ ...options, rejectUnauthorized: false });
+    sent.write('x');
+    return sent;
+  };
+  const stalled = once(upload(), 'response');
+  const slow = upload();
+  const answer = once(slow, 'response');
+  while (server.lines.filter(({ event }) => event === 'slow request').length < 2) await sleep(10);
+  server.kill('SIGTERM');
+  const stopped = assert.rejects(stalled);
+  for (let sent = 1; sent < 8; sent += 1) {
+    await sleep(250);
+    slow.write('x');
+  }
+  await stopped;
+  const [response] = await answer;
+  assert.equal(response.statusCode, 200);
+  response.resume();
+  assert.deepEqual(await server.exit(), CLEAN);
+});
 
 test('a TLS answer that takes longer than the wait is not cut off', async (t) => {
   const server = await start(t, { PROTOCOL: 'https', WAIT_MS: '200' });

@@ -7,12 +7,18 @@ const VARIABLE = 'WINDDOWN_DEADLINE_SECONDS';
 const deadline = (text, times = {}) => readSettings(times, { [VARIABLE]: text });
 
 test('without options and variable, the deadline is 25 s, the wait 1 s and the limit of WebSockets 5 s', () => {
-  assert.deepEqual(readSettings({}, {}), { waitMs: 1000, deadlineMs: 25_000, webSocketMs: 5000, problems: [] });
+  assert.deepEqual(readSettings({}, {}), {
+    waitMs: 1000,
+    deadlineMs: 25_000,
+    webSocketMs: 5000,
+    bodyMs: 5000,
+    problems: [],
+  });
 });
 
 test('the variable is the deadline', () => {
   assert.deepEqual([deadline('40').deadlineMs, deadline('1').deadlineMs], [40_000, 1000]);
-  assert.deepEqual(deadline('0'), { waitMs: 0, deadlineMs: 0, webSocketMs: 0, problems: [] });
+  assert.deepEqual(deadline('0'), { waitMs: 0, deadlineMs: 0, webSocketMs: 0, bodyMs: 0, problems: [] });
   assert.equal(deadline('2147483').deadlineMs, 2_147_483_000);
   // The longest timer.
   assert.equal(deadline('2592000').deadlineMs, 2_147_483_647);
@@ -54,11 +60,13 @@ test('of option and variable, the shorter one counts', () => {
 });
 
 test('the wait is at most half of the deadline, the limit of WebSockets half of the rest', () => {
-  const { waitMs, webSocketMs, problems } = readSettings({ waitMs: 9000, webSocketMs: 9000, deadlineMs: 10_000 }, {});
-  assert.deepEqual({ waitMs, webSocketMs }, { waitMs: 5000, webSocketMs: 2500 });
+  const given = { waitMs: 9000, webSocketMs: 9000, bodyMs: 9000, deadlineMs: 10_000 };
+  const { waitMs, webSocketMs, bodyMs, problems } = readSettings(given, {});
+  assert.deepEqual({ waitMs, webSocketMs, bodyMs }, { waitMs: 5000, webSocketMs: 2500, bodyMs: 2500 });
   assert.deepEqual(problems, [
     'waitMs 9000 is longer than half of 10000 ms: 5000 is used',
     'webSocketMs 9000 is longer than half of 5000 ms: 2500 is used',
+    'bodyMs 9000 is longer than half of 5000 ms: 2500 is used',
   ]);
 });
 

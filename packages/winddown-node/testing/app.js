@@ -7,7 +7,7 @@ import { gracefulShutdown } from 'winddown-node';
 import { WebSocketServer } from 'ws';
 import { certificate } from './certificate.js';
 
-const { PROTOCOL = 'http', WAIT_MS, DEADLINE_MS, WEB_SOCKET_MS, STEPS, LISTEN = 'yes' } = process.env;
+const { PROTOCOL = 'http', WAIT_MS, DEADLINE_MS, WEB_SOCKET_MS, BODY_MS, STEPS, LISTEN = 'yes' } = process.env;
 const LARGE = Buffer.alloc(32 * 1024 * 1024, 'x');
 const log = (line) => console.log(JSON.stringify(line));
 
@@ -21,6 +21,13 @@ async function handle(request, response) {
       await begun;
       await sleep(Number(ms));
       return response.end('slow');
+    case '/upload': {
+      log({ event: 'slow request' });
+      await sleep(Number(ms));
+      let received = 0;
+      request.on('data', (chunk) => (received += chunk.length));
+      return request.on('end', () => response.end(`received ${received}`));
+    }
     case '/begin-and-block': {
       void shutdown.begin('test');
       log({ event: 'blocked' });
@@ -122,6 +129,7 @@ const shutdown = gracefulShutdown({
   ...(WAIT_MS && { waitMs: Number(WAIT_MS) }),
   ...(DEADLINE_MS && { deadlineMs: Number(DEADLINE_MS) }),
   ...(WEB_SOCKET_MS && { webSocketMs: Number(WEB_SOCKET_MS) }),
+  ...(BODY_MS && { bodyMs: Number(BODY_MS) }),
 });
 /** Slow requests are open when the shutdown begins, however busy the machine is. */
 const begun = new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve));
