@@ -124,25 +124,27 @@ proptest! {
 
     #[test]
     fn an_app_that_keeps_to_its_variables_is_not_killed(bare in deployment(), declared in annotations()) {
-        let Evaluated { evaluation: Evaluation { mode, timeline, findings, .. }, desired } = evaluated(&declaring(&bare, &declared));
+        let Evaluated { evaluation: Evaluation { mode, timeline, budget, findings, .. }, desired } = evaluated(&declaring(&bare, &declared));
         let injected = mode == Mode::Enforce && timeline.is_some() && !findings.iter().any(Finding::is_error);
         let exposed = injected && declared.contains_key("winddown.dev/expose");
         let (before, lanes) = (containers(&bare), timeline.map(|timeline| timeline.lanes).unwrap_or_default());
         for (name, after) in containers(&desired) {
             let role = lanes.iter().find(|lane| format!("\"{}\"", lane.container) == name).map(|lane| lane.role);
-            let told = |variable: &str| {
-                let own = before[&name]["env"].as_array().is_some_and(|own| own.iter().any(|own| own["name"] == variable));
+            let owned = |variable: &str| before[&name]["env"].as_array().is_some_and(|own| own.iter().any(|own| own["name"] == variable));
+            let names = ["DRAIN", "DEADLINE", "GRACE_PERIOD"].map(|name| format!("WINDDOWN_{name}_SECONDS"));
+            let [drain, deadline, grace_period] = names.each_ref().map(|variable| {
                 let mut all = after["env"].as_array().into_iter().flatten();
-                let found = all.find(|found| found["name"] == variable).filter(|_| !own);
+                let found = all.find(|found| found["name"] == **variable).filter(|_| !owned(variable));
                 found.map(|found| found["value"].as_str().unwrap().parse::<i64>().unwrap())
-            };
-            let [drain, deadline, grace_period] = ["DRAIN", "DEADLINE", "GRACE_PERIOD"].map(|name| told(&format!("WINDDOWN_{name}_SECONDS")));
+            });
+            let expected = if exposed && role == Some(Role::App) { names.iter().filter(|variable| !owned(variable)).count() } else { 0 };
+            prop_assert_eq!([drain, deadline, grace_period].iter().flatten().count(), expected, "{}", name);
             let count = after["env"].as_array().map_or(0, Vec::len) - before[&name]["env"].as_array().map_or(0, Vec::len);
-            prop_assert_eq!(count, [drain, deadline, grace_period].iter().flatten().count());
-            prop_assert!(count == 0 || exposed && role == Some(Role::App), "{name}");
-            if let (Some(drain), Some(deadline), Some(grace_period)) = (drain, deadline, grace_period) {
+            prop_assert_eq!(count, expected);
+            if let (Some(drain), Some(deadline), Some(grace_period), Some(budget)) = (drain, deadline, grace_period, &budget) {
                 prop_assert_eq!(json!(grace_period), desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone());
-                prop_assert!(drain + deadline <= grace_period, "{drain} {deadline} {grace_period}");
+                let margin = budget.margin.as_i64();
+                prop_assert!(drain + deadline + margin <= grace_period, "{drain} {deadline} {margin} {grace_period}");
             }
         }
     }

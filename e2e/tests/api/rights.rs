@@ -130,12 +130,17 @@ const FORBIDDEN: [(&str, &str); 43] = [
     ),
 ];
 
-/// A Deployment with two containers and an annotation, which the webhooks do not see.
+/// A Deployment with two containers and an annotation, which the webhooks do not see. One sets a variable of the budget
+/// itself.
 async fn target(namespace: &Namespace) -> Result<String> {
     let deployment = deployment("web").with("/metadata/annotations/owner", "shop");
     let mut manifest = deployment.as_ref().clone();
     if let Some(containers) = manifest["spec"]["template"]["spec"]["containers"].as_array_mut() {
-        let env = [json!({"name": "A", "value": "1"}), json!({"name": "B", "value": "$(A)"})];
+        let own = json!({
+            "name": "WINDDOWN_DEADLINE_SECONDS",
+            "valueFrom": {"configMapKeyRef": {"name": "shop", "key": "deadline"}},
+        });
+        let env = [json!({"name": "A", "value": "1"}), json!({"name": "B", "value": "$(A)"}), own];
         containers.push(json!({"name": "log", "image": "registry.example/log:1", "env": env}));
     }
     namespace.accepts(create(&manifest)).await?;
@@ -186,6 +191,7 @@ async fn the_operator_may_change_what_it_injects(namespace: Namespace) -> Result
              "value": [{"name": "WINDDOWN_DRAIN_SECONDS", "value": "0"}, {"name": "WINDDOWN_DEADLINE_SECONDS", "value": "25"}]}]"#,
         r#"[{"op": "add", "path": "/spec/template/spec/containers/1/env/0",
              "value": {"name": "WINDDOWN_GRACE_PERIOD_SECONDS", "value": "35"}}]"#,
+        r#"[{"op": "remove", "path": "/spec/template/spec/containers/1/env/2"}]"#,
         "[]",
     ] {
         send(&operator, &patch(&target, operations)?).await?.into_object()?;

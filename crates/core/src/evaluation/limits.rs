@@ -39,7 +39,13 @@ pub(super) fn check_injected(workload: usize, template: Template<'_>, fields: &V
     }
     match after.saturating_sub(values(&injectable(template.value()))) {
         ..=MAX_VALUES => Ok(()),
-        after => Err(TooManyValues::new(after).into()),
+        after => {
+            let added = after - workload;
+            let problem = format!(
+                "has {workload} values (fields and list items), and the injection adds {added}: more than the limit of {MAX_VALUES}"
+            );
+            Err(InvalidField::new(FieldPath::new("workload"), problem))
+        }
     }
 }
 

@@ -40,7 +40,8 @@ impl From<&Record> for Injected {
 }
 
 impl fmt::Display for Injected {
-    /// `preStop sleep 5s into app, readiness probe into app, variables into app, grace period 30s → 35s`; empty if there is nothing.
+    /// `preStop sleep 5s into app, readiness probe into app, variables into app, grace period 30s → 35s`; empty if there is
+    /// nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sleeps =
             self.sleeps.iter().map(|(container, seconds)| format!("preStop sleep {seconds}s into {container}"));

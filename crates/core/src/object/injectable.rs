@@ -11,8 +11,8 @@ pub(crate) const GRACE_PERIOD_FIELD: &str = "terminationGracePeriodSeconds";
 /// The fields of a container. Containers keep their position.
 const CONTAINER: [&str; 4] = ["name", "lifecycle", "readinessProbe", "env"];
 
-/// The metadata of a template, its grace period, and the hooks, readiness probes and variables of its containers, with the structure
-/// and the order of the template. A value of another type is copied.
+/// The metadata of a template, its grace period, and the hooks, readiness probes and variables of its containers, with the
+/// structure and the order of the template. A value of another type is copied.
 pub(crate) fn injectable(template: &Value) -> Value {
     let Some(fields) = template.as_object() else { return template.clone() };
     fields

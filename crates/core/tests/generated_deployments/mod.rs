@@ -42,11 +42,22 @@ pub(crate) fn deployment() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Hooks that use the variables, and hooks of unknown duration.
+const HOOKS: [&str; 6] = [
+    "sleep $WINDDOWN_DRAIN_SECONDS",
+    "sleep $((WINDDOWN_DRAIN_SECONDS * 2))",
+    "echo $WINDDOWN_DRAIN_SECONDS; sleep 3",
+    "sleep $WINDDOWN_DEADLINE_SECONDS",
+    "sleep 2; /drain.sh",
+    "sleep $((WINDDOWN_DRAIN_SECONDS + 1)); exit 1",
+];
+
 fn container() -> impl Strategy<Value = Value> {
     let hook = prop_oneof![
         4 => Just(None),
         2 => (0_i64..60).prop_map(|seconds| Some(json!({"preStop": {"sleep": {"seconds": seconds}}}))),
         1 => Just(Some(json!({"preStop": {"exec": {"command": ["x"]}}, "postStart": {"exec": {"command": ["y"]}}}))),
+        2 => select(HOOKS.to_vec()).prop_map(|script| Some(json!({"preStop": {"exec": {"command": ["sh", "-c", script]}}}))),
         1 => Just(Some(json!({"stopSignal": "SIGQUIT"}))),
         1 => Just(Some(json!({}))),
     ];

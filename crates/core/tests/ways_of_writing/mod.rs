@@ -57,8 +57,8 @@ impl Way {
     }
 }
 
-/// A three-way merge: maps by key, containers by position, variables by name. What the last manifest had and this one has not is
-/// removed with everything below it.
+/// A three-way merge: maps by key, containers by position, variables by name. What the last manifest had and this one
+/// has not is removed with everything below it.
 fn merge(live: &mut Value, last: &Value, manifest: &Value) {
     match (live, manifest) {
         (Value::Object(live), Value::Object(manifest)) => {

@@ -26,13 +26,15 @@ fn the_containers_of_the_app_are_told_their_budget() {
         (json!([sleep(0), {"name": "api"}]), None, &[], &["app exposes 0 25 35", "api exposes 5 25 35"]),
         (json!([exec("sleep 7.5")]), None, &[], &["app exposes 8 25 38"]),
         (json!([exec("sleep 6; kill 1")]), None, &[], &["app exposes 6 25 36"]),
-        // An unknown hook: what it waits at least.
-        (json!([exec("sleep 2; /drain.sh")]), None, &[], &["app exposes 2 25 35"]),
+        // An unknown hook: what the budget assumes.
+        (json!([exec("sleep 2; /drain.sh")]), None, &[], &["app exposes 5 25 35"]),
+        (json!([exec("sleep 7; /drain.sh")]), None, &[], &["app exposes 7 25 37"]),
+        (json!([exec("timeout 3 /drain.sh")]), None, &[], &["app exposes 3 25 33"]),
         (
             json!([with("app", json!({"httpGet": {"path": "/quiesce", "port": 80}}))]),
             None,
             &[],
-            &["app exposes 0 25 35"],
+            &["app exposes 5 25 35"],
         ),
         // Each container has the deadline of its own runtime.
         (
@@ -54,13 +56,25 @@ fn the_containers_of_the_app_are_told_their_budget() {
 fn a_hook_can_refer_to_the_drain() {
     let hooked = |command: &[&str], env: &Value| json!([{"name": "app", "env": env, "lifecycle": {"preStop": {"exec": {"command": command}}}}]);
     let script = |script: &str| hooked(&["sh", "-c", script], &json!([]));
+    let through = |value: &str, script: &str| hooked(&["sh", "-c", script], &json!([{"name": "A", "value": value}]));
     let drain = ("drain", "9s");
     for (containers, expected) in [
         (script("sleep $WINDDOWN_DRAIN_SECONDS"), "app exposes 9 25 39"),
         (script("sleep \"${WINDDOWN_DRAIN_SECONDS}\" && nginx -s quit"), "app exposes 9 25 39"),
         // It is still the number that the hook starts from.
         (script("sleep $((WINDDOWN_DRAIN_SECONDS + 2))"), "app exposes 9 25 41"),
+        (script("sleep $((WINDDOWN_DRAIN_SECONDS * 3)); exit 1"), "app exposes 9 25 57"),
         (script("/drain.sh $WINDDOWN_DRAIN_SECONDS"), "app exposes 9 25 39"),
+        // Its duration does not depend on the number.
+        (script("echo $WINDDOWN_DRAIN_SECONDS; sleep 3"), "app exposes 3 25 33"),
+        (script("WINDDOWN_DRAIN_SECONDS=2; sleep $WINDDOWN_DRAIN_SECONDS"), "app exposes 2 25 32"),
+        (script("timeout 3 /drain.sh $WINDDOWN_DRAIN_SECONDS"), "app exposes 3 25 33"),
+        (script("kill -TERM 1; sleep $WINDDOWN_DRAIN_SECONDS"), "app exposes 0 25 30"),
+        // Through a variable of the owner.
+        (through("$(WINDDOWN_DRAIN_SECONDS)", "sleep $A"), "app exposes 9 25 39"),
+        (through("$(WINDDOWN_DRAIN_SECONDS)s", "sleep ${A:-5} && nginx -s quit"), "app exposes 9 25 39"),
+        (through("$(WINDDOWN_DRAIN_SECONDS)", "sleep $((A + 1))"), "app exposes 9 25 40"),
+        (through("$(WINDDOWN_DEADLINE_SECONDS)", "sleep $A"), "app exposes 25 25 55"),
         (script("sleep ${WINDDOWN_DEADLINE_SECONDS}"), "app exposes 25 25 55"),
         // The variable of the owner.
         (
