@@ -11,6 +11,9 @@ const SOON_MS = 150;
 const SLACK_MS = 1500;
 const YES = '✓';
 
+/** What a library offers. Without steps, the clean-up is one function of the app, and a failure in it is the app's. */
+const OFFERS = { 'winddown-node': { closesWebSockets: true, runsSteps: true }, lightship: { runsSteps: true } };
+
 /** Each runs the app of one library, and returns a tick or what went wrong. */
 export const scenarios = {
   'an open request is answered': async (run) => {
@@ -20,7 +23,7 @@ export const scenarios = {
     app.kill('SIGTERM');
     return (await open).error ?? YES;
   },
-  'its answer says `Connection: close`': async (run) => {
+  'its response says `Connection: close`': async (run) => {
     const app = await run();
     const open = outcomeOf(send(app, '/slow?800', { agent: keptConnection(app.t) }));
     await app.event('request /slow');
@@ -38,7 +41,7 @@ export const scenarios = {
     await open;
     return error ?? YES;
   },
-  'the next request on a kept connection is answered': async (run) => {
+  'the next request on a keep-alive connection is answered': async (run) => {
     const app = await run();
     const { socket, closed, text } = await bareConnection(app.t, app);
     const end = closed.catch(() => {});
@@ -51,7 +54,7 @@ export const scenarios = {
     await Promise.race([end, sleep(SOON_MS)]);
     return text().match(/200 OK/g).length === 2 ? YES : 'dropped';
   },
-  'a large answer to a slow client arrives whole': async (run) => {
+  'a large response to a slow client arrives whole': async (run) => {
     const app = await run();
     const { socket, closed, text } = await bareConnection(app.t, app);
     socket.write('GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -63,7 +66,7 @@ export const scenarios = {
     await Promise.race([closed.catch(() => {}), sleep(DEADLINE_MS)]);
     return text().length > 32 * 1024 * 1024 ? YES : 'truncated';
   },
-  'idle kept connections do not hold it up': async (run) => {
+  'idle keep-alive connections do not delay the end': async (run) => {
     const app = await run();
     const { socket, closed, text } = await bareConnection(app.t, app);
     closed.catch(() => {});
@@ -79,7 +82,7 @@ export const scenarios = {
     app.kill('SIGTERM');
     return ending(await app.ended(), true);
   },
-  'WebSocket clients get close code 1001': async (run) => {
+  'WebSocket clients get close code 1001': async (run, { closesWebSockets }) => {
     const app = await run();
     const client = new WebSocket(`ws://127.0.0.1:${app.port}`);
     app.t.after(() => client.terminate());
@@ -90,8 +93,9 @@ export const scenarios = {
       Promise.race([closed, sleep(DEADLINE_MS + SLACK_MS, ['none'])]),
       app.ended(),
     ]);
+    const offered = closesWebSockets ? '' : 'not offered: ';
     const late = end.late ? ' at the deadline' : '';
-    return code === 1001 ? YES : `${code === 'none' ? 'never closed' : code}${late}`;
+    return code === 1001 ? YES : `${offered}${code === 'none' ? 'never closed' : code}${late}`;
   },
   'a second signal changes nothing': async (run) => {
     const app = await run();
@@ -102,8 +106,8 @@ export const scenarios = {
     app.kill('SIGTERM');
     return (await open).error ?? YES;
   },
-  'a failing clean-up step stops no other, exit 0': async (run, { offersCleanUp }) => {
-    if (!offersCleanUp) return 'not offered';
+  'a failing clean-up step stops no other, exit 0': async (run, { runsSteps }) => {
+    if (!runsSteps) return 'not offered';
     const app = await run({ FAILING: '1' });
     app.kill('SIGTERM');
     const { code, signal } = await app.ended();
@@ -165,5 +169,5 @@ export async function runScenario(t, scenario, library) {
       },
     };
   };
-  return scenarios[scenario](run, { offersCleanUp: !['http-terminator', 'stoppable'].includes(library) });
+  return scenarios[scenario](run, OFFERS[library] ?? {});
 }

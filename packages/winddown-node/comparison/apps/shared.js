@@ -37,7 +37,7 @@ export const steps = {
     log({ event: 'sound step' });
   },
 };
-export const cleanUp = () => Promise.all([steps.broken(), steps.sound()]);
+export const cleanUp = () => Promise.allSettled([steps.broken(), steps.sound()]);
 
 export function listen(more = {}) {
   server.listen(0, '127.0.0.1', () => log({ event: 'listening', port: server.address().port, ...more }));
