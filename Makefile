@@ -1,5 +1,5 @@
 # Every target works from a fresh clone on Debian or Ubuntu with rustup, Go, npm and GNU make; `make demo` and `make e2e` as root
-# where no container engine with a registry is in reach (they say what is missing).
+# where there is no container engine that can pull images (they say what is missing).
 
 .DEFAULT_GOAL := help
 .PHONY: help build generate test core api test-load test-packages test-example test-node-service test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
