@@ -1,4 +1,4 @@
-//! A load balancer that knows only health checks.
+//! A load balancer that sees only health checks.
 
 use std::collections::BTreeMap;
 

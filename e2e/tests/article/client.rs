@@ -31,7 +31,7 @@ pub(crate) const ORDERS: Script = Script { name: "orders", text: include_str!("c
 pub(crate) const WEB_SOCKETS: Script = Script { name: "web-sockets", text: include_str!("clients/web-sockets.mjs") };
 /// A request that never ends.
 pub(crate) const SILENT: Script = Script { name: "silent", text: include_str!("clients/silent.mjs") };
-/// A load balancer that knows only health checks.
+/// A load balancer that sees only health checks.
 pub(crate) const BALANCER: Script = Script { name: "balancer", text: include_str!("clients/balancer.mjs") };
 /// Requests that are open at the same time, to one pod.
 pub(crate) const OPEN_REQUESTS: Script =

@@ -177,7 +177,7 @@ impl Timeline {
         times.is_sorted() && self.observed.all_exited_with(0)
     }
 
-    /// SIGTERM and the exit are at the planned times.
+    /// SIGTERM is at its planned time, and the exit before that of SIGKILL.
     fn is_as_planned(&self) -> bool {
         let Planned { signal, kill } = self.planned;
         let begun = self.begun.as_second() - self.deleted.as_second();

@@ -1,4 +1,4 @@
-// A load balancer that knows only health checks: it polls each backend, and sends to those that pass. With a rate of
+// A load balancer that sees only health checks: it polls each backend, and sends to those that pass. With a rate of
 // 0, it only polls.
 import { request } from 'node:http';
 
