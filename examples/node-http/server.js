@@ -22,9 +22,11 @@ const server = createServer(async (request, response) => {
 server.keepAliveTimeout = 75_000;
 server.headersTimeout = 80_000;
 
-const shutdown = gracefulShutdown({ servers: [server], waitMs, log, ...settingsOf(mistake) });
+const shutdown = gracefulShutdown({ servers: [server], waitMs, ...settingsOf(mistake) });
 await sleep(number('START_MS', 0)); // as a connection to a database
-server.listen(port, () => log({ event: 'listening', port: server.address().port, mistake: mistake || undefined }));
+server.listen(port, () => {
+  console.log(JSON.stringify({ event: 'listening', port: server.address().port, mistake: mistake || undefined }));
+});
 
 function settingsOf(mistake) {
   switch (mistake) {
@@ -39,10 +41,6 @@ function settingsOf(mistake) {
     default:
       throw new Error(`MISTAKE=${mistake}: exit-at-once or no-handler`);
   }
-}
-
-function log(line) {
-  console.log(JSON.stringify(line));
 }
 
 function number(name, fallback) {
