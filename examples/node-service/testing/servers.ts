@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 // Real servers on free loopback ports, in folders of their own, ended with the tests.
+// Not those of e2e/servers/local: tests stop single servers and start them again.
 
 export interface Server {
   port: number;
