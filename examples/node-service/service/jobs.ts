@@ -21,7 +21,9 @@ export class Jobs {
   readonly #queue: Queue<{ id: string }>;
   readonly #worker: Worker<{ id: string }>;
   readonly #connection: Redis;
-  readonly #running = new Set<Promise<void>>();
+  /** The work of the jobs that run, and how many began. */
+  readonly #working = new Set<Promise<void>>();
+  #begun = 0;
 
   /** `commands` must be connected; the worker opens connections of its own. */
   constructor({
@@ -38,18 +40,13 @@ export class Jobs {
     this.#queue = new Queue(QUEUE, { connection: commands });
     this.#connection = workerClient(redisUrl);
 
-    const process = async (id: string) => {
-      await this.#connection.hincrby(STARTED, id, 1);
-      await sleep(jobMs);
-      await this.#connection.hincrby(COMPLETED, id, 1);
-      completed(id);
-    };
     this.#worker = new Worker(
       QUEUE,
       async ({ data: { id } }) => {
-        const job = process(id);
-        this.#running.add(job);
-        await job.finally(() => this.#running.delete(job));
+        await this.#connection.hincrby(STARTED, id, 1);
+        await this.#work(jobMs);
+        await this.#connection.hincrby(COMPLETED, id, 1);
+        completed(id);
       },
       {
         connection: this.#connection,
@@ -80,16 +77,36 @@ export class Jobs {
   }
 
   /**
-   * Takes no further job and waits for those that run, however long they take: only the deadline of the shutdown ends
-   * that. What follows needs only Redis, and has a limit.
+   * Takes no further job and waits for the work of those that run, however long it takes: only the deadline of the
+   * shutdown ends that. What else they do needs only Redis, and has a limit, because Redis may be away.
    */
   async drain(): Promise<void> {
-    const closed = this.#worker.close();
-    await Promise.allSettled([...this.#running]);
     try {
-      await within(CLOSE_LIMIT_MS, 'closing the worker', closed);
+      await this.#closeWorker();
     } finally {
       await closeRedis(this.#connection);
     }
+  }
+
+  async #closeWorker(): Promise<void> {
+    const closed = this.#worker.close();
+    for (;;) {
+      const begun = this.#begun;
+      await Promise.allSettled(this.#working);
+      try {
+        return await within(CLOSE_LIMIT_MS, 'closing the worker', closed);
+      } catch (error) {
+        // A job that was being fetched begins after close().
+        if (this.#begun === begun) throw error;
+      }
+    }
+  }
+
+  /** The part of a job that does not need Redis. */
+  async #work(ms: number): Promise<void> {
+    this.#begun += 1;
+    const work = sleep(ms);
+    this.#working.add(work);
+    await work.finally(() => this.#working.delete(work));
   }
 }

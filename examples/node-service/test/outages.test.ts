@@ -58,6 +58,19 @@ for (const client of clients) {
   });
 }
 
+for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+  test(`Redis gets ${signal} while a job runs: the other clients close, and the exit code is 0`, async (t, stack) => {
+    const service = await start(t, { ...stack.env, JOB_MS: '2000' });
+    assert.equal((await order(service, 'a')).status, 201);
+    await eventually('the job starts', async () => 'a' in (await stack.jobs()).started);
+    stack.redis.kill(signal);
+    service.kill('SIGTERM');
+
+    assert.deepEqual(await service.exit(), { code: 0, signal: null });
+    for (const client of ['mongodb', 'kafka']) await service.line({ event: 'closed', client });
+  });
+}
+
 test('an order that waits for its message at SIGTERM gets its answer; the message is sent once', async (t, stack) => {
   const service = await start(t, stack.env);
   assert.equal((await order(service, 'before')).status, 201);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
-import { workerClient } from '../service/redis.ts';
+import { Jobs } from '../service/jobs.ts';
+import { commandClient, workerClient } from '../service/redis.ts';
 import { keptConnection, order, send, silentClient, webSocketClient } from '../testing/client.ts';
 import { start } from '../testing/process.ts';
 import { eventually, testsWithServers } from '../testing/stack.ts';
@@ -66,6 +67,26 @@ test('a job that runs at SIGTERM ends before the clients close', async (t, { env
   for (const client of ['redis', 'kafka']) {
     assert.ok(events.indexOf(`closed ${client}`) > events.indexOf('drained jobs'), `${client} closed after the jobs`);
   }
+});
+
+test('a job that is fetched while the worker closes has no limit either', async (t, { env, jobs }) => {
+  const redisUrl = String(env['REDIS_URL']);
+  const commands = commandClient(redisUrl);
+  t.after(() => commands.disconnect());
+  await commands.connect();
+  const first = Promise.withResolvers<void>();
+  // Longer than the limit for closing the worker.
+  const worker = new Jobs({ commands, redisUrl, jobMs: 6_000, completed: () => first.resolve() });
+  // One more than run at the same time. It comes with the reply to the completion of the first one.
+  await Promise.all(Array.from({ length: 51 }, (_, number) => worker.add(`${number}`)));
+  await first.promise;
+  // After the request for it was sent, and before the reply is read.
+  await new Promise(setImmediate);
+  await worker.drain();
+
+  const { started, completed } = await jobs();
+  assert.equal(Object.keys(started).length, 51);
+  assert.deepEqual(completed, started);
 });
 
 test('health turns 503 and answers say Connection: close while orders are still accepted', async (t, { env }) => {
