@@ -14,11 +14,11 @@ export interface FastifyOptions extends Options {
 
 /**
  * The plugin: `await app.register(winddown, { phases })`. `app.shutdown` is the shutdown, `app.server` is tracked, and
- * `app.close()`, which runs the onClose hooks of other plugins, is the first phase of the clean-up.
+ * `app.close()` is the last phase of the clean-up: the onClose hooks of other plugins close clients that jobs may use.
  */
 export const winddown = Object.assign(
   async (app: FastifyInstance, options: FastifyOptions) => {
-    const phases = [{ fastify: () => app.close() }, ...(options.phases ?? [])];
+    const phases = [...(options.phases ?? []), { fastify: () => app.close() }];
     const shutdown = gracefulShutdown({ ...options, servers: [app.server, ...(options.servers ?? [])], phases });
     app.decorate('shutdown', shutdown);
     app.get(options.healthPath ?? '/health', { logLevel: 'warn' }, (_request, reply) => {

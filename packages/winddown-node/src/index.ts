@@ -66,7 +66,7 @@ export interface HealthResponse {
 
 /** How often idle connections are checked during the shutdown. */
 const SWEEP_MS = 50;
-/** Two shutdowns in one process would both exit. The key is the same for both builds of this package. */
+/** The shutdown that exits the process: there can be one. The key is the same for both builds of this package. */
 const ACTIVE = Symbol.for('winddown-node.active');
 
 /**
@@ -78,7 +78,7 @@ const ACTIVE = Symbol.for('winddown-node.active');
  */
 export function gracefulShutdown(options: Options = {}): Shutdown {
   const { exit = true, fatalErrors = exit } = options;
-  const holder = process as { [ACTIVE]?: boolean };
+  const holder = process as { [ACTIVE]?: AbortController | undefined };
   if (exit && holder[ACTIVE]) {
     throw new Error('gracefulShutdown was called before: use one call for all servers, or add(), or exit: false');
   }
@@ -87,7 +87,8 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   const phases = [...(options.phases ?? [])];
   const signals = [...(options.signals ?? (['SIGTERM', 'SIGINT'] as const))];
   const write = quietly(options.log ?? defaultLog);
-  const tracked: Connections[] = [];
+  const tracked = new Map<Server, Connections>();
+  const timers: NodeJS.Timeout[] = [];
   const closing: Promise<void>[] = [];
   const abort = new AbortController();
   const { promise: finished, resolve } = withResolvers<Outcome>();
@@ -100,12 +101,17 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
 
   const begun = () => abort.signal.aborted;
   const elapsed = () => Math.round(performance.now() - begunAt);
-  const log = (event: LogEvent, more: object = {}) => {
-    if (ended) return;
-    const connections = tracked.reduce((sum, each) => sum + each.size, 0);
-    const openRequests = tracked.reduce((sum, each) => sum + each.openRequests, 0);
+  const sum = (count: (each: Connections) => number) =>
+    [...tracked.values()].reduce((total, each) => total + count(each), 0);
+  const always = (event: LogEvent, more: object = {}) => {
+    const connections = sum((each) => each.size);
+    const openRequests = sum((each) => each.openRequests);
     write({ event, ...(begun() && { ms: elapsed() }), connections, openRequests, ...more });
   };
+  const log: typeof always = (...line) => {
+    if (!ended) always(...line);
+  };
+  const webSocketFailed = (error: unknown) => log('web-socket-failed', { error: String(error) });
   const timed = async (name: string, work: () => Promise<unknown>) => {
     const from = performance.now();
     pending.add(name);
@@ -116,26 +122,25 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
 
   async function shutDown(): Promise<void> {
     log('begun', { reason: outcome.reason, ...times });
-    const deadline = setTimeout(() => {
+    const passed = () => {
       log('deadline-passed', { pending: [...pending] });
       outcome.deadlinePassed = true;
       end(1);
-    }, times.deadlineMs).unref();
-    for (const connections of tracked) connections.drain();
+    };
+    timers.push(setTimeout(passed, times.deadlineMs).unref());
+    for (const connections of tracked.values()) connections.drain();
     // setImmediate runs after the poll phase, so requests that have arrived are read before connections are closed. A
     // timer runs before it.
-    const sweep = setInterval(() => {
-      setImmediate(() => {
-        for (const connections of tracked) connections.closeQuiet(times.waitMs, times.bodyMs);
-      });
-    }, SWEEP_MS);
+    const sweep = () => {
+      for (const connections of tracked.values()) connections.closeQuiet(times.waitMs, times.bodyMs);
+    };
+    timers.push(setInterval(() => setImmediate(sweep), SWEEP_MS).unref());
 
     await timed('wait', () => new Promise((done) => setTimeout(() => setImmediate(done), times.waitMs)));
     listening = false;
-    for (const connections of tracked) closing.push(connections.close());
+    for (const connections of tracked.values()) closing.push(connections.close());
     log('listeners-closed');
     await timed('connections', closeConnections);
-    clearInterval(sweep);
     log('connections-closed');
 
     for (const [index, phase] of phases.entries()) {
@@ -148,23 +153,22 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
       await timed(name, () => runPhase(index + 1, phase, pending, failed));
       log('phase-finished', { phase: index + 1, steps: Object.keys(phase) });
     }
-    clearTimeout(deadline);
     end(outcome.exitCode);
   }
 
   async function closeConnections(): Promise<void> {
-    const limit = setTimeout(() => {
-      const terminated = terminateWebSockets(webSockets);
-      const destroyed = tracked.reduce((sum, each) => sum + each.destroyUpgraded(), 0);
+    const destroy = () => {
+      const terminated = terminateWebSockets(webSockets, webSocketFailed);
+      const destroyed = sum((each) => each.destroyUpgraded());
       if (terminated + destroyed > 0) log('web-sockets-destroyed', { terminated, destroyed });
-    }, times.webSocketMs);
-    closing.push(closeWebSockets(webSockets));
-    // Servers that are added meanwhile count, too.
+    };
+    timers.push(setTimeout(destroy, times.webSocketMs).unref());
+    closing.push(closeWebSockets(webSockets, webSocketFailed));
+    // Servers that are added or begin to listen meanwhile count, too.
     for (let known = 0; known < closing.length; ) {
       known = closing.length;
       await Promise.all(closing);
     }
-    clearTimeout(limit);
   }
 
   function end(exitCode: number): void {
@@ -172,12 +176,13 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
     Object.assign(outcome, { exitCode, ms: elapsed() });
     log('finished', outcome);
     ended = true;
+    for (const timer of timers) clearTimeout(timer);
     resolve(outcome);
     if (exit) {
       // After the callbacks of `finished`.
       setImmediate(() => process.exit(exitCode));
     } else {
-      for (const connections of tracked) connections.destroyAll();
+      for (const connections of tracked.values()) connections.destroyAll();
       detach();
     }
   }
@@ -200,7 +205,7 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
 
   // The state of the app is unknown after these, so a graceful shutdown is not possible.
   const onFatal = (kind: LogEvent) => (error: unknown) => {
-    log(kind, { error: String((error instanceof Error && error.stack) || error) });
+    always(kind, { error: String((error instanceof Error && error.stack) || error) });
     process.exit(1);
   };
   const onException = onFatal('uncaught-exception');
@@ -209,21 +214,27 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   function detach(): void {
     for (const signal of signals) process.off(signal, onSignal);
     process.off('uncaughtException', onException).off('unhandledRejection', onRejection);
-    if (exit) delete holder[ACTIVE];
+    if (holder[ACTIVE] === abort) holder[ACTIVE] = undefined;
   }
 
   function add<S extends Server>(server: S): S {
+    if (tracked.has(server)) return server;
     const connections = new Connections(server);
-    tracked.push(connections);
+    tracked.set(server, connections);
     if (begun()) connections.drain();
-    if (!listening) closing.push(connections.close());
+    const closeLate = () => {
+      if (!listening && !ended) closing.push(connections.close());
+    };
+    closeLate();
+    // A server that was not listening when the others closed.
+    server.on('listening', closeLate);
     return server;
   }
 
   for (const server of options.servers ?? []) add(server);
   for (const signal of signals) process.on(signal, onSignal);
   if (fatalErrors) process.on('uncaughtException', onException).on('unhandledRejection', onRejection);
-  if (exit) holder[ACTIVE] = true;
+  if (exit) holder[ACTIVE] = abort;
   for (const problem of problems) log('setting-not-used', { problem });
 
   const health = () => (begun() ? 503 : 200);

@@ -3,6 +3,7 @@ export type LogEvent =
   | 'begun'
   | 'signal-ignored'
   | 'listeners-closed'
+  | 'web-socket-failed'
   | 'web-sockets-destroyed'
   | 'connections-closed'
   | 'step-failed'
@@ -25,8 +26,14 @@ export interface LogLine {
 export type Log = (line: LogLine) => void;
 
 export const defaultLog: Log = (line) => {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
+  const { stdout } = process;
+  stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`, (error) => {
+    // A closed pipe or a full disk. The event comes after this, and would be an uncaught exception.
+    if (error) stdout.off('error', ignore).once('error', ignore);
+  });
 };
+
+const ignore = () => {};
 
 /** A log whose errors do not stop the shutdown. */
 export function quietly(log: Log): Log {
@@ -34,7 +41,7 @@ export function quietly(log: Log): Log {
     try {
       log(line);
     } catch {
-      // Nobody is left to tell.
+      // There is no other place for it.
     }
   };
 }

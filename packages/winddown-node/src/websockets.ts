@@ -13,20 +13,33 @@ export interface WebSocketLike {
 /** The close code of a server that goes away (RFC 6455, section 7.4.1). */
 const GOING_AWAY = 1001;
 
+type Failed = (error: unknown) => void;
+
 /** Sends a close frame to each client. The promise resolves when the servers have closed and all clients are gone. */
-export async function closeWebSockets(servers: readonly WebSocketServerLike[]): Promise<void> {
-  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-  for (const client of clientsOf(servers)) client.close(GOING_AWAY, 'server shuts down');
+export async function closeWebSockets(servers: readonly WebSocketServerLike[], failed: Failed): Promise<void> {
+  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())).catch(failed));
+  forEachClient(servers, failed, (client) => client.close(GOING_AWAY, 'server shuts down'));
   await Promise.all(closed);
 }
 
 /** Terminates clients that are still connected; returns their number. */
-export function terminateWebSockets(servers: readonly WebSocketServerLike[]): number {
-  const clients = clientsOf(servers);
-  for (const client of clients) client.terminate();
-  return clients.length;
+export function terminateWebSockets(servers: readonly WebSocketServerLike[], failed: Failed): number {
+  return forEachClient(servers, failed, (client) => client.terminate());
 }
 
-function clientsOf(servers: readonly WebSocketServerLike[]): WebSocketLike[] {
-  return servers.flatMap(({ clients }) => [...(clients ?? [])]);
+/** An error of one client stops no other. */
+function forEachClient(
+  servers: readonly WebSocketServerLike[],
+  failed: Failed,
+  action: (client: WebSocketLike) => void,
+): number {
+  const clients = servers.flatMap((server) => [...(server.clients ?? [])]);
+  for (const client of clients) {
+    try {
+      action(client);
+    } catch (error) {
+      failed(error);
+    }
+  }
+  return clients.length;
 }

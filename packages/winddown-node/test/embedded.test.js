@@ -62,7 +62,11 @@ test('a second shutdown that exits the process is refused', async () => {
   const first = gracefulShutdown({ log() {} });
   assert.throws(() => gracefulShutdown(), /gracefulShutdown was called before/);
   first.detach();
-  gracefulShutdown({ log() {} }).detach();
+  const second = gracefulShutdown({ log() {} });
+  // It has no effect on the second one.
+  first.detach();
+  assert.throws(() => gracefulShutdown(), /gracefulShutdown was called before/);
+  second.detach();
 });
 
 test('both builds together refuse a second shutdown, too', async () => {
@@ -130,6 +134,40 @@ test('a server that is added after the listeners closed is closed before the cle
   assert.equal(lateListens, false);
 });
 
+for (const when of ['while a request is open', 'during the clean-up']) {
+  test(`a server that begins to listen ${when} is closed`, async () => {
+    const first = createServer((_request, response) => setTimeout(() => response.end(), 300));
+    const late = createServer();
+    const { shutdown } = embed({ servers: [first, late], phases: [{ connect: () => sleep(300) }] });
+    const open = send(await listen(first));
+    await once(first, 'request');
+    const finished = shutdown.begin('test');
+    while (first.listening) await sleep(10);
+    if (when === 'during the clean-up') await open;
+    await listen(late).catch(() => {});
+    await sleep(50);
+    assert.equal(late.listening, false);
+    await open;
+    assert.equal((await finished).exitCode, 0);
+    await listen(late);
+    late.close();
+  });
+}
+
+test('a server that is added twice is tracked once', async (t) => {
+  const server = createServer();
+  const { shutdown, lines } = embed({ servers: [server] });
+  const before = server.listenerCount('connection');
+  assert.equal(shutdown.add(server), server);
+  assert.equal(server.listenerCount('connection'), before);
+  const address = await listen(server);
+  const accepted = once(server, 'connection');
+  await bareConnection(t, address);
+  await accepted;
+  await shutdown.begin('test');
+  assert.equal(lines[0].connections, 1);
+});
+
 test("connections of a net server are the app's: it ends them with the signal of the shutdown", async () => {
   const sockets = new Set();
   const server = createTcpServer((socket) => sockets.add(socket));
@@ -158,6 +196,36 @@ test('a WebSocket server with a port of its own is closed, too', async () => {
   await shutdown.begin('test');
   assert.equal((await closed)[0], 1001);
   await assert.rejects(send({ port }), { code: 'ECONNREFUSED' });
+});
+
+test('an error of a WebSocket server or client is logged and stops no other', async () => {
+  const calls = [];
+  const fail = () => {
+    throw new Error('broken');
+  };
+  const broken = { clients: [{ close: fail, terminate: fail }], close: fail };
+  const hanging = { close: () => calls.push('sound close'), terminate: () => calls.push('sound terminate') };
+  const sound = { clients: [hanging], close: (done) => setTimeout(done, 300) };
+  const { shutdown, lines } = embed({
+    webSockets: [broken, sound],
+    webSocketMs: 100,
+    phases: [{ clean: () => calls.push('clean-up') }],
+  });
+  const outcome = await shutdown.begin('test');
+  assert.deepEqual([outcome.exitCode, calls], [0, ['sound close', 'sound terminate', 'clean-up']]);
+  const failed = lines.filter(({ event }) => event === 'web-socket-failed');
+  assert.deepEqual(
+    failed.map(({ error }) => error),
+    Array(3).fill('Error: broken'),
+  );
+});
+
+test('exit: false leaves no timer, also where a WebSocket server never says that it has closed', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const { shutdown } = embed({ webSockets: [{ clients: [], close() {} }], deadlineMs: 200 });
+  assert.equal((await shutdown.begin('test')).deadlinePassed, true);
+  assert.equal(timers(), before);
 });
 
 test('a log that throws does not stop the shutdown', async () => {

@@ -33,7 +33,7 @@ for (const framework of ['express', 'fastify', 'koa', 'http']) {
     assert.ok(events.indexOf('connections-closed') < events.indexOf('database closed'), events.join());
     if (framework === 'fastify') {
       assert.ok(events.indexOf('connections-closed') < events.indexOf('onClose hook'), events.join());
-      assert.ok(events.indexOf('onClose hook') < events.indexOf('database closed'), events.join());
+      assert.ok(events.indexOf('database closed') < events.indexOf('onClose hook'), events.join());
     }
   });
 }

@@ -106,6 +106,23 @@ for (const [path, event] of [
   });
 }
 
+test('an error in what the app does at the end is logged and exits 1', async (t) => {
+  const server = await start(t, { THROW_AT_END: 'yes' });
+  server.kill('SIGTERM');
+  assert.deepEqual(await server.exit(), { code: 1, signal: null });
+  assert.match((await server.event('unhandled-rejection')).error, /on purpose/);
+});
+
+test('a closed stdout does not stop the shutdown', async (t) => {
+  const server = await start(t);
+  const open = send(server, '/slow?600');
+  await server.event('slow request');
+  server.closeOutput();
+  server.kill('SIGTERM');
+  assert.equal((await open).status, 200);
+  assert.deepEqual(await server.exit(), CLEAN);
+});
+
 test('begin() shuts down without a signal, with the exit code of the caller', async (t) => {
   const server = await start(t);
   const open = send(server, '/slow?700');

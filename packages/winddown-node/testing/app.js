@@ -9,7 +9,9 @@ import { certificate } from './certificate.js';
 
 const { PROTOCOL = 'http', WAIT_MS, DEADLINE_MS, WEB_SOCKET_MS, BODY_MS, STEPS, LISTEN = 'yes' } = process.env;
 const LARGE = Buffer.alloc(32 * 1024 * 1024, 'x');
-const log = (line) => console.log(JSON.stringify(line));
+const log = (line) => {
+  if (!process.stdout.errored) console.log(JSON.stringify(line));
+};
 
 async function handle(request, response) {
   const [path, ms = '0'] = request.url.split('?');
@@ -133,7 +135,10 @@ const shutdown = gracefulShutdown({
 });
 /** Slow requests are open when the shutdown begins, however busy the machine is. */
 const begun = new Promise((resolve) => shutdown.signal.addEventListener('abort', resolve));
-shutdown.finished.then((outcome) => log({ event: 'outcome', ...outcome }));
+shutdown.finished.then((outcome) => {
+  log({ event: 'outcome', ...outcome });
+  if (process.env.THROW_AT_END) throw new Error('thrown on purpose');
+});
 
 if (LISTEN === 'yes') {
   server.listen(0, '127.0.0.1', () => log({ event: 'listening', port: server.address().port, pid: process.pid }));

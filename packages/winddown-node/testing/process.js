@@ -35,6 +35,11 @@ export async function start(t, env = {}, script = 'app.js') {
     lines,
     event,
     kill: (signal) => child.kill(signal),
+    /** What the process writes from now on fails. */
+    closeOutput: () => {
+      reader.close();
+      child.stdout.destroy();
+    },
     exit: async () => {
       const exit = await exited;
       await drained;
