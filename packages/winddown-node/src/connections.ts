@@ -173,11 +173,17 @@ function closeAfter(response: ServerResponse, { responses }: Kept): void {
   };
 }
 
-/** Headers for writeHead(), which takes an object, a list of pairs, or a list of names and values in turn. */
-function withClose(headers: object): unknown[] {
-  const list = Array.isArray(headers) ? headers : Object.entries(headers);
-  const pairs = Array.isArray(list[0]) ? list.flat() : list;
-  return [...pairs.filter((_, index) => !/^connection$/i.test(pairs[index & ~1])), 'Connection', 'close'];
+/** Headers as writeHead() takes them: an object, a list of pairs, or names and values in turn. The form stays. */
+function withClose(headers: object): object {
+  const isOther = (name: unknown) => !/^connection$/i.test(String(name));
+  if (!Array.isArray(headers)) {
+    const others = Object.entries(headers).filter(([name]) => isOther(name));
+    return { ...Object.fromEntries(others), Connection: 'close' };
+  }
+  if (!Array.isArray(headers[0])) {
+    return [...headers.filter((_, index) => isOther(headers[index & ~1])), 'Connection', 'close'];
+  }
+  return [...headers.filter(([name]) => isOther(name)), ['Connection', 'close']];
 }
 
 /**

@@ -17,29 +17,20 @@ type Failed = (error: unknown) => void;
 
 /** Sends a close frame to each client. The promise resolves when the servers have closed and all clients are gone. */
 export async function closeWebSockets(servers: readonly WebSocketServerLike[], failed: Failed): Promise<void> {
-  const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())).catch(failed));
-  forEachClient(servers, failed, (client) => client.close(GOING_AWAY, 'server shuts down'));
-  await Promise.all(closed);
+  const closed = [
+    ...servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    ...clientsOf(servers).map(async (client) => client.close(GOING_AWAY, 'server shuts down')),
+  ];
+  await Promise.all(closed.map((each) => each.catch(failed)));
 }
 
 /** Terminates clients that are still connected; returns their number. */
 export function terminateWebSockets(servers: readonly WebSocketServerLike[], failed: Failed): number {
-  return forEachClient(servers, failed, (client) => client.terminate());
+  const terminated = clientsOf(servers).map(async (client) => client.terminate());
+  for (const each of terminated) each.catch(failed);
+  return terminated.length;
 }
 
-/** An error of one client stops no other. */
-function forEachClient(
-  servers: readonly WebSocketServerLike[],
-  failed: Failed,
-  action: (client: WebSocketLike) => void,
-): number {
-  const clients = servers.flatMap((server) => [...(server.clients ?? [])]);
-  for (const client of clients) {
-    try {
-      action(client);
-    } catch (error) {
-      failed(error);
-    }
-  }
-  return clients.length;
+function clientsOf(servers: readonly WebSocketServerLike[]): WebSocketLike[] {
+  return servers.flatMap(({ clients }) => [...(clients ?? [])]);
 }

@@ -51,6 +51,29 @@ test('headers that a proxy copies stay as they are, apart from Connection', asyn
   assert.deepEqual([headers['set-cookie'], headers.connection], [['a=1', 'b=2'], 'close']);
 });
 
+test('a wrapper of writeHead() gets headers in the form that the handler uses', async (t) => {
+  const forms = [];
+  const server = createServer(async (request, response) => {
+    const { writeHead } = response;
+    response.writeHead = (status, headers) => {
+      forms.push(headers);
+      return writeHead.call(response, status, headers);
+    };
+    await sleep(100);
+    const list = ['A', 'b', 'connection', 'keep-alive'];
+    response.writeHead(200, { '/object': { A: 'b', connection: 'keep-alive' }, '/list': list }[request.url]).end();
+  });
+  const { shutdown } = embed({ servers: [server], waitMs: 500 });
+  const address = await listen(server);
+  const object = send(address, '/object', { agent: keptConnection(t) });
+  await once(server, 'request');
+  const list = send(address, '/list', { agent: keptConnection(t) });
+  await once(server, 'request');
+  void shutdown.begin('test');
+  for (const answer of [object, list]) assert.equal((await answer).headers.connection, 'close');
+  assert.deepEqual(forms, [{ A: 'b', Connection: 'close' }, ['A', 'b', 'Connection', 'close']]);
+});
+
 test('a client that sends a part of a body and stops does not hold the shutdown up', async (t) => {
   const server = await start(t, { BODY_MS: '600', STEPS: 'ordered' });
   const { socket, closed } = await bareConnection(t, server);
