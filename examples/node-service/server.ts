@@ -14,5 +14,6 @@ const shutdown = gracefulShutdown({
     { mongodb: service.closeMongodb, redis: service.closeRedis, kafka: service.closeKafka },
   ],
 });
+shutdown.signal.addEventListener('abort', () => service.stopJobs());
 
 await service.start(() => shutdown.begun);

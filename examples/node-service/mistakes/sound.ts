@@ -22,7 +22,10 @@ export function sayConnectionClose({ server }: Service): void {
   server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'));
 }
 
-export async function closeConnections({ server, webSockets }: Service): Promise<void> {
+/** Takes no further connection and no further job, and waits until the last connection has closed. */
+export async function closeConnections(service: Service): Promise<void> {
+  const { server, webSockets } = service;
+  service.stopJobs();
   for (const client of webSockets.clients) client.close(1001);
   webSockets.close();
   await new Promise((resolve) => server.close(resolve));

@@ -13,6 +13,7 @@ process.on('SIGTERM', async () => {
   setDeadline();
   sayConnectionClose(service);
   await sleep(waitMs);
+  service.stopJobs();
   await new Promise((resolve) => service.server.close(resolve));
   await cleanUp(service);
   process.exit(0);

@@ -76,6 +76,11 @@ export class Jobs {
     );
   }
 
+  /** Takes no further job. Those that run go on. */
+  stop(): void {
+    void this.#worker.close();
+  }
+
   /**
    * Takes no further job and waits for the work of those that run, however long it takes: only the deadline of the
    * shutdown ends that. What else they do needs only Redis, and has a limit, because Redis may be away.

@@ -53,6 +53,8 @@ export class Service {
         connected('redis', () => this.#connectRedis(), signal),
         connected('kafka', () => this.#kafka.connect(), signal),
       ]);
+      // It may have aborted while the last one connected.
+      signal.throwIfAborted();
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -62,9 +64,18 @@ export class Service {
     log({ event: 'ready' });
   }
 
-  /** Waits for running jobs. A service that is still starting stops that. */
-  async drainJobs(): Promise<void> {
+  /**
+   * Takes no further job: other replicas have more time for it. Jobs that run go on. A service that is still starting
+   * stops that.
+   */
+  stopJobs(): void {
     this.#starting.abort();
+    this.#jobs?.stop();
+  }
+
+  /** Waits for running jobs. */
+  async drainJobs(): Promise<void> {
+    this.stopJobs();
     await this.#jobs?.drain();
     log({ event: 'drained', client: 'jobs' });
   }

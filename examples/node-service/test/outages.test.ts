@@ -121,3 +121,17 @@ test('SIGTERM while the service waits for a server ends it with 0', async (t, { 
   service.kill('SIGTERM');
   assert.deepEqual(await service.exit(), { code: 0, signal: null });
 });
+
+test('a server that answers only after SIGTERM: no worker begins', async (t, { env, redis }) => {
+  redis.kill('SIGSTOP');
+  const service = await start(t, { ...env, SHUTDOWN_WAIT_MS: '3000' }, { until: { event: 'listening' } });
+  await service.line({ event: 'connected', client: 'mongodb' });
+  await service.line({ event: 'connected', client: 'kafka' });
+  service.kill('SIGTERM');
+  await service.line({ event: 'begun' });
+  redis.kill('SIGCONT');
+  await service.line({ event: 'connected', client: 'redis' });
+
+  assert.deepEqual(await service.exit(), { code: 0, signal: null });
+  assert.ok(!service.lines.some(({ event }) => event === 'ready'), 'the worker began');
+});

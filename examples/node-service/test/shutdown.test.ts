@@ -89,6 +89,21 @@ test('a job that is fetched while the worker closes has no limit either', async 
   assert.deepEqual(completed, started);
 });
 
+test('a job that is added after SIGTERM is for another replica', async (t, { env, counts, jobs }) => {
+  const service = await start(t, { ...env, SHUTDOWN_WAIT_MS: '2000' });
+  service.kill('SIGTERM');
+  await service.line({ event: 'begun' });
+  assert.equal((await order(service, 'late')).status, 201);
+  assert.deepEqual(await service.exit(), { code: 0, signal: null });
+  assert.deepEqual((await jobs()).started, {});
+
+  const other = await start(t, env);
+  await eventually('the job completes', async () => 'late' in (await jobs()).completed);
+  other.kill('SIGTERM');
+  await other.exit();
+  assert.deepEqual((await counts())['late'], once);
+});
+
 test('health turns 503 and answers say Connection: close while orders are still accepted', async (t, { env }) => {
   const service = await start(t, { ...env, SHUTDOWN_WAIT_MS: '3000' });
   const agent = keptConnection(t);
@@ -147,9 +162,10 @@ test('a client that sends half of a request does not hold the shutdown', async (
   assert.deepEqual(await service.exit(), { code: 0, signal: null });
 });
 
-test('a job that never ends: the deadline of the pod ends the process with 1', async (t, { env }) => {
+test('a job that never ends: the deadline of the pod ends the process with 1', async (t, { env, jobs }) => {
   const service = await start(t, { ...env, JOB_MS: '600000', WINDDOWN_DEADLINE_SECONDS: '2' });
   await order(service, 'stuck');
+  await eventually('the job starts', async () => 'stuck' in (await jobs()).started);
   service.kill('SIGTERM');
 
   const { pending } = await service.line({ event: 'deadline-passed' });
