@@ -28,7 +28,7 @@ for (const [how, answer] of Object.entries({
       await sleep(100);
       answer(response);
     });
-    const { shutdown } = embed({ servers: [server], waitMs: 500 });
+    const { shutdown } = embed({ servers: [server], waitMs: 500, deadlineMs: 10_000 });
     const address = await listen(server);
     const open = send(address, '/', { agent: keptConnection(t) });
     await once(server, 'request');
@@ -44,7 +44,7 @@ for (const [how, answer] of Object.entries({
 test('headers that a proxy copies stay as they are, apart from Connection', async (t) => {
   const raw = ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'Connection', 'keep-alive'];
   const server = createServer((_request, response) => response.writeHead(200, raw).end());
-  const { shutdown } = embed({ servers: [server], waitMs: 500 });
+  const { shutdown } = embed({ servers: [server], waitMs: 500, deadlineMs: 10_000 });
   const address = await listen(server);
   void shutdown.begin('test');
   const { headers } = await send(address, '/', { agent: keptConnection(t) });
@@ -59,11 +59,11 @@ test('a wrapper of writeHead() gets headers in the form that the handler uses', 
       forms.push(headers);
       return writeHead.call(response, status, headers);
     };
-    await sleep(100);
+    if (!shutdown.begun) await once(shutdown.signal, 'abort');
     const list = ['A', 'b', 'connection', 'keep-alive'];
     response.writeHead(200, { '/object': { A: 'b', connection: 'keep-alive' }, '/list': list }[request.url]).end();
   });
-  const { shutdown } = embed({ servers: [server], waitMs: 500 });
+  const { shutdown } = embed({ servers: [server], waitMs: 500, deadlineMs: 10_000 });
   const address = await listen(server);
   const object = send(address, '/object', { agent: keptConnection(t) });
   await once(server, 'request');
@@ -87,7 +87,7 @@ test('a client that sends a part of a body and stops does not hold the shutdown 
 });
 
 test('an upload that is slower than the limit but goes on is not cut off', async (t) => {
-  const server = await start(t, { BODY_MS: '600', WAIT_MS: '100' });
+  const server = await start(t, { BODY_MS: '1000', WAIT_MS: '100' });
   const { socket, text, closed } = await bareConnection(t, server);
   socket.write('POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n');
   await server.event('slow request');
@@ -116,7 +116,7 @@ test('pipelined requests are all answered, also those that arrive during the wai
     await sleep(200);
     response.end(`answer ${url}`);
   });
-  const { shutdown, lines } = embed({ servers: [server], waitMs: 1000 });
+  const { shutdown, lines } = embed({ servers: [server], waitMs: 1000, deadlineMs: 10_000 });
   const address = await listen(server);
   const pipelined = ['/1', '/2', '/3'].map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join('');
   const early = await bareConnection(t, address);

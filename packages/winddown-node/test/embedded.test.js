@@ -138,16 +138,20 @@ for (const when of ['while a request is open', 'during the clean-up']) {
   test(`a server that begins to listen ${when} is closed`, async () => {
     const first = createServer((_request, response) => setTimeout(() => response.end(), 300));
     const late = createServer();
-    const { shutdown } = embed({ servers: [first, late], phases: [{ connect: () => sleep(300) }] });
+    let finish;
+    const step = () => new Promise((done) => (finish = done));
+    const { shutdown } = embed({ servers: [first, late], deadlineMs: 10_000, phases: [{ step }] });
     const open = send(await listen(first));
     await once(first, 'request');
     const finished = shutdown.begin('test');
     while (first.listening) await sleep(10);
-    if (when === 'during the clean-up') await open;
+    while (when === 'during the clean-up' && !finish) await sleep(10);
     await listen(late).catch(() => {});
     await sleep(50);
     assert.equal(late.listening, false);
     await open;
+    while (!finish) await sleep(10);
+    finish();
     assert.equal((await finished).exitCode, 0);
     await listen(late);
     late.close();
@@ -225,7 +229,7 @@ test('exit: false leaves no timer, also where a WebSocket server never says that
   const before = timers();
   const { shutdown } = embed({ webSockets: [{ clients: [], close() {} }], deadlineMs: 200 });
   assert.equal((await shutdown.begin('test')).deadlinePassed, true);
-  assert.equal(timers(), before);
+  assert.ok(timers() <= before);
 });
 
 test('a log that throws does not stop the shutdown', async () => {

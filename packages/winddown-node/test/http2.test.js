@@ -124,7 +124,7 @@ for (const PROTOCOL of ['https', 'h2']) {
 }
 
 test('over TLS, a body that stops does not hold the shutdown up, and one that goes on is read', async (t) => {
-  const server = await start(t, { PROTOCOL: 'https', BODY_MS: '600', WAIT_MS: '100' });
+  const server = await start(t, { PROTOCOL: 'https', BODY_MS: '1000', WAIT_MS: '100' });
   const upload = () => {
     const headers = { 'Content-Length': 8 };
     const options = { host: '127.0.0.1', port: server.port, path: '/upload', method: 'POST', headers, agent: false };
