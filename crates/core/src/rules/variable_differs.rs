@@ -91,8 +91,8 @@ metadata:
     winddown.dev/expose: env
 ```
 
-Or declare the number that the app needs. One from `valueFrom` is not compared. One
-that only `envFrom` sets is overridden: write it into `env` to keep it.
+Or declare the number that the app needs. One from `valueFrom` is not compared. One that only
+`envFrom` sets is overridden: write it into `env` to keep it.
 
 ## Source
 
