@@ -24,9 +24,9 @@ impl Shutdown {
         self.0.get().is_some()
     }
 
-    /// Begins to handle signals, also while the service is still starting. The future ends when the listener has to close:
-    /// `wait` after SIGTERM or SIGINT. The wait is a part of the deadline: at least half of it remains for open requests. At
-    /// the deadline, the process exits with 1.
+    /// Begins to handle signals, also while the service is still starting. The future ends when the listener has to
+    /// close: `wait` after SIGTERM or SIGINT. The wait is a part of the deadline: at least half of it remains for open
+    /// requests. At the deadline, the process exits with 1.
     pub fn on_signal(&self, wait: Duration) -> io::Result<impl Future<Output = ()> + use<>> {
         let deadline = self.deadline();
         let mut terminate = signal(SignalKind::terminate())?;
