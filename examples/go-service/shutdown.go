@@ -48,11 +48,11 @@ func (s *shutdown) handle(signals <-chan os.Signal) {
 	name := <-signals
 	s.signalAt = time.Now()
 	s.begun.Store(true)
+	s.log("begun", "signal", name.String())
 	time.AfterFunc(s.deadline, func() {
 		s.log("deadline-passed")
 		os.Exit(1)
 	})
-	s.log("begun", "signal", name.String())
 	close(s.signalled)
 	for name := range signals {
 		s.log("signal-ignored", "signal", name.String())

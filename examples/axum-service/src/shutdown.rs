@@ -41,6 +41,7 @@ impl Shutdown {
         let begun = tokio::spawn(async move {
             next().await;
             shutdown.0.get_or_init(Instant::now);
+            shutdown.log("begun", "");
             // A thread: it works even if requests block the runtime from now on.
             let late = shutdown.clone();
             thread::spawn(move || {
@@ -48,7 +49,6 @@ impl Shutdown {
                 late.log("deadline-passed", "");
                 process::exit(1);
             });
-            shutdown.log("begun", "");
             tokio::spawn(async move {
                 loop {
                     next().await;
