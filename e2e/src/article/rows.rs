@@ -39,10 +39,11 @@ pub const ROWS: [Row; 14] = [
     Row {
         id: "S2",
         point: "A hard deadline ends the process before SIGKILL does",
-        text: "One pod is deleted while it waits for a client whose request never ends, or for a job that never ends. \
-               The deadline is 5 s after SIGTERM. The grace period is 30 s, the default of Kubernetes: the budget of \
+        text: "One pod is deleted while a job runs that never ends, or while a client has sent half of a request and \
+               then nothing. The deadline is 5 s after SIGTERM. The library needs it for the job only: it closes the \
+               connection of the client earlier. The grace period is 30 s, the default of Kubernetes: the budget of \
                15 s fits.",
-        right: &[RIGHT, "as it should be, with a job that never ends"],
+        right: &[RIGHT, "as it should be, a silent client"],
         mistakes: &["no deadline, a silent client", "no deadline, a job that never ends"],
         tests: &["deadline::a_hard_deadline_ends_the_process_before_sigkill"],
         code: &[LIBRARY, "examples/node-service/mistakes/no-deadline.ts"],
