@@ -109,7 +109,7 @@ impl Observed {
             // The end of a log is missing if the container is removed while it is read.
             ensure!(!has_ended(log) || phases == PHASES, "not all phases: {log:?}");
         }
-        ensure!(logs.iter().any(has_ended), "no log has its end: {logs:?}");
+        ensure!(logs.iter().any(|log| has_ended(log)), "no log has its end: {logs:?}");
         Ok(())
     }
 
@@ -153,7 +153,7 @@ impl Observed {
     }
 }
 
-fn has_ended(log: &Vec<String>) -> bool {
+fn has_ended(log: &[String]) -> bool {
     log.iter().any(|event| event == FINISHED)
 }
 
