@@ -12,8 +12,8 @@ export interface Stores {
 
 /**
  * Resolves when document, message and job are acknowledged. A repeated order whose first attempt was acknowledged changes
- * nothing. After a failed attempt, or beside one that is not acknowledged yet, a repetition stores nothing twice in MongoDB
- * and in the queue, but its message may be the second one.
+ * nothing. After a failed attempt, or beside one that is not acknowledged yet, a repetition stores nothing twice in
+ * MongoDB and in the queue, but its message may be the second one.
  */
 export async function placeOrder(id: string, workMs: number, { mongodb, kafka, jobs }: Stores): Promise<void> {
   await sleep(workMs);

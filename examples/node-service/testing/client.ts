@@ -55,15 +55,25 @@ export function keptConnection(t: TestContext): Agent {
   return agent;
 }
 
+/** The beginning of a request: half of its headers, or half of its body. */
+const HALF_REQUESTS = {
+  headers: 'GET /health HTTP/1.1\r\nHost: ',
+  body: 'POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"id":',
+};
+
 /** A kept connection that had one answer, and then sends half of its next request and nothing more. */
-export async function silentClient(t: TestContext, { port }: Target): Promise<Socket> {
+export async function silentClient(
+  t: TestContext,
+  { port }: Target,
+  half: keyof typeof HALF_REQUESTS = 'headers',
+): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   t.after(() => socket.destroy());
   socket.on('error', () => {});
   socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await once(socket, 'data');
   socket.resume();
-  socket.write('GET /health HTTP/1.1\r\nHost: ');
+  socket.write(HALF_REQUESTS[half]);
   return socket;
 }
 
