@@ -14,10 +14,13 @@ use winddown_e2e::rollout::App;
 struct Server {
     name: &'static str,
     port: u16,
+    /// Its share of a busy node. All arms wait for a shared server, also while the pods of others start.
+    cpu: &'static str,
 }
 
-const REDIS: Server = Server { name: "redis", port: 6379 };
-const SHARED: [Server; 2] = [Server { name: "mongodb", port: 27017 }, Server { name: "kafka", port: 9092 }];
+const REDIS: Server = Server { name: "redis", port: 6379, cpu: "100m" };
+const SHARED: [Server; 2] =
+    [Server { name: "mongodb", port: 27017, cpu: "700m" }, Server { name: "kafka", port: 9092, cpu: "700m" }];
 
 const NAMESPACE: &str = "article-servers";
 
@@ -70,19 +73,19 @@ impl Server {
     }
 
     fn service(&self) -> Value {
-        let Self { name, port } = self;
+        let Self { name, port, .. } = self;
         json!({"metadata": {"name": name}, "spec": {"selector": {"server": name}, "ports": [{"port": port}]}})
     }
 
     fn deployment(&self) -> Value {
-        let Self { name, port } = self;
+        let Self { name, port, cpu } = self;
         let container = json!({
             "name": name,
             "image": format!("winddown.local/{name}:dev"),
             "imagePullPolicy": "IfNotPresent",
             "ports": [{"containerPort": port}],
             "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 60},
-            "resources": {"requests": {"cpu": "50m", "memory": "16Mi"}},
+            "resources": {"requests": {"cpu": cpu, "memory": "16Mi"}},
             "volumeMounts": [{"name": "data", "mountPath": "/data"}],
         });
         json!({
