@@ -62,6 +62,10 @@ const SERVICE_RATE: u32 = 5;
 /// What an order takes: long enough that every pod has some open at any time.
 const WORK_MS: &str = "1500";
 
+/// The wait of the app: on a busy machine, a client can pause for longer than the default of 1 s, and then use a connection
+/// that is being closed.
+const WAIT_MS: &str = "2000";
+
 pub(crate) const PORT: u16 = 3000;
 
 /// Load before the first stop and after the last one.
@@ -74,7 +78,7 @@ const COUNT_LIMIT: Duration = Duration::from_mins(2);
 const INTERVAL: Duration = Duration::from_millis(500);
 
 impl Arm {
-    /// The service as it should be: drain 5s + deadline 5s + margin 5s = 15s. The name must be different for each arm.
+    /// The service as it should be: drain 5s + deadline 10s + margin 5s = 20s. The name must be different for each arm.
     pub(crate) fn service(name: &'static str) -> Self {
         let variables = [
             ("WORK_MS", WORK_MS.to_owned()),
@@ -95,7 +99,7 @@ impl Arm {
     pub(crate) fn of_image(name: &'static str, image: &str) -> Self {
         let annotations = json!({
             "winddown.dev/drain": "5s",
-            "winddown.dev/deadline": "5s",
+            "winddown.dev/deadline": "10s",
             "winddown.dev/expose": "env",
             "winddown.dev/readiness": format!("http:{PORT}/health"),
         });
@@ -103,9 +107,9 @@ impl Arm {
             "name": "app",
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "env": [],
+            "env": [{"name": "SHUTDOWN_WAIT_MS", "value": WAIT_MS}],
             "ports": [{"name": "http", "containerPort": PORT}],
-            "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
+            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
         });
         Self {
             name,

@@ -132,7 +132,8 @@ fn pod(name: &str, variables: &[(&str, &str)]) -> Value {
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["node", format!("{FOLDER}/{}", file(name))],
                 "env": variables,
-                "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+                // A larger share of a busy node than apps have: a client that pauses sends nothing, and then too much.
+                "resources": {"requests": {"cpu": "100m", "memory": "32Mi"}},
                 "volumeMounts": [{"name": "script", "mountPath": FOLDER}],
             }],
             "volumes": [{"name": "script", "configMap": {"name": name}}],

@@ -73,6 +73,7 @@ struct Stuck {
 }
 
 async fn stop(environment: &Environment, arm: Arm, holder: Holder) -> Result<Stuck> {
+    let arm = arm.annotated("deadline", "5s");
     let arm = match holder {
         Holder::Client => arm,
         Holder::Job => arm.env("JOB_MS", TEN_MINUTES),

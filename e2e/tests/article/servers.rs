@@ -18,9 +18,9 @@ struct Server {
     cpu: &'static str,
 }
 
-const REDIS: Server = Server { name: "redis", port: 6379, cpu: "100m" };
+const REDIS: Server = Server { name: "redis", port: 6379, cpu: "50m" };
 const SHARED: [Server; 2] =
-    [Server { name: "mongodb", port: 27017, cpu: "700m" }, Server { name: "kafka", port: 9092, cpu: "700m" }];
+    [Server { name: "mongodb", port: 27017, cpu: "400m" }, Server { name: "kafka", port: 9092, cpu: "400m" }];
 
 const NAMESPACE: &str = "article-servers";
 

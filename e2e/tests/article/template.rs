@@ -118,9 +118,6 @@ struct Timeline {
     observed: Observed,
 }
 
-/// Between two health checks, there must be time enough to see one fail.
-const WAIT_MS: &str = "2000";
-
 /// Seconds by which a busy machine is late.
 const LATE: i64 = 3;
 
@@ -128,7 +125,7 @@ const LATE: i64 = 3;
 const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(30);
 
 async fn timeline(environment: &Environment, arm: Arm) -> Result<Timeline> {
-    let arm = arm.alone().env("SHUTDOWN_WAIT_MS", WAIT_MS);
+    let arm = arm.alone();
     let planned = Planned::of(&arm)?;
     let running = arm.start(environment).await?;
     let client = balancer::poll_pods(&running).await?;
@@ -240,7 +237,7 @@ struct Exposed {
 
 /// Changes the annotation, and stops a pod before and after that.
 async fn deadlines(environment: &Environment, arm: Arm, change: Change) -> Result<Exposed> {
-    let running = arm.alone().start(environment).await?;
+    let running = arm.alone().annotated("deadline", "5s").start(environment).await?;
     let client = balancer::poll_service(&running).await?;
     let stops = Stops::watch(&running.environment, running.app.name());
     let rollout = running.app.before_rollout().await?;

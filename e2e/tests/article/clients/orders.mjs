@@ -8,7 +8,8 @@ const target = new URL(process.env.TARGET);
 const rate = Number(process.env.RATE); // requests per second, for each kind of connection
 // Longer than the deadline of the app, after which an open request is reset: a slow answer is not a dropped request.
 const TIMEOUT_MS = 15_000;
-const MAX_KEPT = 20;
+// So a connection is used again after at most 2.4 s, of which an order takes 1.5 s.
+const MAX_KEPT = Math.min(20, Math.floor(2.4 * rate));
 const WARM_UP = 3; // quick answers in a row before anything is counted
 const QUICK_MS = 3_000;
 
@@ -17,8 +18,8 @@ const { address } = await lookup(target.hostname);
 
 const kinds = {
   new: { agent: new Agent({ keepAlive: false, maxSockets: Infinity }) },
-  // First in, first out, and a bound: every connection is used again within the wait of the app (1 s). A server may close
-  // one that is idle for longer while the next request is on its way, which HTTP/1.1 cannot prevent.
+  // First in, first out, and a bound: each connection is used again within the wait of the app. A server may close one that
+  // is idle for longer while the next request is on its way, which HTTP/1.1 cannot prevent.
   kept: { agent: new Agent({ keepAlive: true, maxSockets: MAX_KEPT, scheduling: 'fifo' }) },
 };
 for (const kind of Object.values(kinds)) Object.assign(kind, { sent: 0, failed: 0, failures: {}, saidClose: 0 });
