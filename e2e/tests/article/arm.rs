@@ -54,7 +54,7 @@ pub(crate) const HTTP_IMAGE: &str = "winddown.local/node-http:dev";
 pub(crate) const SERVICE_IMAGE: &str = "winddown.local/node-service:dev";
 
 /// Requests per second over new connections, and the same over kept ones.
-const RATE: u32 = 50;
+const RATE: u32 = 30;
 
 /// The same for the service, which stores each order in three places, on a disk that all arms share.
 const SERVICE_RATE: u32 = 5;

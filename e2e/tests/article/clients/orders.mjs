@@ -8,8 +8,8 @@ const target = new URL(process.env.TARGET);
 const rate = Number(process.env.RATE); // requests per second, for each kind of connection
 // Longer than the deadline of the app, after which an open request is reset: a slow answer is not a dropped request.
 const TIMEOUT_MS = 15_000;
-// So a connection is used again after at most 2.4 s, of which an order takes 1.5 s.
-const MAX_KEPT = Math.min(20, Math.floor(2.4 * rate));
+// With so many, a connection is used again after at most 3.2 s, of which an order takes 1.5 s.
+const MAX_KEPT = Math.min(20, Math.floor(3.2 * rate));
 const WARM_UP = 3; // quick answers in a row before anything is counted
 const QUICK_MS = 3_000;
 
@@ -37,10 +37,14 @@ function send({ agent }, id, seen = () => {}) {
       response.on('end', () => end(statusCode < 300 ? undefined : statusCode >= 500 ? 'serverError' : 'otherStatus'));
       response.on('error', (error) => end(kindOf(error)));
     });
-    const timer = setTimeout(() => {
-      end('timeout');
-      sent.destroy();
-    }, TIMEOUT_MS);
+    // From when it has a connection: until then it was not sent.
+    let timer;
+    sent.on('socket', () => {
+      timer = setTimeout(() => {
+        end('timeout');
+        sent.destroy();
+      }, TIMEOUT_MS);
+    });
     sent.on('error', (error) => end(kindOf(error)));
     sent.end(body);
     function end(failure) {
