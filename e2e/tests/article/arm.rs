@@ -251,6 +251,14 @@ impl Running {
         command.iter().fold(kubectl, |kubectl, word| kubectl.word(*word)).run().await
     }
 
+    /// Runs JavaScript in the container of a pod that sends its first process a signal. The container can end before the
+    /// command does, which is then an error of the command.
+    pub(crate) async fn signal(&self, pod: &str, script: &str) {
+        if let Err(error) = self.exec(pod, &["node", "-e", script]).await {
+            eprintln!("  {script}: {error:#}");
+        }
+    }
+
     /// Starts the load.
     pub(crate) async fn load(&self) -> Result<Loaded<'_>> {
         let variables = [("TARGET", self.target()), ("RATE", self.rate.to_string())];

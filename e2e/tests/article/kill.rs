@@ -53,10 +53,7 @@ async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
     let running = arm.start(environment).await?;
     let pod = running.pod().await?;
     let mut client = open_requests(&running).await?;
-    if let Err(error) = running.exec(&pod, &["node", "-e", KILL_15]).await {
-        // The container of an app that exits at once can end before the command does.
-        eprintln!("  kill -15: {error:#}");
-    }
+    running.signal(&pod, KILL_15).await;
     let killed = ends(&mut client).await?;
     let restarted = wait_for_restart(&running, &pod).await?;
     client.remove().await?;

@@ -68,7 +68,7 @@ async fn signal_twice(environment: &Environment, arm: Arm) -> Result<(Observed, 
     let stops = Stops::watch(&running.environment, running.app.name());
     running.app.kubectl("delete pod --wait=false").word(&pod).run().await?;
     sleep(BETWEEN).await;
-    running.exec(&pod, &["node", "-e", SIGTERM]).await?;
+    running.signal(&pod, SIGTERM).await;
     let answers = ends(&mut client).await?;
     running.wait_until_removed(&pod).await?;
     let observed = running.observe(stops).await?;
@@ -125,7 +125,7 @@ async fn throw(environment: &Environment, arm: Arm, entry: &str) -> Result<Throw
     let running = arm.start(environment).await?;
     let pod = running.pod().await?;
     let client = balancer::poll_pods(&running).await?;
-    running.exec(&pod, &["node", "-e", THROW]).await?;
+    running.signal(&pod, THROW).await;
     sleep(QUIET).await;
     let restart = match exit_code_of_restart(&running, &pod).await? {
         Some(code) => Some((code, running.app.kubectl("logs --previous").word(&pod).run().await?)),
