@@ -53,7 +53,7 @@ async fn env(namespace: &Namespace) -> Result<Value> {
 
 async fn the_containers_of_the_app_are_told_their_budget(namespace: Namespace) -> Result<()> {
     let own = json!({"name": "WINDDOWN_DEADLINE_SECONDS", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
-    let opted_out = json!({
+    let with_hook = json!({
         "name": "api", "image": "registry.example/api:1", "ports": [{"containerPort": 8081}], "env": [own],
         "lifecycle": {"preStop": {"httpGet": {"path": "/quiesce", "port": 8081}}},
     });
@@ -65,13 +65,13 @@ async fn the_containers_of_the_app_are_told_their_budget(namespace: Namespace) -
     );
     let mut web = web.as_ref().clone();
     web["spec"]["template"]["spec"]["containers"] =
-        json!([web["spec"]["template"]["spec"]["containers"][0], opted_out, proxy]);
+        json!([web["spec"]["template"]["spec"]["containers"][0], with_hook, proxy]);
     let web = namespace.accepts(create(&web)).await?;
     let pod = &web["spec"]["template"]["spec"];
     assert_eq!(pod["containers"][0]["env"], told(5, 25, 35));
     let mut own = own;
     own["valueFrom"]["fieldRef"]["apiVersion"] = json!("v1");
-    let api = json!([variable("WINDDOWN_DRAIN_SECONDS", "0"), variable("WINDDOWN_GRACE_PERIOD_SECONDS", "35"), own]);
+    let api = json!([variable("WINDDOWN_DRAIN_SECONDS", "5"), variable("WINDDOWN_GRACE_PERIOD_SECONDS", "35"), own]);
     assert_eq!(pod["containers"][1]["env"], api);
     for container in [&pod["containers"][2], &pod["initContainers"][0], &pod["initContainers"][1]] {
         assert_eq!(container["env"], Value::Null, "{container}");
