@@ -41,7 +41,8 @@ impl Step {
     /// The injected variables of which the owner has none, then those of the owner.
     fn expected_env(&self, grace_period: i64) -> Value {
         let own = self.env.as_array().cloned().unwrap_or_default();
-        let drain = self.expected_hook["sleep"]["seconds"].as_i64().unwrap_or_default();
+        // Of another hook, the manifest does not show how long it takes.
+        let drain = self.expected_hook["sleep"]["seconds"].as_i64().unwrap_or(5);
         let injected = [("DRAIN", drain), ("DEADLINE", 25), ("GRACE_PERIOD", grace_period)]
             .map(|(name, seconds)| variable(&format!("WINDDOWN_{name}_SECONDS"), &seconds.to_string()));
         let missing = injected.into_iter().filter(|injected| !own.iter().any(|own| own["name"] == injected["name"]));
