@@ -41,12 +41,17 @@ class GracefulServer(uvicorn.Server):
             return
         self.begun = True
         self.signal_at = time.monotonic()
+        # Before the first line of the log: each of them blocks while stdout is full.
+        self._start(self.deadline + 0.2, lambda: os._exit(1))
         self.log("begun", signal=name.name)
+        self._start(self.deadline, self._exit)
+        asyncio.get_running_loop().call_later(self.wait, setattr, self, "should_exit", True)
+
+    def _start(self, seconds: float, function) -> None:
         # A thread: it works even if a request blocks the event loop from now on.
-        timer = threading.Timer(self.deadline, self._exit)
+        timer = threading.Timer(seconds, function)
         timer.daemon = True
         timer.start()
-        asyncio.get_running_loop().call_later(self.wait, setattr, self, "should_exit", True)
 
     def _exit(self) -> None:
         self.log("deadline-passed")

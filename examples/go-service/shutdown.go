@@ -48,6 +48,8 @@ func (s *shutdown) handle(signals <-chan os.Signal) {
 	name := <-signals
 	s.signalAt = time.Now()
 	s.begun.Store(true)
+	// Before the first line of the log: each of them blocks while stdout is full.
+	time.AfterFunc(s.deadline+200*time.Millisecond, func() { os.Exit(1) })
 	s.log("begun", "signal", name.String())
 	time.AfterFunc(s.deadline, func() {
 		s.log("deadline-passed")

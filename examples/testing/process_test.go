@@ -2,7 +2,10 @@ package testing
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -97,6 +100,23 @@ func (s *service) read(output io.Reader) {
 	s.ended = true
 	close(s.grown)
 	s.mu.Unlock()
+}
+
+// withFullLog fills the pipe of the log, and calls do before anything is read from it.
+func (s *service) withFullLog(do func()) {
+	s.t.Helper()
+	s.mu.Lock() // read stops at its next line
+	defer s.mu.Unlock()
+	log, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/1", s.process.Pid), os.O_WRONLY, 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	_ = log.SetWriteDeadline(time.Now().Add(time.Second))
+	if _, err := log.Write(bytes.Repeat([]byte("{\"event\":\"none\"}\n"), 1<<17)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		s.t.Fatalf("the log is not full: %v", err)
+	}
+	do()
 }
 
 // event waits for the line of this event.

@@ -179,6 +179,20 @@ func TestAClosedLogDoesNotStopTheShutdown(t *testing.T) {
 	s.assertExit(0)
 }
 
+func TestAFullLogDoesNotStopTheDeadline(t *testing.T) {
+	if command[0] == "node" {
+		t.Skip("timers of Node.js wait for the log")
+	}
+	t.Parallel()
+	s := start(t, "WORK_MS=600000", "WINDDOWN_DEADLINE_SECONDS=3")
+	stuck := openRequest(t, s)
+	s.withFullLog(func() {
+		s.kill(syscall.SIGTERM)
+		stuck.assertDropped(t)
+	})
+	s.assertExit(1)
+}
+
 // The services have no handler for SIGHUP, so it does what SIGTERM does to a process without a handler.
 func TestControlASignalWithoutHandlerDropsTheOpenRequest(t *testing.T) {
 	t.Parallel()
