@@ -17,7 +17,7 @@ export function workerClient(url: string): Redis {
   return client(url, { maxRetriesPerRequest: null });
 }
 
-/** Waits for answers under way. QUIT would wait for a connection where there is none, so such a client only stops. */
+/** Waits for answers under way. A client without a connection only stops: QUIT would wait behind queued commands. */
 export async function closeRedis(redis: Redis): Promise<void> {
   if (redis.status !== 'ready') {
     redis.disconnect();
