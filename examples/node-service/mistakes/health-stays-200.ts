@@ -1,4 +1,4 @@
-import { createService, soundShutdown } from './sound.ts';
+import { createService, onStop, soundShutdown } from './sound.ts';
 
 // The health check does not know of the shutdown. Load balancers that rely on it send requests until the listener is
 // closed, however long the wait is.
@@ -6,6 +6,6 @@ import { createService, soundShutdown } from './sound.ts';
 const service = createService();
 const shutdown = soundShutdown(service);
 
-process.on('SIGTERM', () => shutdown.begin());
+onStop(() => shutdown.begin());
 
 await service.start(() => false);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanUp, closeConnections, createService, setDeadline, waitMs } from './sound.ts';
+import { cleanUp, closeConnections, createService, onStop, setDeadline, waitMs } from './sound.ts';
 
 // Answers during the shutdown do not say Connection: close. Clients keep their connections and send the next request on
 // them, in the moment in which the server closes them.
@@ -7,7 +7,7 @@ import { cleanUp, closeConnections, createService, setDeadline, waitMs } from '.
 const service = createService();
 let shuttingDown = false;
 
-process.on('SIGTERM', async () => {
+onStop(async () => {
   if (shuttingDown) return;
   shuttingDown = true;
   setDeadline();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanUp, closeConnections, createService, sayConnectionClose, waitMs } from './sound.ts';
+import { cleanUp, closeConnections, createService, onStop, sayConnectionClose, waitMs } from './sound.ts';
 
 // The shutdown waits for everything, without a limit. One client that never finishes its request, or one job that never
 // ends, holds the process until SIGKILL, and the clean-up never runs.
@@ -7,7 +7,7 @@ import { cleanUp, closeConnections, createService, sayConnectionClose, waitMs } 
 const service = createService();
 let shuttingDown = false;
 
-process.on('SIGTERM', async () => {
+onStop(async () => {
   if (shuttingDown) return;
   shuttingDown = true;
   sayConnectionClose(service);

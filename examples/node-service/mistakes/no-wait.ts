@@ -1,4 +1,4 @@
-import { cleanUp, closeConnections, createService, sayConnectionClose, setDeadline } from './sound.ts';
+import { cleanUp, closeConnections, createService, onStop, sayConnectionClose, setDeadline } from './sound.ts';
 
 // The listener closes in the moment of the signal. Load balancers that have not noticed yet send new requests to a
 // closed port.
@@ -6,7 +6,7 @@ import { cleanUp, closeConnections, createService, sayConnectionClose, setDeadli
 const service = createService();
 let shuttingDown = false;
 
-process.on('SIGTERM', async () => {
+onStop(async () => {
   if (shuttingDown) return;
   shuttingDown = true;
   setDeadline();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closeConnections, createService, sayConnectionClose, setDeadline, waitMs } from './sound.ts';
+import { closeConnections, createService, onStop, sayConnectionClose, setDeadline, waitMs } from './sound.ts';
 
 // Promise.all rejects with the first failure. With Redis already down, the process exits before the other clients have
 // closed, and with an exit code that says that the shutdown failed.
@@ -7,7 +7,7 @@ import { closeConnections, createService, sayConnectionClose, setDeadline, waitM
 const service = createService();
 let shuttingDown = false;
 
-process.on('SIGTERM', async () => {
+onStop(async () => {
   if (shuttingDown) return;
   shuttingDown = true;
   setDeadline();

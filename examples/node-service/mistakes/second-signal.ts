@@ -1,4 +1,4 @@
-import { createService, soundShutdown } from './sound.ts';
+import { createService, onStop, soundShutdown } from './sound.ts';
 
 // "Press Ctrl+C twice to force": a second signal aborts the shutdown. A signal that is sent to the whole process group,
 // or an init that forwards it again, then drops what is open.
@@ -6,7 +6,7 @@ import { createService, soundShutdown } from './sound.ts';
 const service = createService();
 const shutdown = soundShutdown(service);
 
-process.on('SIGTERM', () => {
+onStop(() => {
   if (shutdown.begun) process.exit(1);
   shutdown.begin();
 });

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfiguration } from '../service/configuration.ts';
 import { Service } from '../service/service.ts';
 
-// The parts that the mistakes get right. Each mistake is then the only one in its file.
+// The parts that the mistakes get right: each mistake is then the only one in its file. `node mistakes/sound.ts` is the
+// service without a mistake.
 
 const configuration = readConfiguration(process.env);
 
@@ -10,6 +11,10 @@ export const { waitMs } = configuration;
 
 export function createService(): Service {
   return new Service(configuration);
+}
+
+export function onStop(stop: () => void): void {
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, stop);
 }
 
 /** Ends the process with 1 after the budget of the pod, or 25 s. */
@@ -54,4 +59,11 @@ export function soundShutdown(service: Service): { readonly begun: boolean; begi
       process.exit(0);
     },
   };
+}
+
+if (import.meta.main) {
+  const service = createService();
+  const shutdown = soundShutdown(service);
+  onStop(() => shutdown.begin());
+  await service.start(() => shutdown.begun);
 }

@@ -1,4 +1,4 @@
-import { createService, soundShutdown } from './sound.ts';
+import { createService, onStop, soundShutdown } from './sound.ts';
 
 // The handler logs and goes on. What the exception interrupted stays as it is: a request without an answer, a lock that
 // is never released. Nothing restarts the process, because it looks healthy.
@@ -7,6 +7,6 @@ const service = createService();
 const shutdown = soundShutdown(service);
 
 process.on('uncaughtException', (error) => console.error(error));
-process.on('SIGTERM', () => shutdown.begin());
+onStop(() => shutdown.begin());
 
 await service.start(() => shutdown.begun);

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cleanUp, createService, sayConnectionClose, setDeadline, waitMs } from './sound.ts';
+import { cleanUp, createService, onStop, sayConnectionClose, setDeadline, waitMs } from './sound.ts';
 
-// server.close() does not close WebSockets, and waits for them. Nobody sends a close frame, so the deadline ends the
+// server.close() does not close WebSockets, and waits for them. No close frame is sent, so the deadline ends the
 // process: clients see 1006 instead of 1001, and the clean-up never runs.
 
 const service = createService();
 let shuttingDown = false;
 
-process.on('SIGTERM', async () => {
+onStop(async () => {
   if (shuttingDown) return;
   shuttingDown = true;
   setDeadline();

@@ -9,6 +9,18 @@ import { eventually, testsWithServers } from '../testing/stack.ts';
 const test = testsWithServers();
 const mistake = (name: string) => ({ script: `mistakes/${name}.ts` });
 
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`the common base: an open order is answered after ${signal}, and the exit code is 0`, async (t, { env }) => {
+    const service = await start(t, { ...env, WORK_MS: '1000' }, mistake('sound'));
+    const open = order(service, 'open');
+    await sleep(300);
+    service.kill(signal);
+
+    assert.equal((await open).status, 201);
+    assert.deepEqual(await service.exit(), { code: 0, signal: null });
+  });
+}
+
 for (const [name, signal, exit] of [
   ['no-handler', 'SIGTERM', { code: null, signal: 'SIGTERM' }],
   ['sigint-unhandled', 'SIGINT', { code: null, signal: 'SIGINT' }],
