@@ -63,7 +63,8 @@ class GracefulServer(uvicorn.Server):
         async def closing(scope, receive, send) -> None:
             async def send_closing(message) -> None:
                 if self.begun and message["type"] == "http.response.start":
-                    message = {**message, "headers": [*message.get("headers", []), (b"connection", b"close")]}
+                    others = [header for header in message.get("headers", []) if header[0].lower() != b"connection"]
+                    message = {**message, "headers": [*others, (b"connection", b"close")]}
                 await send(message)
 
             await app(scope, receive, send_closing)
