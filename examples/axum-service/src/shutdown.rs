@@ -41,8 +41,8 @@ impl Shutdown {
         let begun = tokio::spawn(async move {
             next().await;
             shutdown.0.get_or_init(Instant::now);
-            // A thread: it works even if requests block the runtime from now on. It starts before the first line of the log:
-            // each of them blocks while stdout is full.
+            // A thread: it works even if requests block the runtime from now on. It starts before the first line of the
+            // log: each of them blocks while stdout is full.
             thread::spawn(move || {
                 thread::sleep(deadline + Duration::from_millis(200));
                 process::exit(1);
