@@ -4,7 +4,7 @@ import { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
 
-/** A connection on which an HTTP/1.1 request or a TLS handshake can arrive. */
+/** A connection on which an HTTP/1.1 request, a TLS handshake or the end of an HTTP/2 session can arrive. */
 interface Kept {
   socket: Socket;
   bytesRead: number;
@@ -88,18 +88,21 @@ export class Connections {
   }
 
   /**
-   * Closes kept connections that were idle for a whole wait, or that stopped in the middle of a request. The others
+   * Closes kept connections that sent nothing for a whole wait, or stopped in the middle of a request body. The others
    * close after an answer with `Connection: close`; closing them here could reset the next request of the client.
    */
   closeQuiet(waitMs: number, bodyMs: number): void {
     const now = performance.now();
     for (const kept of this.#kept.values()) {
       const { socket, responses } = kept;
-      const request = lastOf(responses)?.req;
-      const isAnswering = request !== undefined && !waitsForBody(request);
+      // Where only the end of the client is missing, time for the clean-up remains also after a long wait.
+      const idleMs = socket.writableEnded ? Math.min(waitMs, bodyMs) : waitMs;
+      // The requests before another one are complete.
+      const [first] = responses;
+      const isAnswering = first !== undefined && (!waitsForBody(first) || waitsForContinue(first));
       if (isAnswering || socket.bytesRead !== kept.bytesRead) {
         Object.assign(kept, { bytesRead: socket.bytesRead, quietSince: now });
-      } else if (now - kept.quietSince >= (request ? bodyMs : waitMs)) {
+      } else if (now - kept.quietSince >= (first ? bodyMs : idleMs)) {
         socket.destroy();
       }
     }
@@ -115,6 +118,8 @@ export class Connections {
   destroyAll(): void {
     for (const session of this.#sessions.keys()) session.destroy();
     for (const socket of this.#all) socket.destroy();
+    // It ends a timer of http that keeps the server in memory.
+    this.#server.close();
   }
 
   #keep(key: Socket | string, socket: Socket): Kept {
@@ -140,6 +145,8 @@ export class Connections {
     const streams = new Set<ServerHttp2Stream>();
     this.#sessions.set(session, streams);
     session.once('close', () => this.#sessions.delete(session));
+    // The last frame is sent, and Node.js waits for the client to close, too.
+    const socket = session.socket.once('finish', () => this.#keep(socket, socket));
     if (this.#state === 'closing') session.close();
     session.on('stream', (stream: ServerHttp2Stream) => {
       streams.add(stream);
@@ -154,7 +161,10 @@ export class Connections {
 const lastOf = <T>(values: Iterable<T>): T | undefined => [...values].at(-1);
 const addressOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
 /** Whether the app has read all that the client has sent, and the client has not sent all. */
-const waitsForBody = (request: IncomingMessage): boolean => !request.complete && request.readableLength === 0;
+const waitsForBody = ({ req }: ServerResponse): boolean => !req.complete && req.readableLength === 0;
+/** Whether the client waits for `100 Continue`. The field is not documented; without it, the answer is no. */
+const waitsForContinue = (response: ServerResponse & { _sent100?: boolean }): boolean =>
+  response.req.headers.expect !== undefined && response._sent100 === false;
 
 /** Sends `Connection: close`, and closes the connection only when the request is read. */
 function closeAfter(response: ServerResponse, { responses }: Kept): void {

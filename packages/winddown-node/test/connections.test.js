@@ -135,6 +135,42 @@ test('pipelined requests are all answered, also those that arrive during the wai
   assert.equal(lines[0].openRequests, 3);
 });
 
+test('a request is answered also if a later one on its connection stops in the middle of its body', async (t) => {
+  const server = createServer(({ url }, response) => {
+    if (url === '/first') setTimeout(() => response.end('first answer'), 1000);
+  });
+  const { shutdown } = embed({ servers: [server], bodyMs: 200, deadlineMs: 10_000 });
+  const { socket, text, closed } = await bareConnection(t, await listen(server));
+  socket.write('GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(server, 'request');
+  socket.write('POST /later HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc');
+  const [later] = await once(server, 'request');
+  later.resume();
+  const { deadlinePassed } = await shutdown.begin('test');
+  await closed.catch(() => {});
+  assert.match(text(), /first answer/);
+  assert.equal(deadlinePassed, false);
+});
+
+test('a client that waits for 100 Continue is not cut off', async () => {
+  const server = createServer().on('checkContinue', async (request, response) => {
+    await sleep(800);
+    response.writeContinue();
+    request.resume().on('end', () => response.end('stored'));
+  });
+  const { shutdown } = embed({ servers: [server], bodyMs: 200, deadlineMs: 10_000 });
+  const { port } = await listen(server);
+  const headers = { Expect: '100-continue', 'Content-Length': 3 };
+  const sent = request({ port, host: '127.0.0.1', method: 'POST', headers, agent: false });
+  sent.on('continue', () => sent.end('abc')).flushHeaders();
+  await once(server, 'checkContinue');
+  void shutdown.begin('test');
+  const [response] = await once(sent, 'response');
+  assert.equal(response.statusCode, 200);
+  response.resume();
+  assert.equal((await shutdown.finished).exitCode, 0);
+});
+
 test('requests of a pipelining client that has gone do not count as open', async (t) => {
   const server = createServer(() => {});
   const { shutdown, lines } = embed({ servers: [server] });

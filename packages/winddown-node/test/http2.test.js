@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
+import tls from 'node:tls';
 import { bounded as test } from '../testing/bounded.js';
 import { bareSession } from '../testing/http2.js';
 import { bareConnection, keptConnection, send, start } from '../testing/process.js';
@@ -67,6 +68,30 @@ test('an idle session is closed with GOAWAY after the wait', async (t) => {
   server.kill('SIGTERM');
   assert.equal((await goaway)[0], http2.constants.NGHTTP2_NO_ERROR);
   assert.deepEqual(await server.exit(), CLEAN);
+});
+
+test('idle sessions whose clients do not close after GOAWAY do not hold the shutdown up', async (t) => {
+  const server = await start(t, { PROTOCOL: 'h2c' });
+  await bareConnection(t, server, { allowHalfOpen: true });
+  const used = await bareSession(t, server, { allowHalfOpen: true });
+  used.get(1);
+  await used.answer(1);
+  server.kill('SIGTERM');
+  assert.deepEqual(await server.exit(), CLEAN);
+  assert.equal(used.goaways[0], 1);
+});
+
+test('over TLS, such a session does not hold the shutdown up, either, also after a long wait', async (t) => {
+  const { port, kill, exit } = await start(t, { PROTOCOL: 'h2', WAIT_MS: '2000', DEADLINE_MS: '4000' });
+  const options = { host: '127.0.0.1', port, ALPNProtocols: ['h2'], allowHalfOpen: true, rejectUnauthorized: false };
+  const socket = tls
+    .connect(options)
+    .resume()
+    .on('error', () => {});
+  t.after(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  kill('SIGTERM');
+  assert.deepEqual(await exit(), CLEAN);
 });
 
 test('a session whose stream does not end is destroyed at the deadline', async (t) => {

@@ -9,8 +9,8 @@ const END = 1;
 const END_HEADERS = 4;
 
 /** An HTTP/2 client of single frames, which sends requests also after GOAWAY, as one does that has not received it yet. */
-export async function bareSession(t, { port }) {
-  const socket = connectTcp(port, '127.0.0.1');
+export async function bareSession(t, { port }, options = {}) {
+  const socket = connectTcp({ port, host: '127.0.0.1', ...options });
   t.after(() => socket.destroy());
   await once(socket, 'connect');
   const closed = new Promise((resolve, reject) => socket.once('error', reject).once('close', resolve));
