@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { Connections } from './connections.js';
 import { defaultLog, type Log, type LogEvent, quietly } from './log.js';
-import { type FailedStep, type Phase, runPhase } from './phases.js';
+import { checkPhases, type FailedStep, type Phase, runPhase } from './phases.js';
 import { readSettings, type Times } from './settings.js';
 import { closeWebSockets, terminateWebSockets, type WebSocketServerLike } from './websockets.js';
 
@@ -85,6 +85,7 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   const { problems, ...times } = readSettings(options, process.env);
   const webSockets = [...(options.webSockets ?? [])];
   const phases = [...(options.phases ?? [])];
+  checkPhases(phases);
   const signals = [...(options.signals ?? (['SIGTERM', 'SIGINT'] as const))];
   const write = quietly(options.log ?? defaultLog);
   const tracked = new Map<Server, Connections>();
@@ -157,12 +158,17 @@ export function gracefulShutdown(options: Options = {}): Shutdown {
   }
 
   async function closeConnections(): Promise<void> {
-    const destroy = () => {
-      const terminated = terminateWebSockets(webSockets, webSocketFailed);
+    const destroy = (clients: WebSocketServerLike[]) => {
+      const terminated = terminateWebSockets(clients, webSocketFailed);
       const destroyed = sum((each) => each.destroyUpgraded());
       if (terminated + destroyed > 0) log('web-sockets-destroyed', { terminated, destroyed });
     };
-    timers.push(setTimeout(destroy, times.webSocketMs).unref());
+    const atLimit = () => {
+      destroy(webSockets);
+      // A request that arrives later can upgrade its connection.
+      timers.push(setInterval(destroy, SWEEP_MS, []).unref());
+    };
+    timers.push(setTimeout(atLimit, times.webSocketMs).unref());
     closing.push(closeWebSockets(webSockets, webSocketFailed));
     // Servers that are added or begin to listen meanwhile count, too.
     for (let known = 0; known < closing.length; ) {

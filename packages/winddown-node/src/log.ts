@@ -38,10 +38,7 @@ const ignore = () => {};
 /** A log whose errors do not stop the shutdown. */
 export function quietly(log: Log): Log {
   return (line) => {
-    try {
-      log(line);
-    } catch {
-      // There is no other place for it.
-    }
+    // There is no other place for an error or a rejection.
+    (async () => log(line))().catch(ignore);
   };
 }

@@ -11,6 +11,15 @@ export interface FailedStep {
   error: string;
 }
 
+/** The types demand it, but JavaScript does not check them: a phase that is a function would have no steps. */
+export function checkPhases(phases: readonly unknown[]): void {
+  for (const [index, phase] of phases.entries()) {
+    const isPhase =
+      phase && typeof phase === 'object' && Object.values(phase).every((step) => typeof step === 'function');
+    if (!isPhase) throw new TypeError(`phase ${index + 1} is not an object of functions`);
+  }
+}
+
 /** Runs all steps to their end, also if one fails. `pending` has the names of those that still run. */
 export async function runPhase(
   phase: number,

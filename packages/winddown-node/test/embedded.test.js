@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gracefulShutdown } from 'winddown-node';
 import { WebSocket, WebSocketServer } from 'ws';
 import { bounded as test } from '../testing/bounded.js';
@@ -57,6 +59,14 @@ test('begin() counts once and returns the same outcome', async () => {
   assert.equal(outcomes[0], outcomes[1]);
   assert.deepEqual([outcomes[0].reason, outcomes[0].exitCode], ['first', 7]);
 });
+
+for (const phase of [() => {}, undefined, null, { client: 'redis' }]) {
+  test(`a phase must be an object of functions, not ${inspect(phase)}`, () => {
+    const before = process.listenerCount('SIGTERM');
+    assert.throws(() => embed({ phases: [{ sound() {} }, phase] }), /^TypeError: phase 2 /);
+    assert.equal(process.listenerCount('SIGTERM'), before);
+  });
+}
 
 test('a second shutdown that exits the process is refused', async () => {
   const first = gracefulShutdown({ log() {} });
@@ -224,22 +234,42 @@ test('an error of a WebSocket server or client is logged and stops no other', as
   );
 });
 
-test('exit: false leaves no timer, also where a WebSocket server never says that it has closed', async () => {
-  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-  const before = timers();
+test('exit: false leaves no timer, also where a WebSocket server never says that it has closed', async (t) => {
+  const made = ['setTimeout', 'setInterval'].map((name) => t.mock.method(globalThis, name).mock);
   const { shutdown } = embed({ webSockets: [{ clients: [], close() {} }], deadlineMs: 200 });
   assert.equal((await shutdown.begin('test')).deadlinePassed, true);
-  assert.ok(timers() <= before);
+  const timers = made.flatMap(({ calls }) => calls.map(({ result }) => result));
+  assert.deepEqual(new Set(timers.map(({ _destroyed }) => _destroyed)), new Set([true]));
 });
 
-test('a log that throws does not stop the shutdown', async () => {
-  const { shutdown } = embed({
-    log: () => {
-      throw new Error('disk full');
-    },
-  });
-  assert.equal((await shutdown.begin('test')).exitCode, 0);
+test('exit: false leaves no server in memory', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc');
+  const ended = async () => {
+    const server = createServer();
+    await listen(server);
+    await embed({ servers: [server], waitMs: 0 }).shutdown.begin('test');
+    return new WeakRef(server);
+  };
+  const servers = [];
+  while (servers.length < 10) servers.push(await ended());
+  await sleep(50);
+  gc();
+  // The last one can still be on the stack.
+  assert.ok(servers.filter((server) => server.deref()).length <= 1);
 });
+
+for (const [how, log] of Object.entries({
+  throws: () => {
+    throw new Error('disk full');
+  },
+  'returns a rejected promise': () => Promise.reject(new Error('disk full')),
+})) {
+  test(`a log that ${how} does not stop the shutdown`, async () => {
+    const { shutdown } = embed({ log });
+    assert.equal((await shutdown.begin('test')).exitCode, 0);
+  });
+}
 
 test('the first process of a PID namespace handles signals, too', async (t) => {
   const run = promisify(execFile);

@@ -58,6 +58,26 @@ test('a WebSocket server that is not registered: its clients are cut off after t
   assert.ok(ms >= 1000, `destroyed after ${ms} ms`);
 });
 
+test('a connection that is upgraded after the limit does not hold the shutdown up', async (t) => {
+  const server = await start(t, { WEB_SOCKETS: 'forgotten', WEB_SOCKET_MS: '100' });
+  const open = send(server, '/slow?1200');
+  const { socket, closed } = await bareConnection(t, server);
+  await server.event('slow request');
+  socket.write(HANDSHAKE.slice(0, -2));
+  server.kill('SIGTERM');
+  await server.event('begun');
+  // Each byte starts the time of an idle connection again.
+  for (let sent = 0; sent < 15; sent += 1) {
+    socket.write('X');
+    await sleep(50);
+  }
+  socket.write(': y\r\n\r\n');
+  await closed;
+  assert.equal((await open).status, 200);
+  assert.deepEqual(await server.exit(), CLEAN);
+  assert.equal((await server.event('web-sockets-destroyed')).destroyed, 1);
+});
+
 test('a server without WebSockets answers a request with an Upgrade header, as without the library', async (t) => {
   const server = await start(t);
   const { socket, text } = await bareConnection(t, server);
@@ -78,7 +98,6 @@ test('requests and WebSockets end side by side', async (t) => {
     open.then(({ status }) => ended.push(status)),
   ]);
   assert.deepEqual(ended, ['web socket', 200]);
-  await sleep(0);
 });
 
 async function connect(t, { port }) {
