@@ -40,7 +40,9 @@ func main() {
 	}
 	slog.Info("service", "event", "listening", "port", listener.Addr().(*net.TCPAddr).Port)
 	// Clients must close idle connections before the server does: its idle timeout is longer than theirs.
-	server := &http.Server{Handler: s.tellToClose(mux), ReadTimeout: 30 * time.Second, IdleTimeout: 75 * time.Second}
+	// A client that stops in the middle of a request must not hold the shutdown until the deadline: wait and ReadTimeout
+	// together are shorter.
+	server := &http.Server{Handler: s.tellToClose(mux), ReadTimeout: 20 * time.Second, IdleTimeout: 75 * time.Second}
 	if err := s.serve(server, listener); err != nil {
 		fail(err)
 	}
