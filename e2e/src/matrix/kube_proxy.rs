@@ -19,7 +19,7 @@ const CONFIG: &str = "config.conf";
 /// The mode of a cluster that e2e/cluster/up has started.
 pub(super) const DEFAULT: &str = "iptables";
 
-/// For the new mode to appear in the logs of all nodes.
+/// For the new mode to appear in the log of a node; the restart of all nodes is complete before.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The configured mode.
@@ -45,7 +45,9 @@ pub(super) async fn switch(client: &Client, wanted: &str) -> Result<()> {
     kubectl("rollout status daemonset/kube-proxy --timeout=120s").run().await?;
     let log = kubectl("logs --selector k8s-app=kube-proxy --tail=-1");
     until(&format!("kube-proxy to be in {wanted} mode"), LIMIT, async || {
-        Ok(log.run().await?.contains(&format!("Using {wanted} Proxier")).then_some(()))
+        // A pod of the last mode can still be listed when it is gone.
+        let log = log.run().await.unwrap_or_default();
+        Ok(log.contains(&format!("Using {wanted} Proxier")).then_some(()))
     })
     .await
 }
