@@ -129,7 +129,7 @@ proptest! {
         let exposed = injected && declared.contains_key("winddown.dev/expose");
         let (before, lanes) = (containers(&bare), timeline.map(|timeline| timeline.lanes).unwrap_or_default());
         for (name, after) in containers(&desired) {
-            let role = lanes.iter().find(|lane| format!("\"{}\"", lane.container) == name).map(|lane| lane.role);
+            let lane = lanes.iter().find(|lane| format!("\"{}\"", lane.container) == name);
             let owned = |variable: &str| before[&name]["env"].as_array().is_some_and(|own| own.iter().any(|own| own["name"] == variable));
             let names = ["DRAIN", "DEADLINE", "GRACE_PERIOD"].map(|name| format!("WINDDOWN_{name}_SECONDS"));
             let [drain, deadline, grace_period] = names.each_ref().map(|variable| {
@@ -137,14 +137,14 @@ proptest! {
                 let found = all.find(|found| found["name"] == **variable).filter(|_| !owned(variable));
                 found.map(|found| found["value"].as_str().unwrap().parse::<i64>().unwrap())
             });
-            let expected = if exposed && role == Some(Role::App) { names.iter().filter(|variable| !owned(variable)).count() } else { 0 };
+            let expected = if exposed && lane.is_some_and(|lane| lane.role == Role::App) { names.iter().filter(|variable| !owned(variable)).count() } else { 0 };
             prop_assert_eq!([drain, deadline, grace_period].iter().flatten().count(), expected, "{}", name);
             let count = after["env"].as_array().map_or(0, Vec::len) - before[&name]["env"].as_array().map_or(0, Vec::len);
             prop_assert_eq!(count, expected);
-            if let (Some(drain), Some(deadline), Some(grace_period), Some(budget)) = (drain, deadline, grace_period, &budget) {
+            if let (Some(deadline), Some(grace_period), Some(budget), Some(lane)) = (deadline, grace_period, &budget, lane) {
                 prop_assert_eq!(json!(grace_period), desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone());
-                let margin = budget.margin.as_i64();
-                prop_assert!(drain + deadline + margin <= grace_period, "{drain} {deadline} {margin} {grace_period}");
+                let (signal_at, margin) = (lane.signal_at.as_i64(), budget.margin.as_i64());
+                prop_assert!(signal_at + deadline + margin <= grace_period, "{signal_at} {deadline} {margin} {grace_period}");
             }
         }
     }

@@ -43,9 +43,10 @@ pub(crate) fn deployment() -> impl Strategy<Value = Value> {
 }
 
 /// Hooks that use the variables, and hooks of unknown duration.
-const HOOKS: [&str; 6] = [
+const HOOKS: [&str; 7] = [
     "sleep $WINDDOWN_DRAIN_SECONDS",
     "sleep $((WINDDOWN_DRAIN_SECONDS * 2))",
+    "sleep $((WINDDOWN_DRAIN_SECONDS - 2))",
     "echo $WINDDOWN_DRAIN_SECONDS; sleep 3",
     "sleep $WINDDOWN_DEADLINE_SECONDS",
     "sleep 2; /drain.sh",
