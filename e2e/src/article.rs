@@ -79,7 +79,7 @@ impl Figures {
             let Measured(arms) = self.0.entry(arm.row.clone()).or_default();
             arms.retain(|old| old.name != arm.name && is_listed(&arm.row, old));
             arms.push(arm);
-            // Tests run at the same time.
+            // Whatever the order of the tests is.
             arms.sort_by(|a, b| (a.mistake, &a.name).cmp(&(b.mistake, &b.name)));
         }
     }

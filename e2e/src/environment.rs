@@ -42,7 +42,7 @@ const WEBHOOK_LIMIT: Duration = Duration::from_secs(30);
 /// The annotation of an injected pod template.
 const INJECTED: &str = "winddown.dev/injected";
 
-/// Whether this process installed Winddown, for tests that run at the same time.
+/// Whether this process installed Winddown, for arms that run at the same time.
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 
 /// For a new leader. A Lease that was not released expires after some seconds.
@@ -83,7 +83,7 @@ impl Environment {
         Self { client: self.client.clone(), namespace: namespace.to_owned() }
     }
 
-    /// As [`Self::set_up`], for tests that run at the same time: the first of this process installs Winddown.
+    /// As [`Self::set_up`], for arms that run at the same time: the first of this process installs Winddown.
     pub async fn set_up_beside_others(&self) -> Result<()> {
         let install = async || {
             // An operator that is running may be an older one: its image has the same name.

@@ -24,15 +24,6 @@ pub struct Test {
     pub body: fn(Environment) -> LocalBoxFuture<'static, Result<()>>,
 }
 
-/// How a half of the cluster tests runs.
-#[derive(Clone, Copy)]
-pub struct Suite {
-    /// How many tests run at the same time.
-    pub threads: usize,
-    /// For a whole test. Each wait in a test has its own, shorter limit and a more specific message.
-    pub limit: Duration,
-}
-
 /// The [`Test`]s of these functions from [`Environment`] to `Result<()>`.
 #[macro_export]
 macro_rules! tests {
@@ -45,11 +36,13 @@ macro_rules! tests {
     };
 }
 
-/// Runs the tests that the command line selects.
+/// Runs the tests that the command line selects, one at a time. The limit is for a whole test: each wait in it has its
+/// own, shorter limit and a more specific message.
 #[must_use]
-pub fn run(suite: Suite, tests: Vec<Test>) -> ExitCode {
+pub fn run(limit: Duration, tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(suite.threads);
+    // Some tests install or break Winddown, and the apps of one test keep two cores busy.
+    arguments.test_threads = Some(1);
     let runtime = match Runtime::new() {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => {
@@ -57,17 +50,17 @@ pub fn run(suite: Suite, tests: Vec<Test>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let trials = tests.into_iter().map(|test| trial(suite, test, runtime.clone())).collect();
+    let trials = tests.into_iter().map(|test| trial(limit, test, runtime.clone())).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(suite: Suite, test: Test, runtime: Arc<Runtime>) -> Trial {
+fn trial(limit: Duration, test: Test, runtime: Arc<Runtime>) -> Trial {
     let module = test.module.rsplit("::").next().unwrap_or_default();
     Trial::test(format!("{module}::{}", test.name), move || {
         // The runner printed the name of the test without a line break.
         eprintln!();
         let start = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(execute(suite.limit, test))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(execute(limit, test))));
         eprintln!("  {}: {:.0} s", test.name, start.elapsed().as_secs_f32());
         if !matches!(outcome, Ok(Ok(()))) {
             runtime.block_on(Environment::print_diagnostics());

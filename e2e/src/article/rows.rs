@@ -30,7 +30,8 @@ pub const ROWS: [Row; 14] = [
         id: "S1",
         point: "SIGTERM starts one orderly shutdown",
         text: "Rollouts under load. Without a handler, the first process of a container ignores SIGTERM and serves until \
-               SIGKILL; under an init, SIGTERM ends it at once.",
+               SIGKILL. Under an init, SIGTERM ends it immediately; here the pod shares its process namespace, whose first process is \
+               that of the pod.",
         right: &[RIGHT],
         mistakes: &["no handler, first process of the container", "no handler, under an init"],
         tests: &["signals::open_requests_are_finished_after_sigterm"],
@@ -61,7 +62,7 @@ pub const ROWS: [Row; 14] = [
         id: "S4",
         point: "The health check answers 503 once the shutdown began",
         text: "One of two pods is deleted behind a balancer that polls `/health` every 0.5 s, removes a pod after \
-               two failed checks, and does not watch Kubernetes. The pods have no drain; the app waits 2.5 s.",
+               two failed checks, and does not watch Kubernetes. The pods have no drain; the app waits 5 s.",
         right: &[RIGHT],
         mistakes: &["health stays 200"],
         tests: &["health::a_balancer_that_polls_the_health_check_lets_go_in_time"],
@@ -83,8 +84,8 @@ pub const ROWS: [Row; 14] = [
         id: "S6",
         point: "Resources close in phases; one that fails does not stop the others",
         text: "One pod is deleted, with Redis up or already down. Then rollouts under load: each acknowledged order must \
-               have one document in MongoDB, a message in Kafka, and one run of its job. A job takes 0.3 s, with the \
-               mistake 2 s.",
+               have one document in MongoDB, a message in Kafka, and one run of its job. A job takes 5 s, and \
+               the deadline is 15 s, so that every pod has some running when its connections are closed.",
         right: &[RIGHT, "as it should be, Redis already down", "as it should be, every order counted"],
         mistakes: &["`Promise.all`, Redis already down", "exits at once, every order counted"],
         tests: &[
@@ -118,8 +119,8 @@ pub const ROWS: [Row; 14] = [
     Row {
         id: "S9",
         point: "A second signal is ignored, an uncaught exception exits with 1",
-        text: "A second SIGTERM one second after the first, with 20 open requests of 6 s. An exception without a \
-               handler; later, the pod is deleted.",
+        text: "A second SIGTERM one second after the first, with 20 open requests of 12 s, no drain and a deadline of 20 s. An exception without a \
+               handler in a pod without a drain; later, the pod is deleted.",
         right: &[RIGHT, "an uncaught exception"],
         mistakes: &["a second signal aborts", "a handler that goes on after an uncaught exception"],
         tests: &["robust::a_second_signal_is_ignored", "robust::an_uncaught_exception_exits_with_1"],
@@ -159,7 +160,8 @@ pub const ROWS: [Row; 14] = [
     Row {
         id: "S13",
         point: "Mistake: never tested",
-        text: "20 open requests to one pod: `kill -15` of its process, then `kubectl delete pod`.",
+        text: "20 open requests of 12 s to one pod, no drain and a deadline of 20 s: `kill -15` of its process, then \
+               `kubectl delete pod`.",
         right: &[RIGHT],
         mistakes: &["exits at once"],
         tests: &["kill::open_requests_complete_after_kill_15_and_after_delete_pod"],
@@ -205,8 +207,8 @@ names.
 pub(super) const BEFORE_ROWS: &str = "
 Each table shows what clients saw, what the process did, and what the operator reported in the `ShutdownBudget`. Load
 comes from one pod, half over new connections and half over kept ones, and nothing is sent again: to node-service 10
-orders a second, which take 1.5 s each; to node-http and the services in other languages 60 requests a second (when the
-figures of S5 and S14 were taken: 100). Where nothing else is said, a budget is `drain=5s`, `deadline=10s`, and a margin
+orders a second, which take 1.5 s each; to node-http and the services in other languages 60 requests a second. An arm
+whose requests failed only because answers were late (503 of the service, or none in 15 s) is measured once more. Where nothing else is said, a budget is `drain=5s`, `deadline=10s`, and a margin
 of 5 s, and the app waits 2 s before it closes its listener. A rollout replaces two pods, one after the other.
 ";
 

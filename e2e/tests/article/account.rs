@@ -41,11 +41,12 @@ struct Account {
     repeated: usize,
 }
 
-/// What a job takes.
-const JOB_MS: &str = "300";
+/// What a job takes: longer than the wait of the app and the open orders, so that every pod has some running when its
+/// connections are closed.
+const JOB_MS: &str = "5000";
 
-/// The same with the mistake: long enough that every pod has some running when it exits.
-const LONG_JOB_MS: &str = "2000";
+/// Longer than the wait and such a job.
+const DEADLINE: &str = "15s";
 
 /// For the last jobs. A job of a worker that vanished goes to another one after at most 60 s.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -54,9 +55,8 @@ const LIMIT: Duration = Duration::from_mins(3);
 const INTERVAL: Duration = Duration::from_secs(2);
 
 async fn no_job_of_an_acknowledged_order_is_lost_or_runs_twice(environment: Environment) -> Result<()> {
-    let right = account(&environment, Arm::service("account").env("JOB_MS", JOB_MS), rollouts()?);
-    let at_once = Arm::mistake("account-exit-at-once", "exit-at-once").env("JOB_MS", LONG_JOB_MS);
-    let at_once = account(&environment, at_once, 1);
+    let right = account(&environment, Arm::service("account"), rollouts()?);
+    let at_once = account(&environment, Arm::mistake("account-exit-at-once", "exit-at-once"), 1);
     let ((observed, right), (wrong, at_once)) = tokio::try_join!(right, at_once)?;
 
     observed.ensure_clean_in_phases()?;
@@ -69,7 +69,7 @@ async fn no_job_of_an_acknowledged_order_is_lost_or_runs_twice(environment: Envi
 }
 
 async fn account(environment: &Environment, arm: Arm, rollouts: u32) -> Result<(Observed, Account)> {
-    let running = arm.start(environment).await?;
+    let running = arm.annotated("deadline", DEADLINE).env("JOB_MS", JOB_MS).start(environment).await?;
     let loaded = running.load().await?;
     loaded.roll_out(rollouts).await?;
     let observed = loaded.end(rollouts).await?;

@@ -47,7 +47,10 @@ pub(crate) struct Client {
 }
 
 /// From the pod's creation to its first line, and from its deletion to its last one.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// For the answers to all requests after the deletion.
+const GRACE_PERIOD_SECONDS: u64 = 100;
 
 const FOLDER: &str = "/app/clients";
 
@@ -108,8 +111,11 @@ async fn read(pods: Api<Pod>, name: &'static str, sender: watch::Sender<Vec<Valu
     let parameters = LogParams { follow: true, ..LogParams::default() };
     let mut lines = pods.log_stream(name, &parameters).await.with_context(context)?.lines();
     while let Some(line) = lines.try_next().await.with_context(context)? {
-        let line = serde_json::from_str(&line).with_context(|| format!("log of Pod {name}: {line}"))?;
-        sender.send_modify(|lines| lines.push(line));
+        // The kubelet ends the stream with a message of its own if it removes the container meanwhile.
+        match serde_json::from_str(&line) {
+            Ok(line) => sender.send_modify(|lines| lines.push(line)),
+            Err(_) => eprintln!("  log of Pod {name}: {line}"),
+        }
     }
     Ok(())
 }
@@ -124,6 +130,7 @@ fn pod(name: &str, variables: &[(&str, &str)]) -> Value {
         "metadata": {"name": name},
         "spec": {
             "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": GRACE_PERIOD_SECONDS,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "containers": [{

@@ -17,11 +17,12 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![a_balancer_that_polls_the_health_check_lets_go_in_time, the_listener_closes_after_a_wait]
 }
 
-/// The app's own wait, longer than the balancer needs, which is 1 s. The pod has no drain, so nothing else waits.
-const WAIT_MS: &str = "2500";
+/// The app's own wait, longer than the balancer needs, which is 1 s and two answers. The pod has no drain, so nothing else
+/// waits.
+const WAIT_MS: &str = "5000";
 
 /// Requests per second of the balancer: some fall between the close of the listener and the next two checks.
-const RATE: u32 = 20;
+const RATE: u32 = 10;
 
 async fn a_balancer_that_polls_the_health_check_lets_go_in_time(environment: Environment) -> Result<()> {
     let failing = balanced(&environment, Arm::service("s4"));
@@ -53,7 +54,7 @@ async fn balanced(environment: &Environment, arm: Arm) -> Result<(Balanced, Obse
 async fn the_listener_closes_after_a_wait(environment: Environment) -> Result<()> {
     // The small app, at a higher rate: the time in which a request can be dropped is short.
     let arm = |name, wait| Arm::of_image(name, HTTP_IMAGE).env("SHUTDOWN_WAIT_MS", wait).env("WORK_MS", "200");
-    let in_app = arm("s5-in-app", WAIT_MS).annotated("drain", "0s").roll_out(&environment, rollouts()?);
+    let in_app = arm("s5-in-app", "2500").annotated("drain", "0s").roll_out(&environment, rollouts()?);
     let in_hook = arm("s5-in-hook", "0").roll_out(&environment, rollouts()?);
     let nowhere = arm("s5-no-wait", "0").annotated("drain", "0s").roll_out(&environment, rollouts()?);
     let (in_app, in_hook, nowhere) = tokio::try_join!(in_app, in_hook, nowhere)?;

@@ -9,16 +9,16 @@ use winddown_e2e::tests;
 use crate::arm::Arm;
 use crate::observed::Observed;
 use crate::record::{self, RIGHT};
-use crate::robust::{ends, facts_after_restart, open_requests, wait_for_restart};
+use crate::robust::{ends, ensure_open_at_signal, facts_after_restart, open_requests, wait_for_restart};
 use crate::stops::Stops;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![open_requests_complete_after_kill_15_and_after_delete_pod]
 }
 
-/// A request is open for longer than the drain and the signal take.
-const WORK_MS: &str = "8000";
-const DEADLINE: &str = "15s";
+/// A request is open for longer than it takes to send the signal. There is no drain, so the deletion sends it at once.
+const WORK_MS: &str = "12000";
+const DEADLINE: &str = "20s";
 
 /// The image has no shell command `kill`.
 const KILL_15: &str = "process.kill(1, 15)";
@@ -31,6 +31,7 @@ async fn open_requests_complete_after_kill_15_and_after_delete_pod(environment: 
     for ends in [&right.killed, &right.deleted] {
         ensure!(ends == "20 × 201", "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
     }
+    ensure_open_at_signal(&right.observed)?;
     ensure!(right.restarted == 0 && right.observed.all_exited_with(0), "{}, {}", right.restarted, right.observed);
     for ends in [&at_once.killed, &at_once.deleted] {
         ensure!(!ends.contains("201"), "after kill -15: {}, after delete pod: {}", at_once.killed, at_once.deleted);
@@ -49,7 +50,7 @@ struct Ends {
 }
 
 async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
-    let arm = arm.alone().annotated("deadline", DEADLINE).env("WORK_MS", WORK_MS);
+    let arm = arm.alone().annotated("drain", "0s").annotated("deadline", DEADLINE).env("WORK_MS", WORK_MS);
     let running = arm.start(environment).await?;
     let pod = running.pod().await?;
     let mut client = open_requests(&running).await?;

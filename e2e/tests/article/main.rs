@@ -1,7 +1,7 @@
 //! The article half of the cluster tests: what the article asks of an app, row by row, each with its mistakes as
 //! controls. Run it with `PART=article e2e/cluster-tests`. With `UPDATE=1`, it writes docs/article.md.
 //!
-//! Tests run at the same time. Each arm has its own namespace.
+//! The arms of a test run at the same time, each in its own namespace.
 
 mod account;
 mod arm;
@@ -26,10 +26,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use winddown_e2e::suite::{self, Suite};
+use winddown_e2e::suite;
 
-/// Two cores are busy with two tests: each has two or three arms, whose apps start and stop.
-const SUITE: Suite = Suite { threads: 2, limit: Duration::from_mins(20) };
+/// For one test.
+const LIMIT: Duration = Duration::from_mins(20);
 
 fn main() -> ExitCode {
     let tests = [
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         web_sockets::tests(),
         kill::tests(),
     ];
-    let code = suite::run(SUITE, tests.concat());
+    let code = suite::run(LIMIT, tests.concat());
     if let Err(error) = finish() {
         eprintln!("article: {error:#}");
         return ExitCode::FAILURE;

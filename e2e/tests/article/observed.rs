@@ -5,6 +5,7 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;
+use serde_json::Value;
 use winddown_e2e::article::Facts;
 use winddown_e2e::budgets::Status;
 
@@ -31,6 +32,8 @@ pub(crate) struct Load {
     actual_rate: f64,
     /// Ids of requests without an answer of success.
     pub(crate) unacknowledged: Vec<String>,
+    /// When and how the first of them failed, for a message.
+    first_failures: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -47,11 +50,18 @@ pub(crate) struct Counts {
 /// The fields of `status.shutdowns` that are outcomes.
 const OUTCOMES: [&str; 7] = ["clean", "failed", "killed", "cutShort", "outOfMemory", "killedOtherwise", "unknown"];
 
+/// Failures of a request whose answer was late: the service answers 503 after 10 s, or earlier where a server did not answer.
+const LATE: [&str; 2] = ["serverError", "timeout"];
+
 /// The share of the rate that must be reached.
 pub(crate) const MIN_RATE: f64 = 0.9;
 
 /// What the service logs, in order; the clients of the last phase close together.
-const PHASES: [&str; 4] = ["listeners-closed", "connections-closed", "phase-finished 1", "phase-finished 2"];
+const PHASES: [&str; 5] =
+    ["listeners-closed", "connections-closed", "drained jobs", "phase-finished 1", "phase-finished 2"];
+
+/// In a message, of each pod.
+const MAX_FAILED_ORDERS: usize = 3;
 
 /// The last line of a log.
 const FINISHED: &str = "finished";
@@ -71,6 +81,13 @@ impl Load {
 
     pub(crate) fn dropped(&self) -> u64 {
         self.new.failed + self.kept.failed
+    }
+
+    /// Whether requests failed, and all of them because an answer was late: a shutdown that drops requests resets or
+    /// refuses some.
+    pub(crate) fn is_only_late(&self) -> bool {
+        let mut kinds = [&self.new, &self.kept].into_iter().flat_map(|counts| counts.failures.keys());
+        self.dropped() > 0 && kinds.all(|kind| LATE.contains(&kind.as_str()))
     }
 }
 
@@ -160,6 +177,9 @@ fn has_ended(log: &[String]) -> bool {
 impl fmt::Display for Observed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Facts { clients, process, operator, .. } = self.facts();
-        write!(formatter, "  {}\n    {clients}\n    {process}\n    operator: {operator}", self.name)
+        write!(formatter, "  {}\n    {clients}\n    {process}\n    operator: {operator}", self.name)?;
+        let failures = self.load.iter().flat_map(|load| &load.first_failures);
+        let failed_orders = self.stops.iter().flat_map(|stop| stop.failed_orders().take(MAX_FAILED_ORDERS));
+        failures.chain(failed_orders).try_for_each(|line| write!(formatter, "\n    {line}"))
     }
 }

@@ -18,18 +18,18 @@ use crate::balancer::{self, Balanced};
 use crate::client::{Client, OPEN_REQUESTS};
 use crate::observed::Observed;
 use crate::record::{self, RIGHT};
-use crate::stops::Stops;
+use crate::stops::{BEGUN, Stop, Stops};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![a_second_signal_is_ignored, an_uncaught_exception_exits_with_1]
 }
 
-/// A request takes longer than the time between the two signals.
-const WORK_MS: &str = "6000";
-const DEADLINE: &str = "12s";
+/// A request takes longer than it takes to send both signals.
+const WORK_MS: &str = "12000";
+const DEADLINE: &str = "20s";
 const BETWEEN: Duration = Duration::from_secs(1);
 
-const REQUESTS: &str = "20";
+const REQUESTS: u64 = 20;
 
 /// For the restart of a container.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -48,6 +48,7 @@ async fn a_second_signal_is_ignored(environment: Environment) -> Result<()> {
     let all_answered = format!("{REQUESTS} × 201");
     ignored.ensure_clean_in_phases()?;
     ensure!(finished == all_answered, "{finished}: {ignored}");
+    ensure_open_at_signal(&ignored)?;
     ensure!(ignored.stops.iter().all(|stop| stop.line("signal-ignored").is_some()), "{ignored}");
     let failed = aborted.all_exited_with(1) && aborted.all_reported("failed");
     ensure!(failed && reset != all_answered, "{reset}: {aborted}");
@@ -78,7 +79,15 @@ async fn signal_twice(environment: &Environment, arm: Arm) -> Result<(Observed, 
 
 pub(crate) async fn open_requests(running: &Running) -> Result<Client> {
     let target = running.pod_targets().await?.pop().context("no pod")?;
-    Client::start(&running.environment, OPEN_REQUESTS, &[("TARGET", &target), ("REQUESTS", REQUESTS)]).await
+    let requests = REQUESTS.to_string();
+    Client::start(&running.environment, OPEN_REQUESTS, &[("TARGET", &target), ("REQUESTS", &requests)]).await
+}
+
+/// All requests were open when the shutdown began.
+pub(crate) fn ensure_open_at_signal(observed: &Observed) -> Result<()> {
+    let open = |stop: &Stop| stop.line(BEGUN)?.fields["openRequests"].as_u64();
+    ensure!(observed.stops.iter().all(|stop| open(stop) == Some(REQUESTS)), "not {REQUESTS} open requests: {observed}");
+    Ok(())
 }
 
 /// How the open requests ended, as `20 × 201`.
@@ -89,9 +98,9 @@ pub(crate) async fn ends(client: &mut Client) -> Result<String> {
 }
 
 async fn an_uncaught_exception_exits_with_1(environment: Environment) -> Result<()> {
-    let exits = throw(&environment, Arm::service("s9-exception"), "server.ts");
+    let exits = throw(&environment, Arm::service("s9-exception"), "server.ts", Expected::Restart);
     let goes_on = Arm::service("s9-exception-goes-on");
-    let goes_on = throw(&environment, goes_on, "mistakes/uncaught-exception.ts");
+    let goes_on = throw(&environment, goes_on, "mistakes/uncaught-exception.ts", Expected::Nothing);
     let (exits, goes_on) = tokio::try_join!(exits, goes_on)?;
 
     let Some((1, log)) = &exits.restart else { bail!("an uncaught exception ended in {:?}", exits.restart) };
@@ -108,6 +117,13 @@ async fn an_uncaught_exception_exits_with_1(environment: Environment) -> Result<
 /// What the library logs.
 const UNCAUGHT: &str = "uncaught-exception";
 
+/// What an exception without a handler does to the container.
+#[derive(Clone, Copy)]
+enum Expected {
+    Restart,
+    Nothing,
+}
+
 /// An app after an exception without a handler.
 struct Thrown {
     /// Exit code and log of the container that ended; none if the app goes on.
@@ -119,15 +135,21 @@ struct Thrown {
 }
 
 /// Causes an exception without a handler, and deletes the pod later.
-async fn throw(environment: &Environment, arm: Arm, entry: &str) -> Result<Thrown> {
+async fn throw(environment: &Environment, arm: Arm, entry: &str, expected: Expected) -> Result<Thrown> {
     let arm = arm.alone().annotated("drain", "0s");
     let arm = arm.command(&["node", "--import", "./testing/throw-on-sigusr2.ts", entry]);
     let running = arm.start(environment).await?;
     let pod = running.pod().await?;
     let client = balancer::poll_pods(&running).await?;
     running.signal(&pod, THROW).await;
-    sleep(QUIET).await;
-    let restart = match exit_code_of_restart(&running, &pod).await? {
+    let code = match expected {
+        Expected::Restart => Some(wait_for_restart(&running, &pod).await?),
+        Expected::Nothing => {
+            sleep(QUIET).await;
+            exit_code_of_restart(&running, &pod).await?
+        }
+    };
+    let restart = match code {
         Some(code) => Some((code, running.app.kubectl("logs --previous").word(&pod).run().await?)),
         None => None,
     };

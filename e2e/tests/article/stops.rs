@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
+use std::future::ready;
+
+use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -44,10 +46,14 @@ pub(crate) struct Stops {
 /// This watch may be behind the one that saw the removal.
 const LAG: Duration = Duration::from_secs(1);
 
+/// For the next event at the end, while deleted pods are not removed.
+const LAST_EVENT_LIMIT: Duration = Duration::from_secs(30);
+
 /// A pod as it was seen last, and the reader of its log.
 struct Seen {
     pod: Pod,
     deleted: Option<Timestamp>,
+    removed: bool,
     log: Option<JoinHandle<Result<Vec<Line>>>>,
 }
 
@@ -71,24 +77,40 @@ impl Stops {
 async fn watch(pods: Api<Pod>, labels: String, mut ended: oneshot::Receiver<()>) -> Result<Vec<Stop>> {
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
     let mut events = watcher(pods.clone(), watcher::Config::default().labels(&labels)).boxed();
-    loop {
+    let mut ending = false;
+    while !ending || seen.values().any(|seen| seen.deleted.is_some() && !seen.removed) {
         let event = tokio::select! {
-            event = events.try_next() => event.context("watch pods")?.context("the watch of the pods ended")?,
-            _ = &mut ended => break,
+            event = events.next() => event.context("the watch of the pods ended")?,
+            _ = &mut ended, if !ending => {
+                ending = true;
+                continue;
+            }
+            () = sleep(LAST_EVENT_LIMIT), if ending => break,
         };
+        let event = match event {
+            Ok(event) => event,
+            // The watcher starts again.
+            Err(error) => {
+                eprintln!("  watch pods: {error}");
+                sleep(LAG).await;
+                continue;
+            }
+        };
+        let removed = matches!(event, Event::Delete(_));
         if let Event::Apply(pod) | Event::InitApply(pod) | Event::Delete(pod) = event {
             let entry = seen.entry(pod.uid().unwrap_or_default());
-            let entry = entry.or_insert_with(|| Seen { pod: pod.clone(), deleted: None, log: None });
+            let entry = entry.or_insert_with(|| Seen { pod: pod.clone(), deleted: None, removed: false, log: None });
             if entry.log.is_none() && container(&pod).is_some_and(|container| container.started == Some(true)) {
                 entry.log = Some(tokio::spawn(read(pods.clone(), pod.name_any())));
             }
             // The first sight counts: the kubelet deletes the pod once more, without a grace period, when it has ended.
             entry.deleted = entry.deleted.or_else(|| deleted_at(&pod));
+            entry.removed = removed;
             entry.pod = pod;
         }
     }
     let mut stops = Vec::new();
-    for Seen { pod, deleted, log } in seen.into_values() {
+    for Seen { pod, deleted, log, .. } in seen.into_values() {
         if let Some(deleted) = deleted {
             let lines = match log {
                 Some(log) => log.await??,
@@ -103,12 +125,13 @@ async fn watch(pods: Api<Pod>, labels: String, mut ended: oneshot::Receiver<()>)
     Ok(stops)
 }
 
-/// Reads a log until the container ends.
+/// Reads a log until the container ends, or until the stream breaks.
 async fn read(pods: Api<Pod>, name: String) -> Result<Vec<Line>> {
     let context = || format!("log of Pod {name}");
     let parameters = LogParams { follow: true, timestamps: true, ..LogParams::default() };
     let lines = pods.log_stream(&name, &parameters).await.with_context(context)?.lines();
-    let lines: Vec<String> = lines.try_collect().await.with_context(context)?;
+    let lines: Vec<String> =
+        lines.take_while(|line| ready(line.is_ok())).filter_map(|line| ready(line.ok())).collect().await;
     // The kubelet ends the stream with a message of its own, without a time, if it removes the container meanwhile.
     let line = |line: &String| {
         let (at, text) = line.split_once(' ')?;
@@ -132,10 +155,15 @@ impl Stop {
 
     /// What the app logged after it was ready, in order.
     pub(crate) fn events(&self) -> Vec<String> {
-        let is_event = |line: &&Line| !line.fields["event"].is_null() && line.fields["event"] != "order failed";
+        let is_event = |line: &&Line| !line.fields["event"].is_null() && line.fields["event"] != ORDER_FAILED;
         let is_begin = |line: &&Line| line.fields["event"] == READY || line.fields["event"] == BEGUN;
         let lines = self.lines.iter().filter(is_event).skip_while(|line| !is_begin(line));
         lines.filter(|line| line.fields["event"] != READY).map(event).collect()
+    }
+
+    /// What it logged of orders that failed.
+    pub(crate) fn failed_orders(&self) -> impl Iterator<Item = &Value> {
+        self.lines.iter().map(|line| &line.fields).filter(|fields| fields["event"] == ORDER_FAILED)
     }
 
     /// The first line with this event.
@@ -146,6 +174,8 @@ impl Stop {
 
 /// The last event before requests.
 const READY: &str = "ready";
+
+const ORDER_FAILED: &str = "order failed";
 
 /// The first event of the library.
 pub(crate) const BEGUN: &str = "begun";

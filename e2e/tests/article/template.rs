@@ -119,7 +119,7 @@ struct Timeline {
 }
 
 /// Seconds by which a busy machine is late.
-const LATE: i64 = 3;
+const LATE: i64 = 8;
 
 /// For the endpoint of a pod that was deleted.
 const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(30);

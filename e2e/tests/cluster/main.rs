@@ -17,14 +17,14 @@ mod upgrade;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use winddown_e2e::suite::{self, Suite};
+use winddown_e2e::suite;
 
-/// One at a time: most tests install or break Winddown.
-const SUITE: Suite = Suite { threads: 1, limit: Duration::from_mins(10) };
+/// For one test.
+const LIMIT: Duration = Duration::from_mins(10);
 
 fn main() -> ExitCode {
     suite::run(
-        SUITE,
+        LIMIT,
         [
             installation::tests(),
             certificates::tests(),

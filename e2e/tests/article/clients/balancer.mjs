@@ -6,7 +6,8 @@ const targets = process.env.TARGETS.split(',').map((url) => ({ url: new URL(url)
 const rate = Number(process.env.RATE);
 const pollMs = Number(process.env.POLL_MS);
 const UNHEALTHY = 2; // failed checks in a row
-const TIMEOUT_MS = 5_000;
+const CHECK_TIMEOUT_MS = 5_000;
+const ORDER_TIMEOUT_MS = 15_000; // longer than the deadline of the app: a slow answer is not a dropped request
 const WARM_UP = 5; // quick answers in a row before anything is counted
 const QUICK_MS = 3_000;
 
@@ -14,10 +15,10 @@ const counts = { sent: 0, failed: 0, failures: {}, checks: {} };
 const pending = new Set();
 
 // Resolves to the status, or to the code of the error.
-function send(url, method, path, body = '') {
+function send(url, method, path, timeout, body = '') {
   return new Promise((resolve) => {
     const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
-    const sent = request(new URL(path, url), { method, headers, agent: false, timeout: TIMEOUT_MS }, (response) => {
+    const sent = request(new URL(path, url), { method, headers, agent: false, timeout }, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode));
       response.on('error', (error) => resolve(error.code));
@@ -28,18 +29,20 @@ function send(url, method, path, body = '') {
   });
 }
 
+const order = (url, id) => send(url, 'POST', url.pathname, ORDER_TIMEOUT_MS, JSON.stringify({ id }));
+
 // The first orders take longer, also where the servers have just started.
 for (const [i, target] of rate > 0 ? targets.entries() : []) {
   for (let answers = 0, attempt = 0; answers < WARM_UP; attempt += 1) {
     const begin = performance.now();
-    const status = await send(target.url, 'POST', target.url.pathname, JSON.stringify({ id: `warm-up-${i}-${attempt}` }));
+    const status = await order(target.url, `warm-up-${i}-${attempt}`);
     answers = status < 300 && performance.now() - begin < QUICK_MS ? answers + 1 : 0;
   }
 }
 
 setInterval(() => {
   for (const target of targets) {
-    send(target.url, 'GET', '/health').then((status) => {
+    send(target.url, 'GET', '/health', CHECK_TIMEOUT_MS).then((status) => {
       target.failedChecks = status === 200 ? 0 : target.failedChecks + 1;
       counts.checks[status] = (counts.checks[status] ?? 0) + 1;
     });
@@ -53,9 +56,7 @@ const timer = setInterval(() => {
     const healthy = targets.filter(({ failedChecks }) => failedChecks < UNHEALTHY);
     const target = healthy[next++ % healthy.length];
     counts.sent += 1;
-    const sent = target
-      ? send(target.url, 'POST', target.url.pathname, JSON.stringify({ id: `balanced-${counts.sent}` }))
-      : Promise.resolve('no healthy backend');
+    const sent = target ? order(target.url, `balanced-${counts.sent}`) : Promise.resolve('no healthy backend');
     pending.add(sent);
     sent.then((status) => {
       pending.delete(sent);

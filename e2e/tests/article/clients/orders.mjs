@@ -8,13 +8,14 @@ const target = new URL(process.env.TARGET);
 const rate = Number(process.env.RATE); // requests per second, for each kind of connection
 // Longer than the deadline of the app, after which an open request is reset: a slow answer is not a dropped request.
 const TIMEOUT_MS = 15_000;
-// With so many, a connection is used again after at most 3.2 s, of which an order takes 1.5 s.
-const MAX_KEPT = Math.min(20, Math.floor(3.2 * rate));
+// With so many, a connection is used again after at most 2.4 s, of which an order takes 1.5 s.
+const MAX_KEPT = Math.min(20, Math.floor(2.4 * rate));
+const MAX_FAILURES = 10; // that are described
 const WARM_UP = 3; // quick answers in a row before anything is counted
 const QUICK_MS = 3_000;
 
 // Looked up once: the address of a Service does not change, and DNS is not part of the measurement.
-const { address } = await lookup(target.hostname);
+const { address } = await lookup(target.hostname).catch(() => sleep(1_000).then(() => lookup(target.hostname)));
 
 const kinds = {
   new: { agent: new Agent({ keepAlive: false, maxSockets: Infinity }) },
@@ -84,6 +85,7 @@ for (let answers = 0, attempt = 0; answers < WARM_UP; attempt += 1) {
 const begin = performance.now();
 const pending = new Set();
 const unacknowledged = [];
+const firstFailures = [];
 let ticks = 0;
 const timer = setInterval(() => {
   // As many as are due: a late timer does not lower the rate.
@@ -99,6 +101,9 @@ const timer = setInterval(() => {
         kind.failed += 1;
         kind.failures[failure] = (kind.failures[failure] ?? 0) + 1;
         unacknowledged.push(id);
+        if (firstFailures.length < MAX_FAILURES) {
+          firstFailures.push({ id, failure, time: new Date().toISOString() });
+        }
       });
       pending.add(sent);
       sent.then(() => pending.delete(sent));
@@ -112,6 +117,7 @@ process.once('SIGTERM', async () => {
   const actualRate = ticks / ((performance.now() - begin) / 1000);
   await Promise.all(pending);
   const counts = ({ agent, ...rest }) => rest;
-  console.log(JSON.stringify({ new: counts(kinds.new), kept: counts(kinds.kept), actualRate, unacknowledged }));
+  const [sentNew, sentKept] = [kinds.new, kinds.kept].map(counts);
+  console.log(JSON.stringify({ new: sentNew, kept: sentKept, actualRate, unacknowledged, firstFailures }));
   process.exit(0);
 });
