@@ -20,7 +20,7 @@ export interface Times {
   deadlineMs?: number;
   /** From the close frames until WebSockets that are still open are destroyed. Default: 5000. */
   webSocketMs?: number;
-  /** How long a client may send nothing in the middle of a request body, before its connection is closed. Default: 5000. */
+  /** From the last byte of an unfinished request body until its connection is closed. Default: 5000. */
   bodyMs?: number;
 }
 
