@@ -6,7 +6,7 @@
 
 axum_service=${CARGO_TARGET_DIR:-target}/$(rust_host)/release/axum-service
 
-# The folder with node_modules of an example that uses the library: it contains a copy of both.
+# The folder with node_modules of an example in Node.js: it contains a copy of the library, too.
 node_modules() { # example
   local key
   key=$(cd packages/winddown-node && find . -type f -not -path './node_modules/*' -not -path './dist/*' -not -path './test*' -not -path './comparison/*' -print0 |
@@ -14,4 +14,3 @@ node_modules() { # example
     sha256sum | cut -c1-12)
   echo "$cache/node_modules/$1-$key/examples/$1"
 }
-uses_library() { grep -qs '"winddown-node"' "examples/$1/package.json"; }
