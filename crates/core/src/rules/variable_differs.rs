@@ -76,9 +76,9 @@ app can take its own limit from there:
 | `WINDDOWN_DEADLINE_SECONDS` | From SIGTERM until the app in this container must have exited |
 | `WINDDOWN_GRACE_PERIOD_SECONDS` | `terminationGracePeriodSeconds` of the pod |
 
-A variable that the container sets itself stands. If it contains another number, the app works with a limit that is not the
-one of the pod: with a longer deadline, SIGKILL ends it before it has closed its connections; with a shorter one, it gives up
-while there is time left.
+A variable that the container sets itself is kept. If it contains another number, the app works with a limit that is not
+the one of the pod: with a longer deadline, SIGKILL ends it before it has closed its connections; with a shorter one, it
+ends while there is time left.
 
 ## What to do
 
