@@ -158,8 +158,8 @@ func TestASecondSignalIsIgnored(t *testing.T) {
 
 func TestASignalDuringTheStartBeginsTheShutdown(t *testing.T) {
 	t.Parallel()
-	s := begin(t, "START_MS=8000", "WINDDOWN_DEADLINE_SECONDS=1")
-	time.Sleep(3 * time.Second) // until it handles signals
+	s := begin(t, "START_MS=16000", "WINDDOWN_DEADLINE_SECONDS=1")
+	time.Sleep(8 * time.Second) // until it handles signals, also on a busy machine
 	signalled := time.Now()
 	s.kill(syscall.SIGTERM)
 	s.event("begun")
