@@ -349,6 +349,6 @@ impl Loaded<'_> {
 }
 
 fn is_injected(deployment: &Deployment) -> bool {
-    let template = deployment.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    template.and_then(|template| template.annotations.as_ref()).is_some_and(|all| all.contains_key(INJECTED))
+    let metadata = deployment.spec.template.metadata.as_ref();
+    metadata.and_then(|metadata| metadata.annotations.as_ref()).is_some_and(|all| all.contains_key(INJECTED))
 }
