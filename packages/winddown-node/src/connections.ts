@@ -118,8 +118,10 @@ export class Connections {
   destroyAll(): void {
     for (const session of this.#sessions.keys()) session.destroy();
     for (const socket of this.#all) socket.destroy();
-    // It ends a timer of http that keeps the server in memory.
-    this.#server.close();
+    // The close() of http also ends a timer that keeps the server in memory. Where the server is closed, it would emit
+    // `close` a second time.
+    const silent = { emit: { value: () => false } };
+    (this.#state === 'closing' ? Object.create(this.#server, silent) : this.#server).close();
   }
 
   #keep(key: Socket | string, socket: Socket): Kept {

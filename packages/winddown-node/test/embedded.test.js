@@ -248,12 +248,15 @@ test('exit: false leaves no server in memory', async () => {
   const ended = async () => {
     const server = createServer();
     await listen(server);
+    server.on('close', () => closed.push(server.listening));
     await embed({ servers: [server], waitMs: 0 }).shutdown.begin('test');
     return new WeakRef(server);
   };
+  const closed = [];
   const servers = [];
   while (servers.length < 10) servers.push(await ended());
   await sleep(50);
+  assert.equal(closed.length, servers.length, 'each server emits close once');
   gc();
   // The last one can still be on the stack.
   assert.ok(servers.filter((server) => server.deref()).length <= 1);
