@@ -137,14 +137,17 @@ proptest! {
                 let found = all.find(|found| found["name"] == **variable).filter(|_| !owned(variable));
                 found.map(|found| found["value"].as_str().unwrap().parse::<i64>().unwrap())
             });
-            let expected = if exposed && lane.is_some_and(|lane| lane.role == Role::App) { names.iter().filter(|variable| !owned(variable)).count() } else { 0 };
+            let of_app = exposed && lane.is_some_and(|lane| lane.role == Role::App);
+            let expected = if of_app { names.iter().filter(|variable| !owned(variable)).count() } else { 0 };
             prop_assert_eq!([drain, deadline, grace_period].iter().flatten().count(), expected, "{}", name);
             let count = after["env"].as_array().map_or(0, Vec::len) - before[&name]["env"].as_array().map_or(0, Vec::len);
             prop_assert_eq!(count, expected);
-            if let (Some(deadline), Some(grace_period), Some(budget), Some(lane)) = (deadline, grace_period, &budget, lane) {
+            let numbers = deadline.zip(grace_period).zip(budget.as_ref()).zip(lane);
+            if let Some((((deadline, grace_period), budget), lane)) = numbers {
                 prop_assert_eq!(json!(grace_period), desired["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].clone());
                 let (signal_at, margin) = (lane.signal_at.as_i64(), budget.margin.as_i64());
-                prop_assert!(signal_at + deadline + margin <= grace_period, "{signal_at} {deadline} {margin} {grace_period}");
+                let sum = signal_at + deadline + margin;
+                prop_assert!(sum <= grace_period, "{signal_at} + {deadline} + {margin} > {grace_period}");
             }
         }
     }

@@ -30,8 +30,8 @@ pub const ROWS: [Row; 14] = [
         id: "S1",
         point: "SIGTERM starts one orderly shutdown",
         text: "Rollouts under load. Without a handler, the first process of a container ignores SIGTERM and serves until \
-               SIGKILL. Under an init, SIGTERM ends it immediately; here the pod shares its process namespace, whose first process is \
-               that of the pod.",
+               SIGKILL. Under an init, SIGTERM ends it immediately; here the pod shares its process namespace, whose first \
+               process is that of the pod.",
         right: &[RIGHT],
         mistakes: &["no handler, first process of the container", "no handler, under an init"],
         tests: &["signals::open_requests_are_finished_after_sigterm"],
@@ -119,8 +119,8 @@ pub const ROWS: [Row; 14] = [
     Row {
         id: "S9",
         point: "A second signal is ignored, an uncaught exception exits with 1",
-        text: "A second SIGTERM one second after the first, with 20 open requests of 12 s, no drain and a deadline of 20 s. An exception without a \
-               handler in a pod without a drain; later, the pod is deleted.",
+        text: "A second SIGTERM one second after the first, with 20 open requests of 12 s, no drain and a deadline of 20 s. \
+               An exception without a handler in a pod without a drain; later, the pod is deleted.",
         right: &[RIGHT, "an uncaught exception"],
         mistakes: &["a second signal aborts", "a handler that goes on after an uncaught exception"],
         tests: &["robust::a_second_signal_is_ignored", "robust::an_uncaught_exception_exits_with_1"],
@@ -207,9 +207,10 @@ names.
 pub(super) const BEFORE_ROWS: &str = "
 Each table shows what clients saw, what the process did, and what the operator reported in the `ShutdownBudget`. Load
 comes from one pod, half over new connections and half over kept ones, and nothing is sent again: to node-service 10
-orders a second, which take 1.5 s each; to node-http and the services in other languages 60 requests a second. An arm
-whose requests failed only because answers were late (503 of the service, or none in 15 s) is measured once more. Where nothing else is said, a budget is `drain=5s`, `deadline=10s`, and a margin
-of 5 s, and the app waits 2 s before it closes its listener. A rollout replaces two pods, one after the other.
+orders a second, which take 1.5 s each; to node-http and the services in other languages 60 requests a second. If
+node-service answers orders of an arm late (503, or nothing in 15 s), and no order fails otherwise, that arm is
+measured once more, and its sample says so. Where nothing else is said, a budget is `drain=5s`, `deadline=10s`, and a
+margin of 5 s, and the app waits 2 s before it closes its listener. A rollout replaces two pods, one after the other.
 ";
 
 pub(super) const LIMITS: &str = "

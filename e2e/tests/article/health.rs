@@ -17,8 +17,8 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![a_balancer_that_polls_the_health_check_lets_go_in_time, the_listener_closes_after_a_wait]
 }
 
-/// The app's own wait, longer than the balancer needs, which is 1 s and two answers. The pod has no drain, so nothing else
-/// waits.
+/// The app's own wait, longer than the balancer needs, which is 1 s and two answers. The pod has no drain, so nothing
+/// else waits.
 const WAIT_MS: &str = "5000";
 
 /// Requests per second of the balancer: some fall between the close of the listener and the next two checks.

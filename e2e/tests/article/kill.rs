@@ -1,6 +1,7 @@
 //! S13: `kill -15` and `kubectl delete pod`, with open requests.
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use winddown_e2e::article::Facts;
 use winddown_e2e::environment::Environment;
 use winddown_e2e::suite::Test;
@@ -9,8 +10,8 @@ use winddown_e2e::tests;
 use crate::arm::Arm;
 use crate::observed::Observed;
 use crate::record::{self, RIGHT};
-use crate::robust::{ends, ensure_open_at_signal, facts_after_restart, open_requests, wait_for_restart};
-use crate::stops::Stops;
+use crate::robust::{REQUESTS, ends, ensure_open_at_signal, facts_after_restart, open_requests, wait_for_restart};
+use crate::stops::{BEGUN, Stops};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![open_requests_complete_after_kill_15_and_after_delete_pod]
@@ -32,6 +33,8 @@ async fn open_requests_complete_after_kill_15_and_after_delete_pod(environment: 
         ensure!(ends == "20 × 201", "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
     }
     ensure_open_at_signal(&right.observed)?;
+    let begun = |line: &Value| line["event"] == BEGUN && line["openRequests"] == REQUESTS;
+    ensure!(right.log.iter().any(begun), "not {REQUESTS} open requests at kill -15: {:?}", right.log);
     ensure!(right.restarted == 0 && right.observed.all_exited_with(0), "{}, {}", right.restarted, right.observed);
     for ends in [&at_once.killed, &at_once.deleted] {
         ensure!(!ends.contains("201"), "after kill -15: {}, after delete pod: {}", at_once.killed, at_once.deleted);
@@ -46,6 +49,8 @@ struct Ends {
     deleted: String,
     /// The exit code after `kill -15`.
     restarted: i32,
+    /// What that process logged.
+    log: Vec<Value>,
     observed: Observed,
 }
 
@@ -57,6 +62,8 @@ async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
     running.signal(&pod, KILL_15).await;
     let killed = ends(&mut client).await?;
     let restarted = wait_for_restart(&running, &pod).await?;
+    let log = running.app.kubectl("logs --previous").word(&pod).run().await?;
+    let log = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     client.remove().await?;
 
     running.app.wait_until_serving(3000, "/health").await?;
@@ -66,12 +73,12 @@ async fn kill_and_delete(environment: &Environment, arm: Arm) -> Result<Ends> {
     let deleted = ends(&mut client).await?;
     let observed = running.observe(stops).await?;
     running.clean_up().await?;
-    Ok(Ends { killed, deleted, restarted, observed })
+    Ok(Ends { killed, deleted, restarted, log, observed })
 }
 
 impl Ends {
     fn facts(&self) -> Result<Facts> {
-        let Self { killed, deleted, restarted, observed } = self;
+        let Self { killed, deleted, restarted, observed, .. } = self;
         let facts = facts_after_restart(observed)?;
         Ok(Facts {
             clients: format!("20 open requests; `kill -15`: {killed}; `kubectl delete pod`: {deleted}"),

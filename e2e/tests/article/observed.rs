@@ -50,15 +50,15 @@ pub(crate) struct Counts {
 /// The fields of `status.shutdowns` that are outcomes.
 const OUTCOMES: [&str; 7] = ["clean", "failed", "killed", "cutShort", "outOfMemory", "killedOtherwise", "unknown"];
 
-/// Failures of a request whose answer was late: the service answers 503 after 10 s, or earlier where a server did not answer.
+/// Failures of an order whose answer was late: the service answers 503 after 10 s, or earlier where a server did not
+/// answer.
 const LATE: [&str; 2] = ["serverError", "timeout"];
 
 /// The share of the rate that must be reached.
 pub(crate) const MIN_RATE: f64 = 0.9;
 
 /// What the service logs, in order; the clients of the last phase close together.
-const PHASES: [&str; 5] =
-    ["listeners-closed", "connections-closed", "drained jobs", "phase-finished 1", "phase-finished 2"];
+const PHASES: [&str; 4] = ["listeners-closed", "connections-closed", "phase-finished 1", "phase-finished 2"];
 
 /// In a message, of each pod.
 const MAX_FAILED_ORDERS: usize = 3;
@@ -83,8 +83,7 @@ impl Load {
         self.new.failed + self.kept.failed
     }
 
-    /// Whether requests failed, and all of them because an answer was late: a shutdown that drops requests resets or
-    /// refuses some.
+    /// Whether orders failed, and all of them because an answer was late.
     pub(crate) fn is_only_late(&self) -> bool {
         let mut kinds = [&self.new, &self.kept].into_iter().flat_map(|counts| counts.failures.keys());
         self.dropped() > 0 && kinds.all(|kind| LATE.contains(&kind.as_str()))

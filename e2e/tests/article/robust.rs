@@ -29,7 +29,7 @@ const WORK_MS: &str = "12000";
 const DEADLINE: &str = "20s";
 const BETWEEN: Duration = Duration::from_secs(1);
 
-const REQUESTS: u64 = 20;
+pub(crate) const REQUESTS: u64 = 20;
 
 /// For the restart of a container.
 const LIMIT: Duration = Duration::from_mins(1);

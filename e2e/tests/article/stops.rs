@@ -1,11 +1,10 @@
 //! How the pods of an app stopped: exit codes, times, and the logs, which vanish with the pods.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use std::future::ready;
-
 use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use k8s_openapi::jiff::Timestamp;
@@ -15,7 +14,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use winddown_e2e::environment::Environment;
 
 /// One pod that was deleted and ended.
@@ -46,8 +45,8 @@ pub(crate) struct Stops {
 /// This watch may be behind the one that saw the removal.
 const LAG: Duration = Duration::from_secs(1);
 
-/// For the next event at the end, while deleted pods are not removed.
-const LAST_EVENT_LIMIT: Duration = Duration::from_secs(30);
+/// At the end, for the removal of deleted pods.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// A pod as it was seen last, and the reader of its log.
 struct Seen {
@@ -77,19 +76,19 @@ impl Stops {
 async fn watch(pods: Api<Pod>, labels: String, mut ended: oneshot::Receiver<()>) -> Result<Vec<Stop>> {
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
     let mut events = watcher(pods.clone(), watcher::Config::default().labels(&labels)).boxed();
-    let mut ending = false;
-    while !ending || seen.values().any(|seen| seen.deleted.is_some() && !seen.removed) {
+    let mut end = None;
+    while end.is_none() || seen.values().any(|seen| seen.deleted.is_some() && !seen.removed) {
         let event = tokio::select! {
             event = events.next() => event.context("the watch of the pods ended")?,
-            _ = &mut ended, if !ending => {
-                ending = true;
+            _ = &mut ended, if end.is_none() => {
+                end = Some(Instant::now() + REMOVAL_LIMIT);
                 continue;
             }
-            () = sleep(LAST_EVENT_LIMIT), if ending => break,
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break,
         };
         let event = match event {
             Ok(event) => event,
-            // The watcher starts again.
+            // The watcher starts again. A pod that is removed meanwhile has no Delete event.
             Err(error) => {
                 eprintln!("  watch pods: {error}");
                 sleep(LAG).await;

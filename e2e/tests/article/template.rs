@@ -118,8 +118,8 @@ struct Timeline {
     observed: Observed,
 }
 
-/// Seconds by which a busy machine is late.
-const LATE: i64 = 8;
+/// Seconds by which a busy machine is late: fewer than the drain, so that SIGTERM without a drain is distinguished.
+const LATE: i64 = 4;
 
 /// For the endpoint of a pod that was deleted.
 const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(30);
