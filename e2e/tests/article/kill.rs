@@ -29,8 +29,9 @@ async fn open_requests_complete_after_kill_15_and_after_delete_pod(environment: 
     let at_once = kill_and_delete(&environment, Arm::mistake("s13-exit-at-once", "exit-at-once"));
     let (right, at_once) = tokio::try_join!(right, at_once)?;
 
+    let all_answered = format!("{REQUESTS} × 201");
     for ends in [&right.killed, &right.deleted] {
-        ensure!(ends == "20 × 201", "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
+        ensure!(*ends == all_answered, "after kill -15: {}, after delete pod: {}", right.killed, right.deleted);
     }
     ensure_open_at_signal(&right.observed)?;
     let begun = |line: &Value| line["event"] == BEGUN && line["openRequests"] == REQUESTS;
@@ -81,7 +82,7 @@ impl Ends {
         let Self { killed, deleted, restarted, observed, .. } = self;
         let facts = facts_after_restart(observed)?;
         Ok(Facts {
-            clients: format!("20 open requests; `kill -15`: {killed}; `kubectl delete pod`: {deleted}"),
+            clients: format!("{REQUESTS} open requests; `kill -15`: {killed}; `kubectl delete pod`: {deleted}"),
             process: format!("exit code {restarted} after `kill -15`, then {}", facts.process),
             ..facts
         })
