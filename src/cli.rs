@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
@@ -71,15 +73,58 @@ pub enum Command {
     CheckInstall(check_install::Arguments),
 }
 
+/// The name under which the binary was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `winddown`, or any other name.
+    Winddown,
+    /// `kubectl-winddown`, which kubectl starts for `kubectl winddown`.
+    Plugin,
+}
+
+impl Program {
+    /// The program for the first word of the command line. A plugin of kubectl is an executable whose name starts with
+    /// `kubectl-` (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>).
+    #[must_use]
+    pub fn named(argument: Option<&OsStr>) -> Self {
+        let name = argument.map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+        if name.is_some_and(|name| name.starts_with("kubectl-")) { Self::Plugin } else { Self::Winddown }
+    }
+
+    /// The command line with the name that users type. What only the image needs is hidden in the plugin.
+    #[must_use]
+    pub fn command_line(self) -> clap::Command {
+        match self {
+            Self::Winddown => Cli::command(),
+            Self::Plugin => {
+                let command_line = Cli::command().name("kubectl-winddown").bin_name("kubectl winddown");
+                let is_hidden = |command: &clap::Command| command.get_name() == "run";
+                command_line.mut_subcommands(|command| {
+                    let hide = is_hidden(&command) || command.is_hide_set();
+                    command.hide(hide)
+                })
+            }
+        }
+    }
+}
+
 impl Cli {
+    /// Parses the command line of the process. An invalid one ends the process with 2.
+    #[must_use]
+    pub fn parse_as(program: Program) -> Self {
+        let mut command_line = program.command_line();
+        let matches = command_line.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command_line).exit())
+    }
+
     /// Runs the subcommand.
     #[must_use]
-    pub fn run(self) -> ExitCode {
+    pub fn run(self, program: Program) -> ExitCode {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
             Command::Crd(arguments) => crd::command(&arguments),
-            Command::Completions(arguments) => completions::command(&arguments, Self::command()),
+            Command::Completions(arguments) => completions::command(&arguments, program.command_line()),
             #[cfg(feature = "operator")]
             Command::Run(arguments) => run::command(*arguments),
             #[cfg(feature = "operator")]
@@ -90,13 +135,34 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::Cli;
+    use super::{Cli, Program};
 
     #[test]
     fn the_definition_of_the_command_line_is_valid() {
-        Cli::command().debug_assert();
+        for program in [Program::Winddown, Program::Plugin] {
+            program.command_line().debug_assert();
+        }
+    }
+
+    #[test]
+    fn as_a_plugin_of_kubectl_the_usage_is_what_users_type() {
+        for (path, program) in [
+            ("/usr/bin/winddown", Program::Winddown),
+            ("/home/a/.krew/bin/kubectl-winddown", Program::Plugin),
+            ("kubectl-winddown.exe", Program::Plugin),
+        ] {
+            assert_eq!(Program::named(Some(OsStr::new(path))), program, "{path}");
+        }
+        let mut plugin = Program::Plugin.command_line();
+        plugin.build();
+        let help = plugin.render_long_help().to_string();
+        assert!(help.contains("Usage: kubectl winddown <COMMAND>") && !help.contains("\n  run "), "{help}");
+        let plan = plugin.find_subcommand_mut("plan").unwrap().render_usage().to_string();
+        assert!(plan.starts_with("Usage: kubectl winddown plan "), "{plan}");
     }
 
     /// The `winddown` commands in the examples of a help text, without pipes and redirections.

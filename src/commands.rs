@@ -10,11 +10,42 @@ pub mod plan;
 pub mod run;
 
 /// Runs a future on a runtime with one thread per CPU.
-#[cfg(feature = "operator")]
+#[cfg(any(feature = "operator", feature = "cluster"))]
 fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = runtime.block_on(future);
     // Does not wait for threads that a DNS lookup may still block.
     runtime.shutdown_background();
     Ok(output)
+}
+
+/// Runs a command on a cluster. Where the cluster gives no answer, prints why, in one line, and returns
+/// [`Exit::Unusable`](crate::exit::Exit).
+#[cfg(feature = "cluster")]
+fn on_cluster<Run, Done>(arguments: &crate::cluster::connection::ClusterArguments, run: Run) -> std::process::ExitCode
+where
+    Run: FnOnce(crate::cluster::Cluster) -> Done,
+    Done: Future<Output = Result<crate::exit::Exit, crate::cluster::Error>>,
+{
+    use crate::cluster::{Cluster, Error};
+    use crate::exit::Exit;
+    use crate::render::sanitize::sanitize;
+    use winddown_core::error_chain::ErrorChain;
+
+    let done = block_on(async { run(Cluster::connect(arguments).await?).await });
+    match done {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(Error::Output(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            eprintln!("winddown: the output was closed before everything was written");
+            Exit::Unusable.into()
+        }
+        Ok(Err(error)) => {
+            eprintln!("winddown: {}", sanitize(&ErrorChain(&error).to_string()));
+            Exit::Unusable.into()
+        }
+        Err(error) => {
+            eprintln!("winddown: cannot start the runtime: {error}");
+            Exit::Unusable.into()
+        }
+    }
 }

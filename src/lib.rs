@@ -1,5 +1,8 @@
 //! The `winddown` command line: `cli` parses the arguments, `commands` run, `render` formats the output.
 
 pub mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
 pub mod commands;
+pub mod exit;
 mod render;

@@ -1,10 +1,10 @@
-//! The `winddown` binary: the operator and the command line.
+//! The `winddown` binary: the operator, the command line, and, under the name `kubectl-winddown`, a plugin of kubectl.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use winddown::cli::Cli;
+use winddown::cli::{Cli, Program};
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    let program = Program::named(std::env::args_os().next().as_deref());
+    Cli::parse_as(program).run(program)
 }

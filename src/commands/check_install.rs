@@ -13,8 +13,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use winddown_core::annotations::{DEADLINE, DRAIN};
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
-use winddown_operator::error_chain::ErrorChain;
 use winddown_operator::kubernetes::{self, api_resource, within};
 
 /// How long to retry: API servers need some time to load a new `caBundle`.

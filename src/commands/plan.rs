@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
+use crate::exit::Exit;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::text::pluralize;
@@ -141,17 +142,6 @@ enum Format {
     Svg,
 }
 
-/// The result of the command; the number is the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// No finding is as severe as `--fail-on`.
-    Success = 0,
-    /// A finding is an error, or a warning with `--fail-on warning`.
-    Findings = 1,
-    /// The command line or a part of the input cannot be used.
-    Unusable = 2,
-}
-
 /// Runs `winddown plan` on the streams of the process.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
@@ -159,10 +149,10 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     let screen = Screen::of(&stdout);
     let mut out = io::BufWriter::new(stdout.lock());
     match run(arguments, &screen, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
-        Ok(exit) => ExitCode::from(exit as u8),
+        Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("winddown: cannot write the output: {error}");
-            ExitCode::from(Exit::Unusable as u8)
+            Exit::Unusable.into()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use winddown_operator::error_chain::ErrorChain;
+use winddown_core::error_chain::ErrorChain;
 use winddown_operator::{run, telemetry};
 
 /// The end of `winddown run --help`.

@@ -28,6 +28,7 @@ pub mod budget;
 pub mod catalog;
 pub mod decode;
 pub mod duration;
+pub mod error_chain;
 pub mod evaluation;
 pub mod field_path;
 pub mod finding;

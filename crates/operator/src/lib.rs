@@ -4,7 +4,6 @@ mod budgets;
 mod certificates;
 mod cluster;
 mod custom_resource;
-pub mod error_chain;
 #[cfg(test)]
 mod fake_api_server;
 mod health;

@@ -22,9 +22,9 @@ use tokio::sync::broadcast;
 
 pub(crate) use self::reads::READ_LIMIT;
 use self::reads::Reads;
-use crate::error_chain::ErrorChain;
 use crate::kubernetes::Clients;
 use crate::listing;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::policy::{self, Policies, Reach};
 
 type Watched = PartialObjectMeta<Namespace>;

@@ -14,7 +14,7 @@ use tracing_subscriber::{Registry, fmt};
 
 pub(crate) use self::log_limit::LogLimit;
 use self::one_line::OneLine;
-use crate::error_chain::ErrorChain;
+use winddown_core::error_chain::ErrorChain;
 
 /// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

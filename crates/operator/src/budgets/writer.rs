@@ -14,11 +14,11 @@ use super::client::BudgetClient;
 use super::pending::{Evaluated, Pending};
 use super::write::{Error, Outcome};
 use super::{Budgets, Failure, Installed, Lost, now};
-use crate::error_chain::ErrorChain;
 use crate::metrics::Metrics;
 use crate::observation::Observation;
 use crate::telemetry::LogLimit;
 use crate::workloads::Publisher;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::observation::WorkloadRef;
 
 /// How many budgets are written at the same time. Each takes up to three requests, and the limit is 20 budgets in a second.

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::bundle::Bundle;
 use super::certificate::Certificate;
-use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
+use winddown_core::error_chain::ErrorChain;
 
 /// Retries of a patch that conflicts with other writers.
 const ATTEMPTS: usize = 4;

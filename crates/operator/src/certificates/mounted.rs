@@ -12,10 +12,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::configurations::Configurations;
 use super::resolver::CertificateSender;
-use crate::error_chain::ErrorChain;
 use crate::health::Readiness;
 use crate::kubernetes;
 use crate::telemetry::FailureLog;
+use winddown_core::error_chain::ErrorChain;
 
 /// How often the files are read. The kubelet updates the volume about once a minute.
 const INTERVAL: Duration = Duration::from_secs(5);

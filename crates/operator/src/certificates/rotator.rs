@@ -20,10 +20,10 @@ use super::reminder::Reminder;
 use super::resolver::CertificateSender;
 use super::rotation::{Trust, successor};
 use super::secret::{self, Desired};
-use crate::error_chain::ErrorChain;
 use crate::health::Readiness;
 use crate::kubernetes::{self, within};
 use crate::telemetry::FailureLog;
+use winddown_core::error_chain::ErrorChain;
 
 /// How often everything is checked.
 const INTERVAL: Duration = Duration::from_secs(5);

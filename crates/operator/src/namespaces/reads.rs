@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{Labels, bounded};
-use crate::error_chain::ErrorChain;
 use crate::kubernetes::within_limit;
 use crate::telemetry::LogLimit;
+use winddown_core::error_chain::ErrorChain;
 
 /// How long a read takes at most, with the time until there are fewer than [`MAX_AT_ONCE`] others.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(2);

@@ -21,10 +21,10 @@ use super::permits::Permits;
 use super::timeouts::{Timeouts, wait_until};
 use super::view::{Reviewed, View};
 use crate::cluster::Cluster;
-use crate::error_chain::ErrorChain;
 use crate::metrics::{self, Reviews};
 use crate::telemetry::LogLimit;
 use crate::trimming::Trimming;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::review::{self, Answer, ReviewError};
 use winddown_core::sanitize::escaped;
 

@@ -14,8 +14,8 @@ use tokio_stream::wrappers::{BroadcastStream, WatchStream};
 use super::context::Shared;
 use super::known::Known;
 use super::watched::Watched;
-use crate::error_chain::ErrorChain;
 use crate::listing;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
 use winddown_core::observation::WorkloadRef;
 

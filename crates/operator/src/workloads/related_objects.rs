@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use super::changes::PAGE_SIZE;
 use super::context::now;
 use super::publish::RETRY;
-use crate::error_chain::ErrorChain;
 use crate::kubernetes::{Error, within};
 use crate::trimming::Trimming;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::related::Related;
 
 /// How long the objects of a namespace, and the `IngressClasses` of the cluster, are not read again.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::context::{Shared, now};
-use crate::error_chain::ErrorChain;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::observation::WorkloadRef;
 use winddown_core::report::{self, Current, Reported};
 use winddown_core::shutdown_budget::Computed;

@@ -16,10 +16,10 @@ use super::reconcile::reconcile;
 use super::selection::Selection;
 use super::watched::Watched;
 use crate::cluster::Cluster;
-use crate::error_chain::ErrorChain;
 use crate::kubernetes::Error;
 use crate::metrics::Metrics;
 use crate::trimming::Trimming;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
 
 /// How long the controllers wait for the list of budgets.

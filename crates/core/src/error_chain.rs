@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// Displays an error followed by its sources: `cannot read Secret a/b: forbidden: …`. The `Display` of this crate's own
+/// Displays an error followed by its sources: `cannot read Secret a/b: forbidden: …`. The `Display` of Winddown's own
 /// errors omits the source, so each source appears once.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));

@@ -1,0 +1,109 @@
+//! Why a command cannot get an answer from the cluster: one sentence each, and what is missing.
+
+use std::time::Duration;
+
+use kube::config::KubeconfigError;
+use kube::core::Status;
+
+use super::connection::MINIMUM_MINOR;
+
+/// Why the cluster gives no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no kubeconfig: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
+    NoKubeconfig,
+    #[error("the kubeconfig cannot be used")]
+    Kubeconfig(#[source] Box<KubeconfigError>),
+    #[error("the context {name:?} is not in the kubeconfig{}", listed(.known))]
+    UnknownContext { name: String, known: Vec<String> },
+    #[error("cannot set up a client for {server}")]
+    Client {
+        server: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("the API server has version {0}; Winddown needs Kubernetes 1.{MINIMUM_MINOR} or later")]
+    TooOld(String),
+    /// The API server's message names user, verb, resource and namespace.
+    #[error("cannot {call}: {}", status.message)]
+    Refused { call: String, status: Box<Status> },
+    #[error("cannot {call}")]
+    Failed {
+        call: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("cannot {call}: no answer within {} s; --request-timeout sets the limit", limit.as_secs())]
+    TimedOut { call: String, limit: Duration },
+    #[error("cannot {call}: there are more than {limit}; choose a namespace with -n or labels with -l")]
+    TooMany { call: String, limit: usize },
+    #[error("cannot write the output")]
+    Output(#[from] std::io::Error),
+}
+
+impl Error {
+    /// The error of a call, named as in "cannot {call}".
+    pub(crate) fn new(call: impl Into<String>, source: kube::Error) -> Self {
+        let call = call.into();
+        match source {
+            // kube's Display prints the whole status as a Rust structure.
+            kube::Error::Api(status) => Self::Refused { call, status },
+            source => Self::Failed { call, source: Box::new(source) },
+        }
+    }
+
+    /// The API server's answer, if it is an error.
+    pub(crate) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Refused { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether the user lacks a right.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 403)
+    }
+
+    /// Whether the object, or its resource, is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 404)
+    }
+}
+
+/// The contexts that there are, as the end of a sentence.
+fn listed(contexts: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = contexts.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match contexts.len() {
+        0 => "; it has none".to_owned(),
+        count if count > SHOWN => format!("; it has {shown} and {} more", count - SHOWN),
+        _ => format!("; it has {shown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_context_names_those_that_there_are() {
+        let error = |known: &[&str]| {
+            let known = known.iter().map(|&name| name.to_owned()).collect();
+            Error::UnknownContext { name: "prod".to_owned(), known }.to_string()
+        };
+        assert_eq!(error(&["dev", "test"]), "the context \"prod\" is not in the kubeconfig; it has dev, test");
+        assert_eq!(error(&[]), "the context \"prod\" is not in the kubeconfig; it has none");
+        assert!(error(&["a"; 12]).ends_with("a and 2 more"));
+    }
+
+    #[test]
+    fn a_missing_right_is_named_by_the_answer_of_the_api_server() {
+        let message =
+            "pods is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" at the cluster scope";
+        let error =
+            Error::new("list Pods", kube::Error::Api(Box::new(Status::failure(message, "Forbidden").with_code(403))));
+        assert_eq!(error.to_string(), format!("cannot list Pods: {message}"));
+        assert!(error.is_forbidden() && !error.is_not_found());
+    }
+}

@@ -1,0 +1,135 @@
+//! Lists of objects, page by page, so that a large cluster costs little memory.
+
+use kube::api::ListParams;
+use kube::core::Request;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Cluster, Error};
+
+/// Objects in one answer.
+const PAGE: u32 = 250;
+/// The maximum number of objects of one list; later ones are not read, and the list says so.
+const MAX_OBJECTS: usize = 100_000;
+
+/// A resource of the API, for example `apps/v1` `deployments`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    /// For example `apps/v1`; `v1` for the core.
+    pub(crate) api_version: &'static str,
+    /// The name in paths, for example `deployments`.
+    pub(crate) plural: &'static str,
+    /// Whether its objects are in namespaces.
+    pub(crate) namespaced: bool,
+}
+
+/// Which namespaces to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of them.
+    All,
+    /// This one.
+    Namespace(String),
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    pub(crate) scope: Scope,
+    /// As in `-l`.
+    pub(crate) labels: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: PageMetadata,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+impl Resource {
+    /// A resource whose objects are in namespaces.
+    pub(crate) const fn namespaced(api_version: &'static str, plural: &'static str) -> Self {
+        Self { api_version, plural, namespaced: true }
+    }
+
+    /// A resource whose objects are in no namespace.
+    pub(crate) const fn cluster_scoped(api_version: &'static str, plural: &'static str) -> Self {
+        Self { api_version, plural, namespaced: false }
+    }
+
+    /// For example `deployments.apps in all namespaces`.
+    fn described(self, scope: &Scope) -> String {
+        let group = self.api_version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
+        let place = match scope {
+            _ if !self.namespaced => String::new(),
+            Scope::All => " in all namespaces".to_owned(),
+            Scope::Namespace(namespace) => format!(" in the namespace {namespace}"),
+        };
+        format!("{}{group}{place}", self.plural)
+    }
+
+    fn path(self, scope: &Scope) -> String {
+        let root = if self.api_version.contains('/') { "/apis" } else { "/api" };
+        match scope {
+            Scope::Namespace(namespace) if self.namespaced => {
+                format!("{root}/{}/namespaces/{namespace}/{}", self.api_version, self.plural)
+            }
+            _ => format!("{root}/{}/{}", self.api_version, self.plural),
+        }
+    }
+}
+
+impl Cluster {
+    /// Calls `each` with every object of a list, which arrives in pages. The objects of a list have neither `kind` nor
+    /// `apiVersion`. A list that changes meanwhile (410 Gone between two pages) is an error.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        selection: &Selection,
+        mut each: impl FnMut(T),
+    ) -> Result<(), Error> {
+        let call = format!("list {}", resource.described(&selection.scope));
+        let mut parameters =
+            ListParams { label_selector: selection.labels.clone(), ..ListParams::default() }.limit(PAGE);
+        let mut read = 0;
+        loop {
+            let request = Request::new(resource.path(&selection.scope)).list(&parameters);
+            let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
+            let page: Page<T> = self.within(&call, self.client.request(request)).await?;
+            read += page.items.len();
+            page.items.into_iter().for_each(&mut each);
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(_) if read >= MAX_OBJECTS => return Err(Error::TooMany { call, limit: MAX_OBJECTS }),
+                Some(next) => parameters.continue_token = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_from_the_path_of_its_resource() {
+        let (all, one) = (Scope::All, Scope::Namespace("web".to_owned()));
+        let deployments = Resource::namespaced("apps/v1", "deployments");
+        assert_eq!(deployments.path(&all), "/apis/apps/v1/deployments");
+        assert_eq!(deployments.path(&one), "/apis/apps/v1/namespaces/web/deployments");
+        assert_eq!(deployments.described(&all), "deployments.apps in all namespaces");
+        let namespaces = Resource::cluster_scoped("v1", "namespaces");
+        assert_eq!(
+            (namespaces.path(&one).as_str(), namespaces.described(&one).as_str()),
+            ("/api/v1/namespaces", "namespaces")
+        );
+    }
+}
