@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(feature = "cluster")]
+use crate::commands::drill;
+#[cfg(all(feature = "cluster", target_os = "linux"))]
+use crate::commands::sample;
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -60,6 +64,13 @@ pub enum Command {
     ///
     /// Without a code, lists the codes of all findings with their severity.
     Explain(explain::Arguments),
+    /// Rehearse the shutdown of a pod, and measure how long traffic keeps arriving
+    ///
+    /// Evicts one pod through the eviction API, which respects disruption budgets, with the rights of the user: never two
+    /// at a time, and never without a question or --yes. Shows what the API reports beside what was promised. With --measure, also
+    /// how long connections and requests keep arriving at the pod, and the annotations that follow.
+    #[cfg(feature = "cluster")]
+    Drill(Box<drill::Arguments>),
     /// Print the custom resource definitions
     Crd(crd::Arguments),
     /// Generate a shell completion script
@@ -71,6 +82,10 @@ pub enum Command {
     #[cfg(feature = "operator")]
     #[command(hide = true)]
     CheckInstall(check_install::Arguments),
+    /// Record the TCP connections of this pod while it stops; drill --measure runs it in a container of the pod
+    #[cfg(all(feature = "cluster", target_os = "linux"))]
+    #[command(hide = true)]
+    Sample(sample::Arguments),
 }
 
 /// The name under which the binary was started.
@@ -123,12 +138,16 @@ impl Cli {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Drill(arguments) => drill::command(&arguments),
             Command::Crd(arguments) => crd::command(&arguments),
             Command::Completions(arguments) => completions::command(&arguments, program.command_line()),
             #[cfg(feature = "operator")]
             Command::Run(arguments) => run::command(*arguments),
             #[cfg(feature = "operator")]
             Command::CheckInstall(arguments) => check_install::command(&arguments),
+            #[cfg(all(feature = "cluster", target_os = "linux"))]
+            Command::Sample(arguments) => sample::command(&arguments),
         }
     }
 }

@@ -4,10 +4,14 @@
 pub mod check_install;
 pub mod completions;
 pub mod crd;
+#[cfg(feature = "cluster")]
+pub mod drill;
 pub mod explain;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;
+#[cfg(all(feature = "cluster", target_os = "linux"))]
+pub mod sample;
 
 /// Runs a future on a runtime with one thread per CPU.
 #[cfg(any(feature = "operator", feature = "cluster"))]
@@ -22,10 +26,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
 /// Runs a command on a cluster. Where the cluster gives no answer, prints why, in one line, and returns
 /// [`Exit::Unusable`](crate::exit::Exit).
 #[cfg(feature = "cluster")]
-fn on_cluster<Run, Done>(arguments: &crate::cluster::connection::ClusterArguments, run: Run) -> std::process::ExitCode
+fn on_cluster<Run>(arguments: &crate::cluster::connection::ClusterArguments, run: Run) -> std::process::ExitCode
 where
-    Run: FnOnce(crate::cluster::Cluster) -> Done,
-    Done: Future<Output = Result<crate::exit::Exit, crate::cluster::Error>>,
+    Run: AsyncFnOnce(crate::cluster::Cluster) -> Result<crate::exit::Exit, crate::cluster::Error>,
 {
     use crate::cluster::{Cluster, Error};
     use crate::exit::Exit;

@@ -6,3 +6,5 @@ mod cluster;
 pub mod commands;
 pub mod exit;
 mod render;
+#[cfg(all(feature = "cluster", target_os = "linux"))]
+mod sampling;

@@ -6,6 +6,7 @@ use kube::config::KubeconfigError;
 use kube::core::Status;
 
 use super::connection::MINIMUM_MINOR;
+use winddown_core::drill::Refusal;
 
 /// Why the cluster gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub(crate) enum Error {
     TimedOut { call: String, limit: Duration },
     #[error("cannot {call}: there are more than {limit}; choose a namespace with -n or labels with -l")]
     TooMany { call: String, limit: usize },
+    #[error("not rehearsed: {0}")]
+    NotRehearsed(#[source] Refusal),
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
 }

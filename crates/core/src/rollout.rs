@@ -18,6 +18,13 @@ pub fn is_in_progress(kind: Kind, workload: &Value) -> bool {
     }
 }
 
+/// The number of pods that there should be.
+#[must_use]
+pub fn wanted(kind: Kind, workload: &Value) -> usize {
+    let wanted = if kind == Kind::DaemonSet { status(workload, "desiredNumberScheduled") } else { replicas(workload) };
+    usize::try_from(wanted).unwrap_or(0)
+}
+
 /// Tracks whether a rollout makes progress, to decide how long to wait for it.
 ///
 /// Only a Deployment reports that its rollout is stuck. A `StatefulSet` does not continue if a new pod does not become ready,

@@ -1,0 +1,215 @@
+//! Which pod to evict, or why none.
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
+use serde_json::Value;
+
+use crate::annotations::INJECTED;
+use crate::duration::Seconds;
+use crate::injection::Record;
+use crate::measurement;
+use crate::object::Object;
+use crate::observation::{PodView, WorkloadRef};
+use crate::rollout;
+
+/// The namespaces of the cluster itself.
+const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// What the user chose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// This pod.
+    pub pod: Option<&'a str>,
+    /// Also the only ready one.
+    pub allow_single: bool,
+}
+
+/// The pod to evict.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its node.
+    pub node: String,
+    /// The addresses of the node.
+    pub node_addresses: Vec<String>,
+    /// How many pods of the workload are ready, this one included.
+    pub ready: usize,
+    /// What it promises.
+    pub promised: Promised,
+    /// What a measurement needs to be told apart from the probes.
+    pub subject: measurement::Subject,
+    /// Why its traffic cannot be measured, if it cannot.
+    pub unmeasurable: Option<&'static str>,
+}
+
+/// How the pod is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// The longest preStop hook; `None` if a hook has an unknown length.
+    pub hook: Option<Seconds>,
+    /// The time of the app, if Winddown injected a budget.
+    pub deadline: Option<Seconds>,
+    /// When the kubelet kills it.
+    pub grace_period: Seconds,
+}
+
+/// Why no pod is evicted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The pods of a cluster's own namespaces are not evicted.
+    #[error("the namespace {0} belongs to the cluster itself; its pods are not evicted for a rehearsal")]
+    System(String),
+    /// It is being deleted.
+    #[error("the workload is being deleted")]
+    Deleted,
+    /// Pods are being replaced.
+    #[error("a rollout is in progress; wait until it is complete: kubectl rollout status")]
+    Rollout,
+    /// No pod is ready.
+    #[error("no pod of the workload is ready")]
+    NothingReady,
+    /// One pod would leave none.
+    #[error(
+        "only one pod is ready: without it nothing answers until another one is ready; --allow-single evicts it all the same"
+    )]
+    OnlyOne,
+    /// There is no such pod.
+    #[error("the workload has no ready pod {0}")]
+    NoPod(String),
+    /// The pod was created from an earlier template.
+    #[error("the pod {0} carries another budget than the workload; restart it first: kubectl rollout restart")]
+    OtherBudget(String),
+}
+
+/// Chooses a ready pod of the workload: the first by name, or the one that the user named.
+pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Candidate, Refusal> {
+    let object = Object::new(workload);
+    let namespace = object.namespace();
+    if SYSTEM.contains(&namespace) {
+        return Err(Refusal::System(namespace.to_owned()));
+    }
+    if object.is_deleted() {
+        return Err(Refusal::Deleted);
+    }
+    if object.kind().is_some_and(|kind| rollout::is_in_progress(kind, workload)) {
+        return Err(Refusal::Rollout);
+    }
+    let mut ready: Vec<_> = pods.iter().filter_map(|pod| Ready::read(pod, object)).collect();
+    ready.sort_by(|a, b| a.name().cmp(b.name()));
+    let count = ready.len();
+    let chosen = match choice.pod {
+        Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
+        None => ready.first().ok_or(Refusal::NothingReady)?,
+    };
+    if count == 1 && !choice.allow_single {
+        return Err(Refusal::OnlyOne);
+    }
+    let template = object.template().ok();
+    let of_template = template.and_then(|template| template.annotation(INJECTED));
+    let carried = chosen.view.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
+    if of_template != carried.map(String::as_str) {
+        return Err(Refusal::OtherBudget(chosen.name().to_owned()));
+    }
+    Ok(chosen.candidate(count))
+}
+
+/// A pod that is ready and not stopping.
+struct Ready<'a> {
+    pod: &'a Value,
+    view: PodView,
+    spec: PodSpec,
+}
+
+impl<'a> Ready<'a> {
+    fn read(pod: &'a Value, workload: Object<'_>) -> Option<Self> {
+        let view: PodView = serde_json::from_value(pod.clone()).ok()?;
+        let spec: PodSpec = serde_json::from_value(pod.get("spec")?.clone()).ok()?;
+        let (owner, _) = WorkloadRef::of(&view.metadata)?;
+        let is_of_workload = Some(owner.kind) == workload.kind()
+            && Some(owner.name.as_str()) == workload.name()
+            && owner.namespace == workload.namespace();
+        let is_ready =
+            view.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True");
+        let stands = view.metadata.deletion_timestamp.is_none() && view.uid().is_some();
+        (is_of_workload && is_ready && stands).then_some(Self { pod, view, spec })
+    }
+
+    fn name(&self) -> &str {
+        self.view.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn candidate(&self, ready: usize) -> Candidate {
+        let hook = longest_hook(&self.view);
+        let record = self.view.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
+        let numbers = record.and_then(|record| Record::parse(record).ok()?.numbers());
+        Candidate {
+            name: self.name().to_owned(),
+            uid: self.view.uid().unwrap_or_default().to_owned(),
+            node: self.spec.node_name.clone().unwrap_or_default(),
+            node_addresses: self.node_addresses(),
+            ready,
+            promised: Promised {
+                hook,
+                deadline: numbers.map(|numbers| numbers.deadline),
+                grace_period: self.view.grace_period(),
+            },
+            subject: measurement::Subject { hook, probes: probes(&self.spec) },
+            unmeasurable: self.unmeasurable(),
+        }
+    }
+
+    fn node_addresses(&self) -> Vec<String> {
+        let listed = self.pod.pointer("/status/hostIPs").and_then(Value::as_array).into_iter().flatten();
+        let listed = listed.filter_map(|address| address.get("ip")?.as_str());
+        let only = self.pod.pointer("/status/hostIP").and_then(Value::as_str);
+        let mut addresses: Vec<_> = only.into_iter().chain(listed).take(8).map(str::to_owned).collect();
+        addresses.dedup();
+        addresses
+    }
+
+    fn unmeasurable(&self) -> Option<&'static str> {
+        if self.spec.host_network == Some(true) {
+            return Some("it uses the network of its node (hostNetwork), where the connections of all processes are");
+        }
+        let is_windows = self.spec.os.as_ref().is_some_and(|os| os.name == "windows")
+            || self.spec.node_selector.as_ref().and_then(|labels| labels.get("kubernetes.io/os")).map(String::as_str)
+                == Some("windows");
+        is_windows.then_some("it runs on Windows")
+    }
+}
+
+/// `None` if a hook has an unknown length.
+fn longest_hook(pod: &PodView) -> Option<Seconds> {
+    let hooks: Option<Vec<_>> = pod.containers().map(|(container, _)| container.hook()).collect();
+    Some(hooks?.into_iter().max().unwrap_or_default())
+}
+
+/// The number of probes that open a connection, as all do but those that run a command.
+fn probes(spec: &PodSpec) -> u64 {
+    let opens = |probe: &&Probe| probe.exec.is_none();
+    let probes = |container: &Container| {
+        let Container { readiness_probe, liveness_probe, startup_probe, .. } = container;
+        [readiness_probe, liveness_probe, startup_probe].into_iter().flatten().filter(opens).count()
+    };
+    let helpers = spec.init_containers.iter().flatten();
+    spec.containers.iter().chain(helpers).map(probes).sum::<usize>() as u64
+}
+
+impl fmt::Display for Promised {
+    /// `preStop hook 5s, then at most 25s for the app, SIGKILL after 35s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.hook {
+            Some(Seconds::ZERO) => f.write_str("no preStop hook")?,
+            Some(hook) => write!(f, "preStop hook {hook}")?,
+            None => f.write_str("a preStop hook of unknown length")?,
+        }
+        if let Some(deadline) = self.deadline {
+            write!(f, ", then at most {deadline} for the app")?;
+        }
+        write!(f, ", SIGKILL after {}", self.grace_period)
+    }
+}

@@ -1,0 +1,69 @@
+//! The annotation to write, from the measurements of several pods: the worst counts.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Measurement;
+use crate::duration::Seconds;
+
+/// What the measurements suggest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Advice {
+    /// For `winddown.dev/drain`; `None` without any traffic.
+    pub drain: Option<Seconds>,
+    /// Whether traffic still arrived when the app stopped listening, so that the drain has to be measured again.
+    pub drain_is_a_guess: bool,
+    /// For `winddown.dev/deadline`; `None` if the end of the app was not seen.
+    pub deadline: Option<Seconds>,
+}
+
+impl Advice {
+    /// From the measurements of all pods.
+    ///
+    /// The drain is the time of the last new connection, half as much again, and one second, because another node or balancer
+    /// may be slower. If traffic was cut off, it is twice the time until then, and at least 5 s. The deadline is the longest
+    /// time of the app, 15 % more, and one second, up to the next 5 s.
+    #[must_use]
+    pub fn of(measurements: &[Measurement]) -> Self {
+        let has_traffic =
+            |measured: &&Measurement| measured.opened_before + measured.opened > 0 || measured.refused > 0;
+        let drains = measurements.iter().filter(has_traffic).map(drain);
+        let needed = measurements.iter().map(Measurement::app_time).collect::<Option<Vec<_>>>();
+        Self {
+            drain: drains.max(),
+            drain_is_a_guess: measurements.iter().any(Measurement::is_cut_short),
+            deadline: needed.and_then(|times| times.into_iter().max()).map(deadline),
+        }
+    }
+}
+
+impl fmt::Display for Advice {
+    /// The annotations as arguments of `kubectl annotate`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let drain = self.drain.map(|drain| format!("winddown.dev/drain={drain}"));
+        let deadline = self.deadline.map(|deadline| format!("winddown.dev/deadline={deadline}"));
+        f.write_str(&drain.into_iter().chain(deadline).collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn drain(measured: &Measurement) -> Seconds {
+    let last = measured.last_opened.max(measured.last_refused).unwrap_or(0);
+    if measured.is_cut_short() {
+        return whole(last.saturating_mul(2)).max(Seconds::new(5));
+    }
+    whole(last.saturating_mul(3) / 2 + 1_000)
+}
+
+fn deadline(needed: u64) -> Seconds {
+    let more = needed.saturating_mul(115) / 100 + 1_000;
+    let fives = more.div_ceil(5_000).max(1);
+    whole(fives.saturating_mul(5_000))
+}
+
+/// Rounded up.
+fn whole(milliseconds: u64) -> Seconds {
+    let seconds = u32::try_from(milliseconds.div_ceil(1_000)).unwrap_or(u32::MAX);
+    Seconds::new(seconds).min(Seconds::MAX)
+}

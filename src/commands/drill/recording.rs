@@ -1,0 +1,181 @@
+//! The measuring container in the pod, and its log.
+
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt as _, AsyncReadExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::Api;
+use kube::api::{LogParams, Patch, PatchParams};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::{Cluster, Error};
+use winddown_core::drill::Candidate;
+use winddown_core::measurement::Line;
+use winddown_core::sanitize::{escaped, truncated};
+
+/// How long the container may take to start; its image may have to be pulled.
+const START: Duration = Duration::from_mins(2);
+const POLL: Duration = Duration::from_millis(250);
+/// How long the container waits for SIGTERM.
+const WAIT_SECONDS: u64 = 60;
+/// The size of the log that is read, in bytes, and the lines that are kept.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_LINES: usize = 500_000;
+/// The longest reason that is shown, in characters.
+const LONGEST: usize = 300;
+
+/// A container that samples the pod.
+pub(super) struct Recording {
+    lines: mpsc::Receiver<Line>,
+    pub(super) received: Vec<Line>,
+    /// When the line about SIGTERM arrived.
+    pub(super) signalled: Option<Instant>,
+}
+
+impl Recording {
+    /// Adds the container to the pod, and waits for its first line. If it cannot be added, or does not start, the reason.
+    pub(super) async fn start(
+        cluster: &Cluster,
+        namespace: &str,
+        candidate: &Candidate,
+        image: &str,
+    ) -> Result<Result<Self, String>, Error> {
+        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+        let pod = &candidate.name;
+        let current = cluster.within(format!("read the pod {pod}"), pods.get(pod)).await?;
+        let earlier = current.spec.and_then(|spec| spec.ephemeral_containers).map_or(0, |containers| containers.len());
+        let name = format!("winddown-sample-{}", earlier + 1);
+        let patch = Patch::Strategic(container(&name, image, candidate));
+        let call = format!("add the measuring container to the pod {pod}");
+        let parameters = PatchParams::default();
+        let added = pods.patch_ephemeral_containers(pod, &parameters, &patch);
+        match cluster.within(call, added).await {
+            Ok(_) => {}
+            // Forbidden by RBAC, or by an admission controller such as Pod Security.
+            Err(error) if error.status().is_some_and(|status| (400..500).contains(&status.code)) => {
+                return Ok(Err(shown(&error.to_string())));
+            }
+            Err(error) => return Err(error),
+        }
+        if let Err(reason) = started(cluster, &pods, pod, &name).await? {
+            return Ok(Err(shown(&reason)));
+        }
+        let parameters = LogParams { container: Some(name.clone()), follow: true, ..LogParams::default() };
+        let call = format!("read the log of the container {name} in the pod {pod}");
+        let log = match cluster.within(call, pods.log_stream(pod, &parameters)).await {
+            Ok(log) => log,
+            Err(error) if error.is_forbidden() => return Ok(Err(shown(&error.to_string()))),
+            Err(error) => return Err(error),
+        };
+        let (sender, lines) = mpsc::channel(1_000);
+        tokio::spawn(async move {
+            let mut texts = log.take(MAX_BYTES).lines();
+            while let Some(Ok(text)) = texts.next().await {
+                let Some(line) = Line::parse(&text) else { continue };
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Ok(Self { lines, received: Vec::new(), signalled: None }))
+    }
+
+    /// The next line; `None` at the end of the log.
+    pub(super) async fn next(&mut self) -> Option<&Line> {
+        let line = self.lines.recv().await?;
+        if matches!(line, Line::Signal { .. }) {
+            self.signalled.get_or_insert_with(Instant::now);
+        }
+        if self.received.len() < MAX_LINES {
+            self.received.push(line);
+        }
+        self.received.last()
+    }
+}
+
+/// The restricted Pod Security Standard allows it (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
+fn container(name: &str, image: &str, candidate: &Candidate) -> serde_json::Value {
+    let wait = WAIT_SECONDS.to_string();
+    let node = candidate.node_addresses.iter().map(String::as_str).flat_map(|address| ["--node", address]);
+    let args: Vec<&str> = ["sample", "--wait", &wait].into_iter().chain(node).collect();
+    json!({"spec": {"ephemeralContainers": [{
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": args,
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": true,
+            "runAsNonRoot": true,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }]}})
+}
+
+/// Waits until the container runs. If it does not, the reason.
+async fn started(cluster: &Cluster, pods: &Api<Pod>, pod: &str, name: &str) -> Result<Result<(), String>, Error> {
+    let begun = Instant::now();
+    loop {
+        let current = cluster.within(format!("read the pod {pod}"), pods.get(pod)).await?;
+        let statuses = current.status.and_then(|status| status.ephemeral_container_statuses).unwrap_or_default();
+        let status = statuses.into_iter().find(|status| status.name == name);
+        match status.map(state) {
+            Some(State::Running) => return Ok(Ok(())),
+            Some(State::Failed(reason)) => return Ok(Err(format!("the measuring container does not start: {reason}"))),
+            Some(State::Waiting(reason)) if begun.elapsed() > START => {
+                return Ok(Err(format!(
+                    "the measuring container does not start within {} s: {reason}",
+                    START.as_secs()
+                )));
+            }
+            None if begun.elapsed() > START => {
+                return Ok(Err(format!(
+                    "the kubelet does not start the measuring container within {} s",
+                    START.as_secs()
+                )));
+            }
+            _ => sleep(POLL).await,
+        }
+    }
+}
+
+enum State {
+    Running,
+    Waiting(String),
+    Failed(String),
+}
+
+fn state(status: ContainerStatus) -> State {
+    let described = |reason: Option<String>, message: Option<String>| {
+        [reason, message].into_iter().flatten().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ")
+    };
+    let Some(state) = status.state else { return State::Waiting(String::new()) };
+    if state.running.is_some() {
+        return State::Running;
+    }
+    if let Some(end) = state.terminated {
+        return State::Failed(format!("exit code {}: {}", end.exit_code, described(end.reason, end.message)));
+    }
+    let waiting = state.waiting.unwrap_or_default();
+    let is_final = waiting.reason.as_deref().is_some_and(|reason| {
+        [
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "ErrImageNeverPull",
+            "InvalidImageName",
+            "CreateContainerConfigError",
+            "CreateContainerError",
+        ]
+        .contains(&reason)
+    });
+    let reason = described(waiting.reason, waiting.message);
+    if is_final { State::Failed(reason) } else { State::Waiting(reason) }
+}
+
+fn shown(text: &str) -> String {
+    truncated(&escaped(text), LONGEST).into_owned()
+}

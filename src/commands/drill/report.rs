@@ -1,0 +1,179 @@
+//! The result: of each pod, and of all.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cluster::target::Target;
+use crate::exit::Exit;
+use winddown_core::drill::{Mark, Promised, Verdict};
+use winddown_core::measurement::{Advice, LastRequest, Measurement};
+
+/// The result of all pods.
+pub(super) struct Report {
+    target: String,
+    namespace: String,
+    pub(super) pods: Vec<PodReport>,
+    /// Why the next pod was not evicted.
+    pub(super) refused: Option<String>,
+}
+
+/// What was promised and observed of one pod.
+pub(super) struct PodReport {
+    pub(super) pod: String,
+    pub(super) promised: Promised,
+    pub(super) verdict: Verdict,
+    pub(super) marks: Vec<Mark>,
+    /// From the eviction request to the start of the termination, as far as the log of the container is in time.
+    pub(super) start_after: Option<Duration>,
+    pub(super) measurement: Option<Measurement>,
+    pub(super) unmeasured: Option<String>,
+}
+
+impl Report {
+    pub(super) fn new(target: &Target, namespace: &str) -> Self {
+        Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), refused: None }
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        let broken = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)));
+        let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)));
+        match (broken, clear) {
+            (true, _) => Exit::Findings,
+            (false, true) if !self.pods.is_empty() && self.refused.is_none() => Exit::Success,
+            _ => Exit::Unusable,
+        }
+    }
+
+    /// What follows from all pods.
+    pub(super) fn summary(&self) -> Vec<String> {
+        let kept = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
+        let mut lines = vec![String::new(), format!("result: {kept} of {} pods kept the promise", self.pods.len())];
+        let Some(advice) = self.advice() else { return lines };
+        if advice.drain.is_none() {
+            lines.push("no traffic was seen, so there is no drain to recommend; measure under load".to_owned());
+        }
+        if advice.drain_is_a_guess {
+            lines.push(
+                "traffic still arrived when the app stopped listening, so the drain is a guess: apply it and measure again"
+                    .to_owned(),
+            );
+        }
+        let annotations = advice.to_string();
+        if !annotations.is_empty() {
+            let Self { target, namespace, .. } = self;
+            lines.push(format!("to write: kubectl annotate {target} -n {namespace} --overwrite {annotations}"));
+        }
+        lines
+    }
+
+    /// One object with everything.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "workload": self.target,
+            "namespace": self.namespace,
+            "refused": self.refused,
+            "pods": self.pods.iter().map(PodReport::json).collect::<Vec<_>>(),
+            "advice": self.advice(),
+        })
+    }
+
+    /// `None` without a measurement.
+    fn advice(&self) -> Option<Advice> {
+        let measured: Vec<_> = self.pods.iter().filter_map(|pod| pod.measurement.clone()).collect();
+        (!measured.is_empty()).then(|| Advice::of(&measured))
+    }
+}
+
+impl PodReport {
+    /// The lines below the timeline.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("promise {}", self.verdict)];
+        if let Some(reason) = &self.unmeasured {
+            lines.push(format!("the traffic was not measured: {reason}"));
+        }
+        if let Some(measured) = &self.measurement {
+            lines.push(String::new());
+            lines.extend(self.traffic(measured));
+        }
+        lines
+    }
+
+    fn traffic(&self, measured: &Measurement) -> Vec<String> {
+        let Measurement { opened_before, recorded_before, opened, open_at_start, open_at_end, .. } = measured;
+        let Promised { hook, deadline, .. } = self.promised;
+        let after = self.start_after.map(|after| format!(", {:.1} s after the eviction request", after.as_secs_f64()));
+        let row = |name: &str, text: String| format!("  {name:<22}{text}");
+        let declared = hook.map_or("unknown".to_owned(), |hook| hook.to_string());
+        let last = measured.last_opened.map_or("none".to_owned(), seconds);
+        let request = match measured.last_request {
+            LastRequest::Unknown => "unknown: the kernel of this node does not show it".to_owned(),
+            LastRequest::None => "none".to_owned(),
+            LastRequest::At(at) => seconds(at),
+        };
+        let at_signal = match measured.app_signal.zip(measured.open_at_signal) {
+            Some((at, open)) => format!("{open} at the app's SIGTERM ({})", seconds(at)),
+            None => "unknown at the app's SIGTERM".to_owned(),
+        };
+        let app_time = match (measured.finished, measured.app_time()) {
+            (Some(at), Some(time)) => format!("{}, {} after its SIGTERM", seconds(at), seconds(time)),
+            (Some(at), None) => seconds(at),
+            (None, _) => "not seen".to_owned(),
+        };
+        let allowed = deadline.map(|deadline| format!(" (deadline {deadline})")).unwrap_or_default();
+        let mut lines = vec![
+            format!("traffic, measured in the pod; 0 s is the start of its termination{}", after.unwrap_or_default()),
+            row("before", format!("{opened_before} new connections in {}", seconds(*recorded_before))),
+            row("last new connection", format!("{last} ({opened} in all; the preStop hook takes {declared})")),
+            row("last request", format!("{request} (on connections that were at least 1 s old)")),
+            row("open connections", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} at the end")),
+            row("stopped listening", measured.listener_closed.map_or("not seen".to_owned(), seconds)),
+            row("app finished", format!("{app_time}{allowed}")),
+            row(
+                "kernel",
+                format!(
+                    "{} connections dropped, {} resets sent, {} of them after the app stopped listening",
+                    measured.dropped, measured.resets, measured.refused
+                ),
+            ),
+        ];
+        if measured.probes > 0 {
+            lines.push(row("not counted", format!("{} connections of probes", measured.probes)));
+        }
+        if !measured.complete {
+            lines.push(
+                "  the log of the measuring container has no end, so the last values may be too small".to_owned(),
+            );
+        }
+        lines
+    }
+
+    fn json(&self) -> Value {
+        let marks = self.marks.iter().map(|mark| {
+            json!({
+                "at": mark.at.as_secs_f64(),
+                "promised": mark.promised,
+                "what": mark.moment.to_string(),
+            })
+        });
+        json!({
+            "pod": self.pod,
+            "promised": {
+                "hook": self.promised.hook,
+                "deadline": self.promised.deadline,
+                "gracePeriod": self.promised.grace_period,
+            },
+            "verdict": self.verdict.as_str(),
+            "detail": self.verdict.to_string(),
+            "timeline": marks.collect::<Vec<_>>(),
+            "startAfter": self.start_after.map(|after| after.as_secs_f64()),
+            "measurement": self.measurement,
+            "unmeasured": self.unmeasured,
+        })
+    }
+}
+
+/// `6.1 s`.
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100)
+}

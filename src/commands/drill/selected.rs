@@ -1,0 +1,84 @@
+//! The workload and the pod that is evicted.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::Api;
+use kube::core::{DynamicObject, Selector};
+use serde_json::Value;
+
+use crate::cluster::lists::{Resource, Scope, Selection};
+use crate::cluster::target::Target;
+use crate::cluster::{Cluster, Error, api_resource};
+use winddown_core::annotations::BUDGET;
+use winddown_core::drill::{Candidate, Choice, choose};
+use winddown_core::object::Object;
+use winddown_core::rollout;
+use winddown_core::sanitize::{escaped, truncated};
+
+/// A workload, and one of its pods.
+pub(super) struct Selected {
+    pub(super) candidate: Candidate,
+    target: Target,
+    namespace: String,
+    /// `winddown.dev/budget` of the workload.
+    budget: Option<String>,
+    replicas: usize,
+}
+
+impl Selected {
+    /// Reads the workload and its pods, and chooses one.
+    pub(super) async fn choose(
+        cluster: &Cluster,
+        namespace: &str,
+        target: &Target,
+        choice: Choice<'_>,
+    ) -> Result<Self, Error> {
+        let workloads: Api<DynamicObject> =
+            Api::namespaced_with(cluster.client.clone(), namespace, &api_resource(target.kind));
+        let call = format!("read {target} in the namespace {namespace}");
+        let workload = cluster.within(call, workloads.get(&target.name)).await?;
+        let mut workload = serde_json::to_value(workload).unwrap_or_default();
+        if let Value::Object(fields) = &mut workload {
+            fields.insert("kind".to_owned(), target.kind.as_str().into());
+        }
+        let selector = workload.pointer("/spec/selector").cloned().unwrap_or_default();
+        let selector: LabelSelector = serde_json::from_value(selector).unwrap_or_default();
+        let labels = Selector::try_from(selector).map(|selector| selector.to_string()).ok();
+        let selection = Selection { scope: Scope::Namespace(namespace.to_owned()), labels };
+        let mut pods: Vec<Value> = Vec::new();
+        cluster.list(Resource::namespaced("v1", "pods"), &selection, |pod| pods.push(pod)).await?;
+        let candidate = choose(&workload, &pods, choice).map_err(Error::NotRehearsed)?;
+        let object = Object::new(&workload);
+        Ok(Self {
+            candidate,
+            target: target.clone(),
+            namespace: namespace.to_owned(),
+            budget: object.annotation(BUDGET).map(|budget| truncated(&escaped(budget), 300).into_owned()),
+            replicas: rollout::wanted(target.kind, &workload),
+        })
+    }
+
+    /// Whether all pods that there should be are ready.
+    pub(super) fn is_complete(&self) -> bool {
+        self.candidate.ready >= self.replicas
+    }
+}
+
+impl fmt::Display for Selected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Candidate { name, node, ready, promised, .. } = &self.candidate;
+        writeln!(
+            f,
+            "{} in the namespace {}: {ready} of {} pods are ready",
+            self.target, self.namespace, self.replicas
+        )?;
+        writeln!(
+            f,
+            "budget:   {}",
+            self.budget.as_deref().unwrap_or("none; the workload has no winddown.dev annotations")
+        )?;
+        writeln!(f, "pod:      {} on {}", escaped(name), escaped(node))?;
+        write!(f, "promised: {promised}")
+    }
+}

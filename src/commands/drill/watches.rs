@@ -1,0 +1,97 @@
+//! The watches of a pod, its endpoints and its Events, as one stream.
+
+use std::pin::Pin;
+
+use futures::stream::{BoxStream, SelectAll, select_all};
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::{Event as PodEvent, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Api;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cluster::Cluster;
+use winddown_core::drill::Candidate;
+use winddown_core::observation::{EndpointSliceView, PodView};
+
+/// What a watch reports. A watch that fails starts again; one that is forbidden reports nothing.
+pub(super) enum Seen {
+    Pod(Event<PodView>),
+    Slice { listed: bool, slice: EndpointSliceView },
+    Event { name: String, count: i64, reason: String, message: String },
+}
+
+/// The watches of one pod.
+pub(super) struct Watches(SelectAll<BoxStream<'static, Seen>>);
+
+impl Watches {
+    pub(super) fn start(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Self {
+        let client = &cluster.client;
+        let of_name = watcher::Config::default().fields(&format!("metadata.name={}", candidate.name));
+        let pods = watcher(Api::<Pod>::namespaced(client.clone(), namespace), of_name).default_backoff();
+        let pods = pods.filter_map(async |event| Some(Seen::Pod(viewed(event.ok()?)?)));
+
+        let slices = watcher(Api::<EndpointSlice>::namespaced(client.clone(), namespace), watcher::Config::default());
+        let slices = until_forbidden(slices.default_backoff()).filter_map(async |event| {
+            let (listed, slice) = match event {
+                Event::InitApply(slice) => (true, slice),
+                Event::Apply(slice) => (false, slice),
+                _ => return None,
+            };
+            Some(Seen::Slice { listed, slice: view(&slice)? })
+        });
+
+        let of_uid = watcher::Config::default().fields(&format!("involvedObject.uid={}", candidate.uid));
+        let events = watcher(Api::<PodEvent>::namespaced(client.clone(), namespace), of_uid);
+        let events = until_forbidden(events.default_backoff()).filter_map(async |event| {
+            let (Event::InitApply(event) | Event::Apply(event)) = event else { return None };
+            Some(Seen::Event {
+                name: event.metadata.name.unwrap_or_default(),
+                count: event.count.unwrap_or(1).into(),
+                reason: event.reason.unwrap_or_default(),
+                message: event.message.unwrap_or_default(),
+            })
+        });
+        Self(select_all([pods.boxed(), slices.boxed(), events.boxed()]))
+    }
+
+    /// The next report; the watch of the pod goes on for as long as this is called.
+    pub(super) async fn next(&mut self) -> Option<Seen> {
+        self.0.next().await
+    }
+}
+
+/// Ends a stream where the user may not watch; other errors are retried.
+fn until_forbidden<K: Send + 'static>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+) -> Pin<Box<dyn Stream<Item = Event<K>> + Send>> {
+    let is_allowed = |event: &watcher::Result<Event<K>>| !event.as_ref().err().is_some_and(is_forbidden);
+    let allowed = events.take_while(move |event| std::future::ready(is_allowed(event)));
+    allowed.filter_map(async |event| event.ok()).boxed()
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code == 403,
+        _ => false,
+    }
+}
+
+fn viewed(event: Event<Pod>) -> Option<Event<PodView>> {
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(pod) => Event::InitApply(view(&pod)?),
+        Event::Apply(pod) => Event::Apply(view(&pod)?),
+        Event::Delete(pod) => Event::Delete(view(&pod)?),
+    })
+}
+
+/// The fields that the core reads.
+fn view<T: DeserializeOwned>(object: &impl Serialize) -> Option<T> {
+    serde_json::from_value(serde_json::to_value(object).ok()?).ok()
+}
