@@ -1,8 +1,12 @@
 //! The timelines as one SVG that loads nothing from elsewhere.
 
+mod lines;
+
 use std::fmt::{self, Display, Write as _};
 use std::io;
 
+use self::lines::{INDENT, shortened, wrapped};
+use super::sanitize::sanitize;
 use super::timeline::labels;
 use super::timeline::layout::{Scale, visible_lanes};
 use super::workload::Workload;
@@ -19,8 +23,10 @@ const BARS: (usize, usize) = (190, 560);
 const MIN_PHASE: usize = 3;
 /// The approximate width of a character in a monospaced font of 12 pixels.
 const CHARACTER: usize = 8;
-const MAX_NAME: usize = 22;
-const MAX_LINE: usize = 124;
+/// The maximum columns of a name beside a bar.
+const MAX_NAME: usize = 21;
+/// The maximum characters of a title: names in a file have no limit.
+const MAX_TITLE: usize = 500;
 const LINE: usize = 20;
 const BAR: usize = 14;
 const KILL: usize = 2;
@@ -50,7 +56,8 @@ pub(crate) fn svg(workloads: &[Workload], out: &mut impl io::Write) -> io::Resul
         image.workload(workload).map_err(io::Error::other)?;
     }
     image.legend().map_err(io::Error::other)?;
-    let (height, title) = (image.y + MARGIN, format!("Shutdown of {}", titles(workloads)));
+    let height = image.y + MARGIN;
+    let title = format!("Shutdown of {}", truncated(&titles(workloads), MAX_TITLE));
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -81,9 +88,9 @@ impl Image {
         let evaluation = &workload.evaluation;
         let assumed = if workload.assumed.is_some() { ", assumed" } else { "" };
         let title = format!("{} ({}){assumed}", workload.title(), workload.location());
-        self.line(MARGIN, "name", &truncated(&title, MAX_LINE))?;
+        self.paragraph(MARGIN, "name", &truncated(&title, MAX_TITLE))?;
         match &evaluation.budget {
-            Some(budget) => self.line(MARGIN, "sum", &truncated(&budget.to_string(), MAX_LINE))?,
+            Some(budget) => self.paragraph(MARGIN, "sum", &budget.to_string())?,
             None if evaluation.findings.is_empty() => self.line(MARGIN, "dim", "not opted in")?,
             None => {}
         }
@@ -105,9 +112,10 @@ impl Image {
         self.y += LINE;
         let top = self.y;
         for lane in lanes {
-            self.text(MARGIN, "lane", &truncated(&lane.container, MAX_NAME))?;
+            self.text(MARGIN, "lane", &shortened(&sanitize(&lane.container), MAX_NAME))?;
             self.bar(lane, &scale, timeline.kill_at)?;
-            self.line(left + scale.end() + CHARACTER, "dim", &truncated(&labels::signal(lane, timeline), MAX_NAME))?;
+            let signal = labels::signal(lane, timeline);
+            self.line(left + scale.end() + CHARACTER, "dim", &shortened(&sanitize(&signal), MAX_NAME))?;
         }
         let kill = left + scale.position(timeline.kill_at) - KILL / 2;
         self.block("kill", (kill, top), (KILL, self.y - top), &labels::kill(timeline))?;
@@ -115,7 +123,7 @@ impl Image {
             self.line(MARGIN, "dim", &format!("and {more} more"))?;
         }
         if timeline.killed_early().is_some() {
-            self.line(left, "error", &labels::kill(timeline))?;
+            self.paragraph(left, "error", &labels::kill(timeline))?;
         }
         Ok(())
     }
@@ -151,7 +159,7 @@ impl Image {
     }
 
     fn finding(&mut self, finding: &Finding) -> fmt::Result {
-        self.line(MARGIN, finding.severity.as_str(), &truncated(&finding.to_string(), MAX_LINE))
+        self.paragraph(MARGIN, finding.severity.as_str(), &finding.to_string())
     }
 
     fn legend(&mut self) -> fmt::Result {
@@ -170,6 +178,15 @@ impl Image {
         }
         self.y += LINE;
         Ok(())
+    }
+
+    /// Writes all of a text in as many lines as it needs.
+    fn paragraph(&mut self, x: usize, class: &str, text: &str) -> fmt::Result {
+        let columns = (WIDTH - MARGIN - x) / CHARACTER;
+        wrapped(&sanitize(text), columns).iter().enumerate().try_for_each(|(at, line)| {
+            let indent = if at == 0 { 0 } else { INDENT * CHARACTER };
+            self.line(x + indent, class, line)
+        })
     }
 
     /// Writes a line of text and moves to the next line.

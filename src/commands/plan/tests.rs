@@ -1,3 +1,4 @@
+mod image;
 mod incomplete_input;
 mod survey;
 
