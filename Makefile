@@ -2,7 +2,7 @@
 # where there is no container engine that can pull images (they say what is missing).
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test core api test-load test-packages test-example test-node-service test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
+.PHONY: help build generate test core api test-load test-packages test-browser test-example test-node-service test-services fuzz bench lint deny e2e demo demo-down matrix dist image publish announce release-check
 
 CARGO ?= cargo
 # Only `make generate` overwrites generated files; every other target reports stale ones.
@@ -25,7 +25,7 @@ generate: ## Write the generated files: docs, values table and schema of the cha
 test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
 	e2e/test
 
-core: test-load test-packages test-example test-node-service test-services
+core: test-load test-packages test-browser test-example test-node-service test-services
 	$(CARGO) test --locked --package winddown-core
 	$(CARGO) test --locked --package winddown --package winddown-operator
 	$(CARGO) check --locked --package winddown --no-default-features --all-targets
@@ -36,6 +36,9 @@ test-load:
 
 test-packages:
 	packages/winddown-node/testing/run
+
+test-browser:
+	e2e/browser/testing/run
 
 # Builds the library and runs npm scripts in its folder or in one that uses it, if npm is there: $(call with-library,folder,commands)
 with-library = @if command -v npm > /dev/null; then packages/winddown-node/testing/build $(1) && \
