@@ -38,13 +38,19 @@ type report struct {
 	pace    pace
 	// since the start of the run
 	orderlyCloses func() uint64
+	// hosts has the last successful request to each host that names itself, in milliseconds since 1970.
+	hosts map[string]int64
 }
+
+// maxHosts limits the hosts; the pods of a test are fewer.
+const maxHosts = 1000
 
 func newReport(out io.Writer, o options, orderlyCloses func() uint64) *report {
 	return &report{
 		out: json.NewEncoder(out), options: o, start: time.Now(), current: newTally(), total: newTally(),
 		orderlyCloses: orderlyCloses,
 		pace:          pace{start: time.Now(), rate: o.rate},
+		hosts:         map[string]int64{},
 	}
 }
 
@@ -52,6 +58,18 @@ func (r *report) add(result *vegeta.Result, kind failure) {
 	r.current.add(kind)
 	r.total.add(kind)
 	r.pace.add(result)
+	if kind == "" {
+		r.addHost(result)
+	}
+}
+
+// addHost reads the answer of the example apps, which name their host.
+func (r *report) addHost(result *vegeta.Result) {
+	var answer struct{ Hostname string }
+	if json.Unmarshal(result.Body, &answer) != nil || answer.Hostname == "" || len(r.hosts) >= maxHosts {
+		return
+	}
+	r.hosts[answer.Hostname] = max(r.hosts[answer.Hostname], result.Timestamp.UnixMilli())
 }
 
 func (r *report) second() error {
@@ -80,6 +98,8 @@ func (r *report) summarize() error {
 		Rate        int         `json:"rate"`
 		ActualRate  float64     `json:"actualRate"`
 		MaxLagMs    int64       `json:"maxLagMs"`
+		// The last request that each host answered, by the time when it was sent.
+		Hosts map[string]int64 `json:"hosts"`
 		tally
-	}{true, r.options.connections, r.options.rate, r.pace.actualRate(), r.pace.maxLag.Milliseconds(), r.total})
+	}{true, r.options.connections, r.options.rate, r.pace.actualRate(), r.pace.maxLag.Milliseconds(), r.hosts, r.total})
 }

@@ -15,6 +15,19 @@ pub struct CommandLine {
     words: Vec<String>,
 }
 
+/// What a program left.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+struct Status(Option<i32>);
+
 /// Longer than any `--timeout` passed to helm or kubectl, so that their own error message is shown.
 const LIMIT: Duration = Duration::from_mins(4);
 
@@ -41,6 +54,13 @@ impl CommandLine {
 
     /// Runs the command and returns its standard output. A non-zero exit status is an error.
     pub async fn run(&self) -> Result<String> {
+        let Output { code, stdout, stderr } = self.output().await?;
+        ensure!(code == Some(0), "`{self}` failed ({}): {}", Status(code), stderr.trim());
+        Ok(stdout)
+    }
+
+    /// Runs the command, whatever its exit code.
+    pub async fn output(&self) -> Result<Output> {
         let (program, arguments) = self.words.split_first().context("empty command line")?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).kill_on_drop(true);
@@ -48,9 +68,17 @@ impl CommandLine {
         let output = timeout(LIMIT, command.output()).await;
         let output = output.with_context(|| format!("`{self}` did not exit within {} s", LIMIT.as_secs()))?;
         let output = output.with_context(|| format!("run `{self}`"))?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`{self}` failed ({}): {}", output.status, stderr.trim());
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(code) => write!(formatter, "exit code {code}"),
+            None => formatter.write_str("a signal"),
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub(crate) use self::totals::Counts;
 use self::totals::Totals;
+pub(crate) use self::totals::{Counts, Finished};
 use crate::cluster::watch_until;
 use crate::wait::within;
 
@@ -59,7 +59,7 @@ pub(crate) struct Generator {
     pods: Api<Pod>,
     name: String,
     current: watch::Receiver<Counts>,
-    totals: JoinHandle<Result<Counts>>,
+    totals: JoinHandle<Result<Finished>>,
 }
 
 /// From the pod's creation to its first request, and from SIGTERM to its summary.
@@ -94,7 +94,7 @@ impl Generator {
     }
 
     /// Stops the generator and returns its verified totals.
-    pub(crate) async fn stop(self) -> Result<Counts> {
+    pub(crate) async fn stop(self) -> Result<Finished> {
         let Self { pods, name, totals, .. } = self;
         if totals.is_finished() {
             // An error in its log explains more than the early end.
@@ -115,7 +115,7 @@ pub(crate) async fn delete_generators(client: &Client, namespace: &str) -> Resul
 }
 
 /// Reads a generator's log to its end.
-async fn follow(pods: Api<Pod>, name: String, rate: u32, sender: watch::Sender<Counts>) -> Result<Counts> {
+async fn follow(pods: Api<Pod>, name: String, rate: u32, sender: watch::Sender<Counts>) -> Result<Finished> {
     let context = || format!("log of load generator {name}");
     let parameters = LogParams { follow: true, ..LogParams::default() };
     let mut lines = pods.log_stream(&name, &parameters).await.with_context(context)?.lines();

@@ -4,7 +4,6 @@
 //! first rollout, each generator keeps its rate, and the sleep is injected exactly where it is measured.
 
 mod cost;
-mod kube_proxy;
 mod measurement;
 mod objects;
 mod setting;
@@ -33,6 +32,7 @@ pub use self::setting::Selection;
 use self::setting::Setting;
 use crate::cluster::{delete_namespace, recreate_namespace};
 use crate::command::CommandLine;
+use crate::kube_proxy;
 use crate::load::{Connections, Generator, Load, delete_generators};
 use crate::progress::Progress;
 use crate::release::{self, Helm};
@@ -137,7 +137,7 @@ async fn measure(client: &Client, matrix: &Matrix, setting: Setting, progress: P
         ));
         costs.push(cost);
     }
-    let counts = try_join_all(generators.into_iter().map(Generator::stop)).await?;
+    let finished = try_join_all(generators.into_iter().map(Generator::stop)).await?;
     Ok(Measurement {
         setting,
         date: CommandLine::new("date --utc +%F").run().await?.trim().to_owned(),
@@ -146,7 +146,7 @@ async fn measure(client: &Client, matrix: &Matrix, setting: Setting, progress: P
         rollouts: matrix.rollouts,
         seconds: cost::mean(&costs, |cost| cost.seconds),
         extra_pod_seconds: cost::mean(&costs, Cost::extra_pod_seconds),
-        requests: zip(KINDS, counts).map(|(connections, counts)| Requests::new(connections, counts)).collect(),
+        requests: zip(KINDS, finished).map(|(connections, one)| Requests::new(connections, one.counts)).collect(),
     })
 }
 

@@ -51,6 +51,12 @@ impl App {
         }
     }
 
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The name of the Deployment.
     #[must_use]
     pub fn name(&self) -> &str {

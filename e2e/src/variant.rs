@@ -55,7 +55,7 @@ pub async fn run(client: &Client, app: &App, name: &'static str, scale: Scale, p
 
 /// Starts both generators and checks that no request fails without a rollout. Connections to a new Service are refused
 /// until kube-proxy on the generators' node has programmed it; in that case new generators with new counts are started.
-async fn start_generators(client: &Client, new: &Load, kept: &Load) -> Result<(Generator, Generator)> {
+pub(crate) async fn start_generators(client: &Client, new: &Load, kept: &Load) -> Result<(Generator, Generator)> {
     let mut failed = 0;
     for _ in 0..ATTEMPTS {
         let generators = tokio::try_join!(Generator::start(client, new), Generator::start(client, kept))?;
@@ -95,5 +95,5 @@ async fn restart_under_load(
     sleep(IDLE).await;
     let (new, kept) = tokio::try_join!(new.stop(), kept.stop())?;
     let row = |connections, counts| Row { name, connections, rollouts, counts };
-    Ok([row(Connections::New, new), row(Connections::Kept, kept)])
+    Ok([row(Connections::New, new.counts), row(Connections::Kept, kept.counts)])
 }

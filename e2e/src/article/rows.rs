@@ -161,10 +161,10 @@ pub const ROWS: [Row; 14] = [
         id: "S13",
         point: "Mistake: never tested",
         text: "20 open requests of 12 s to one pod, no drain and a deadline of 20 s: `kill -15` of its process, then \
-               `kubectl delete pod`.",
+               `kubectl winddown drill --measure`.",
         right: &[RIGHT],
         mistakes: &["exits at once"],
-        tests: &["kill::open_requests_complete_after_kill_15_and_after_delete_pod"],
+        tests: &["kill::open_requests_complete_after_kill_15_and_in_a_drill"],
         code: &[LIBRARY, "examples/node-service/mistakes/exit-at-once.ts"],
     },
     Row {

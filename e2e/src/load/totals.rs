@@ -40,8 +40,19 @@ struct Summary {
     #[serde(rename = "summary")]
     _marker: bool,
     actual_rate: f64,
+    #[serde(default)]
+    hosts: BTreeMap<String, u64>,
     #[serde(flatten)]
     counts: Counts,
+}
+
+/// The result of a generator.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// All requests.
+    pub counts: Counts,
+    /// When the last request that each host answered was sent, in milliseconds since 1970. Only of apps that name their host.
+    pub hosts: BTreeMap<String, u64>,
 }
 
 /// The share of the configured rate that must be reached.
@@ -62,13 +73,13 @@ impl Totals {
     }
 
     /// The total counts, if the lines agree with the summary and the generator kept its rate.
-    pub(super) fn verify(self, rate: u32) -> Result<Counts> {
-        let Summary { actual_rate, counts, .. } = self.summary.context("no summary")?;
+    pub(super) fn verify(self, rate: u32) -> Result<Finished> {
+        let Summary { actual_rate, counts, hosts, .. } = self.summary.context("no summary")?;
         ensure!(counts == self.current, "the summary has {counts:?}, its lines add up to {:?}", self.current);
         let failures: u64 = counts.failures.values().sum();
         ensure!(failures == counts.failed, "{} requests failed, but {failures} by kind", counts.failed);
         ensure!(actual_rate >= MIN_RATE * f64::from(rate), "sent {actual_rate} requests/s instead of {rate}");
-        Ok(counts)
+        Ok(Finished { counts, hosts })
     }
 }
 
@@ -112,7 +123,7 @@ mod tests {
 
     #[test]
     fn lines_that_match_the_summary_are_accepted() {
-        let counts = totals(&[SECONDS[0], SECONDS[1], &summary(401, 199.8)]).verify(200).unwrap();
+        let counts = totals(&[SECONDS[0], SECONDS[1], &summary(401, 199.8)]).verify(200).unwrap().counts;
         assert_eq!((counts.sent, counts.failed, counts.failures["refused"]), (401, 4, 3));
     }
 
@@ -121,7 +132,7 @@ mod tests {
         let line =
             |second: u32| format!(r#"{{"second":{second},"sent":1,"failed":0,"failures":{{}},"orderlyCloses":3}}"#);
         let summary = r#"{"summary":true,"actualRate":200.0,"sent":2,"failed":0,"failures":{},"orderlyCloses":6}"#;
-        assert_eq!(totals(&[&line(1), &line(2), summary]).verify(200).unwrap().orderly_closes, 6);
+        assert_eq!(totals(&[&line(1), &line(2), summary]).verify(200).unwrap().counts.orderly_closes, 6);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Each test sets up Winddown and its own namespace as it needs them.
 
 mod certificates;
+mod drill;
 mod emergency;
 mod example;
 mod installation;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             termination::tests(),
             kinds::tests(),
             observation::tests(),
+            drill::tests(),
             traffic::tests(),
         ]
         .concat(),

@@ -17,7 +17,7 @@ const NAME: &str = "kube-proxy";
 const CONFIG: &str = "config.conf";
 
 /// The mode of a cluster that e2e/cluster/up has started.
-pub(super) const DEFAULT: &str = "iptables";
+pub const DEFAULT: &str = "iptables";
 
 /// For the new mode to appear in the log of a node; the restart of all nodes is complete before.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -31,7 +31,7 @@ async fn mode(client: &Client) -> Result<String> {
 }
 
 /// Restarts kube-proxy on all nodes in another mode. At its start it deletes the rules of the other modes.
-pub(super) async fn switch(client: &Client, wanted: &str) -> Result<()> {
+pub async fn switch(client: &Client, wanted: &str) -> Result<()> {
     if mode(client).await? == wanted {
         return Ok(());
     }

@@ -1,0 +1,196 @@
+//! `kubectl winddown drill`: what it refuses, what it reports, and that its measurements agree with the clients.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use kube::ResourceExt;
+use serde_json::Value;
+use winddown_e2e::command::{CommandLine, Output};
+use winddown_e2e::drill::{Drilled, plugin, under_load};
+use winddown_e2e::environment::Environment;
+use winddown_e2e::kube_proxy;
+use winddown_e2e::rollout::App;
+use winddown_e2e::suite::Test;
+use winddown_e2e::tests;
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![
+        a_refused_eviction_evicts_nothing,
+        a_pod_that_is_killed_did_not_keep_its_promise,
+        an_interrupted_drill_says_that_the_pod_goes_on_stopping,
+        measured_times_agree_with_the_clients,
+    ]
+}
+
+const RATE: u32 = 50;
+
+/// Between the times of the clients and those that are measured in the pod, in milliseconds.
+const TOLERANCE: u64 = 300;
+
+/// The longest difference of the time until the pod is removed, with and without the measuring container, in seconds. The
+/// kubelet removes a pod 0.4 to 2 s after its last container.
+const PROLONGED: f64 = 2.0;
+
+/// The example with three replicas.
+async fn example(environment: &Environment, annotations: &str) -> Result<App> {
+    environment.set_up().await?;
+    let app = App::new(&environment.client, &environment.namespace, "node-http");
+    app.kubectl("apply --filename examples/node-http/deployment.yaml").run().await?;
+    annotate(&app, annotations).await?;
+    Ok(app)
+}
+
+async fn annotate(app: &App, annotations: &str) -> Result<()> {
+    let rollout = app.before_rollout().await?;
+    app.kubectl("annotate --overwrite deployment node-http winddown.dev/readiness=http:3000/health")
+        .words(annotations)
+        .run()
+        .await?;
+    rollout.complete().await?;
+    app.wait_until_serving(3000, "/health").await
+}
+
+async fn uids(app: &App) -> Result<BTreeSet<String>> {
+    Ok(app.all_pods().await?.iter().filter_map(ResourceExt::uid).collect())
+}
+
+async fn drill(app: &App, words: &str) -> Result<Output> {
+    let output = plugin("drill deploy/node-http --namespace").word(app.namespace()).words(words).output().await?;
+    eprintln!("{}{}", output.stdout, output.stderr);
+    Ok(output)
+}
+
+async fn a_refused_eviction_evicts_nothing(environment: Environment) -> Result<()> {
+    let app = example(&environment, "winddown.dev/drain=0s winddown.dev/deadline=25s").await?;
+    let pods = uids(&app).await?;
+    let budget = "create poddisruptionbudget --selector app=node-http --min-available 3";
+
+    app.kubectl(budget).word("first").run().await?;
+    let refused = drill(&app, "--yes").await?;
+    ensure!(refused.code == Some(2) && refused.stdout.contains("first"), "one disruption budget: {refused:?}");
+
+    app.kubectl(budget).word("second").run().await?;
+    let refused = drill(&app, "--yes").await?;
+    let said = refused.stdout.contains("more than one PodDisruptionBudget");
+    ensure!(refused.code == Some(2) && said, "two disruption budgets: {refused:?}");
+    app.kubectl("delete poddisruptionbudget first second").run().await?;
+
+    let unasked = drill(&app, "").await?;
+    ensure!(unasked.code == Some(2) && unasked.stderr.contains("--yes"), "without a terminal: {unasked:?}");
+    ensure!(uids(&app).await? == pods, "a pod was evicted");
+
+    app.kubectl("scale deployment node-http --replicas 1").run().await?;
+    app.wait_until_serving(3000, "/health").await?;
+    let pods = uids(&app).await?;
+    let refused = drill(&app, "--yes").await?;
+    ensure!(refused.code == Some(2) && refused.stderr.contains("--allow-single"), "the last replica: {refused:?}");
+    ensure!(uids(&app).await? == pods, "the last pod was evicted");
+
+    // The control: nothing of that is in the way any more.
+    let evicted = drill(&app, "--yes --allow-single").await?;
+    ensure!(evicted.code == Some(0) && uids(&app).await?.is_disjoint(&pods), "{evicted:?}");
+    environment.clean_up().await
+}
+
+async fn a_pod_that_is_killed_did_not_keep_its_promise(environment: Environment) -> Result<()> {
+    environment.set_up().await?;
+    let app = App::new(&environment.client, &environment.namespace, "node-http");
+    app.kubectl("apply --filename examples/node-http/deployment.yaml").run().await?;
+    app.kubectl("set env deployment node-http MISTAKE=no-handler").run().await?;
+    let patch = r#"{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":3}}}}"#;
+    app.kubectl("patch deployment node-http --patch").word(patch).run().await?;
+    app.wait_until_serving(3000, "/health").await?;
+    let killed = drill(&app, "--yes").await?;
+    ensure!(killed.code == Some(1) && killed.stdout.contains("promise not kept"), "{killed:?}");
+    environment.clean_up().await
+}
+
+async fn an_interrupted_drill_says_that_the_pod_goes_on_stopping(environment: Environment) -> Result<()> {
+    let app = example(&environment, "winddown.dev/drain=8s winddown.dev/deadline=25s").await?;
+    let before = uids(&app).await?;
+    // The eviction is requested after less than 1 s, and the pod needs 9 s.
+    let command = CommandLine::new("timeout --signal=INT --preserve-status 5");
+    let command = command.words("kubectl winddown drill deploy/node-http --yes --namespace").word(app.namespace());
+    let output = command.output().await?;
+    ensure!(output.code == Some(2) && output.stdout.contains("goes on stopping"), "{output:?}");
+    ensure!(!before.is_subset(&uids(&app).await?) || app.all_pods().await?.len() > 3, "no pod was evicted");
+    app.wait_until_available().await?;
+    environment.clean_up().await
+}
+
+async fn measured_times_agree_with_the_clients(environment: Environment) -> Result<()> {
+    let app = example(&environment, "winddown.dev/drain=5s winddown.dev/deadline=25s").await?;
+    let unmeasured = drill(&app, "--yes --output json").await?;
+    let unmeasured = removed_after(&result(&unmeasured)?)?;
+    without_the_right_to_add_a_container_the_rest_is_observed(&app).await?;
+
+    let result = measure_in_both_modes(&environment, &app, unmeasured).await;
+    kube_proxy::switch(&environment.client, kube_proxy::DEFAULT).await?;
+    result?;
+    environment.clean_up().await
+}
+
+async fn measure_in_both_modes(environment: &Environment, app: &App, unmeasured: f64) -> Result<()> {
+    for mode in [kube_proxy::DEFAULT, "nftables"] {
+        kube_proxy::switch(&environment.client, mode).await?;
+        for drain in [5, 0] {
+            annotate(app, &format!("winddown.dev/drain={drain}s winddown.dev/deadline=25s")).await?;
+            let drilled = under_load(&environment.client, app, RATE, "--measure --yes --output json").await?;
+            let context = || format!("{mode}, drain {drain}s: {}{}", drilled.output.stdout, drilled.output.stderr);
+            eprintln!("{}", context());
+            agrees(&drilled, drain).with_context(context)?;
+            if drain == 5 {
+                let removed = removed_after(&result(&drilled.output)?)?;
+                ensure!(removed - unmeasured < PROLONGED, "removed after {removed} s, unmeasured {unmeasured} s");
+                ensure!(drilled.new.counts.failed == 0, "{:?}", drilled.new.counts);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The times of the last connection and the last request are those of the clients.
+fn agrees(drilled: &Drilled, drain: u64) -> Result<()> {
+    let result = result(&drilled.output)?;
+    ensure!(drilled.output.code == Some(0), "exit code {:?}", drilled.output.code);
+    let pod = result["pods"][0]["pod"].as_str().context("no pod")?;
+    let measured = &result["pods"][0]["measurement"];
+    let number = |field: &str| measured[field].as_u64();
+    let start = number("clock").context("no measurement")?;
+    ensure!(measured["complete"] == true && number("openedBefore") > Some(0), "incomplete");
+    ensure!(number("appSignal") == Some(drain * 1_000), "SIGTERM of the app");
+    let finished = number("finished").context("no end")?;
+    ensure!((drain * 1_000 + 800..drain * 1_000 + 4_000).contains(&finished), "finished after {finished} ms");
+
+    let new = drilled.new.hosts.get(pod).context("no client of this pod over new connections")?;
+    let kept = drilled.kept.hosts.get(pod).context("no client of this pod over kept connections")?;
+    // Of a pod without requests after the start, the last one was before.
+    let last_new = start + number("lastOpened").unwrap_or(0);
+    ensure!(last_new.abs_diff((*new).max(start)) <= TOLERANCE, "last connection: {last_new}, clients {new}");
+    let last_kept = start + measured["lastRequest"]["at"].as_u64().unwrap_or(0);
+    ensure!(last_kept.abs_diff((*kept).max(start)) <= TOLERANCE, "last request: {last_kept}, clients {kept}");
+    Ok(())
+}
+
+/// A user who may evict pods, and may not add containers to them.
+async fn without_the_right_to_add_a_container_the_rest_is_observed(app: &App) -> Result<()> {
+    let role = "create role drill --verb get,list,watch,create --resource deployments.apps,pods,pods/eviction,events";
+    app.kubectl(role).run().await?;
+    app.kubectl("create rolebinding drill --role drill --user eve").run().await?;
+    let output = drill(app, "--yes --measure --as eve --output json").await?;
+    let result = result(&output)?;
+    let reason = result["pods"][0]["unmeasured"].as_str().unwrap_or_default();
+    ensure!(output.code == Some(0) && reason.contains("pods/ephemeralcontainers"), "{output:?}");
+    removed_after(&result).map(drop)
+}
+
+fn result(output: &Output) -> Result<Value> {
+    serde_json::from_str(&output.stdout).with_context(|| format!("{output:?}"))
+}
+
+/// Seconds from the request to the removal of the pod.
+fn removed_after(result: &Value) -> Result<f64> {
+    let marks = result["pods"][0]["timeline"].as_array().context("no timeline")?;
+    let removed = marks.iter().find(|mark| mark["what"] == "the pod is removed").context("not removed")?;
+    removed["at"].as_f64().context("no time")
+}
