@@ -5,7 +5,7 @@ FROM ${BUILDER_IMAGE} AS build
 WORKDIR /src
 COPY . .
 ARG PROFILE=release
-RUN binary=$(release/binary) && cp "$binary" /winddown
+RUN binary=$(release/binary --image) && cp "$binary" /winddown
 
 FROM scratch
 ARG VERSION=dev

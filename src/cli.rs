@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "cluster")]
 use crate::commands::drill;
-#[cfg(all(feature = "cluster", target_os = "linux"))]
+#[cfg(all(feature = "sampling", target_os = "linux"))]
 use crate::commands::sample;
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
@@ -83,7 +83,7 @@ pub enum Command {
     #[command(hide = true)]
     CheckInstall(check_install::Arguments),
     /// Record the TCP connections of this pod while it stops; drill --measure runs it in a container of the pod
-    #[cfg(all(feature = "cluster", target_os = "linux"))]
+    #[cfg(all(feature = "sampling", target_os = "linux"))]
     #[command(hide = true)]
     Sample(sample::Arguments),
 }
@@ -146,7 +146,7 @@ impl Cli {
             Command::Run(arguments) => run::command(*arguments),
             #[cfg(feature = "operator")]
             Command::CheckInstall(arguments) => check_install::command(&arguments),
-            #[cfg(all(feature = "cluster", target_os = "linux"))]
+            #[cfg(all(feature = "sampling", target_os = "linux"))]
             Command::Sample(arguments) => sample::command(&arguments),
         }
     }

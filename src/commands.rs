@@ -10,11 +10,11 @@ pub mod explain;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;
-#[cfg(all(feature = "cluster", target_os = "linux"))]
+#[cfg(all(feature = "sampling", target_os = "linux"))]
 pub mod sample;
 
 /// Runs a future on a runtime with one thread per CPU.
-#[cfg(any(feature = "operator", feature = "cluster"))]
+#[cfg(any(feature = "operator", feature = "cluster", feature = "sampling"))]
 fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = runtime.block_on(future);

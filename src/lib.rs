@@ -6,5 +6,5 @@ mod cluster;
 pub mod commands;
 pub mod exit;
 mod render;
-#[cfg(all(feature = "cluster", target_os = "linux"))]
+#[cfg(all(feature = "sampling", target_os = "linux"))]
 mod sampling;

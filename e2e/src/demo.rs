@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Client, ResourceExt as _};
 use tokio::time::sleep;
 
 use crate::cluster::{delete_namespace, recreate_namespace};
 use crate::command::CommandLine;
+use crate::drill::{Drilled, plugin, under_load};
 use crate::load::delete_generators;
 use crate::progress::Progress;
 use crate::release::{self, Helm};
@@ -94,6 +95,23 @@ pub async fn print_budgets(client: &Client, rollouts: u32, progress: Progress) -
     println!("{table}");
     let description = print_and_run(&app.kubectl("describe").word(&resource), progress).await?;
     println!("{description}");
+    Ok(())
+}
+
+/// Prints what the plugin of kubectl says of the app, and evicts one of its pods under load to measure how long traffic keeps
+/// arriving.
+pub async fn drill(client: &Client, rate: u32, progress: Progress) -> Result<()> {
+    let status = print_and_run(&plugin("status --namespace").word(NAMESPACE), progress).await?;
+    println!("{status}");
+    let app = App::new(client, NAMESPACE, EXAMPLE);
+    progress.report(format_args!(
+        "$ kubectl winddown drill deploy/{EXAMPLE} --namespace {NAMESPACE} --measure --yes; {rate} requests/s each meanwhile"
+    ));
+    let Drilled { output, new, kept } = under_load(client, &app, rate, "--measure --yes").await?;
+    println!("{}{}", output.stdout, output.stderr);
+    ensure!(output.code == Some(0), "the drill ended with the exit code {:?}", output.code);
+    let failed = new.counts.failed + kept.counts.failed;
+    ensure!(failed == 0, "{failed} requests failed in the drill");
     Ok(())
 }
 

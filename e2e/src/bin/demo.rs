@@ -53,6 +53,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     };
     demo::describe(&client, progress).await?;
     demo::print_budgets(&client, *rollouts, progress).await?;
+    demo::drill(&client, *rate, progress).await?;
     println!("{report}");
     fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| format!("write {}", file.display()))?;
