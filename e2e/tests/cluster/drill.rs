@@ -36,6 +36,7 @@ async fn example(environment: &Environment, annotations: &str) -> Result<App> {
     environment.set_up().await?;
     let app = App::new(&environment.client, &environment.namespace, "node-http");
     app.kubectl("apply --filename examples/node-http/deployment.yaml").run().await?;
+    app.wait_until_serving(3000, "/health").await?;
     annotate(&app, annotations).await?;
     Ok(app)
 }

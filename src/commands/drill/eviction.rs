@@ -67,3 +67,17 @@ fn refusal(status: &kube::core::Status) -> String {
     let text = std::iter::once(status.message.as_str()).chain(causes).collect::<Vec<_>>().join(" ");
     truncated(&escaped(&text), LONGEST).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::eviction;
+
+    #[test]
+    fn only_the_pod_with_the_uid_is_evicted() {
+        let sent = serde_json::to_value(eviction("web-1", "a-b")).unwrap();
+        assert_eq!(sent["deleteOptions"]["preconditions"], json!({"uid": "a-b"}), "{sent}");
+        assert_eq!((&sent["kind"], &sent["metadata"]["name"]), (&json!("Eviction"), &json!("web-1")), "{sent}");
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::target::Target;
 use crate::exit::Exit;
+use crate::render::text::pluralize;
 use winddown_core::drill::{Mark, Promised, Verdict};
 use winddown_core::measurement::{Advice, LastRequest, Measurement};
 
@@ -47,8 +48,12 @@ impl Report {
 
     /// What follows from all pods.
     pub(super) fn summary(&self) -> Vec<String> {
+        if self.pods.is_empty() {
+            return Vec::new();
+        }
         let kept = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
-        let mut lines = vec![String::new(), format!("result: {kept} of {} pods kept the promise", self.pods.len())];
+        let mut lines =
+            vec![String::new(), format!("result: {kept} of {} kept the promise", pluralize(self.pods.len(), "pod"))];
         let Some(advice) = self.advice() else { return lines };
         if advice.drain.is_none() {
             lines.push("no traffic was seen, so there is no drain to recommend; measure under load".to_owned());
@@ -138,7 +143,8 @@ impl PodReport {
             ),
         ];
         if measured.probes > 0 {
-            lines.push(row("not counted", format!("{} connections of probes", measured.probes)));
+            let probes = usize::try_from(measured.probes).unwrap_or(usize::MAX);
+            lines.push(row("not counted", pluralize(probes, "connection") + " of the kubelet's probes"));
         }
         if !measured.complete {
             lines.push(
