@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(feature = "cluster")]
+use crate::commands::status;
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -56,6 +58,12 @@ pub enum Command {
     /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
     /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
     Plan(plan::Arguments),
+    /// Show the workloads of a cluster that Winddown manages, and how their pods stop
+    ///
+    /// A row for each ShutdownBudget, sorted by namespace and name. Needs the right to list ShutdownBudgets, which the roles
+    /// view, edit and admin have in their namespace.
+    #[cfg(feature = "cluster")]
+    Status(Box<status::Arguments>),
     /// Show why a finding matters and how to fix it
     ///
     /// Without a code, lists the codes of all findings with their severity.
@@ -122,6 +130,8 @@ impl Cli {
     pub fn run(self, program: Program) -> ExitCode {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Status(arguments) => status::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
             Command::Crd(arguments) => crd::command(&arguments),
             Command::Completions(arguments) => completions::command(&arguments, program.command_line()),

@@ -8,6 +8,8 @@ pub mod explain;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod run;
+#[cfg(feature = "cluster")]
+pub mod status;
 
 /// Runs a future on a runtime with one thread per CPU.
 #[cfg(any(feature = "operator", feature = "cluster"))]

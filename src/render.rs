@@ -1,5 +1,9 @@
-//! The output formats of `winddown plan`.
+//! The output formats.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod age;
+#[cfg(feature = "cluster")]
+pub(crate) mod columns;
 pub(crate) mod diff;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
