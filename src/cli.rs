@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "cluster")]
-use crate::commands::status;
+use crate::commands::{check, status};
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -64,6 +64,12 @@ pub enum Command {
     /// view, edit and admin have in their namespace.
     #[cfg(feature = "cluster")]
     Status(Box<status::Arguments>),
+    /// Check that Winddown itself is well in a cluster
+    ///
+    /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
+    /// server-side dry run, which stores nothing.
+    #[cfg(feature = "cluster")]
+    Check(Box<check::Arguments>),
     /// Show why a finding matters and how to fix it
     ///
     /// Without a code, lists the codes of all findings with their severity.
@@ -132,6 +138,8 @@ impl Cli {
             Command::Plan(arguments) => plan::command(&arguments),
             #[cfg(feature = "cluster")]
             Command::Status(arguments) => status::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Check(arguments) => check::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
             Command::Crd(arguments) => crd::command(&arguments),
             Command::Completions(arguments) => completions::command(&arguments, program.command_line()),

@@ -1,5 +1,9 @@
 //! The subcommands: each takes its arguments and returns the exit code.
 
+#[cfg(any(feature = "operator", feature = "cluster"))]
+mod admission;
+#[cfg(feature = "cluster")]
+pub mod check;
 #[cfg(feature = "operator")]
 pub mod check_install;
 pub mod completions;

@@ -5,6 +5,7 @@ use kube::api::ListParams;
 use kube::core::Request;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Cluster, Error};
 
@@ -98,6 +99,14 @@ impl Resource {
 }
 
 impl Cluster {
+    /// Reads what is at a path, as JSON.
+    pub(crate) async fn read(&self, call: impl Into<String>, path: &str) -> Result<Value, Error> {
+        let call = call.into();
+        let request = http::Request::get(path).body(Vec::new());
+        let request = request.map_err(|error| Error::new(&call, kube::Error::HttpError(error)))?;
+        self.within(call, self.client.request(request)).await
+    }
+
     /// Whether the API server has a resource. Needs no right: everybody who is authenticated may read what there is.
     pub(crate) async fn knows(&self, resource: Resource) -> Result<bool, Error> {
         let call = format!("read the resources of {}", resource.api_version);
