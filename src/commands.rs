@@ -10,6 +10,8 @@ pub mod completions;
 pub mod crd;
 pub mod explain;
 pub mod plan;
+#[cfg(feature = "cluster")]
+pub mod restore;
 #[cfg(feature = "operator")]
 pub mod run;
 #[cfg(feature = "cluster")]

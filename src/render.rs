@@ -5,6 +5,8 @@ pub(crate) mod age;
 #[cfg(feature = "cluster")]
 pub(crate) mod columns;
 pub(crate) mod diff;
+#[cfg(feature = "cluster")]
+pub(crate) mod hunks;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
 pub(crate) mod screen;

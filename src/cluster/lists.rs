@@ -46,8 +46,9 @@ pub(crate) struct Selection {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    /// Null in an empty list of metadata.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
 }
 
 /// An object of a `PartialObjectMetadataList`.
@@ -154,8 +155,9 @@ impl Cluster {
             let request = request(&Request::new(resource.path(&selection.scope)), &parameters);
             let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
             let page: Page<T> = self.within(&call, self.client.request(request)).await?;
-            read += page.items.len();
-            page.items.into_iter().for_each(&mut each);
+            let items = page.items.unwrap_or_default();
+            read += items.len();
+            items.into_iter().for_each(&mut each);
             match page.metadata.next.filter(|next| !next.is_empty()) {
                 Some(_) if read >= MAX_OBJECTS => return Err(Error::TooMany { call, limit: MAX_OBJECTS }),
                 Some(next) => parameters.continue_token = Some(next),

@@ -124,6 +124,13 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
     report
 }
 
+/// Namespace and name of an operator with ready replicas; `None` also if that cannot be read.
+pub(super) async fn running_operator(cluster: &Cluster) -> Option<String> {
+    let configurations = Configurations::read(cluster).await;
+    let found = operator::find(cluster, None, &configurations).await.ok()?;
+    found.into_iter().find(operator::Operator::is_running).map(|operator| operator.place())
+}
+
 /// The locale of the user, by the first variable that is set.
 #[expect(clippy::disallowed_methods, reason = "POSIX has no other place for the locale")]
 fn locale() -> Option<String> {

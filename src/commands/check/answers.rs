@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{Selector, SelectorExt as _};
 
 use super::report::{Check, Page};
-use super::webhooks::{Configurations, Hook};
+use super::webhooks::Hook;
 use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::{Cluster, Error};
 use crate::commands::admission::{self, Failure, TOO_SHORT};

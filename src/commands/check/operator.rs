@@ -68,8 +68,14 @@ impl Operator {
         })
     }
 
-    fn place(&self) -> String {
+    /// Namespace and name.
+    pub(super) fn place(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Whether a replica is ready.
+    pub(super) fn is_running(&self) -> bool {
+        self.ready > 0
     }
 
     fn replicas(&self) -> Check {
@@ -81,7 +87,8 @@ impl Operator {
             (ready, wanted) if ready < wanted => format!("{} of them are not", wanted - ready),
             _ => return Check::ok(title),
         };
-        let check = if ready == 0 { Check::failed(title, message) } else { Check::warning(title, message) };
+        let check =
+            if ready == 0 || wanted == 0 { Check::failed(title, message) } else { Check::warning(title, message) };
         let Self { namespace, name, .. } = self;
         let hint = if wanted == 0 {
             format!("kubectl scale deployment {name} -n {namespace} --replicas=2")
