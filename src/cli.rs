@@ -60,8 +60,8 @@ pub enum Command {
     Plan(plan::Arguments),
     /// Show the workloads of a cluster that Winddown manages, and how their pods stop
     ///
-    /// A row for each ShutdownBudget, sorted by namespace and name. Needs the right to list ShutdownBudgets, which the roles
-    /// view, edit and admin have in their namespace.
+    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets, which the roles view,
+    /// edit and admin have in their namespace.
     #[cfg(feature = "cluster")]
     Status(Box<status::Arguments>),
     /// Check that Winddown itself is well in a cluster

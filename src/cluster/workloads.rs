@@ -49,7 +49,7 @@ impl FromStr for WorkloadName {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let (type_, name) = text.split_once('/').ok_or_else(|| ParseError::NoType(text.to_owned()))?;
         let lower = type_.to_lowercase();
-        let short = lower.strip_suffix(".apps").or(lower.strip_suffix(".v1.apps")).unwrap_or(&lower);
+        let short = lower.strip_suffix(".v1.apps").or(lower.strip_suffix(".apps")).unwrap_or(&lower);
         let kind = match short {
             "deploy" | "deployment" | "deployments" => Kind::Deployment,
             "sts" | "statefulset" | "statefulsets" => Kind::StatefulSet,

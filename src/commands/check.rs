@@ -115,7 +115,7 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
     let mut report = Report::default();
     report.group(
         "kubernetes-api",
-        vec![Check::ok(format!("the API server answers and has version {}", cluster.version))],
+        vec![Check::ok(format!("the API server of {} answers and has version {}", cluster.context, cluster.version))],
     );
     report.group("winddown-operator", operator);
     report.group("winddown-definitions", definitions);
@@ -129,6 +129,11 @@ pub(super) async fn running_operator(cluster: &Cluster) -> Option<String> {
     let configurations = Configurations::read(cluster).await;
     let found = operator::find(cluster, None, &configurations).await.ok()?;
     found.into_iter().find(operator::Operator::is_running).map(|operator| operator.place())
+}
+
+/// Whether a Deployment runs the operator.
+pub(super) fn is_operator(deployment: &serde_json::Value) -> bool {
+    operator::Operator::of(deployment).is_some()
 }
 
 /// The locale of the user, by the first variable that is set.

@@ -71,7 +71,8 @@ fn candidates(mut command_line: clap::Command, words: Vec<OsString>) -> String {
         all.push(OsString::new());
     }
     let last = all.len() - 1;
-    let found = complete(&mut command_line, all, last, None).unwrap_or_default();
+    let directory = std::env::current_dir().ok();
+    let found = complete(&mut command_line, all, last, directory.as_deref()).unwrap_or_default();
     let shown: Vec<_> = found.iter().filter(|candidate| !candidate.is_hide_set()).collect();
     let is_directory = |candidate: &&&CompletionCandidate| candidate.get_value().to_string_lossy().ends_with('/');
     let directories = shown.iter().filter(is_directory).count();

@@ -111,7 +111,9 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
     let found = if arguments.all {
         let is_wanted = |workload: &serde_json::Value| {
             let annotations = Object::new(workload).annotations().unwrap_or_default();
-            is_injected(workload) || with_annotations && annotations.keys().any(|key| key.starts_with(PREFIX))
+            // The operator's own budget is a part of its chart.
+            let is_declared = || with_annotations && annotations.keys().any(|key| key.starts_with(PREFIX));
+            !super::check::is_operator(workload) && (is_injected(workload) || is_declared())
         };
         apply::read_all(cluster, &arguments.scope.scope(cluster), is_wanted).await?
     } else {

@@ -79,6 +79,10 @@ enum Format {
 /// Prints the workloads.
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
+    if arguments.watch && !matches!(arguments.output, None | Some(Format::Wide)) {
+        eprintln!("winddown: -w prints rows of a table: leave -o out, or use -o wide");
+        return Exit::Unusable.into();
+    }
     super::on_cluster(&arguments.cluster, |cluster| run(cluster, arguments))
 }
 
@@ -88,7 +92,6 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         labels: arguments.selector.clone(),
         names: arguments.workloads.clone(),
     };
-    let mut out = io::stdout().lock();
     let Listed { rows, problems } = query.read(&cluster).await?;
     for problem in &problems {
         eprintln!("winddown: {problem}");
@@ -97,6 +100,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let exit = if problems.is_empty() { exit } else { Exit::Unusable };
     let table = Table::new(arguments, &query);
     let mut columns = Columns::default();
+    let mut out = io::stdout().lock();
     match (arguments.output, &rows[..]) {
         (Some(Format::Json), rows) => {
             serde_json::to_writer_pretty(&mut out, rows).map_err(io::Error::from)?;

@@ -152,7 +152,8 @@ fn table<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
 /// E.g. `-o, --output <OUTPUT>`.
 fn syntax(arg: &Arg) -> String {
     let short = arg.get_short().filter(|_| arg.get_long().is_some());
-    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + arg.to_string().trim_matches(['[', ']'])
+    let text = arg.to_string().replace("]...", "...");
+    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + text.trim_matches(['[', ']'])
 }
 
 fn possible_values(text: &mut String, arg: &Arg) {

@@ -1,6 +1,7 @@
 //! `kubectl winddown status`, `check` and `restore` on a cluster with a running operator.
 
 mod program;
+mod proxy;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use winddown_e2e::chart::RELEASE;
 
 use self::program::{Ran, Running};
+use self::proxy::Proxy;
 use crate::environment::CONFIGURATIONS;
 use crate::manifest::{GRACE_PERIOD, deployment};
 use crate::namespace::Namespace;
@@ -38,7 +40,8 @@ async fn status_shows_what_fits_and_what_was_killed(namespace: Namespace) -> Res
     namespace.accepts(misfit).await?;
     let table = until("three rows", async || {
         let table = plugin("status").await?;
-        Ok((table.stdout.lines().count() == 4).then_some(table))
+        let is_written = !table.stdout.lines().any(|line| line.contains("<none>   <none>   <none>"));
+        Ok((table.stdout.lines().count() == 4 && is_written).then_some(table))
     })
     .await?;
     let lines: Vec<_> = table.stdout.lines().collect();
@@ -49,9 +52,12 @@ async fn status_shows_what_fits_and_what_was_killed(namespace: Namespace) -> Res
     assert_eq!(words(lines[3])[..4], ["deployment/misfit", "5s+25s+5s/10s", "<none>", "False"]);
     table.assert(1);
 
-    // What changes is printed while the command runs.
-    let mut watch = Running::start(&namespace, "status -w --no-headers")?;
+    // What changes is printed while the command runs, also after its connection broke.
+    let proxy = Proxy::start(&namespace.environment.server).await?;
+    let arguments = format!("status -w --no-headers --kubeconfig {}", proxy.kubeconfig.display());
+    let mut watch = Running::start(&namespace, &arguments)?;
     watch.until_line(|line| line.starts_with("deployment/misfit")).await?;
+    proxy.cut();
     killed.start("killed-1", 2).await?;
     let end = End { after: Duration::from_secs(2), exit_code: 137, reason: "Error" };
     killed.stop("killed-1", 2, end).await?;
@@ -99,7 +105,7 @@ async fn restore_takes_the_injection_out(namespace: Namespace) -> Result<()> {
     let plugin = async |arguments: &str| namespace.plugin(arguments).await;
     let plain = namespace.accepts(create(deployment("web").as_ref()).dry_run_as("plain")).await?;
     namespace.kubectl("apply -f -", Some(&deployment("web").with_budget())).await?;
-    namespace.accepts(deployment("other").with_budget()).await?;
+    namespace.accepts(deployment("other").with_budget().with("/spec/replicas", 1)).await?;
     let injected = namespace.deployment("web").await?;
 
     // Without the annotations, the operator would inject again.
@@ -134,10 +140,18 @@ async fn restore_takes_the_injection_out(namespace: Namespace) -> Result<()> {
     let denied = plugin("restore --all --remove-annotations --yes --as eve").await?;
     denied.assert(2);
     assert!(denied.stderr.contains("User \"eve\" cannot list resource \"deployments\""), "{denied:?}");
-    plugin("restore --all --remove-annotations --yes").await?.assert(0);
+    // No kubelet starts the new pods.
+    let waited = plugin("restore --all --remove-annotations --yes --wait 1s").await?;
+    waited.assert(2);
+    assert!(waited.stderr.contains("the rollout did not end within 1 s"), "{waited:?}");
     let other = namespace.deployment("other").await?;
     assert_eq!(other.pointer(GRACE_PERIOD), Some(&json!(30)));
     plugin("restore deploy/absent --yes").await?.assert(2);
+    // The answer to a patch whose guard fails, by which the command knows that the workload changed meanwhile.
+    let guard = json!([{"op": "test", "path": "/metadata/generation", "value": 99}]);
+    let failed = namespace.send(json_patch(&namespace.deployment_path("web"), guard)).await?;
+    let message = failed.object["message"].as_str().unwrap_or_default();
+    assert!(failed.code == 422 && message.contains("the server rejected our request"), "{failed:?}");
     Ok(())
 }
 

@@ -43,7 +43,8 @@ enum StoredCertificate {
 }
 
 impl Operator {
-    fn of(deployment: &Value) -> Option<Self> {
+    /// `None` if no container runs the operator.
+    pub(super) fn of(deployment: &Value) -> Option<Self> {
         let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
         let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
@@ -114,8 +115,8 @@ impl Operator {
 
 /// The value of `--NAME=VALUE` in the arguments of a container.
 fn argument<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
-    let arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
-    arguments.filter_map(|argument| argument.strip_prefix(name)?.strip_prefix('=')).next()
+    let mut arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
+    arguments.find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Finds the operator by its label, otherwise as the Deployment with the name of the webhooks' Service.

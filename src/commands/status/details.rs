@@ -124,7 +124,7 @@ fn advice(row: &Row) -> Vec<String> {
             row.title()
         )),
         Some("Waiting") => {
-            steps.push(format!("the next rollout injects it: kubectl rollout restart {} -n {namespace}", row.title()))
+            steps.push(format!("the next rollout injects it: kubectl rollout restart {} -n {namespace}", row.title()));
         }
         _ => {}
     }
@@ -147,7 +147,7 @@ mod tests {
     use super::super::row::tests::{condition, row};
     use super::describe;
 
-    fn described(status: Value) -> String {
+    fn described(status: &Value) -> String {
         let mut out = Vec::new();
         describe(&row(status), "2026-02-03T00:00:00Z".parse().unwrap(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_workload_with_kills_says_what_to_do() {
-        let text = described(json!({
+        let text = described(&json!({
             "budget": "drain 5s + deadline 25s + margin 5s = 35s of 35s",
             "phases": {"drain": "5s", "drainFrom": "annotation", "deadline": "25s", "margin": "5s", "gracePeriod": "35s"},
             "pods": {"current": 2, "old": 1, "none": 0},
@@ -198,10 +198,10 @@ What to do:
     #[test]
     fn a_misfit_names_the_page_of_its_finding() {
         let misfit = condition("Fits", "False", "DoesNotFit", "BudgetDoesNotFit: spec.x: too short");
-        let text = described(json!({"conditions": [misfit]}));
+        let text = described(&json!({"conditions": [misfit]}));
         assert!(text.contains("kubectl winddown explain BudgetDoesNotFit\n"), "{text}");
         let hostile = condition("Fits", "False", "DoesNotFit", "$(x): \u{1b}[31m");
-        let text = described(json!({"conditions": [hostile]}));
+        let text = described(&json!({"conditions": [hostile]}));
         assert!(!text.contains("explain") && !text.contains('\u{1b}'), "{text}");
     }
 }

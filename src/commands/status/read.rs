@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::row::Row;
-use crate::cluster::lists::{Scope, Selection};
-use crate::cluster::workloads::{WorkloadName, path};
-use crate::cluster::{Cluster, Error};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{GetParams, PartialObjectMeta};
 use kube::core::{DynamicObject, Request};
 
+use super::row::Row;
 use crate::cluster::budgets::{BUDGETS, StoredBudget, WorkloadMetadata};
+use crate::cluster::lists::{Scope, Selection};
+use crate::cluster::workloads::{WorkloadName, path};
+use crate::cluster::{Cluster, Error};
 use winddown_core::shutdown_budget::name;
 
 /// What the user asked for.
@@ -70,11 +70,11 @@ impl Query {
         for workload in &self.names {
             let problem = match read_one(cluster, namespace, workload).await? {
                 One::Row(row) if row.is_observed() => {
-                    listed.rows.push(row);
+                    listed.rows.push(*row);
                     continue;
                 }
                 One::Row(row) => {
-                    listed.rows.push(row);
+                    listed.rows.push(*row);
                     NOT_INSTALLED.to_owned()
                 }
                 One::Waits => format!(
@@ -108,7 +108,7 @@ impl Query {
 
 /// What there is of a named workload.
 enum One {
-    Row(Row),
+    Row(Box<Row>),
     /// It is annotated, and has no budget.
     Waits,
     Unmanaged,
@@ -122,7 +122,7 @@ async fn read_one(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -
     let call = format!("read the ShutdownBudget {namespace}/{budget_name}");
     let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
     match cluster.within(call, cluster.client.request::<StoredBudget>(request)).await {
-        Ok(budget) => return Ok(One::Row(Row::of_budget(budget))),
+        Ok(budget) => return Ok(One::Row(Box::new(Row::of_budget(budget)))),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }
@@ -135,7 +135,7 @@ async fn read_one(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -
         return Ok(One::Unmanaged);
     }
     let installed = cluster.knows(BUDGETS).await?;
-    Ok(if installed { One::Waits } else { One::Row(Row::of_workload(&found)) })
+    Ok(if installed { One::Waits } else { One::Row(Box::new(Row::of_workload(&found))) })
 }
 
 async fn read_metadata(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -> Result<ObjectMeta, Error> {

@@ -158,7 +158,7 @@ pub(super) mod tests {
     use super::*;
 
     /// The budget of `deployment/web` in the namespace `shop` with this status.
-    pub(in crate::commands::status) fn row(status: Value) -> Row {
+    pub(in crate::commands::status) fn row(status: &Value) -> Row {
         Row::of_budget(
             serde_json::from_value(json!({
                 "metadata": {
@@ -185,7 +185,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_row_has_what_the_budget_says() {
-        let row = row(json!({
+        let row = row(&json!({
             "conditions": [condition("Fits", "True", "Fits", "")],
             "carried": "2/3",
             "phases": {"drain": "5s", "deadline": "25s", "margin": "5s", "gracePeriod": "35s"},
@@ -208,7 +208,7 @@ pub(super) mod tests {
             (json!([]), Exit::Success),
         ] {
             let counts = json!({"count": 9, "killed": 3, "since": ""});
-            let row = row(json!({"conditions": conditions, "shutdowns": counts}));
+            let row = row(&json!({"conditions": conditions, "shutdowns": counts}));
             assert_eq!(row.exit(), exit, "{conditions}");
         }
     }
@@ -227,7 +227,7 @@ pub(super) mod tests {
         let named = |namespace: &str, name: &str| Row {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            ..row(json!({}))
+            ..row(&json!({}))
         };
         let mut rows = [named("b", "a"), named("a", "z"), named("a", "c")];
         rows.sort_by(Row::order);
@@ -236,7 +236,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_keys_of_the_json_are_stable_and_without_what_only_winddown_reads() {
-        let row = row(json!({"carried": "1/1", "checkpoint": "x", "reported": "y"}));
+        let row = row(&json!({"carried": "1/1", "checkpoint": "x", "reported": "y"}));
         let json = serde_json::to_value(&row).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys, ["namespace", "kind", "name", "observed", "created", "carried"]);

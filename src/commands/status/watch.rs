@@ -94,11 +94,11 @@ fn stored(budget: DynamicObject) -> StoredBudget {
 /// What no repetition changes: a missing right, or a resource that is not installed.
 fn permanent(error: &watcher::Error) -> Option<Error> {
     use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
-    let status = match error {
-        InitialListFailed(kube::Error::Api(status))
-        | WatchStartFailed(kube::Error::Api(status))
-        | WatchFailed(kube::Error::Api(status)) => status,
-        _ => return None,
+    let (InitialListFailed(kube::Error::Api(status))
+    | WatchStartFailed(kube::Error::Api(status))
+    | WatchFailed(kube::Error::Api(status))) = error
+    else {
+        return None;
     };
     let is_permanent = matches!(status.code, 401 | 403 | 404);
     is_permanent.then(|| Error::new("watch ShutdownBudgets", kube::Error::Api(status.clone())))
