@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::commands::drill;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 use crate::commands::sample;
+use crate::commands::{check, restore, status};
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -60,6 +61,24 @@ pub enum Command {
     /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
     /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
     Plan(plan::Arguments),
+    /// Show the workloads of a cluster that Winddown manages, and how their pods stop
+    ///
+    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets, which the roles view,
+    /// edit and admin have in their namespace.
+    #[cfg(feature = "cluster")]
+    Status(Box<status::Arguments>),
+    /// Check that Winddown itself is well in a cluster
+    ///
+    /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
+    /// server-side dry run, which stores nothing.
+    #[cfg(feature = "cluster")]
+    Check(Box<check::Arguments>),
+    /// Take what Winddown injected out of workloads, for leaving it behind
+    ///
+    /// Shows the differences first, and asks. Fields that the owner has set since stay. A workload whose template changes
+    /// replaces its pods.
+    #[cfg(feature = "cluster")]
+    Restore(Box<restore::Arguments>),
     /// Show why a finding matters and how to fix it
     ///
     /// Without a code, lists the codes of all findings with their severity.
@@ -106,6 +125,14 @@ impl Program {
         if name.is_some_and(|name| name.starts_with("kubectl-")) { Self::Plugin } else { Self::Winddown }
     }
 
+    /// Whether kubectl asks for the completion of `kubectl winddown`: it starts an executable whose name begins with
+    /// `kubectl_complete-`.
+    #[must_use]
+    pub fn is_completion(argument: Option<&OsStr>) -> bool {
+        let name = argument.map(Path::new).and_then(Path::file_name).and_then(OsStr::to_str);
+        name.is_some_and(|name| name.starts_with("kubectl_complete-"))
+    }
+
     /// The command line with the name that users type. What only the image needs is hidden in the plugin.
     #[must_use]
     pub fn command_line(self) -> clap::Command {
@@ -113,14 +140,33 @@ impl Program {
             Self::Winddown => Cli::command(),
             Self::Plugin => {
                 let command_line = Cli::command().name("kubectl-winddown").bin_name("kubectl winddown");
-                let is_hidden = |command: &clap::Command| command.get_name() == "run";
+                let command_line = as_typed(command_line);
                 command_line.mut_subcommands(|command| {
-                    let hide = is_hidden(&command) || command.is_hide_set();
-                    command.hide(hide)
+                    let is_for_the_image = command.get_name() == "run" || command.is_hide_set();
+                    as_typed(command.hide(is_for_the_image))
                 })
             }
         }
     }
+}
+
+/// The examples of a command as users of the plugin type them.
+fn as_typed(command: clap::Command) -> clap::Command {
+    let typed = |text: String| -> String {
+        let is_comment = |line: &str| line.trim_start().starts_with('#');
+        let line = |line: &str| {
+            if is_comment(line) {
+                line.to_owned()
+            } else {
+                line.replace(" winddown ", " kubectl winddown ").replace("(winddown ", "(kubectl winddown ")
+            }
+        };
+        text.lines().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let text = |text: Option<&clap::builder::StyledStr>| text.map(|text| typed(text.to_string()));
+    let (help, long_help) = (text(command.get_after_help()), text(command.get_after_long_help()));
+    let command = if let Some(help) = help { command.after_help(help) } else { command };
+    if let Some(help) = long_help { command.after_long_help(help) } else { command }
 }
 
 impl Cli {
@@ -137,6 +183,12 @@ impl Cli {
     pub fn run(self, program: Program) -> ExitCode {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Status(arguments) => status::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Check(arguments) => check::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Restore(arguments) => restore::command(&arguments),
             Command::Explain(arguments) => explain::command(&arguments),
             #[cfg(feature = "cluster")]
             Command::Drill(arguments) => drill::command(&arguments),
@@ -175,7 +227,9 @@ mod tests {
             ("kubectl-winddown.exe", Program::Plugin),
         ] {
             assert_eq!(Program::named(Some(OsStr::new(path))), program, "{path}");
+            assert!(!Program::is_completion(Some(OsStr::new(path))), "{path}");
         }
+        assert!(Program::is_completion(Some(OsStr::new("/home/a/.krew/bin/kubectl_complete-winddown"))));
         let mut plugin = Program::Plugin.command_line();
         plugin.build();
         let help = plugin.render_long_help().to_string();
@@ -205,6 +259,19 @@ mod tests {
             let words = example.split_whitespace().map(|word| word.trim_matches('\''));
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
+    }
+
+    #[test]
+    fn the_examples_of_the_plugin_are_the_same_under_its_own_name() {
+        let texts = |program: Program| {
+            let mut command_line = program.command_line();
+            command_line.build();
+            command_line.get_subcommands_mut().map(|command| command.render_long_help().to_string()).collect::<String>()
+        };
+        let (own, plugin) = (examples(&texts(Program::Winddown)), texts(Program::Plugin));
+        let typed = plugin.matches(" kubectl winddown ").count() + plugin.matches("(kubectl winddown ").count();
+        assert!(own.len() >= 15 && typed >= own.len(), "{typed} of {}", own.len());
+        assert_eq!(examples(&plugin), Vec::<String>::new());
     }
 
     #[cfg(feature = "operator")]

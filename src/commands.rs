@@ -1,5 +1,9 @@
 //! The subcommands: each takes its arguments and returns the exit code.
 
+#[cfg(any(feature = "operator", feature = "cluster"))]
+mod admission;
+#[cfg(feature = "cluster")]
+pub mod check;
 #[cfg(feature = "operator")]
 pub mod check_install;
 pub mod completions;
@@ -8,10 +12,14 @@ pub mod crd;
 pub mod drill;
 pub mod explain;
 pub mod plan;
+#[cfg(feature = "cluster")]
+pub mod restore;
 #[cfg(feature = "operator")]
 pub mod run;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 pub mod sample;
+#[cfg(feature = "cluster")]
+pub mod status;
 
 /// Runs a future on a runtime with one thread per CPU.
 #[cfg(any(feature = "operator", feature = "cluster", feature = "sampling"))]

@@ -3,8 +3,14 @@
 use std::process::ExitCode;
 
 use winddown::cli::{Cli, Program};
+use winddown::commands::completions;
 
 fn main() -> ExitCode {
-    let program = Program::named(std::env::args_os().next().as_deref());
+    let mut words = std::env::args_os();
+    let name = words.next();
+    let program = Program::named(name.as_deref());
+    if Program::is_completion(name.as_deref()) {
+        return completions::answer(Program::Plugin.command_line(), words);
+    }
     Cli::parse_as(program).run(program)
 }

@@ -1,6 +1,12 @@
-//! The output formats of `winddown plan`.
+//! The output formats.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod age;
+#[cfg(feature = "cluster")]
+pub(crate) mod columns;
 pub(crate) mod diff;
+#[cfg(feature = "cluster")]
+pub(crate) mod hunks;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
 pub(crate) mod screen;

@@ -133,7 +133,7 @@ fn is_supported(major: &str, minor: &str) -> bool {
 }
 
 /// Seconds such as `30s`, or, as kubectl allows, a number.
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
     let seconds = match text.parse::<u32>() {
         Ok(seconds) => seconds.into(),
         Err(_) => text.parse::<Seconds>().map_err(|error| error.to_string())?.as_i64().unsigned_abs(),

@@ -1,9 +1,11 @@
 //! Lists of objects, page by page, so that a large cluster costs little memory.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::core::Request;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Cluster, Error};
 
@@ -44,9 +46,19 @@ pub(crate) struct Selection {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    /// Null in an empty list of metadata.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
 }
+
+/// An object of a `PartialObjectMetadataList`.
+#[derive(Deserialize)]
+struct OnlyMetadata {
+    metadata: ObjectMeta,
+}
+
+/// Builds the request for one page.
+type BuildRequest = fn(&Request, &ListParams) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
 #[derive(Default, Deserialize)]
 struct PageMetadata {
@@ -66,7 +78,7 @@ impl Resource {
     }
 
     /// For example `deployments.apps in all namespaces`.
-    fn described(self, scope: &Scope) -> String {
+    pub(crate) fn described(self, scope: &Scope) -> String {
         let group = self.api_version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
         let place = match scope {
             _ if !self.namespaced => String::new(),
@@ -76,7 +88,7 @@ impl Resource {
         format!("{}{group}{place}", self.plural)
     }
 
-    fn path(self, scope: &Scope) -> String {
+    pub(crate) fn path(self, scope: &Scope) -> String {
         let root = if self.api_version.contains('/') { "/apis" } else { "/api" };
         match scope {
             Scope::Namespace(namespace) if self.namespaced => {
@@ -88,12 +100,51 @@ impl Resource {
 }
 
 impl Cluster {
+    /// Reads what is at a path, as JSON.
+    pub(crate) async fn read(&self, call: impl Into<String>, path: &str) -> Result<Value, Error> {
+        let call = call.into();
+        let request = http::Request::get(path).body(Vec::new());
+        let request = request.map_err(|error| Error::new(&call, kube::Error::HttpError(error)))?;
+        self.within(call, self.client.request(request)).await
+    }
+
+    /// Whether the API server has a resource. Needs no right: everybody who is authenticated may read what there is.
+    pub(crate) async fn knows(&self, resource: Resource) -> Result<bool, Error> {
+        let call = format!("read the resources of {}", resource.api_version);
+        let listed = self.within(call, self.client.list_api_group_resources(resource.api_version)).await;
+        match listed {
+            Ok(list) => Ok(list.resources.iter().any(|found| found.name == resource.plural)),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Calls `each` with every object of a list, which arrives in pages. The objects of a list have neither `kind` nor
     /// `apiVersion`. A list that changes meanwhile (410 Gone between two pages) is an error.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         resource: Resource,
         selection: &Selection,
+        each: impl FnMut(T),
+    ) -> Result<(), Error> {
+        self.list_as(resource, selection, Request::list, each).await
+    }
+
+    /// The same with the metadata of the objects only.
+    pub(crate) async fn list_metadata(
+        &self,
+        resource: Resource,
+        selection: &Selection,
+        mut each: impl FnMut(ObjectMeta),
+    ) -> Result<(), Error> {
+        self.list_as(resource, selection, Request::list_metadata, |object: OnlyMetadata| each(object.metadata)).await
+    }
+
+    async fn list_as<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        selection: &Selection,
+        request: BuildRequest,
         mut each: impl FnMut(T),
     ) -> Result<(), Error> {
         let call = format!("list {}", resource.described(&selection.scope));
@@ -101,11 +152,12 @@ impl Cluster {
             ListParams { label_selector: selection.labels.clone(), ..ListParams::default() }.limit(PAGE);
         let mut read = 0;
         loop {
-            let request = Request::new(resource.path(&selection.scope)).list(&parameters);
+            let request = request(&Request::new(resource.path(&selection.scope)), &parameters);
             let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
             let page: Page<T> = self.within(&call, self.client.request(request)).await?;
-            read += page.items.len();
-            page.items.into_iter().for_each(&mut each);
+            let items = page.items.unwrap_or_default();
+            read += items.len();
+            items.into_iter().for_each(&mut each);
             match page.metadata.next.filter(|next| !next.is_empty()) {
                 Some(_) if read >= MAX_OBJECTS => return Err(Error::TooMany { call, limit: MAX_OBJECTS }),
                 Some(next) => parameters.continue_token = Some(next),

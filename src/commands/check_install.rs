@@ -3,29 +3,20 @@
 //! For each kind it creates two workloads as a server-side dry run, which calls all webhooks and stores nothing: one that
 //! must be mutated, and one that must be rejected.
 
-use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kube::api::{ObjectMeta, PostParams};
-use kube::core::DynamicObject;
-use kube::{Api, Client};
-use serde_json::{Value, json};
+use kube::Client;
 
-use winddown_core::annotations::{DEADLINE, DRAIN};
+use super::admission::{self, Failure, TOO_SHORT};
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
-use winddown_operator::kubernetes::{self, api_resource, within};
+use winddown_operator::kubernetes::{self, within};
 
 /// How long to retry: API servers need some time to load a new `caBundle`.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two attempts.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// The expected result for `drain: 5s` and `deadline: 25s`; the default margin is 5 s.
-const EXPECTED: Shutdown = Shutdown { sleep: Some(5), grace_period: Some(35) };
-/// Too short for the same annotations, and not the default of Kubernetes, so it counts as set by the user.
-const TOO_SHORT: i64 = 10;
-
 const EXIT_CODES: &str = "\
 Exit codes:
   0  admission works
@@ -42,26 +33,13 @@ pub struct Arguments {
     namespace: String,
 }
 
-/// The shutdown settings of a workload, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shutdown {
-    sleep: Option<i64>,
-    grace_period: Option<i64>,
-}
-
 /// Why admission does not work.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
-    #[error("the annotated {0} has {1} after admission; expected {EXPECTED}")]
-    NotMutated(Kind, Shutdown),
-    #[error("a {0} with a grace period of {TOO_SHORT} s was admitted, although its annotations require 35 s")]
-    NotRejected(Kind),
-    #[error(
-        "rejected with code {code} and message {message:?}; expected code 422 and a message about terminationGracePeriodSeconds"
-    )]
-    UnexpectedRejection { code: u16, message: String },
+    #[error(transparent)]
+    Admission(#[from] Failure),
 }
 
 /// Retries until the check succeeds (0) or times out (1).
@@ -107,114 +85,18 @@ async fn check_all(client: &Client, namespace: &str) -> Result<(), Error> {
 }
 
 async fn check(client: &Client, namespace: &str, kind: Kind) -> Result<(), Error> {
-    let shutdown = Shutdown::of(&dry_run(client, namespace, kind, None).await?);
-    if shutdown != EXPECTED {
-        return Err(Error::NotMutated(kind, shutdown));
-    }
-    println!("{kind}: mutated to {shutdown}");
+    let call = || format!("create a {kind} as a dry run");
+    let admitted = within(call(), admission::dry_run(client, namespace, kind, None)).await?;
+    println!("{kind}: mutated to {}", admission::mutated(kind, &admitted)?);
 
-    match dry_run(client, namespace, kind, Some(TOO_SHORT)).await {
-        Ok(_) => Err(Error::NotRejected(kind)),
-        Err(error) => {
-            let message = rejection(error)?;
-            println!("{kind}: rejected as expected: {message}");
-            Ok(())
-        }
-    }
-}
-
-/// The message of the expected rejection; any other error is returned.
-fn rejection(error: kubernetes::Error) -> Result<String, Error> {
-    match error.status() {
-        Some(status) if status.code == 422 && status.message.contains("terminationGracePeriodSeconds") => {
-            Ok(status.message.clone())
-        }
-        Some(status) => Err(Error::UnexpectedRejection { code: status.code, message: status.message.clone() }),
-        None => Err(error.into()),
-    }
-}
-
-async fn dry_run(
-    client: &Client,
-    namespace: &str,
-    kind: Kind,
-    grace_period: Option<i64>,
-) -> Result<DynamicObject, kubernetes::Error> {
-    let workloads: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(kind));
-    let parameters = PostParams { dry_run: true, field_manager: Some("winddown-check-install".to_owned()) };
-    let workload = workload(kind, grace_period);
-    within(format!("create a {kind} as a dry run"), workloads.create(&parameters, &workload)).await
-}
-
-/// A workload with the fields that every kind requires.
-fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
-    let labels = json!({"app.kubernetes.io/name": "winddown-check-install"});
-    let spec = json!({
-        "selector": {"matchLabels": labels},
-        "template": {
-            "metadata": {"labels": labels},
-            "spec": {
-                "terminationGracePeriodSeconds": grace_period,
-                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-                "containers": [{
-                    "name": "app",
-                    "image": "registry.k8s.io/pause:3.10",
-                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                }],
-            },
+    match within(call(), admission::dry_run(client, namespace, kind, Some(TOO_SHORT))).await {
+        Ok(_) => Err(Failure::NotRejected(kind).into()),
+        Err(error) => match error.status() {
+            Some(status) => {
+                println!("{kind}: rejected as expected: {}", admission::rejected(status)?);
+                Ok(())
+            }
+            None => Err(error.into()),
         },
-    });
-    let workload = DynamicObject::new("winddown-check-install", &api_resource(kind)).data(json!({"spec": spec}));
-    let annotations = [(DRAIN, "5s"), (DEADLINE, "25s")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    DynamicObject { metadata: ObjectMeta { annotations: Some(annotations.into()), ..workload.metadata }, ..workload }
-}
-
-impl Shutdown {
-    fn of(workload: &DynamicObject) -> Self {
-        let seconds = |pointer: &str| workload.data.pointer(pointer).and_then(Value::as_i64);
-        Self {
-            sleep: seconds("/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds"),
-            grace_period: seconds("/spec/template/spec/terminationGracePeriodSeconds"),
-        }
-    }
-}
-
-impl fmt::Display for Shutdown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |value: Option<i64>| value.map_or("none".to_owned(), |value| format!("{value} s"));
-        let Self { sleep, grace_period } = *self;
-        write!(f, "a preStop sleep of {} and a grace period of {}", seconds(sleep), seconds(grace_period))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::core::Status;
-
-    use super::*;
-    use winddown_core::evaluation::{Existing, Origin, evaluate};
-    use winddown_core::policy::Policy;
-
-    #[test]
-    fn the_workloads_have_the_budget_that_the_check_expects() {
-        for kind in Kind::ALL {
-            assert_eq!(Shutdown::of(&workload(kind, None)), Shutdown { sleep: None, grace_period: None });
-            let short = workload(kind, Some(10));
-            assert_eq!(Shutdown::of(&short), Shutdown { sleep: None, grace_period: Some(10) });
-            let sent = serde_json::to_value(short).unwrap();
-            let evaluation = evaluate(&sent, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
-            assert_eq!(evaluation.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
-        }
-    }
-
-    #[test]
-    fn only_a_rejection_of_the_grace_period_counts() {
-        let rejected = |code, message: &str| {
-            let status = Status::failure(message, "Invalid").with_code(code);
-            rejection(kubernetes::Error::new("create", kube::Error::Api(Box::new(status))))
-        };
-        assert!(rejected(422, "spec.template.spec.terminationGracePeriodSeconds: 10 is less than 35").is_ok());
-        assert!(rejected(422, "spec.replicas: must not be negative").is_err());
-        assert!(rejected(500, "failed calling webhook: terminationGracePeriodSeconds").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The files in `crds/`, which are generated.
-const DEFINITIONS: [&str; 2] = [
+pub(super) const DEFINITIONS: [&str; 2] = [
     include_str!("../../crds/shutdownbudgets.winddown.dev.yaml"),
     include_str!("../../crds/shutdownpolicies.winddown.dev.yaml"),
 ];

@@ -17,7 +17,8 @@ use clap::ValueEnum;
 use tokio::time::sleep;
 
 use crate::cluster::connection::ClusterArguments;
-use crate::cluster::target::Target;
+use crate::cluster::scope::parse_namespace;
+use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use eviction::Evictions;
@@ -48,9 +49,9 @@ Exit codes:
 pub struct Arguments {
     /// Workload to rehearse, for example deploy/shop
     #[arg(value_name = "TYPE/NAME")]
-    target: Target,
-    /// Namespace of the workload; the default is that of the context
-    #[arg(short, long, value_name = "NAME")]
+    target: WorkloadName,
+    /// Namespace of the workload; by default that of the context
+    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace)]
     namespace: Option<String>,
     /// Measure the traffic: a container of Winddown's image joins the pod and samples its TCP connections
     ///
@@ -166,7 +167,7 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
 async fn wait_for_replacement(
     cluster: &Cluster,
     namespace: &str,
-    target: &Target,
+    target: &WorkloadName,
     choice: Choice<'_>,
 ) -> Result<Selected, Error> {
     let mut waited = Duration::ZERO;

@@ -1,12 +1,55 @@
-//! `docs/cli.md`: the reference of the command line.
+//! `docs/cli.md`: the reference of the command line; and `docs/kubectl.md`: that of the plugin, with the commands that read a
+//! cluster.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, Command, CommandFactory as _};
-use winddown::cli::Cli;
+use winddown::cli::{Cli, Program};
 
 /// Commands that `winddown --help` hides, with the reason why the reference has them.
 const HIDDEN: [(&str, &str); 1] = [("check-install", "Hidden command: `helm test` runs it in a pod.")];
+
+/// The page of the plugin.
+const PLUGIN_PAGE: &str = "kubectl.md";
+
+/// The group of the flags that name cluster and user, which all commands of the plugin have.
+const CLUSTER: &str = "Cluster";
+
+/// Whether a command reads a cluster: `kubectl winddown` documents it, `winddown` links to that.
+fn reads_cluster(command: &Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_help_heading() == Some(CLUSTER))
+}
+
+pub(crate) fn plugin_page() -> String {
+    let mut plugin = Program::Plugin.command_line();
+    plugin.build();
+    let mut text = "\
+# kubectl winddown
+
+The same binary as `winddown`, under the name `kubectl-winddown`, is a plugin of kubectl. It runs with the rights of the
+user, and needs nothing in the cluster but what a command names. [Releases](release.md) has a manifest for
+[krew](https://krew.sigs.k8s.io); without krew, put a link into a folder of your `PATH`:
+
+```sh
+ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl-winddown
+ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl_complete-winddown    # completion, where that of kubectl is enabled
+```
+
+The commands that read files ([`plan`](plan.md), `explain`, `crd`, `completions`) are in the
+[command line reference](cli.md).
+
+"
+    .to_owned();
+    let commands: Vec<_> = plugin.get_subcommands().filter(|command| reads_cluster(command)).cloned().collect();
+    table_of(&mut text, commands.iter(), "");
+    writeln!(text, "\n## Flags of all commands\n\nThey are those of kubectl.\n").unwrap();
+    let first = commands.first().unwrap();
+    table(&mut text, first.get_arguments().filter(|arg| arg.get_help_heading() == Some(CLUSTER)));
+    for mut command in commands {
+        describe(&mut text, 2, &mut command);
+    }
+    format!("{}\n", text.trim_end())
+}
 
 pub(crate) fn page() -> String {
     let mut cli = Cli::command();
@@ -19,7 +62,8 @@ Every command has `--help` (`-h` for a short form) and `--version`. An invalid c
 "
     .to_owned();
     describe(&mut text, 2, &mut cli);
-    for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+    let is_here = |command: &&mut Command| command.get_name() != "help" && !reads_cluster(command);
+    for command in cli.get_subcommands_mut().filter(is_here) {
         describe(&mut text, 3, command);
     }
     format!("{}\n", text.trim_end())
@@ -60,16 +104,31 @@ fn subcommands(text: &mut String, command: &Command) {
     if commands.is_empty() {
         return;
     }
-    writeln!(text, "| Command | Description |\n| --- | --- |").unwrap();
-    for command in commands {
-        let (name, about) = (command.get_bin_name().unwrap(), command.get_about().unwrap());
-        writeln!(text, "| [`{name}`](#{}) | {about} |", name.replace(' ', "-")).unwrap();
-    }
+    table_of(text, commands.into_iter(), PLUGIN_PAGE);
     writeln!(text).unwrap();
 }
 
+/// The commands with links to their sections. Those that read a cluster are on the page of the plugin, under the name that it
+/// has there.
+fn table_of<'a>(text: &mut String, commands: impl Iterator<Item = &'a Command>, plugin_page: &str) {
+    writeln!(text, "| Command | Description |\n| --- | --- |").unwrap();
+    for command in commands {
+        let (name, about) = (command.get_bin_name().unwrap(), command.get_about().unwrap());
+        let (name, page) = match name.strip_prefix("winddown ") {
+            Some(own) if reads_cluster(command) => (format!("kubectl winddown {own}"), plugin_page),
+            _ => (name.to_owned(), ""),
+        };
+        writeln!(text, "| [`{name}`]({page}#{}) | {about} |", name.replace(' ', "-")).unwrap();
+    }
+}
+
 fn arguments(text: &mut String, command: &Command) {
-    let arguments = command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()));
+    let is_common = |arg: &&Arg| ["help", "version"].contains(&arg.get_id().as_str());
+    let is_here = |arg: &&Arg| !is_common(arg) && arg.get_help_heading() != Some(CLUSTER);
+    table(text, command.get_arguments().filter(is_here));
+}
+
+fn table<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
     let arguments: Vec<_> = arguments.collect();
     if arguments.is_empty() {
         return;
@@ -93,7 +152,8 @@ fn arguments(text: &mut String, command: &Command) {
 /// E.g. `-o, --output <OUTPUT>`.
 fn syntax(arg: &Arg) -> String {
     let short = arg.get_short().filter(|_| arg.get_long().is_some());
-    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + arg.to_string().trim_matches(['[', ']'])
+    let text = arg.to_string().replace("]...", "...");
+    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + text.trim_matches(['[', ']'])
 }
 
 fn possible_values(text: &mut String, arg: &Arg) {

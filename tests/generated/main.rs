@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod chart;
-#[cfg(feature = "operator")]
+#[cfg(all(feature = "operator", feature = "cluster"))]
 mod cli;
 mod crds;
 mod findings;
@@ -25,10 +25,16 @@ fn the_page_of_presets_is_up_to_date() {
     check("docs/presets.md", &presets::page());
 }
 
-#[cfg(feature = "operator")]
+#[cfg(all(feature = "operator", feature = "cluster"))]
 #[test]
 fn the_reference_of_the_command_line_is_up_to_date() {
     check("docs/cli.md", &cli::page());
+}
+
+#[cfg(all(feature = "operator", feature = "cluster"))]
+#[test]
+fn the_reference_of_the_plugin_is_up_to_date() {
+    check("docs/kubectl.md", &cli::plugin_page());
 }
 
 #[cfg(feature = "operator")]

@@ -8,6 +8,7 @@ mod kept;
 mod limits;
 mod misfit;
 mod opt_in;
+mod removal;
 mod settled;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde_json::Value;
 
 pub use changes::Changes;
+pub use removal::{RemovalError, removal};
 
 use kept::Kept;
 use opt_in::OptIn;

@@ -28,7 +28,8 @@ use serde_json::Value;
 use crate::observation::{LONGEST_LINE, MAX_CHECKPOINT, SHOWN as MAX_LINES};
 
 pub use computed::{Computed, Phases};
-pub use name::name;
+pub use conditions::{FITS, HONOURED, INJECTED, ROLLED_OUT};
+pub use name::{name, workload};
 pub use next::{Next, Update};
 pub use pods::Pods;
 pub use shutdowns::ShutdownCounts;

@@ -12,7 +12,7 @@ use winddown_e2e::chart::{Manifests, RELEASE};
 use winddown_e2e::operator_process::{Operator, Ports, Version, render};
 
 use crate::manifest::deployment;
-use crate::request::{apply, create, delete, get, send};
+use crate::request::{apply, create, delete, get, merge, send};
 use crate::suite::until;
 
 /// The API paths of the mutating and the validating webhook configuration.
@@ -187,6 +187,27 @@ impl Environment {
     pub(crate) fn start_additional_replica(&self, pod: &str) -> Result<Operator> {
         let ports = Ports::free()?;
         Operator::start(&self.server, &render(&self.server, ports)?, pod, ports)
+    }
+
+    /// Creates the operator's Deployment, whose pods a kubelet would start, and reports them as ready. Returns its path.
+    pub(crate) async fn install_operator_deployment(&self) -> Result<String> {
+        let client = self.client();
+        let deployment = self.manifests.of_kind("Deployment").context("the chart renders no Deployment")?;
+        send(&client, &create(deployment)).await?.into_object()?;
+        let replicas = deployment["spec"]["replicas"].as_u64().context("no replicas")?;
+        let pods = format!("/api/v1/namespaces/{RELEASE}/pods");
+        let running = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        until("the pods of the operator to be created", async || {
+            let listed = send(&client, &get(&pods)).await?.into_object()?;
+            let names: Vec<_> = listed["items"].as_array().into_iter().flatten().collect();
+            for pod in &names {
+                let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+                send(&client, &merge(&format!("{pods}/{name}/status"), running.clone())).await?.into_object()?;
+            }
+            Ok((names.len() as u64 == replicas).then_some(()))
+        })
+        .await?;
+        Ok(format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/winddown"))
     }
 
     /// Stops the first replica with SIGTERM, and checks its exit status and its log.

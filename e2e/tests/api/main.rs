@@ -27,6 +27,7 @@ mod namespaces;
 mod observation;
 mod other_webhook;
 mod ownership;
+mod plugin;
 mod policies;
 mod policy_changes;
 mod reapply;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             chart_values::tests(),
             metrics::tests(),
             observation::tests(),
+            plugin::tests(),
             soak::tests(),
         ]
         .concat(),

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use crate::cluster::target::Target;
+use crate::cluster::workloads::WorkloadName;
 
 /// Asks on standard error. Without a terminal there is no answer, which means no.
-pub(super) fn asked(target: &Target, pods: u16) -> io::Result<bool> {
+pub(super) fn asked(target: &WorkloadName, pods: u16) -> io::Result<bool> {
     let stdin = io::stdin();
     let what = if pods == 1 { "this pod".to_owned() } else { format!("{pods} pods, one after the other") };
     let mut err = io::stderr();

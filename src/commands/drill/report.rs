@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cluster::target::Target;
+use crate::cluster::workloads::WorkloadName;
 use crate::exit::Exit;
 use crate::render::text::pluralize;
 use winddown_core::drill::{Mark, Promised, Verdict};
@@ -32,7 +32,7 @@ pub(super) struct PodReport {
 }
 
 impl Report {
-    pub(super) fn new(target: &Target, namespace: &str) -> Self {
+    pub(super) fn new(target: &WorkloadName, namespace: &str) -> Self {
         Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), refused: None }
     }
 

@@ -8,7 +8,7 @@ use kube::core::{DynamicObject, Selector};
 use serde_json::Value;
 
 use crate::cluster::lists::{Resource, Scope, Selection};
-use crate::cluster::target::Target;
+use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error, api_resource};
 use winddown_core::annotations::BUDGET;
 use winddown_core::drill::{Candidate, Choice, choose};
@@ -19,7 +19,7 @@ use winddown_core::sanitize::{escaped, truncated};
 /// A workload, and one of its pods.
 pub(super) struct Selected {
     pub(super) candidate: Candidate,
-    target: Target,
+    target: WorkloadName,
     namespace: String,
     /// `winddown.dev/budget` of the workload.
     budget: Option<String>,
@@ -31,7 +31,7 @@ impl Selected {
     pub(super) async fn choose(
         cluster: &Cluster,
         namespace: &str,
-        target: &Target,
+        target: &WorkloadName,
         choice: Choice<'_>,
     ) -> Result<Self, Error> {
         let workloads: Api<DynamicObject> =

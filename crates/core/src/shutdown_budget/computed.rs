@@ -183,7 +183,9 @@ impl ShutdownBudgetStatus {
         }
     }
 
-    pub(super) fn condition(&self, name: &str) -> Option<&Condition> {
+    /// The condition of this type.
+    #[must_use]
+    pub fn condition(&self, name: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == name)
     }
 }

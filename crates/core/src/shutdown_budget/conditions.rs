@@ -10,14 +10,14 @@ use crate::evaluation::Evaluation;
 use crate::finding::Finding;
 use crate::observation::{Promise, Timestamp};
 
-/// Whether the budget fits the grace period.
-pub(super) const FITS: &str = "Fits";
-/// Whether the pod template has it.
-pub(super) const INJECTED: &str = "Injected";
-/// Whether every running pod has it.
-const ROLLED_OUT: &str = "RolledOut";
-/// Whether the app exited in time.
-const HONOURED: &str = "Honoured";
+/// The condition that says whether the budget fits the grace period.
+pub const FITS: &str = "Fits";
+/// The condition that says whether the pod template has the budget.
+pub const INJECTED: &str = "Injected";
+/// The condition that says whether every running pod has the budget.
+pub const ROLLED_OUT: &str = "RolledOut";
+/// The condition that says whether the app exited in time.
+pub const HONOURED: &str = "Honoured";
 
 /// The longest reason that Winddown writes.
 const LONGEST_REASON: usize = 32;

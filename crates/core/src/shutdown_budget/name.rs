@@ -1,7 +1,10 @@
 //! The name of a `ShutdownBudget`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use crate::fingerprint::of_texts;
 use crate::kind::Kind;
+use crate::observation::WorkloadRef;
 
 /// The limit of Kubernetes for the name of an object.
 const LONGEST: usize = 253;
@@ -23,9 +26,48 @@ pub fn name(kind: Kind, workload: &str) -> String {
     format!("{start}-{}", &hash[..DIGITS])
 }
 
+/// The workload that owns a budget. `None` if somebody changed the owner or the name.
+#[must_use]
+pub fn workload(budget: &ObjectMeta) -> Option<WorkloadRef> {
+    let owners = budget.owner_references.as_deref().unwrap_or_default();
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    let kind = Kind::named(&owner.kind).filter(|_| owner.api_version == Kind::API_VERSION)?;
+    let namespace = budget.namespace.clone().unwrap_or_default();
+    let is_named_after_it = budget.name.as_deref() == Some(name(kind, &owner.name).as_str());
+    is_named_after_it.then(|| WorkloadRef { kind, namespace, name: owner.name.clone() })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Kind, name};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+    use super::{Kind, name, workload};
+
+    #[test]
+    fn a_budget_belongs_to_the_workload_that_it_is_named_after() {
+        let owner = |api_version: &str, kind: &str| OwnerReference {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: "web".to_owned(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        };
+        for (budget, api_version, kind, belongs) in [
+            ("deployment-web", "apps/v1", "Deployment", true),
+            ("deployment-api", "apps/v1", "Deployment", false),
+            ("deployment-web", "apps/v1", "StatefulSet", false),
+            ("deployment-web", "example.com/v1", "Deployment", false),
+        ] {
+            let metadata = ObjectMeta {
+                name: Some(budget.to_owned()),
+                namespace: Some("shop".to_owned()),
+                owner_references: Some(vec![owner(api_version, kind)]),
+                ..ObjectMeta::default()
+            };
+            let found = workload(&metadata).map(|workload| workload.to_string());
+            assert_eq!(found.as_deref(), belongs.then_some("Deployment shop/web"), "{budget} {api_version} {kind}");
+        }
+    }
 
     #[test]
     fn kind_and_name_of_the_workload_are_the_name() {

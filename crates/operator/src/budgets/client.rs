@@ -32,14 +32,10 @@ pub(super) struct Budget {
 
 impl From<DynamicObject> for Budget {
     fn from(DynamicObject { metadata, mut data, .. }: DynamicObject) -> Self {
+        let workload = winddown_core::shutdown_budget::workload(&metadata).map(Arc::new);
         let owners = metadata.owner_references.unwrap_or_default();
         let owner = owners.into_iter().find(|owner| owner.controller == Some(true));
         let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
-        let workload = owner.as_ref().filter(|owner| owner.api_version == Kind::API_VERSION).and_then(|owner| {
-            let kind = Kind::named(&owner.kind)?;
-            let workload = WorkloadRef { kind, namespace: namespace.clone(), name: owner.name.clone() };
-            (name == winddown_core::shutdown_budget::name(kind, &workload.name)).then(|| Arc::new(workload))
-        });
         let status = data.get_mut("status").map(serde_json::Value::take).unwrap_or_default();
         Self {
             namespace,

@@ -1,0 +1,106 @@
+//! The workloads of a cluster, as the command line names them, and their API paths.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::lists::{Resource, Scope};
+use winddown_core::kind::Kind;
+
+/// A workload on the command line: `deploy/web`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WorkloadName {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+}
+
+/// Why a text does not name a workload.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParseError {
+    #[error("name the workload as TYPE/NAME, for example deploy/{0}")]
+    NoType(String),
+    #[error("the type {0:?} is not deployment, statefulset or daemonset (deploy, sts, ds)")]
+    UnknownType(String),
+    #[error("{0:?} is not the name of an object")]
+    InvalidName(String),
+}
+
+impl WorkloadName {
+    /// As kubectl prints it without the group: `deployment/web`. It can be given to the next command.
+    pub(crate) fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into() }
+    }
+
+    /// As `kubectl get -o name` prints it: `deployment.apps/web`.
+    pub(crate) fn qualified(&self) -> String {
+        format!("{}.{}/{}", self.kind.as_str().to_lowercase(), Kind::GROUP, self.name)
+    }
+}
+
+impl fmt::Display for WorkloadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str().to_lowercase(), self.name)
+    }
+}
+
+impl FromStr for WorkloadName {
+    type Err = ParseError;
+
+    /// The names of types that kubectl accepts.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (type_, name) = text.split_once('/').ok_or_else(|| ParseError::NoType(text.to_owned()))?;
+        let lower = type_.to_lowercase();
+        let short = lower.strip_suffix(".v1.apps").or(lower.strip_suffix(".apps")).unwrap_or(&lower);
+        let kind = match short {
+            "deploy" | "deployment" | "deployments" => Kind::Deployment,
+            "sts" | "statefulset" | "statefulsets" => Kind::StatefulSet,
+            "ds" | "daemonset" | "daemonsets" => Kind::DaemonSet,
+            _ => return Err(ParseError::UnknownType(type_.to_owned())),
+        };
+        let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '-' | '.');
+        if name.is_empty() || name.len() > 253 || !name.chars().all(is_valid) {
+            return Err(ParseError::InvalidName(name.to_owned()));
+        }
+        Ok(Self::new(kind, name))
+    }
+}
+
+/// The resource of a kind.
+pub(crate) const fn resource(kind: Kind) -> Resource {
+    Resource::namespaced(Kind::API_VERSION, kind.resource())
+}
+
+/// The path of one workload.
+pub(crate) fn path(kind: Kind, namespace: &str) -> String {
+    resource(kind).path(&Scope::Namespace(namespace.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_types_that_kubectl_accepts_name_a_workload() {
+        for (text, expected) in [
+            ("deploy/web", "deployment/web"),
+            ("Deployments.apps/web", "deployment/web"),
+            ("sts/db.eu", "statefulset/db.eu"),
+            ("daemonset.v1.apps/agent", "daemonset/agent"),
+        ] {
+            assert_eq!(text.parse::<WorkloadName>().unwrap().to_string(), expected, "{text}");
+        }
+        assert_eq!("sts/db".parse::<WorkloadName>().unwrap().qualified(), "statefulset.apps/db");
+    }
+
+    #[test]
+    fn other_texts_are_refused_with_what_to_write() {
+        for (text, message) in [
+            ("web", "name the workload as TYPE/NAME, for example deploy/web"),
+            ("pod/web", "the type \"pod\" is not deployment, statefulset or daemonset (deploy, sts, ds)"),
+            ("deploy/", "\"\" is not the name of an object"),
+            ("deploy/a/b", "\"a/b\" is not the name of an object"),
+            ("deploy/../x", "\"../x\" is not the name of an object"),
+        ] {
+            assert_eq!(text.parse::<WorkloadName>().unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What admission must do with two workloads: mutate one, and reject the other. Both are created as a server-side dry run
+//! only, which calls all webhooks and stores nothing.
+
+use std::fmt;
+
+use kube::api::{ObjectMeta, PostParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Status};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use winddown_core::annotations::{DEADLINE, DRAIN};
+use winddown_core::kind::Kind;
+
+/// The name of the workloads, of their label, and of the client that creates them.
+const NAME: &str = "winddown-check-install";
+/// The expected result for `drain: 5s` and `deadline: 25s`; the default margin is 5 s.
+const EXPECTED: Shutdown = Shutdown { sleep: Some(5), grace_period: Some(35) };
+/// Too short for the same annotations, and not the default of Kubernetes, so it counts as set by the user.
+pub(super) const TOO_SHORT: i64 = 10;
+
+/// The shutdown settings of a workload, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shutdown {
+    sleep: Option<i64>,
+    grace_period: Option<i64>,
+}
+
+/// Why admission does not work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the annotated {0} has {1} after admission; expected {EXPECTED}")]
+    NotMutated(Kind, Shutdown),
+    #[error("a {0} with a grace period of {TOO_SHORT} s was admitted, although its annotations require 35 s")]
+    NotRejected(Kind),
+    #[error(
+        "rejected with code {code} and message {message:?}; expected code 422 and a message about terminationGracePeriodSeconds"
+    )]
+    UnexpectedRejection { code: u16, message: String },
+}
+
+/// Creates a workload, with this grace period if there is one, as a dry run.
+pub(super) async fn dry_run(
+    client: &Client,
+    namespace: &str,
+    kind: Kind,
+    grace_period: Option<i64>,
+) -> kube::Result<DynamicObject> {
+    let workloads: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource(kind));
+    let parameters = PostParams { dry_run: true, field_manager: Some(NAME.to_owned()) };
+    workloads.create(&parameters, &workload(kind, grace_period)).await
+}
+
+/// Whether the workload without a grace period was mutated.
+pub(super) fn mutated(kind: Kind, admitted: &DynamicObject) -> Result<Shutdown, Failure> {
+    let shutdown = Shutdown::of(admitted);
+    if shutdown == EXPECTED { Ok(shutdown) } else { Err(Failure::NotMutated(kind, shutdown)) }
+}
+
+/// The message of the expected rejection of the one with [`TOO_SHORT`].
+pub(super) fn rejected(status: &Status) -> Result<String, Failure> {
+    if status.code == 422 && status.message.contains("terminationGracePeriodSeconds") {
+        return Ok(status.message.clone());
+    }
+    Err(Failure::UnexpectedRejection { code: status.code, message: status.message.clone() })
+}
+
+/// The labels of the workloads, for object selectors.
+#[cfg(feature = "cluster")]
+pub(super) fn labels() -> std::collections::BTreeMap<String, String> {
+    [("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()
+}
+
+fn resource(kind: Kind) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
+    ApiResource::from_gvk_with_plural(&gvk, kind.resource())
+}
+
+/// A workload with the fields that every kind requires.
+fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
+    let labels = json!({"app.kubernetes.io/name": NAME});
+    let spec = json!({
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "terminationGracePeriodSeconds": grace_period,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{
+                    "name": "app",
+                    "image": "registry.k8s.io/pause:3.10",
+                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                }],
+            },
+        },
+    });
+    let workload = DynamicObject::new(NAME, &resource(kind)).data(json!({"spec": spec}));
+    let annotations = [(DRAIN, "5s"), (DEADLINE, "25s")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let labels = [("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into();
+    let metadata = ObjectMeta { annotations: Some(annotations.into()), labels: Some(labels), ..workload.metadata };
+    DynamicObject { metadata, ..workload }
+}
+
+impl Shutdown {
+    fn of(workload: &DynamicObject) -> Self {
+        let seconds = |pointer: &str| workload.data.pointer(pointer).and_then(Value::as_i64);
+        Self {
+            sleep: seconds("/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds"),
+            grace_period: seconds("/spec/template/spec/terminationGracePeriodSeconds"),
+        }
+    }
+}
+
+impl fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |value: Option<i64>| value.map_or("none".to_owned(), |value| format!("{value} s"));
+        let Self { sleep, grace_period } = *self;
+        write!(f, "a preStop sleep of {} and a grace period of {}", seconds(sleep), seconds(grace_period))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use winddown_core::evaluation::{Existing, Origin, evaluate};
+    use winddown_core::policy::Policy;
+
+    #[test]
+    fn the_workloads_have_the_budget_that_the_check_expects() {
+        for kind in Kind::ALL {
+            assert_eq!(Shutdown::of(&workload(kind, None)), Shutdown { sleep: None, grace_period: None });
+            let short = workload(kind, Some(10));
+            assert_eq!(Shutdown::of(&short), Shutdown { sleep: None, grace_period: Some(10) });
+            let sent = serde_json::to_value(short).unwrap();
+            let evaluation = evaluate(&sent, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
+            assert_eq!(evaluation.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
+        }
+    }
+
+    #[test]
+    fn only_a_rejection_of_the_grace_period_counts() {
+        let judged = |code, message: &str| rejected(&Status::failure(message, "Invalid").with_code(code));
+        assert!(judged(422, "spec.template.spec.terminationGracePeriodSeconds: 10 is less than 35").is_ok());
+        assert!(judged(422, "spec.replicas: must not be negative").is_err());
+        assert!(judged(500, "failed calling webhook: terminationGracePeriodSeconds").is_err());
+    }
+}

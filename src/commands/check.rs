@@ -1,0 +1,144 @@
+//! `winddown check`: whether Winddown itself is well in a cluster.
+
+mod answers;
+mod certificates;
+mod definitions;
+mod operator;
+mod report;
+mod webhooks;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::time::{Instant, sleep};
+
+use self::report::{Check, Outcome, Report, Symbols};
+use self::webhooks::Configurations;
+use crate::cluster::connection::{ClusterArguments, parse_timeout};
+use crate::cluster::scope::parse_namespace;
+use crate::cluster::{Cluster, Error};
+use crate::exit::Exit;
+use crate::render::age::now;
+
+/// Time between two attempts of `--wait`.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+const EXAMPLES: &str = "\
+Examples:
+  # Check the installation
+  winddown check
+
+  # After an installation, wait until it is well
+  winddown check --wait 60s
+
+  # Show only what is not well
+  winddown check -o short
+
+Exit codes:
+  0  Winddown is well, possibly with warnings
+  1  something is wrong
+  2  nothing that could be read is wrong, and something could not be read";
+
+/// Flags of `winddown check`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Namespace of the operator; by default, it is found by its label
+    #[arg(long, value_name = "NAME", value_parser = parse_namespace)]
+    winddown_namespace: Option<String>,
+    /// Namespace of the workloads that are created as a dry run; by default that of the context
+    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace)]
+    namespace: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    /// Repeat the checks for this long, until Winddown is well
+    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
+    wait: Option<Duration>,
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+/// The output formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// All checks
+    #[default]
+    Text,
+    /// The checks that are not well
+    Short,
+    /// An object with the outcome and all checks
+    Json,
+}
+
+/// Prints the results of all checks.
+#[must_use]
+pub fn command(arguments: &Arguments) -> ExitCode {
+    super::on_cluster(&arguments.cluster, |cluster| run(cluster, arguments))
+}
+
+async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
+    let start = Instant::now();
+    let report = loop {
+        let report = checked(&cluster, arguments).await;
+        let is_over = arguments.wait.is_none_or(|limit| start.elapsed() >= limit);
+        if is_over || report.outcome() != Outcome::Failed {
+            break report;
+        }
+        sleep(INTERVAL).await;
+    };
+    let mut out = io::stdout().lock();
+    let symbols = Symbols::for_stdout(io::stdout().is_terminal(), locale().as_deref());
+    match arguments.output {
+        Format::Text => report.print(symbols, false, &mut out)?,
+        Format::Short => report.print(symbols, true, &mut out)?,
+        Format::Json => report.json(&mut out)?,
+    }
+    out.flush()?;
+    Ok(report.exit())
+}
+
+async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
+    let now = now();
+    let (configurations, namespaces, definitions) =
+        futures::join!(Configurations::read(cluster), answers::namespaces(cluster), definitions::checks(cluster));
+    let found = operator::find(cluster, arguments.winddown_namespace.as_deref(), &configurations).await;
+    let hook = configurations.main();
+    let namespace = arguments.namespace.as_ref().unwrap_or(&cluster.default_namespace);
+    let (operator, answers, exclusions) = futures::join!(
+        operator::checks(cluster, &found, &configurations, now),
+        answers::checks(cluster, namespace, hook, namespaces.as_ref().ok()),
+        answers::exclusions(cluster, hook, namespaces.as_ref()),
+    );
+    let mut report = Report::default();
+    report.group(
+        "kubernetes-api",
+        vec![Check::ok(format!("the API server of {} answers and has version {}", cluster.context, cluster.version))],
+    );
+    report.group("winddown-operator", operator);
+    report.group("winddown-definitions", definitions);
+    report.group("winddown-webhooks", configurations.checks(now).into_iter().chain(answers).collect());
+    report.group("winddown-exclusions", exclusions);
+    report
+}
+
+/// Namespace and name of an operator with ready replicas; `None` also if that cannot be read.
+pub(super) async fn running_operator(cluster: &Cluster) -> Option<String> {
+    let configurations = Configurations::read(cluster).await;
+    let found = operator::find(cluster, None, &configurations).await.ok()?;
+    found.into_iter().find(operator::Operator::is_running).map(|operator| operator.place())
+}
+
+/// Whether a Deployment runs the operator.
+pub(super) fn is_operator(deployment: &serde_json::Value) -> bool {
+    operator::Operator::of(deployment).is_some()
+}
+
+/// The locale of the user, by the first variable that is set.
+#[expect(clippy::disallowed_methods, reason = "POSIX has no other place for the locale")]
+fn locale() -> Option<String> {
+    let variables = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
+    variables.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}

@@ -1,0 +1,207 @@
+//! Whether the webhooks answer, and which namespaces they are not called for.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::core::{Selector, SelectorExt as _};
+
+use super::report::{Check, Page};
+use super::webhooks::Hook;
+use crate::cluster::lists::{Resource, Scope, Selection};
+use crate::cluster::{Cluster, Error};
+use crate::commands::admission::{self, Failure, TOO_SHORT};
+use winddown_core::kind::Kind;
+
+/// Excluded namespaces that are named; the others are counted.
+const MAX_NAMED: usize = 10;
+
+/// The labels of all namespaces.
+pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
+
+pub(super) async fn namespaces(cluster: &Cluster) -> Result<Namespaces, Error> {
+    let mut found = Namespaces::new();
+    let each = |metadata: ObjectMeta| {
+        found.insert(metadata.name.unwrap_or_default(), metadata.labels.unwrap_or_default());
+    };
+    let all = Selection { scope: Scope::All, labels: None };
+    cluster.list_metadata(Resource::cluster_scoped("v1", "namespaces"), &all, each).await?;
+    Ok(found)
+}
+
+/// Creates workloads of all kinds in a namespace, as dry runs.
+pub(super) async fn checks(
+    cluster: &Cluster,
+    namespace: &str,
+    hook: Option<&Hook>,
+    namespaces: Option<&Namespaces>,
+) -> Vec<Check> {
+    if let Some(reason) = hook.and_then(|hook| not_called(hook, namespace, namespaces)) {
+        let check = Check::unknown("the webhooks answer", reason);
+        return vec![check.hint("choose another namespace with -n")];
+    }
+    let mut checks = Vec::new();
+    for kind in Kind::ALL {
+        checks.push(mutation(cluster, namespace, kind).await);
+        checks.push(rejection(cluster, namespace, kind).await);
+    }
+    checks
+}
+
+async fn mutation(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
+    let title = format!("a {kind} is mutated (dry run in the namespace {namespace})");
+    let admitted = admission::dry_run(&cluster.client, namespace, kind, None);
+    match cluster.within(format!("create a {kind} as a dry run"), admitted).await {
+        Ok(admitted) => match admission::mutated(kind, &admitted) {
+            Ok(_) => Check::ok(title),
+            Err(failure) => not_answered(title, &failure),
+        },
+        Err(error) => refused(title, &error),
+    }
+}
+
+async fn rejection(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
+    let title = format!("a {kind} whose grace period is too short is rejected");
+    let admitted = admission::dry_run(&cluster.client, namespace, kind, Some(TOO_SHORT));
+    match cluster.within(format!("create a {kind} as a dry run"), admitted).await {
+        Ok(_) => not_answered(title, &Failure::NotRejected(kind)),
+        Err(error) => match error.status() {
+            Some(status) if admission::rejected(status).is_ok() => Check::ok(title),
+            _ => refused(title, &error),
+        },
+    }
+}
+
+/// The request was admitted as if there were no webhook.
+fn not_answered(title: String, failure: &Failure) -> Check {
+    Check::failed(title, failure.to_string())
+        .hint("the webhook was not called, or gave no answer: look at the configurations, the replicas and their log; a policy \
+               with the actions Warn or Audit for this namespace also rejects nothing")
+        .see(Page::Unavailable)
+}
+
+/// The request failed. Only an answer about the webhook is a failure of it.
+fn refused(title: String, error: &Error) -> Check {
+    match error.status() {
+        Some(status)
+            if status.code >= 500 && status.message.contains("webhook") && status.message.contains("winddown") =>
+        {
+            Check::failed(title, status.message.clone())
+                .hint("failurePolicy is Fail: until the webhook answers, annotated workloads cannot be changed")
+                .see(Page::Emergency)
+        }
+        _ => Check::unreadable(title, error),
+    }
+}
+
+/// Why the API server does not call the webhook for the workloads of the check.
+fn not_called(hook: &Hook, namespace: &str, namespaces: Option<&Namespaces>) -> Option<String> {
+    let labels = namespaces.and_then(|namespaces| namespaces.get(namespace));
+    if labels.is_some_and(|labels| !matches(hook.namespaces.as_ref(), labels)) {
+        return Some(format!("the namespace {namespace} is excluded by the namespaceSelector of {}", hook.name));
+    }
+    let excluded = !matches(hook.objects.as_ref(), &admission::labels());
+    excluded.then(|| format!("the objectSelector of {} selects only workloads with certain labels", hook.name))
+}
+
+/// An absent or unreadable selector selects everything.
+fn matches(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
+    let selector = selector.cloned().and_then(|selector| Selector::try_from(selector).ok());
+    selector.is_none_or(|selector| selector.matches(labels))
+}
+
+/// Says which namespaces and workloads the webhooks are not called for, and whether annotations there have no effect.
+pub(super) async fn exclusions(
+    cluster: &Cluster,
+    hook: Option<&Hook>,
+    namespaces: Result<&Namespaces, &Error>,
+) -> Vec<Check> {
+    let Some(hook) = hook else { return Vec::new() };
+    let title = "no annotated workload is in an excluded namespace";
+    let mut checks = Vec::new();
+    match namespaces {
+        Err(error) => checks.push(Check::unreadable(title, error)),
+        Ok(namespaces) => {
+            let excluded: Vec<_> =
+                namespaces.iter().filter(|(_, labels)| !matches(hook.namespaces.as_ref(), labels)).collect();
+            let names = listed(excluded.iter().map(|(name, _)| name.as_str()));
+            let check = match annotated(cluster, excluded.iter().map(|(name, _)| name.as_str())).await {
+                Err(error) => Check::unreadable(title, &error),
+                Ok(found) if found.is_empty() => Check::ok(format!("{title} (excluded: {names})")),
+                Ok(found) => Check::warning(
+                    title,
+                    format!("nothing is injected into {}", listed(found.iter().map(String::as_str))),
+                )
+                .hint("remove the annotations, or change webhook.mutating.namespaceSelector of the chart")
+                .see(Page::Values),
+            };
+            checks.push(check);
+        }
+    }
+    let objects = hook.objects.as_ref().filter(|selector| **selector != LabelSelector::default());
+    if let Some(selector) = objects.and_then(|selector| Selector::try_from(selector.clone()).ok()) {
+        checks.push(Check::ok(format!("only workloads with {selector} are injected (objectSelector)")));
+    }
+    checks
+}
+
+/// The workloads with annotations in the first of these namespaces.
+async fn annotated(cluster: &Cluster, namespaces: impl Iterator<Item = &str>) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for namespace in namespaces.take(MAX_NAMED) {
+        let selection = Selection { scope: Scope::Namespace(namespace.to_owned()), labels: None };
+        let workloads = cluster.workload_metadata(&selection).await?;
+        let declared = workloads.iter().filter(|workload| workload.is_declared());
+        found.extend(declared.map(|workload| format!("{} in {namespace}", workload.workload)));
+    }
+    Ok(found)
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count > MAX_NAMED => format!("{} and {} more", names[..MAX_NAMED].join(", "), count - MAX_NAMED),
+        _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
+    use kube::core::Status;
+
+    use super::super::report::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_the_selector_excludes_says_nothing_about_the_webhook() {
+        let requirement = LabelSelectorRequirement {
+            key: "kubernetes.io/metadata.name".to_owned(),
+            operator: "NotIn".to_owned(),
+            values: Some(vec!["kube-system".to_owned()]),
+        };
+        let selector = LabelSelector { match_expressions: Some(vec![requirement]), ..LabelSelector::default() };
+        let hook = Hook { namespaces: Some(selector), ..Hook::default() };
+        let named =
+            |name: &str| (name.to_owned(), [("kubernetes.io/metadata.name".to_owned(), name.to_owned())].into());
+        let namespaces: Namespaces = ["kube-system", "shop"].map(named).into();
+        assert!(not_called(&hook, "kube-system", Some(&namespaces)).is_some());
+        assert_eq!(not_called(&hook, "shop", Some(&namespaces)), None);
+        assert_eq!(not_called(&hook, "kube-system", None), None);
+        let objects =
+            LabelSelector { match_labels: Some([("team".to_owned(), "a".to_owned())].into()), ..Default::default() };
+        let hook = Hook { objects: Some(objects), ..Hook::default() };
+        assert!(not_called(&hook, "shop", Some(&namespaces)).is_some());
+    }
+
+    #[test]
+    fn only_an_answer_about_the_webhook_is_its_failure() {
+        let answered = |code, message: &str| {
+            let status = Status::failure(message, "x").with_code(code);
+            refused(String::new(), &Error::new("create", kube::Error::Api(Box::new(status)))).outcome
+        };
+        assert_eq!(answered(500, "failed calling webhook \"mutate.winddown.dev\": refused"), Outcome::Failed);
+        assert_eq!(answered(500, "failed calling webhook \"other.example.com\": refused"), Outcome::Unknown);
+        assert_eq!(answered(403, "deployments.apps is forbidden: User \"eve\" cannot create"), Outcome::Unknown);
+    }
+}

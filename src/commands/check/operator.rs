@@ -1,0 +1,310 @@
+//! The operator: its Deployment, replicas, version, leader and certificates.
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
+
+use super::certificates::{self, Certificate};
+use super::report::{Check, Page};
+use super::webhooks::Configurations;
+use crate::cluster::lists::{Resource, Scope, Selection};
+use crate::cluster::{Cluster, Error};
+use winddown_core::observation::Timestamp;
+
+/// The label of the chart.
+const LABEL: &str = "app.kubernetes.io/name=winddown";
+/// How far the clocks of this machine and of the leader may be apart, in seconds.
+const SKEW: i64 = 60;
+/// If the Lease does not say for how long it is valid.
+const LEASE_DURATION: i32 = 15;
+
+/// The Deployment of the operator, with the names of the objects that it uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Operator {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    image: String,
+    ready: i64,
+    wanted: i64,
+    lease: String,
+    secret: StoredCertificate,
+}
+
+/// The Secret with a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum StoredCertificate {
+    /// The operator's own authority, in `ca.crt`. Replicas sign their serving certificates with it.
+    Authority(String),
+    /// The serving certificate that cert-manager issues, in `tls.crt`.
+    Serving(String),
+    #[default]
+    Unnamed,
+}
+
+impl Operator {
+    /// `None` if no container runs the operator.
+    pub(super) fn of(deployment: &Value) -> Option<Self> {
+        let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
+        let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
+        let runs = |container: &&Value| argument(container, "--lease-name").is_some();
+        let container = containers.iter().find(runs)?;
+        let volumes = deployment.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
+        let serving = volumes.into_iter().flatten().find(|volume| volume["name"] == "tls");
+        let serving = serving.and_then(|volume| volume.pointer("/secret/secretName")?.as_str());
+        let secret = match (argument(container, "--ca-secret-name"), serving) {
+            (Some(name), _) => StoredCertificate::Authority(name.to_owned()),
+            (None, Some(name)) => StoredCertificate::Serving(name.to_owned()),
+            (None, None) => StoredCertificate::Unnamed,
+        };
+        Some(Self {
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            image: container["image"].as_str().unwrap_or_default().to_owned(),
+            ready: number("/status/readyReplicas").unwrap_or(0),
+            wanted: number("/spec/replicas").unwrap_or(1),
+            lease: argument(container, "--lease-name").unwrap_or_default().to_owned(),
+            secret,
+        })
+    }
+
+    /// Namespace and name.
+    pub(super) fn place(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Whether a replica is ready.
+    pub(super) fn is_running(&self) -> bool {
+        self.ready > 0
+    }
+
+    fn replicas(&self) -> Check {
+        let (ready, wanted) = (self.ready, self.wanted);
+        let title = format!("its replicas are ready ({ready} of {wanted})");
+        let message = match (ready, wanted) {
+            (_, 0) => "it is scaled to 0: nothing is injected or rejected".to_owned(),
+            (0, _) => "none is ready: nothing is injected or rejected".to_owned(),
+            (ready, wanted) if ready < wanted => format!("{} of them are not", wanted - ready),
+            _ => return Check::ok(title),
+        };
+        let check =
+            if ready == 0 || wanted == 0 { Check::failed(title, message) } else { Check::warning(title, message) };
+        let Self { namespace, name, .. } = self;
+        let hint = if wanted == 0 {
+            format!("kubectl scale deployment {name} -n {namespace} --replicas=2")
+        } else {
+            format!("kubectl describe deployment {name} -n {namespace}; kubectl logs deployment/{name} -n {namespace}")
+        };
+        check.hint(hint).see(Page::Unavailable)
+    }
+
+    /// The tag of the image beside the version of the plugin.
+    fn version(&self, own: &str) -> Check {
+        let title = format!("it has the version of this plugin, {own}");
+        let tag = self.image.split('@').next().and_then(|image| image.rsplit('/').next()?.split_once(':'));
+        match tag.map(|(_, tag)| tag.trim_start_matches('v')) {
+            Some(tag) if tag == own => Check::ok(title),
+            Some(tag) => Check::warning(title, format!("its image has the tag {tag}"))
+                .hint("use the plugin of the same version, or upgrade the chart")
+                .see(Page::Upgrade),
+            None => Check::warning(title, format!("the image {} has no tag", self.image)),
+        }
+    }
+}
+
+/// The value of `--NAME=VALUE` in the arguments of a container.
+fn argument<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
+    let mut arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
+    arguments.find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Finds the operator by its label, otherwise as the Deployment with the name of the webhooks' Service.
+pub(super) async fn find(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    configurations: &Configurations,
+) -> Result<Vec<Operator>, Error> {
+    let deployments = Resource::namespaced("apps/v1", "deployments");
+    let service = configurations.main().and_then(|hook| hook.service.clone());
+    let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.to_owned()));
+    let mut found = Vec::new();
+    let each = |deployment: Value| found.extend(Operator::of(&deployment));
+    let listed = cluster.list(deployments, &Selection { scope, labels: Some(LABEL.to_owned()) }, each).await;
+    // The one that the API server calls is first.
+    found.sort_by_key(|operator| service.as_ref().is_none_or(|(namespace, _)| &operator.namespace != namespace));
+    let service = service.filter(|(of_service, _)| namespace.is_none_or(|namespace| namespace == of_service));
+    let Some((namespace, name)) = service.filter(|_| found.is_empty()) else {
+        return listed.map(|()| found);
+    };
+    let call = format!("read the Deployment {namespace}/{name}");
+    let path = format!("{}/{name}", deployments.path(&Scope::Namespace(namespace)));
+    match cluster.read(call, &path).await {
+        Ok(deployment) => Ok(Operator::of(&deployment).into_iter().collect()),
+        Err(error) if error.is_not_found() => listed.map(|()| found),
+        Err(error) => Err(error),
+    }
+}
+
+/// Judges the operator that was found.
+pub(super) async fn checks(
+    cluster: &Cluster,
+    found: &Result<Vec<Operator>, Error>,
+    configurations: &Configurations,
+    now: Timestamp,
+) -> Vec<Check> {
+    let title = "the Deployment of the operator is there";
+    let operator = match found.as_deref() {
+        Err(error) => return vec![Check::unreadable(title, error).hint("or name its namespace: --winddown-namespace")],
+        Ok([]) => {
+            let check = Check::failed(title, format!("no Deployment has the label {LABEL} and runs the operator"));
+            return vec![check.hint("install the chart").see(Page::Install)];
+        }
+        Ok([operator]) => operator,
+        Ok([operator, others @ ..]) => {
+            let places: Vec<_> = others.iter().map(Operator::place).collect();
+            let check = Check::warning(title, format!("besides {}, there is {}", operator.place(), places.join(", ")));
+            let mut checks = vec![check.hint("remove all but one, or choose one with --winddown-namespace")];
+            checks.extend(of_one(cluster, operator, configurations, now).await);
+            return checks;
+        }
+    };
+    let mut checks = vec![Check::ok(format!("{title}: {}", operator.place()))];
+    checks.extend(of_one(cluster, operator, configurations, now).await);
+    checks
+}
+
+async fn of_one(cluster: &Cluster, operator: &Operator, configurations: &Configurations, now: Timestamp) -> Vec<Check> {
+    let namespace = &operator.namespace;
+    let call = format!("read the Lease {namespace}/{}", operator.lease);
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{}", operator.lease);
+    let lease = cluster.read(call, &path).await;
+    let mut checks = vec![operator.replicas(), operator.version(env!("CARGO_PKG_VERSION")), leader(&lease, now)];
+    let (name, key) = match &operator.secret {
+        StoredCertificate::Authority(name) => (name, "ca.crt"),
+        StoredCertificate::Serving(name) => (name, "tls.crt"),
+        StoredCertificate::Unnamed => return checks,
+    };
+    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+    let secret = cluster.read(format!("read the Secret {namespace}/{name}"), &path).await;
+    checks.push(stored(&format!("{namespace}/{name}"), key, secret, configurations.bundle(), now));
+    checks
+}
+
+/// Judges the Lease.
+fn leader(lease: &Result<Value, Error>, now: Timestamp) -> Check {
+    let title = "one replica leads";
+    let lease = match lease {
+        Ok(lease) => serde_json::from_value::<Lease>(lease.clone()).unwrap_or_default().spec.unwrap_or_default(),
+        Err(error) if error.is_not_found() => {
+            return Check::failed(title, "there is no Lease: no replica has ever led").see(Page::Unavailable);
+        }
+        Err(error) => return Check::unreadable(title, error),
+    };
+    let holder = lease.holder_identity.filter(|holder| !holder.is_empty());
+    let Some(holder) = holder else {
+        return Check::failed(title, "nobody holds the Lease: no status and no Event is written")
+            .hint("look at the log of the operator")
+            .see(Page::Unavailable);
+    };
+    let renewed = lease.renew_time.map(|time| Timestamp::from_second(time.0.as_second()));
+    let age = renewed.map(|renewed| now.since(renewed));
+    let limit = i64::from(lease.lease_duration_seconds.unwrap_or(LEASE_DURATION)) + SKEW;
+    match age {
+        Some(age) if age <= limit => Check::ok(format!("{title}: {holder}")),
+        age => {
+            let age = age.map_or("never".to_owned(), |age| format!("{age} s ago"));
+            Check::failed(title, format!("{holder} holds the Lease, and renewed it {age}: it does not run any more"))
+                .hint("look at the replicas and their log")
+                .see(Page::Unavailable)
+        }
+    }
+}
+
+/// Judges the certificate in a Secret.
+fn stored(place: &str, key: &str, secret: Result<Value, Error>, bundle: Option<&[u8]>, now: Timestamp) -> Check {
+    let title = format!("the certificate in the Secret {place} is valid");
+    let secret = match secret {
+        Ok(secret) => serde_json::from_value::<Secret>(secret).unwrap_or_default().data.unwrap_or_default(),
+        Err(error) if error.is_not_found() => {
+            return Check::failed(title, "the Secret is not there").see(Page::Certificates);
+        }
+        Err(error) => return Check::unreadable(title, &error),
+    };
+    let pem = secret.get(key).map(|ByteString(pem)| pem.as_slice()).unwrap_or_default();
+    let all = Certificate::all(pem);
+    let Some(certificate) = all.first() else {
+        return Check::failed(title, format!("{key} is no certificate")).see(Page::Certificates);
+    };
+    if key == "ca.crt" && bundle.is_some_and(|bundle| !certificates::is_trusted(certificate, bundle)) {
+        return Check::failed(title, "the caBundle does not contain it: the API server does not trust the webhooks")
+            .hint("the operator adds it; look at its log")
+            .see(Page::Certificates);
+    }
+    certificates::validity(title, certificate, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::report::Outcome;
+    use super::*;
+
+    fn deployment(image: &str, replicas: i64, ready: i64) -> Operator {
+        let arguments = ["run", "--lease-name=wd", "--ca-secret-name=wd-ca"];
+        Operator::of(&json!({
+            "metadata": {"namespace": "ops", "name": "wd"},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [
+                {"name": "mesh", "image": "proxy:1"}, {"name": "winddown", "image": image, "args": arguments}]}}},
+            "status": {"readyReplicas": ready},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_operator_names_its_lease_and_its_secret() {
+        let operator = deployment("ghcr.io/winddown/winddown:1.2.3", 2, 2);
+        assert_eq!((operator.place().as_str(), operator.lease.as_str()), ("ops/wd", "wd"));
+        assert_eq!(operator.secret, StoredCertificate::Authority("wd-ca".to_owned()));
+        assert_eq!(Operator::of(&json!({"spec": {}})), None);
+    }
+
+    #[test]
+    fn replicas_that_are_not_ready_are_a_warning_and_none_a_failure() {
+        for (wanted, ready, outcome) in
+            [(2, 2, Outcome::Ok), (2, 1, Outcome::Warning), (2, 0, Outcome::Failed), (0, 0, Outcome::Failed)]
+        {
+            assert_eq!(deployment("x:1", wanted, ready).replicas().outcome, outcome, "{ready} of {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_the_tag_of_the_image() {
+        for (image, outcome) in [
+            ("registry.example:5000/winddown:1.2.3", Outcome::Ok),
+            ("winddown:v1.2.3@sha256:00", Outcome::Ok),
+            ("winddown:1.2.4", Outcome::Warning),
+            ("registry.example:5000/winddown@sha256:00", Outcome::Warning),
+        ] {
+            assert_eq!(deployment(image, 1, 1).version("1.2.3").outcome, outcome, "{image}");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_fresh_for_its_duration_and_what_clocks_may_differ() {
+        let now: Timestamp = "2026-02-02T00:02:00Z".parse().unwrap();
+        let lease = |holder: &str, renewed: &str| {
+            Ok(json!({"spec": {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15}}))
+        };
+        for (lease, outcome) in [
+            (lease("wd-0", "2026-02-02T00:01:55.000000Z"), Outcome::Ok),
+            (lease("wd-0", "2026-02-02T00:02:20.000000Z"), Outcome::Ok),
+            (lease("wd-0", "2026-02-02T00:00:40.000000Z"), Outcome::Failed),
+            (lease("", "2026-02-02T00:01:55.000000Z"), Outcome::Failed),
+            (Ok(json!({"spec": {"holderIdentity": "wd-0"}})), Outcome::Failed),
+        ] {
+            assert_eq!(leader(&lease, now).outcome, outcome, "{lease:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The results of the checks, and how they are shown.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::cluster::Error;
+use crate::exit::Exit;
+use crate::render::sanitize::sanitize;
+use winddown_core::error_chain::ErrorChain;
+
+/// Where a documentation page is.
+const ROOT: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/");
+
+/// The result of one check, from good to bad: one that failed outweighs one that is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// It is well.
+    Ok,
+    /// It works, and something should be looked at.
+    Warning,
+    /// It could not be read.
+    Unknown,
+    /// It is wrong.
+    Failed,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Check {
+    /// What is well if the check succeeds.
+    pub(super) title: String,
+    pub(super) outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
+}
+
+/// Checks about one part of the installation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Group {
+    pub(super) name: &'static str,
+    pub(super) checks: Vec<Check>,
+}
+
+/// All checks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Report {
+    pub(super) groups: Vec<Group>,
+}
+
+/// A page of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Install,
+    Certificates,
+    Upgrade,
+    Budgets,
+    Emergency,
+    Unavailable,
+    Values,
+}
+
+impl Page {
+    #[cfg(test)]
+    const ALL: [Self; 7] = [
+        Self::Install,
+        Self::Certificates,
+        Self::Upgrade,
+        Self::Budgets,
+        Self::Emergency,
+        Self::Unavailable,
+        Self::Values,
+    ];
+
+    /// File and anchor in the repository.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Install => "charts/winddown/README.md#install",
+            Self::Certificates => "charts/winddown/README.md#certificates",
+            Self::Upgrade => "charts/winddown/README.md#upgrade",
+            Self::Values => "charts/winddown/README.md#values",
+            Self::Budgets => "docs/budgets.md",
+            Self::Emergency => "docs/emergency.md",
+            Self::Unavailable => "docs/how-it-works.md#when-winddown-is-unavailable",
+        }
+    }
+}
+
+impl Check {
+    fn new(title: impl Into<String>, outcome: Outcome) -> Self {
+        Self { title: title.into(), outcome, message: None, hint: None, page: None }
+    }
+
+    pub(super) fn ok(title: impl Into<String>) -> Self {
+        Self::new(title, Outcome::Ok)
+    }
+
+    pub(super) fn warning(title: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(title, Outcome::Warning) }
+    }
+
+    pub(super) fn failed(title: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(title, Outcome::Failed) }
+    }
+
+    /// Something else is missing that this check needs.
+    pub(super) fn unknown(title: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(title, Outcome::Unknown) }
+    }
+
+    /// The API server's answer to a missing right names user, verb, resource and namespace.
+    pub(super) fn unreadable(title: impl Into<String>, error: &Error) -> Self {
+        let check = Self::unknown(title, ErrorChain(error).to_string());
+        if error.is_forbidden() {
+            check.hint("ask an administrator for this right, or to run the check")
+        } else {
+            check
+        }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(super) fn see(self, page: Page) -> Self {
+        Self { page: Some(format!("{ROOT}{}", page.path())), ..self }
+    }
+}
+
+impl Report {
+    pub(super) fn group(&mut self, name: &'static str, checks: Vec<Check>) {
+        self.groups.push(Group { name, checks });
+    }
+
+    /// The worst outcome.
+    pub(super) fn outcome(&self) -> Outcome {
+        let checks = self.groups.iter().flat_map(|group| &group.checks);
+        checks.map(|check| check.outcome).max().unwrap_or(Outcome::Ok)
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self.outcome() {
+            Outcome::Ok | Outcome::Warning => Exit::Success,
+            Outcome::Failed => Exit::Findings,
+            Outcome::Unknown => Exit::Unusable,
+        }
+    }
+
+    /// All checks in groups, as `linkerd check` shows them; with `only_problems`, those that are not well.
+    pub(super) fn print(&self, symbols: Symbols, only_problems: bool, out: &mut impl Write) -> io::Result<()> {
+        for group in &self.groups {
+            let is_shown = |check: &&Check| !only_problems || check.outcome != Outcome::Ok;
+            let checks: Vec<_> = group.checks.iter().filter(is_shown).collect();
+            if checks.is_empty() {
+                continue;
+            }
+            writeln!(out, "{}\n{}", group.name, "-".repeat(group.name.len()))?;
+            for check in checks {
+                let symbol = symbols.of(check.outcome);
+                writeln!(out, "{symbol} {}", sanitize(&check.title))?;
+                let indent = " ".repeat(symbol.chars().count() + 1);
+                let page = check.page.as_ref().map(|page| format!("see {page}"));
+                for line in [&check.message, &check.hint, &page].into_iter().flatten() {
+                    writeln!(out, "{indent}{}", sanitize(line))?;
+                }
+            }
+            writeln!(out)?;
+        }
+        let result = match self.outcome() {
+            Outcome::Ok => "Winddown is well",
+            Outcome::Warning => "Winddown is well, with warnings",
+            Outcome::Unknown => "not everything could be read",
+            Outcome::Failed => "something is wrong",
+        };
+        writeln!(out, "{} {result}", symbols.of(self.outcome()))
+    }
+
+    pub(super) fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            outcome: Outcome,
+            groups: &'a [Group],
+        }
+        serde_json::to_writer_pretty(&mut *out, &Document { outcome: self.outcome(), groups: &self.groups })?;
+        writeln!(out)
+    }
+}
+
+/// The marks in front of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Symbols {
+    /// Those of `linkerd check`.
+    Unicode,
+    /// For pipes, and for terminals without UTF-8.
+    Ascii,
+}
+
+impl Symbols {
+    const fn of(self, outcome: Outcome) -> &'static str {
+        match (self, outcome) {
+            (Self::Unicode, Outcome::Ok) => "√",
+            (Self::Unicode, Outcome::Warning) => "‼",
+            (Self::Unicode, Outcome::Unknown) => "?",
+            (Self::Unicode, Outcome::Failed) => "×",
+            (Self::Ascii, Outcome::Ok) => "ok  ",
+            (Self::Ascii, Outcome::Warning) => "warn",
+            (Self::Ascii, Outcome::Unknown) => "?   ",
+            (Self::Ascii, Outcome::Failed) => "FAIL",
+        }
+    }
+
+    /// For standard output, by the first of the variables that POSIX names which is set.
+    pub(super) fn for_stdout(is_terminal: bool, locale: Option<&str>) -> Self {
+        let is_utf8 = locale.is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+        if is_terminal && is_utf8 { Self::Unicode } else { Self::Ascii }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn report(outcomes: &[Outcome]) -> Report {
+        let checks = outcomes.iter().map(|&outcome| Check::new("x", outcome)).collect();
+        Report { groups: vec![Group { name: "g", checks }] }
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_check() {
+        use Outcome::{Failed, Ok, Unknown, Warning};
+        for (outcomes, exit) in [
+            (&[][..], Exit::Success),
+            (&[Ok, Warning], Exit::Success),
+            (&[Unknown, Ok], Exit::Unusable),
+            (&[Failed, Unknown], Exit::Findings),
+        ] {
+            assert_eq!(report(outcomes).exit(), exit, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn each_failure_has_what_to_do_and_a_page() {
+        let failed = Check::failed("the replicas are ready", "0 of 2\u{1b}").hint("wait").see(Page::Emergency);
+        let report = Report { groups: vec![Group { name: "operator", checks: vec![Check::ok("found"), failed] }] };
+        let print = |symbols, only_problems| {
+            let mut out = Vec::new();
+            report.print(symbols, only_problems, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let expected = "\
+operator
+--------
+√ found
+× the replicas are ready
+  0 of 2\u{fffd}
+  wait
+  see https://github.com/winddown/winddown/blob/main/docs/emergency.md
+
+× something is wrong
+";
+        assert_eq!(print(Symbols::Unicode, false), expected);
+        let short = print(Symbols::Ascii, true);
+        assert!(short.is_ascii() || short.contains('\u{fffd}'), "{short}");
+        assert!(!short.contains("found") && short.contains("FAIL the replicas are ready\n     0 of 2"), "{short}");
+    }
+
+    #[test]
+    fn the_marks_of_a_terminal_need_utf_8() {
+        for (is_terminal, locale, expected) in [
+            (true, Some("en_US.UTF-8"), Symbols::Unicode),
+            (true, Some("C.utf8"), Symbols::Unicode),
+            (true, Some("POSIX"), Symbols::Ascii),
+            (true, None, Symbols::Ascii),
+            (false, Some("C.UTF-8"), Symbols::Ascii),
+        ] {
+            assert_eq!(Symbols::for_stdout(is_terminal, locale), expected, "{locale:?}");
+        }
+    }
+
+    #[test]
+    fn the_pages_and_their_headings_exist() {
+        for page in Page::ALL {
+            let (file, anchor) = page.path().split_once('#').unwrap_or((page.path(), ""));
+            let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            let headings = text.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+            let mut anchors = headings.map(|heading| heading.to_lowercase().replace(' ', "-"));
+            assert!(anchor.is_empty() || anchors.any(|found| found == anchor), "{}", page.path());
+        }
+    }
+}

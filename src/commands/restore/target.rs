@@ -1,0 +1,208 @@
+//! One workload to restore: what would change, and what would undo that again.
+
+use json_patch::{Patch, PatchOperation, RemoveOperation, jsonptr::PointerBuf};
+use serde_json::{Value, json};
+
+use crate::cluster::workloads::WorkloadName;
+use winddown_core::annotations::{BUDGET, DECLARING, INJECTED, PREFIX, SETTLED};
+use winddown_core::evaluation::{Changes, RemovalError, removal};
+use winddown_core::kind::Kind;
+use winddown_core::object::Object;
+use winddown_core::patch::guarded;
+
+/// A workload that has something of Winddown.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) namespace: String,
+    pub(super) workload: WorkloadName,
+    /// As received, with `kind`.
+    object: Value,
+    changes: Changes,
+    /// The annotations of the user that are removed as well.
+    removed: Vec<String>,
+}
+
+impl Target {
+    /// What restoring a workload as received changes; `None` if nothing does.
+    pub(super) fn of(kind: Kind, mut object: Value, with_annotations: bool) -> Result<Option<Self>, RemovalError> {
+        // The items of a list have neither.
+        object["kind"] = json!(kind.as_str());
+        object["apiVersion"] = json!(Kind::API_VERSION);
+        let changes = removal(&object)?;
+        let view = Object::new(&object);
+        let annotations = view.annotations()?;
+        let of_the_user = |key: &&&str| key.starts_with(PREFIX) && **key != BUDGET;
+        let removed: Vec<_> = if with_annotations {
+            annotations.keys().filter(of_the_user).map(|key| (*key).to_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        if changes.is_empty() && removed.is_empty() {
+            return Ok(None);
+        }
+        let namespace = view.namespace().to_owned();
+        let workload = WorkloadName::new(kind, view.name().unwrap_or_default());
+        Ok(Some(Self { namespace, workload, object, changes, removed }))
+    }
+
+    /// Whether its pods are replaced.
+    pub(super) fn rolls_out(&self) -> bool {
+        self.changes.rolls_out()
+    }
+
+    /// Whether annotations stay that make a running operator inject again.
+    pub(super) fn keeps_its_declaration(&self) -> bool {
+        let view = Object::new(&self.object);
+        DECLARING.iter().any(|key| view.has_annotation(key) && !self.removed.iter().any(|removed| removed == key))
+    }
+
+    /// The patch, which fails if spec or annotations changed since the workload was read.
+    pub(super) fn patch(&self) -> Patch {
+        let mut patch = self.changes.patch(Object::new(&self.object));
+        let removes_all = patch.0.iter().any(|operation| operation.path().as_str() == "/metadata/annotations");
+        let annotation = |key: &String| {
+            PatchOperation::Remove(RemoveOperation { path: PointerBuf::from_tokens(["metadata", "annotations", key]) })
+        };
+        patch.0.extend(self.removed.iter().filter(|_| !removes_all).map(annotation));
+        guarded(&self.object, patch)
+    }
+
+    /// The annotations and the template, before and after.
+    pub(super) fn sides(&self) -> (Value, Value) {
+        let mut after = self.changes.apply(&self.object);
+        if let Some(annotations) = after.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| !self.removed.contains(key));
+        }
+        (shown(&self.object), shown(&after))
+    }
+
+    /// What would bring back the annotations or the injected fields, one sentence each.
+    pub(super) fn sources(&self) -> Vec<String> {
+        let view = Object::new(&self.object);
+        let labels = view.labels().unwrap_or_default();
+        let label = |key: &str| labels.get(key).copied();
+        let mut sources = Vec::new();
+        let tracked = view.annotation("argocd.argoproj.io/tracking-id").and_then(|id| id.split(':').next());
+        if let Some(app) = tracked.or(label("argocd.argoproj.io/instance")) {
+            sources.push(format!("the Argo CD application {app}"));
+        }
+        if let Some(name) = label("kustomize.toolkit.fluxcd.io/name") {
+            let namespace = label("kustomize.toolkit.fluxcd.io/namespace").unwrap_or_default();
+            sources.push(format!("the Flux Kustomization {namespace}/{name}"));
+        }
+        if let Some(name) = label("helm.toolkit.fluxcd.io/name") {
+            let namespace = label("helm.toolkit.fluxcd.io/namespace").unwrap_or_default();
+            sources.push(format!("the Flux HelmRelease {namespace}/{name}"));
+        } else if let Some(release) = view.annotation("meta.helm.sh/release-name") {
+            sources.push(format!("the Helm release {release}"));
+        }
+        let applied = view.annotation("kubectl.kubernetes.io/last-applied-configuration");
+        if applied.is_some_and(|applied| applied.contains(PREFIX)) {
+            sources.push("`kubectl apply` of the manifest it was created from".to_owned());
+        }
+        if view.is_controlled() {
+            sources.push("the object that controls it".to_owned());
+        }
+        sources
+    }
+}
+
+/// Whether a workload has something that Winddown injected.
+pub(super) fn is_injected(workload: &Value) -> bool {
+    let view = Object::new(workload);
+    let has_record = view.template().is_ok_and(|template| template.annotation(INJECTED).is_some());
+    has_record || view.has_annotation(SETTLED) || view.has_annotation(BUDGET)
+}
+
+/// Name, annotations and template; the applied manifest is long, and does not change.
+fn shown(object: &Value) -> Value {
+    let mut annotations = object.pointer("/metadata/annotations").cloned().unwrap_or_default();
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    json!({
+        "metadata": {"annotations": annotations},
+        "spec": {"template": object.pointer("/spec/template")},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use json_patch::patch;
+    use winddown_core::evaluation::{Existing, Origin, evaluate};
+    use winddown_core::policy::Policy;
+
+    use super::*;
+
+    fn injected() -> Value {
+        let given = json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "shop", "generation": 3, "annotations": {
+                "winddown.dev/drain": "5s", "winddown.dev/deadline": "25s", "team": "a"}},
+            "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                "terminationGracePeriodSeconds": 30,
+                "containers": [{"name": "app", "image": "app:1"}],
+            }}},
+        });
+        evaluate(&given, Existing::None, &Policy::default(), Origin::ApiServer).unwrap().changes.apply(&given)
+    }
+
+    fn target(object: Value, with_annotations: bool) -> Target {
+        Target::of(Kind::Deployment, object, with_annotations).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_patch_leads_to_what_the_diff_shows() {
+        for with_annotations in [false, true] {
+            let target = target(injected(), with_annotations);
+            assert!(target.rolls_out());
+            assert_eq!(target.keeps_its_declaration(), !with_annotations);
+            let mut restored = injected();
+            patch(&mut restored, &target.patch()).unwrap();
+            assert_eq!(shown(&restored), target.sides().1);
+            assert!(!is_injected(&restored) && is_injected(&injected()));
+            let annotations = &restored["metadata"]["annotations"];
+            assert_eq!(annotations.as_object().unwrap().len(), if with_annotations { 1 } else { 3 }, "{annotations}");
+        }
+    }
+
+    #[test]
+    fn a_workload_without_anything_of_winddown_is_no_target() {
+        let mut object = injected();
+        patch(&mut object, &target(injected(), true).patch()).unwrap();
+        assert!(Target::of(Kind::Deployment, object, true).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_would_write_the_annotations_again_is_named() {
+        for (pointer, fields, source) in [
+            (
+                "annotations",
+                json!({"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}),
+                "the Argo CD application shop",
+            ),
+            ("labels", json!({"argocd.argoproj.io/instance": "shop"}), "the Argo CD application shop"),
+            (
+                "labels",
+                json!({"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux"}),
+                "the Flux Kustomization flux/apps",
+            ),
+            ("annotations", json!({"meta.helm.sh/release-name": "shop"}), "the Helm release shop"),
+            (
+                "annotations",
+                json!({"kubectl.kubernetes.io/last-applied-configuration": "{\"winddown.dev/drain\":\"5s\"}"}),
+                "`kubectl apply` of the manifest it was created from",
+            ),
+            ("ownerReferences", json!([{"controller": true}]), "the object that controls it"),
+        ] {
+            let mut object = injected();
+            match (&mut object["metadata"][pointer], fields) {
+                (Value::Object(existing), Value::Object(fields)) => existing.extend(fields),
+                (existing, fields) => *existing = fields,
+            }
+            assert_eq!(target(object, true).sources(), [source]);
+        }
+        assert!(target(injected(), true).sources().is_empty());
+    }
+}
