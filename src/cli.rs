@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(feature = "cluster")]
+use crate::commands::audit;
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -56,6 +58,13 @@ pub enum Command {
     /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
     /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
     Plan(plan::Arguments),
+    /// Evaluate all workloads of a cluster, with nothing installed in it
+    ///
+    /// Lists the Deployments, StatefulSets and DaemonSets, and the objects that say more about them, with the rights of the user.
+    /// Shows which of them can drop requests during a rollout today, and why, the budget and the findings of each, and the changes
+    /// that Winddown would make. Workloads without annotations are evaluated under assumed ones. Changes nothing.
+    #[cfg(feature = "cluster")]
+    Audit(Box<audit::Arguments>),
     /// Show why a finding matters and how to fix it
     ///
     /// Without a code, lists the codes of all findings with their severity.
@@ -122,6 +131,8 @@ impl Cli {
     pub fn run(self, program: Program) -> ExitCode {
         match self.command {
             Command::Plan(arguments) => plan::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Audit(arguments) => audit::command(&arguments, program),
             Command::Explain(arguments) => explain::command(&arguments),
             Command::Crd(arguments) => crd::command(&arguments),
             Command::Completions(arguments) => completions::command(&arguments, program.command_line()),

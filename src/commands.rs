@@ -1,9 +1,12 @@
 //! The subcommands: each takes its arguments and returns the exit code.
 
+#[cfg(feature = "cluster")]
+pub mod audit;
 #[cfg(feature = "operator")]
 pub mod check_install;
 pub mod completions;
 pub mod crd;
+mod evaluate;
 pub mod explain;
 pub mod plan;
 #[cfg(feature = "operator")]

@@ -1,11 +1,16 @@
-//! The output formats of `winddown plan`.
+//! The output formats of `winddown plan` and `kubectl winddown audit`.
 
 pub(crate) mod diff;
+pub(crate) mod grid;
+#[cfg(feature = "cluster")]
+pub(crate) mod html;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
 pub(crate) mod screen;
 pub(crate) mod structured;
 pub(crate) mod styles;
+#[cfg(feature = "cluster")]
+pub(crate) mod survey;
 pub(crate) mod svg;
 pub(crate) mod table;
 pub(crate) mod text;

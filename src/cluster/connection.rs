@@ -19,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The flags that name cluster and user.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
-pub struct ClusterArguments {
+pub(crate) struct ClusterArguments {
     /// Path of the kubeconfig file
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,

@@ -10,7 +10,7 @@ use crate::field_path::FieldPath;
 use crate::finding::Code;
 use crate::object::{Object, Template};
 use crate::plan::lanes::Role;
-use crate::plan::timeline::Lane;
+use crate::plan::timeline::{Lane, Timeline};
 use crate::pod::ports;
 use crate::related::Related;
 use crate::sanitize::escaped;
@@ -24,6 +24,8 @@ pub struct Today {
     pub takes_requests: bool,
     /// Seconds from the deletion of a pod to SIGKILL.
     pub grace_period: Seconds,
+    /// How its apps stop today, if each one takes its deadline.
+    pub timeline: Timeline,
     /// Why a rollout can drop requests; empty for a workload that takes none.
     pub losses: Vec<Loss>,
 }
@@ -94,7 +96,8 @@ impl Today {
         let template = workload.template().ok()?;
         let pod: PodSpec = decode(template.pod_spec().ok()?, FieldPath::new("spec.template.spec")).ok()?;
         let lanes = timeline.lanes.iter().filter(|lane| lane.role == Role::App);
-        let apps: Vec<_> = lanes.filter_map(|lane| Some(App { lane, container: named(&pod, &lane.container)? })).collect();
+        let apps: Vec<_> =
+            lanes.filter_map(|lane| Some(App { lane, container: named(&pod, &lane.container)? })).collect();
         let has_service = related.is_some_and(|related| related.has_service(*workload));
         let takes_requests = has_service || apps.iter().any(|app| ports::serving(app.container).is_some());
         let grace_period = grace_period(template);
@@ -107,7 +110,9 @@ impl Today {
         } else {
             Vec::new()
         };
-        Some(Self { takes_requests, grace_period, losses })
+        let lanes: Vec<_> = apps.iter().map(|app| app.lane.as_it_is(app.has_hook(), grace_period)).collect();
+        let timeline = Timeline::of(lanes, grace_period);
+        Some(Self { takes_requests, grace_period, timeline, losses })
     }
 }
 
@@ -165,7 +170,9 @@ fn cause_of(code: Code) -> Option<Cause> {
     Some(match code {
         Code::HookFails | Code::HookNeedsShell | Code::HookOnHostNetwork => Cause::WaitFails,
         Code::PreStopShort => Cause::WaitShort,
-        Code::StopSignalKills | Code::SignalLost | Code::RestartsOnSigterm | Code::WrapperKillsEarly => Cause::NoStopSignal,
+        Code::StopSignalKills | Code::SignalLost | Code::RestartsOnSigterm | Code::WrapperKillsEarly => {
+            Cause::NoStopSignal
+        }
         Code::ReadinessMissing => Cause::NoReadiness,
         Code::ReadinessPlaceholder => Cause::EmptyReadiness,
         Code::NoPodDuringRollout | Code::RolloutTakesAllCapacity | Code::SingleStatefulPod => Cause::NoPod,
@@ -203,6 +210,7 @@ mod tests {
     use crate::annotations::Assumption;
     use crate::evaluation::{Existing, Origin, evaluate_among};
     use crate::object::Object;
+    use crate::plan::timeline::Activity;
     use crate::policy::Policy;
     use crate::related::Related;
 
@@ -275,6 +283,20 @@ mod tests {
         let message = "app has 15s after SIGTERM, of a grace period of 20s; its deadline is 25s";
         assert_eq!(today.losses.iter().map(|loss| loss.message.as_str()).collect::<Vec<_>>(), [message]);
         assert_eq!(today.grace_period.as_i64(), 20);
+        let ends: Vec<_> = today.timeline.lanes[0].phases.iter().map(|phase| phase.end.as_i64()).collect();
+        assert_eq!(
+            (ends.as_slice(), today.timeline.kill_at.as_i64(), today.timeline.done.as_i64()),
+            (&[5, 30][..], 20, 30)
+        );
+    }
+
+    #[test]
+    fn without_a_hook_the_app_stops_at_once() {
+        let today = today(|it| container(it)["lifecycle"] = Value::Null, &Related::default()).unwrap();
+        let lane = &today.timeline.lanes[0];
+        let phases: Vec<_> = lane.phases.iter().map(|it| (it.activity, it.start.as_i64(), it.end.as_i64())).collect();
+        assert_eq!(phases, [(Activity::Stopping, 0, 25), (Activity::Slack, 25, 30)]);
+        assert_eq!((lane.signal_at.as_i64(), today.timeline.done.as_i64()), (0, 25));
     }
 
     #[test]
