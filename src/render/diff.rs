@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
+use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::structured::manifest;
 use super::workload::Workload;
 use crate::render::styles::Styles;
+use winddown_core::object::LAST_APPLIED;
 
 /// A line of a unified diff.
 pub(crate) enum Line {
@@ -19,7 +21,8 @@ pub(crate) enum Line {
 /// The hunks of the changes of a workload. Both sides are formatted in the same way, so that the diff does not show the layout
 /// of the file.
 pub(crate) fn lines(workload: &Workload) -> io::Result<Vec<Line>> {
-    let (given, desired) = (manifest(&workload.object)?, manifest(&workload.desired())?);
+    let shown = |object: Value| manifest(&if workload.is_of_cluster() { without_records(object) } else { object });
+    let (given, desired) = (shown(workload.object.clone())?, shown(workload.desired())?);
     let diff = TextDiff::from_lines(&given, &desired);
     let mut lines = Vec::new();
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
@@ -30,6 +33,17 @@ pub(crate) fn lines(workload: &Workload) -> io::Result<Vec<Line>> {
         }
     }
     Ok(lines)
+}
+
+/// Without what API server and kubectl store about an object: it is long, and no part of the manifest.
+fn without_records(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+    object
 }
 
 fn sign(tag: ChangeTag) -> char {

@@ -31,8 +31,10 @@ pub(crate) fn page(survey: &Survey, workloads: &[Workload], date: &str, out: &mu
     write!(out, "<main>{}", summary::numbers(survey, &overview).into_string())?;
     write!(out, "<section aria-labelledby=\"workloads\">{}", summary::controls(workloads).into_string())?;
     writeln!(out, "<div class=\"list\">")?;
+    // One shows what is in all of them: the first with a picture of its losses.
+    let open = workloads.iter().position(|workload| !workload.losses().is_empty()).unwrap_or(0);
     for (at, workload) in workloads.iter().enumerate() {
-        writeln!(out, "{}", workload::entry(workload, survey, at == 0)?.into_string())?;
+        writeln!(out, "{}", workload::entry(workload, survey, at == open)?.into_string())?;
     }
     write!(out, "</div></section></main>{}", summary::footer(survey).into_string())?;
     writeln!(out, "{}</body></html>", html! { script { (PreEscaped(SCRIPT)) } }.into_string())

@@ -84,7 +84,7 @@ impl<'a> Row<'a> {
             budget: evaluation.budget.as_ref(),
             timeline: evaluation.timeline.as_ref(),
             today: workload.today.as_ref(),
-            owner: if place.is_some() { None } else { workload.owner() },
+            owner: if workload.is_of_cluster() { workload.owner() } else { None },
             findings: evaluation.findings.iter().map(located).collect(),
             patch: workload.patch(),
         }

@@ -94,3 +94,6 @@ pub(crate) fn sarif(survey: &Survey, workloads: &[Workload], out: &mut impl Writ
     run["properties"] = json!({"place": place, "kubernetes": survey.kubernetes});
     sarif::write_run(&run, out)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

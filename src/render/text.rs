@@ -86,7 +86,7 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
     if let Some(changes) = changes(&workload.evaluation) {
         writeln!(out, "\n  changes: {}", sanitize(&changes))?;
     }
-    if let (true, Some(owner)) = (workload.location().in_file().is_none(), workload.owner()) {
+    if let (true, Some(owner)) = (workload.is_of_cluster(), workload.owner()) {
         writeln!(out, "  owner: {owner} controls it, so the numbers belong into that object")?;
     }
     Ok(())
@@ -117,6 +117,7 @@ pub(crate) fn changes(evaluation: &Evaluation) -> Option<String> {
     Some(match if changes.rolls_out() { changes.injected() } else { injected.clone() } {
         Some(injected) if injected.is_empty() => "only the label and the record".to_owned(),
         Some(injected) => injected.to_string(),
+        None if !changes.rolls_out() => "only an annotation of the workload".to_owned(),
         None => "removes what Winddown injected".to_owned(),
     })
 }

@@ -64,6 +64,11 @@ impl Workload {
         }
     }
 
+    /// Whether it was read from a cluster, and not from a file.
+    pub(crate) fn is_of_cluster(&self) -> bool {
+        !matches!(self.source, Source::File { .. })
+    }
+
     /// The object that controls it, such as `Etcd main`. Winddown does not change such a workload.
     pub(crate) fn owner(&self) -> Option<String> {
         let (kind, name) = Object::new(&self.object).controller()?;

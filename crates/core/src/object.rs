@@ -22,7 +22,7 @@ pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
 pub use partial::{Fields, MAX_VALUES, PartialObject, Reader, TooManyValues, last_applied_pod_spec, parse};
 
 /// Where kubectl apply stores the manifest.
-pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A workload as received.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ use crate::render::timeline::labels;
 use crate::render::timeline::layout::{Scale, times, visible_lanes};
 use winddown_core::duration::Seconds;
 use winddown_core::evaluation::Evaluation;
+use winddown_core::plan::lanes::Role;
 use winddown_core::plan::timeline::{Activity, Lane, Timeline};
 use winddown_core::today::Today;
 
@@ -25,12 +26,18 @@ pub(super) fn charts(evaluation: &Evaluation, today: Option<&Today>) -> Option<M
     let scale = Scale::of(all, WIDTH, MIN_PHASE);
     let traffic = today.is_none_or(|today| today.takes_requests).then_some(budget.drain);
     let is_same = now.is_some_and(|now| now.kill_at == planned.kill_at && evaluation.changes.is_empty());
+    let title = match (is_same, evaluation.fits) {
+        (true, _) => "Today, with Winddown",
+        (false, true) => "With Winddown",
+        // Nothing is injected.
+        (false, false) => "With this budget",
+    };
     Some(html! {
         div.charts {
             @if let Some(now) = now.filter(|_| !is_same) {
                 (chart("Today", now, traffic, &scale))
             }
-            (chart(if is_same { "Today, with Winddown" } else { "With Winddown" }, planned, traffic, &scale))
+            (chart(title, planned, traffic, &scale))
         }
     })
 }
@@ -38,7 +45,8 @@ pub(super) fn charts(evaluation: &Evaluation, today: Option<&Today>) -> Option<M
 fn chart(title: &str, timeline: &Timeline, traffic: Option<Seconds>, scale: &Scale) -> Markup {
     let (lanes, more) = visible_lanes(timeline);
     // The app that stops first.
-    let stops = lanes.iter().map(|lane| lane.signal_at).min().unwrap_or_default();
+    let apps = lanes.iter().filter(|lane| lane.role == Role::App);
+    let stops = apps.map(|lane| lane.signal_at).min().unwrap_or_default();
     let early = timeline.killed_early().is_some();
     html! {
         figure.chart {

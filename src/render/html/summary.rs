@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::chart::legend;
-use super::workload::Level;
+use super::workload::{Level, with_code};
 use crate::render::survey::Survey;
 use crate::render::survey::overview::{Count, Overview};
 use crate::render::survey::text::requests;
 use crate::render::text::pluralize;
 use crate::render::workload::Workload;
 use winddown_core::object::Object;
+
+/// Codes that are shown at once.
+const FIRST_CODES: usize = 10;
 
 /// What was looked at, and when.
 pub(super) fn header(survey: &Survey, overview: &Overview, date: &str) -> Markup {
@@ -114,20 +117,28 @@ fn missing(survey: &Survey) -> Markup {
 }
 
 fn codes(survey: &Survey, overview: &Overview) -> Markup {
+    let (first, rest) = overview.codes.split_at(overview.codes.len().min(FIRST_CODES));
     html! {
         section aria-labelledby="codes" {
             h2 #codes { (pluralize(overview.errors, "error")) ", " (pluralize(overview.warnings, "warning")) }
-            p.note { "The reason and the fix of each: " code { (survey.program) " explain CODE" } }
-            table.codes {
-                thead { tr { th scope="col" { "Workloads" } th scope="col" { "Code" } th scope="col" { "Problem" } } }
-                tbody {
-                    @for Count { code, severity, workloads } in &overview.codes {
-                        tr {
-                            td.number { (workloads) }
-                            td { span class={ "dot " (severity.as_str()) } aria-hidden="true" {} code { (code.as_str()) } }
-                            td { span.hidden-text { (severity.as_str()) ": " } (code.title()) }
-                        }
-                    }
+            p.note { "By the number of workloads. The reason and the fix of each: " code { (survey.program) " explain CODE" } }
+            (list(first))
+            @if !rest.is_empty() {
+                details.more { summary { (rest.len()) " more" } (list(rest)) }
+            }
+        }
+    }
+}
+
+fn list(codes: &[Count]) -> Markup {
+    html! {
+        ul.codes {
+            @for Count { code, severity, workloads } in codes {
+                li {
+                    span.number { (workloads) }
+                    span class={ "dot " (severity.as_str()) } aria-hidden="true" {}
+                    span { span.hidden-text { (severity.as_str()) " " } code { (code.as_str()) } }
+                    span.title { (with_code(code.title())) }
                 }
             }
         }

@@ -67,7 +67,7 @@ pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::
     let (namespace, name) = (object.namespace(), object.name().unwrap_or_default());
     let level = Level::of(workload);
     let evaluation = &workload.evaluation;
-    let diff = if workload.changes() { lines(workload)? } else { Vec::new() };
+    let diff = if evaluation.changes.rolls_out() { lines(workload)? } else { Vec::new() };
     let id = format!("{namespace}/{}/{name}", workload.kind.as_str().to_lowercase());
     Ok(html! {
         details data-workload data-level=(level.as_str()) data-namespace=(namespace) data-search=(words(workload))
@@ -76,7 +76,7 @@ pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::
                 span class={ "dot " (level.as_str()) } aria-hidden="true" {}
                 h3.name { span.namespace { (namespace) "/" } (name) }
                 span.kind { (workload.kind) }
-                span.why { (why(workload)) }
+                span.why { (with_code(&why(workload))) }
                 span.count { (count(workload)) }
             }
             div.body {
@@ -86,11 +86,20 @@ pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::
                 @if let Some(budget) = &evaluation.budget { (sum(budget)) }
                 div.columns {
                     (findings(&evaluation.findings, survey))
-                    @if !diff.is_empty() { (difference(workload, &diff)) }
+                    @if evaluation.budget.is_some() { (difference(workload, &diff)) }
                 }
             }
         }
     })
+}
+
+/// Text in which words between backticks are code.
+pub(super) fn with_code(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }
 
 /// What the search looks at, in lower case.
@@ -138,7 +147,11 @@ fn origin(workload: &Workload, survey: &Survey) -> Markup {
             p.note { (owner) " controls it, so the numbers belong into that object." }
         }
         @if workload.today.is_none() && workload.evaluation.findings.is_empty() {
-            p { "Nothing is known about its shutdown, because it declares no drain and no deadline." }
+            @if workload.evaluation.mode == Mode::Off {
+                p { "Its mode is Off, so Winddown leaves it as it is." }
+            } @else {
+                p { "Nothing is known about its shutdown, because it declares neither a drain nor a deadline." }
+            }
         }
     }
 }
@@ -204,12 +217,24 @@ fn findings(findings: &[Finding], survey: &Survey) -> Markup {
 }
 
 fn difference(workload: &Workload, diff: &[Line]) -> Markup {
-    let (shown, rest) = diff.split_at(diff.len().min(MAX_DIFF));
     html! {
         div.changes {
             h4 { @if workload.assumed.is_some() { "With these annotations, Winddown would change" } @else { "Winddown would change" } }
-            @if let Some(changes) = changes(&workload.evaluation) { p { (changes) } }
-            @else { p { "Only the annotations: the budget does not fit, so nothing is injected." } }
+            @if diff.is_empty() && !workload.evaluation.fits {
+                p { "Nothing: with an error, nothing is injected." }
+            } @else if diff.is_empty() {
+                p { "Nothing: the pods are as they should be." }
+            } @else {
+                @if let Some(changes) = changes(&workload.evaluation) { p { (changes) } }
+                (text_of(diff))
+            }
+        }
+    }
+}
+
+fn text_of(diff: &[Line]) -> Markup {
+    let (shown, rest) = diff.split_at(diff.len().min(MAX_DIFF));
+    html! {
             pre tabindex="0" {
                 @for line in shown {
                     @match line {
@@ -222,6 +247,5 @@ fn difference(workload: &Workload, diff: &[Line]) -> Markup {
                 }
                 @if !rest.is_empty() { "and " (rest.len()) " more lines\n" }
             }
-        }
     }
 }

@@ -43,7 +43,9 @@ fn why(workload: &Workload) -> String {
         Some(error) if error.is_error() => described(error),
         _ if !causes.is_empty() => causes.join(", "),
         Some(finding) => described(finding),
-        None if workload.today.as_ref().is_some_and(|today| !today.takes_requests) => "no Service and no port: takes no requests".to_owned(),
+        None if workload.today.as_ref().is_some_and(|today| !today.takes_requests) => {
+            "no Service and no port: takes no requests".to_owned()
+        }
         None => without_findings(workload).to_owned(),
     }
 }
