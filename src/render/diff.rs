@@ -38,9 +38,9 @@ pub(crate) fn lines(workload: &Workload) -> io::Result<Vec<Line>> {
 /// Without what API server and kubectl store about an object: it is long, and no part of the manifest.
 fn without_records(mut object: Value) -> Value {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
+        metadata.shift_remove("managedFields");
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove(LAST_APPLIED);
+            annotations.shift_remove(LAST_APPLIED);
         }
     }
     object

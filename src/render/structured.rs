@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::sanitize::sanitize;
-use super::workload::{Source, Workload};
+use super::workload::Workload;
 use winddown_core::budget::Budget;
 use winddown_core::finding::Finding;
 use winddown_core::object::Object;
@@ -99,7 +99,7 @@ pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
 /// All documents, with the workloads in their desired state. Lists stay lists.
 pub(crate) fn yaml_of_all(mut documents: Vec<Value>, workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
     for workload in workloads {
-        if let Source::File { slot, .. } = &workload.source {
+        if let Some(slot) = workload.slot() {
             slot.fill(&mut documents, workload.desired());
         }
     }

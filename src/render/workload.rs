@@ -64,6 +64,15 @@ impl Workload {
         }
     }
 
+    /// Its place among the documents of its file.
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        match &self.source {
+            Source::File { slot, .. } => Some(slot),
+            #[cfg(feature = "cluster")]
+            Source::Cluster => None,
+        }
+    }
+
     /// Whether it was read from a cluster, and not from a file.
     pub(crate) fn is_of_cluster(&self) -> bool {
         !matches!(self.source, Source::File { .. })
@@ -76,6 +85,7 @@ impl Workload {
     }
 
     /// Why a rollout can drop requests today; empty if nothing is known.
+    #[cfg(feature = "cluster")]
     pub(crate) fn losses(&self) -> &[Loss] {
         self.today.as_ref().map_or(&[], |today| &today.losses)
     }

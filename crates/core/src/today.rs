@@ -74,7 +74,7 @@ causes! {
     /// It has a preStop hook that ends before the drain.
     WaitShort "the preStop wait is too short",
     /// SIGKILL comes before the deadline of the app.
-    KilledEarly "killed before its deadline",
+    KilledEarly "SIGKILL before the deadline",
     /// The app does not get SIGTERM, or does not stop on it.
     NoStopSignal "SIGTERM does not stop the app cleanly",
     /// New pods get requests before they can serve them.

@@ -26,10 +26,10 @@ pub(super) fn charts(evaluation: &Evaluation, today: Option<&Today>) -> Option<M
     let scale = Scale::of(all, WIDTH, MIN_PHASE);
     let traffic = today.is_none_or(|today| today.takes_requests).then_some(budget.drain);
     let is_same = now.is_some_and(|now| now.kill_at == planned.kill_at && evaluation.changes.is_empty());
-    let title = match (is_same, evaluation.fits) {
-        (true, _) => "Today, with Winddown",
+    let title = match (is_same, evaluation.changes.rolls_out()) {
+        (true, _) => "Today, with this budget",
         (false, true) => "With Winddown",
-        // Nothing is injected.
+        // Nothing would be injected: it does not fit, or Winddown only reports.
         (false, false) => "With this budget",
     };
     Some(html! {

@@ -1,4 +1,3 @@
-'use strict';
 (() => {
   const at = (id) => document.getElementById(id);
   const workloads = [...document.querySelectorAll('[data-workload]')];
@@ -13,17 +12,31 @@
     let shown = 0;
     for (const workload of workloads) {
       const { level, search, namespace: own, drops } = workload.dataset;
-      const matches = shownLevels.has(level) && (!namespace || own === namespace) && (!onlyDrops || drops !== undefined)
-        && words.every((word) => search.includes(word));
+      const matches =
+        shownLevels.has(level) &&
+        (!namespace || own === namespace) &&
+        (!onlyDrops || drops !== undefined) &&
+        words.every((word) => search.includes(word));
       workload.hidden = !matches;
       shown += matches ? 1 : 0;
     }
-    at('shown').textContent = shown === workloads.length ? `${shown} workloads` : `${shown} of ${workloads.length} workloads`;
+    at('shown').textContent =
+      shown === workloads.length ? `${shown} workloads` : `${shown} of ${workloads.length} workloads`;
   };
 
-  const open = (isOpen) => workloads.forEach((workload) => { if (!workload.hidden) workload.open = isOpen; });
+  const open = (isOpen) =>
+    workloads.forEach((workload) => {
+      if (!workload.hidden) workload.open = isOpen;
+    });
   const openTarget = () => {
-    const target = at(decodeURIComponent(location.hash.slice(1)));
+    // An encoded name, or something else that is no name at all.
+    let id = location.hash.slice(1);
+    try {
+      id = decodeURIComponent(id);
+    } catch {
+      /* as it is */
+    }
+    const target = at(id);
     if (target && workloads.includes(target)) {
       target.open = true;
       target.scrollIntoView();
@@ -40,9 +53,15 @@
   let closed = [];
   addEventListener('beforeprint', () => {
     closed = workloads.filter((workload) => !workload.open);
-    closed.forEach((workload) => { workload.open = true; });
+    closed.forEach((workload) => {
+      workload.open = true;
+    });
   });
-  addEventListener('afterprint', () => closed.forEach((workload) => { workload.open = false; }));
+  addEventListener('afterprint', () =>
+    closed.forEach((workload) => {
+      workload.open = false;
+    }),
+  );
 
   controls.hidden = false;
   show();

@@ -91,6 +91,11 @@ fn assumption(survey: &Survey, overview: &Overview) -> Markup {
                 "Findings about them are about these numbers; " code { "--assume" } " sets others."
             }
         }
+        @if overview.would_change > 0 {
+            p.note {
+                "Winddown would change the pods of " (pluralize(overview.would_change, "workload")) "; each one below has its diff."
+            }
+        }
         @if overview.owned > 0 {
             p.note {
                 (pluralize(overview.owned, "workload"))

@@ -31,7 +31,7 @@ fn the_page_has_the_numbers_and_every_workload() {
         "<p class=\"figure\">2<span class=\"of\"> of 3</span></p>",
         "SIGTERM comes at once, while new requests still arrive for up to 5s",
         "seconds: 5</ins>",
-        "kubectl winddown explain BudgetDoesNotFit",
+        "<code>kubectl winddown explain CODE</code>",
     ] {
         assert!(page.contains(part), "{part} is missing in:\n{page}");
     }

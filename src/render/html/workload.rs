@@ -12,6 +12,7 @@ use crate::render::text::{changes, pluralize};
 use crate::render::workload::Workload;
 use winddown_core::annotations::Mode;
 use winddown_core::budget::{Budget, Source};
+use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::object::Object;
 
@@ -85,9 +86,10 @@ pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::
                 @if let Some(charts) = charts(evaluation, workload.today.as_ref()) { (charts) }
                 @if let Some(budget) = &evaluation.budget { (sum(budget)) }
                 div.columns {
-                    (findings(&evaluation.findings, survey))
+                    (findings(&evaluation.findings))
                     @if evaluation.budget.is_some() { (difference(workload, &diff)) }
                 }
+                p.link { a href={ "#" (id) } { "Link to this workload" } }
             }
         }
     })
@@ -195,7 +197,7 @@ fn sum(budget: &Budget) -> Markup {
     }
 }
 
-fn findings(findings: &[Finding], survey: &Survey) -> Markup {
+fn findings(findings: &[Finding]) -> Markup {
     html! {
         @if !findings.is_empty() {
             div.findings {
@@ -207,7 +209,6 @@ fn findings(findings: &[Finding], survey: &Survey) -> Markup {
                             p { (finding.problem) }
                             @if let Some(hint) = &finding.hint { p.hint { "→ " (hint) } }
                             p.field { code { (finding.field) } }
-                            p.field { code { (survey.program) " explain " (finding.code.as_str()) } }
                         }
                     }
                 }
@@ -223,12 +224,22 @@ fn difference(workload: &Workload, diff: &[Line]) -> Markup {
             @if diff.is_empty() && !workload.evaluation.fits {
                 p { "Nothing: with an error, nothing is injected." }
             } @else if diff.is_empty() {
-                p { "Nothing: the pods are as they should be." }
+                p { (unchanged(&workload.evaluation)) }
             } @else {
                 @if let Some(changes) = changes(&workload.evaluation) { p { (changes) } }
                 (text_of(diff))
             }
         }
+    }
+}
+
+/// Why the pods of a workload without errors stay as they are.
+fn unchanged(evaluation: &Evaluation) -> &'static str {
+    match evaluation.mode {
+        Mode::Audit => "Nothing: its mode is Audit, so Winddown only reports.",
+        Mode::Off => "Nothing: its mode is Off.",
+        Mode::Enforce if evaluation.waiting => "Nothing before its template changes next.",
+        Mode::Enforce => "Nothing: its pods are as they should be.",
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Overview {
     pub(crate) can_drop_requests: usize,
     /// Workloads with assumed annotations.
     pub(crate) assumed: usize,
+    /// Workloads whose pods Winddown would change.
+    pub(crate) would_change: usize,
     /// Workloads that another object controls.
     pub(crate) owned: usize,
     pub(crate) errors: usize,
@@ -57,6 +59,7 @@ impl Overview {
             take_requests: number(&takes_requests),
             can_drop_requests: number(&|workload| !workload.losses().is_empty()),
             assumed: number(&|workload| workload.assumed.is_some()),
+            would_change: number(&|workload| workload.evaluation.changes.rolls_out()),
             owned: number(&|workload| workload.owner().is_some()),
             errors: findings(Severity::Error),
             warnings: findings(Severity::Warning),

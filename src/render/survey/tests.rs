@@ -114,9 +114,10 @@ shop/misfit     Deployment  assumed    35s    20s       1         0  yes    Budg
 3 workloads have no annotations; assumed: deadline=25s,drain=5s
 2 of 3 workloads with requests can drop some during a rollout today
       1  no preStop wait
-      1  killed before its deadline
+      1  SIGKILL before the deadline
 1 error, 0 warnings
       1  error    BudgetDoesNotFit  drain + deadline + margin is more than the grace period.
+Winddown would change the pods of 2 workloads
 Next: kubectl winddown explain BudgetDoesNotFit
 ";
     assert!(table.ends_with(expected), "{table}");

@@ -64,6 +64,9 @@ pub(crate) fn numbers(
         let (severity, code, title) = (severity.as_str(), code.as_str(), code.title());
         writeln!(out, "  {workloads:>5}  {style}{severity:<7}{style:#}  {code:<longest$}  {title}")?;
     }
+    if overview.would_change > 0 {
+        writeln!(out, "Winddown would change the pods of {}", pluralize(overview.would_change, "workload"))?;
+    }
     if let Some(Count { code, .. }) = overview.codes.first() {
         writeln!(out, "Next: {} explain {}", survey.program, code.as_str())?;
     }

@@ -32,6 +32,10 @@ fn has_too_little(number: usize) -> bool {
     number % 7 == 2 && !number.is_multiple_of(10)
 }
 
+/// Would open a dialog or send a request.
+const MARKUP: &str =
+    r#"'"></script><script>alert(1)</script><img src="https://winddown.example/x" onerror="alert(2)">'"#;
+
 /// Creates the namespaces, then everything in them.
 pub(super) async fn create_all(client: &Client) -> Result<()> {
     let namespaces = (0..NAMESPACES)
@@ -65,7 +69,8 @@ fn objects(number: usize) -> Vec<Value> {
     manifest = match number % 7 {
         0 => manifest.with(&container("lifecycle"), json!({"preStop": {"sleep": {"seconds": 10}}})),
         1 => manifest.with(&container("startupProbe"), Value::Null),
-        3 => manifest.with(&container("command"), json!(["sh", "-c", "node server.js; true"])),
+        // A finding quotes the command, which must not become a part of the page.
+        3 => manifest.with(&container("command"), json!(["sh", "-c", format!("node server.js; echo {MARKUP}")])),
         _ => manifest,
     };
     manifest = match number % 10 {
