@@ -50,7 +50,7 @@ Examples:
   winddown audit --assume none --fail-on warning
 
   # List the workloads that can drop requests
-  winddown audit -o json | jq -r '.workloads[] | select(.today.losses != []) | .namespace + \"/\" + .name'
+  winddown audit -o json | jq -r '.workloads[] | select(.today.losses[0]) | .namespace + \"/\" + .name'
 
 Exit codes:
   0  no finding is an error
@@ -143,7 +143,8 @@ async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Resu
 
 /// The workloads, and whether some could not be listed or evaluated.
 fn evaluate(arguments: &Arguments, listed: Listed, survey: &mut Survey) -> (Vec<Workload>, bool) {
-    let Listed { workloads, related, missing, policies } = listed;
+    let Listed { workloads, related, knows_services, missing, policies } = listed;
+    let services = Some(&related).filter(|_| knows_services);
     let mut incomplete = !missing.workloads.is_empty();
     survey.missing = missing.workloads.into_iter().chain(missing.policies).collect();
     let complete = missing.related.is_empty();
@@ -160,7 +161,7 @@ fn evaluate(arguments: &Arguments, listed: Listed, survey: &mut Survey) -> (Vec<
         match surroundings.evaluate(Source::Cluster, kind, object) {
             Ok(mut workload) => {
                 let object = Object::new(&workload.object);
-                workload.today = Today::of(&object, &workload.evaluation, Some(&related));
+                workload.today = Today::of(&object, &workload.evaluation, services);
                 evaluated.push(workload);
             }
             Err(failed) => {

@@ -95,8 +95,17 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
 /// What a rollout does today.
 fn as_it_is(today: &Today, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let (warning, dim) = (styles.severity(Severity::Warning), styles.dim);
-    if !today.takes_requests {
-        return writeln!(out, "  {dim}today: it takes no requests: no Service selects it, and it lists no port{dim:#}");
+    match today.takes_requests {
+        Some(true) => {}
+        Some(false) => {
+            return writeln!(
+                out,
+                "  {dim}today: it takes no requests: no Service selects it, and it lists no port{dim:#}"
+            );
+        }
+        None => {
+            return writeln!(out, "  {dim}today: unknown: it lists no port, and the Services could not be read{dim:#}");
+        }
     }
     if today.losses.is_empty() {
         return writeln!(out, "  today: nothing found that drops requests in a rollout");

@@ -20,13 +20,14 @@ use crate::workload::DEFAULT_GRACE_PERIOD;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Today {
-    /// Whether a Service selects its pods, or an app lists a port for requests.
-    pub takes_requests: bool,
+    /// Whether a Service selects its pods, or an app lists a port for requests. Unknown without a port where the Services are
+    /// unknown.
+    pub takes_requests: Option<bool>,
     /// Seconds from the deletion of a pod to SIGKILL.
     pub grace_period: Seconds,
     /// How its apps stop today, if each one takes its deadline.
     pub timeline: Timeline,
-    /// Why a rollout can drop requests; empty for a workload that takes none.
+    /// Why a rollout can drop requests; empty for a workload that takes none, or of which that is unknown.
     pub losses: Vec<Loss>,
 }
 
@@ -89,7 +90,7 @@ causes! {
 
 impl Today {
     /// `None` for a workload without a budget: what it needs is unknown. `evaluation` is that of the same workload, with its
-    /// own annotations or with assumed ones. Without `related` objects, only ports say whether it takes requests.
+    /// own annotations or with assumed ones. Without `related` objects, the Services are unknown.
     #[must_use]
     pub fn of(workload: &Object<'_>, evaluation: &Evaluation, related: Option<&Related>) -> Option<Self> {
         let (budget, timeline) = (evaluation.budget.as_ref()?, evaluation.timeline.as_ref()?);
@@ -98,10 +99,11 @@ impl Today {
         let lanes = timeline.lanes.iter().filter(|lane| lane.role == Role::App);
         let apps: Vec<_> =
             lanes.filter_map(|lane| Some(App { lane, container: named(&pod, &lane.container)? })).collect();
-        let has_service = related.is_some_and(|related| related.has_service(*workload));
-        let takes_requests = has_service || apps.iter().any(|app| ports::serving(app.container).is_some());
+        let has_port = apps.iter().any(|app| ports::serving(app.container).is_some());
+        let has_service = related.map(|related| related.has_service(*workload));
+        let takes_requests = if has_port { Some(true) } else { has_service };
         let grace_period = grace_period(template);
-        let losses = if takes_requests {
+        let losses = if takes_requests == Some(true) {
             let wait = no_wait(&apps, budget.drain);
             let killed = apps.iter().find_map(|app| app.killed(grace_period, budget.deadline));
             let mut losses: Vec<_> = wait.into_iter().chain(killed).chain(found(evaluation)).collect();
@@ -214,8 +216,8 @@ mod tests {
     use crate::policy::Policy;
     use crate::related::Related;
 
-    /// A Deployment of a cluster with two pods, which the change breaks or repairs.
-    fn today(change: impl FnOnce(&mut Value), related: &Related) -> Option<Today> {
+    /// A Deployment of a cluster with two pods and an assumed budget, which the change breaks or repairs.
+    fn workload(change: impl FnOnce(&mut Value)) -> Value {
         let mut workload = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -239,11 +241,13 @@ mod tests {
         });
         change(&mut workload);
         let assumption: Assumption = "drain=5s,deadline=25s".parse().unwrap();
-        let assumed = assumption.applied_to(&workload);
-        let subject = assumed.as_ref().unwrap_or(&workload);
-        let policy = Policy::default();
+        assumption.applied_to(&workload).unwrap_or(workload)
+    }
+
+    fn today(change: impl FnOnce(&mut Value), related: &Related) -> Option<Today> {
+        let (workload, policy) = (workload(change), Policy::default());
         let evaluation =
-            evaluate_among(subject, Existing::Unchanged, &policy, Origin::ApiServer, Some(related)).unwrap();
+            evaluate_among(&workload, Existing::Unchanged, &policy, Origin::ApiServer, Some(related)).unwrap();
         Today::of(&Object::new(&workload), &evaluation, Some(related))
     }
 
@@ -306,14 +310,25 @@ mod tests {
             container.retain(|field, _| ["name", "image"].contains(&field.as_str()));
         };
         let found = today(worker, &Related::default()).unwrap();
-        assert!(!found.takes_requests && found.losses.is_empty(), "{found:?}");
+        assert!(found.takes_requests == Some(false) && found.losses.is_empty(), "{found:?}");
         let mut related = Related::default();
         related.add(&json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": "web"},
             "spec": {"selector": {"app": "shop"}},
         }));
         let found = today(worker, &related).unwrap();
-        assert!(found.takes_requests && found.losses[0].cause == Cause::NoWait, "{found:?}");
+        assert!(found.takes_requests == Some(true) && found.losses[0].cause == Cause::NoWait, "{found:?}");
+    }
+
+    #[test]
+    fn without_a_port_it_is_unknown_whether_there_are_requests_where_the_services_are_unknown() {
+        for (ports, expected) in [(json!([]), None), (json!([{"containerPort": 8080}]), Some(true))] {
+            let workload = workload(|it| container(it)["ports"] = ports);
+            let policy = Policy::default();
+            let evaluation = evaluate_among(&workload, Existing::Unchanged, &policy, Origin::ApiServer, None).unwrap();
+            let today = Today::of(&Object::new(&workload), &evaluation, None).unwrap();
+            assert_eq!(today.takes_requests, expected);
+        }
     }
 
     #[test]

@@ -168,13 +168,18 @@ async fn allow(client: &Client, user: &str, rules: &[(&str, &[&str])]) -> Result
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules,
     });
+    bind(client, user, &role).await
+}
+
+/// Creates a role and gives it to a user.
+async fn bind(client: &Client, user: &str, role: &Value) -> Result<()> {
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["metadata"]["name"]},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
     });
-    for object in [role, binding] {
-        send(client, &create(&object)).await?.into_object()?;
+    for object in [role, &binding] {
+        send(client, &create(object)).await?.into_object()?;
     }
     Ok(())
 }
@@ -208,6 +213,16 @@ async fn missing_rights_are_named(audit: &Audit, client: &Client) -> Result<()> 
     let output = audit.run("--as adam -n team-9").await?;
     ensure!(output.code == 1, "all workloads were listed: {}", output.stderr);
     ensure!(output.stderr.contains("cannot read the namespace team-9: "), "{}", output.stderr);
+
+    let page = include_str!("../../../docs/audit.md");
+    let role = page.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).context("no role")?.0;
+    bind(client, "auditor", &serde_saphyr::from_str(role)?).await?;
+    let output = audit.run("--as auditor -o json").await?;
+    ensure!(
+        output.stderr.is_empty() && output.json()?["missing"] == json!([]),
+        "the role of the page: {}",
+        output.stderr
+    );
 
     let output = audit.run("--as mallory").await?;
     ensure!(output.code == 2 && output.stdout.is_empty(), "{}", output.stdout);

@@ -19,6 +19,8 @@ use winddown_core::related::Related;
 pub(super) struct Listed {
     pub(super) workloads: Vec<(Kind, Value)>,
     pub(super) related: Related,
+    /// Whether `related` has all Services.
+    pub(super) knows_services: bool,
     pub(super) policies: Vec<Policy>,
     pub(super) missing: Missing,
 }
@@ -68,7 +70,11 @@ impl Listed {
         let related = join_all(RELATIONS.iter().map(|relation| related(cluster, relation, everything)));
         let ((workloads, others), (related, (namespaces, policies))) =
             join(join(workloads, others), join(related, join(namespaces(cluster, scope), policies(cluster)))).await;
-        let mut listed = Self::default();
+        let knows_services = RELATIONS
+            .iter()
+            .zip(&related)
+            .all(|(relation, list)| relation.kind != "Service" || list.problems.is_empty());
+        let mut listed = Self { knows_services, ..Self::default() };
         let is_filtered = !others.is_empty();
         for List { items, problems } in workloads {
             for (_, object) in items.iter().filter(|_| !is_filtered) {

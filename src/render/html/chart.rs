@@ -24,7 +24,7 @@ pub(super) fn charts(evaluation: &Evaluation, today: Option<&Today>) -> Option<M
     let now = today.map(|today| &today.timeline);
     let all = now.into_iter().flat_map(times).chain(times(planned)).chain([budget.drain]);
     let scale = Scale::of(all, WIDTH, MIN_PHASE);
-    let traffic = today.is_none_or(|today| today.takes_requests).then_some(budget.drain);
+    let traffic = today.is_none_or(|today| today.takes_requests == Some(true)).then_some(budget.drain);
     let is_same = now.is_some_and(|now| now.kill_at == planned.kill_at && evaluation.changes.is_empty());
     let title = match (is_same, evaluation.changes.rolls_out()) {
         (true, _) => "Today, with this budget",

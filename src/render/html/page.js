@@ -63,7 +63,7 @@
     }),
   );
 
-  controls.hidden = false;
+  controls.hidden = workloads.length === 0;
   show();
   openTarget();
 })();

@@ -15,6 +15,7 @@ use winddown_core::budget::{Budget, Source};
 use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::object::Object;
+use winddown_core::today::Today;
 
 /// Lines of a diff that are shown; a template that is replaced as a whole can have thousands.
 const MAX_DIFF: usize = 300;
@@ -125,7 +126,10 @@ fn why(workload: &Workload) -> String {
     title.unwrap_or_else(|| match (&workload.today, workload.evaluation.mode) {
         (_, Mode::Off) => "mode Off".to_owned(),
         (None, _) => "not opted in".to_owned(),
-        (Some(today), _) if !today.takes_requests => "no Service and no port: takes no requests".to_owned(),
+        (Some(Today { takes_requests: None, .. }), _) => "no port; the Services could not be read".to_owned(),
+        (Some(today), _) if today.takes_requests == Some(false) => {
+            "no Service and no port: takes no requests".to_owned()
+        }
         _ => "nothing found".to_owned(),
     })
 }
@@ -166,8 +170,10 @@ fn losses(workload: &Workload) -> Markup {
                 dl.losses {
                     @for loss in &today.losses { dt { (loss.cause.in_words()) } dd { (loss.message) } }
                 }
-            } @else if !today.takes_requests {
+            } @else if today.takes_requests == Some(false) {
                 p { "It takes no requests: no Service selects its pods, and no app lists a port." }
+            } @else if today.takes_requests.is_none() {
+                p { "Whether it takes requests is unknown: no app lists a port, and the Services could not be read." }
             }
         }
     }

@@ -48,7 +48,8 @@ impl Overview {
     pub(crate) fn of(workloads: &[Workload]) -> Self {
         let number =
             |matches: &dyn Fn(&Workload) -> bool| workloads.iter().filter(|workload| matches(workload)).count();
-        let takes_requests = |workload: &Workload| workload.today.as_ref().is_some_and(|today| today.takes_requests);
+        let takes_requests =
+            |workload: &Workload| workload.today.as_ref().is_some_and(|today| today.takes_requests == Some(true));
         let findings = |severity| workloads.iter().map(|workload| workload.count(severity)).sum();
         let namespaces: BTreeSet<_> =
             workloads.iter().map(|workload| Object::new(&workload.object).namespace()).collect();

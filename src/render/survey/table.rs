@@ -9,6 +9,7 @@ use crate::render::table::{ASSUMED, WIDE, described, first_finding, longest_name
 use crate::render::workload::{Workload, qualified_name};
 use winddown_core::finding::Severity;
 use winddown_core::sanitize::truncated;
+use winddown_core::today::Today;
 
 /// The workloads in their order, and the summary.
 pub(crate) fn table(survey: &Survey, workloads: &[Workload], screen: &Screen, out: &mut impl Write) -> io::Result<()> {
@@ -43,10 +44,11 @@ fn why(workload: &Workload) -> String {
         Some(error) if error.is_error() => described(error),
         _ if !causes.is_empty() => causes.join(", "),
         Some(finding) => described(finding),
-        None if workload.today.as_ref().is_some_and(|today| !today.takes_requests) => {
-            "no Service and no port: takes no requests".to_owned()
-        }
-        None => without_findings(workload).to_owned(),
+        None => match &workload.today {
+            Some(Today { takes_requests: Some(false), .. }) => "no Service and no port: takes no requests".to_owned(),
+            Some(Today { takes_requests: None, .. }) => "no port; the Services could not be read".to_owned(),
+            _ => without_findings(workload).to_owned(),
+        },
     }
 }
 
@@ -87,7 +89,7 @@ impl Columns {
         if !self.wide && workload.assumed.is_some() {
             name.push(ASSUMED);
         }
-        let drops = today.filter(|today| today.takes_requests).map(|today| !today.losses.is_empty());
+        let drops = today.filter(|today| today.takes_requests == Some(true)).map(|today| !today.losses.is_empty());
         let mut cells = vec![
             name,
             if self.wide { workload.kind.as_str() } else { short(workload.kind) }.to_owned(),
