@@ -126,11 +126,18 @@ async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Resu
             Program::Plugin => "kubectl winddown",
         },
     };
+    let needs_a_namespace = listed.missing.all_forbidden && survey.namespace.is_none();
     let (mut workloads, incomplete) = evaluate(arguments, listed, &mut survey);
     survey::sort(&mut workloads);
     print(arguments.output, &survey, &workloads)?;
     for line in notes(&survey, workloads.is_empty()) {
         eprintln!("winddown: {}", sanitize(&line));
+    }
+    if needs_a_namespace {
+        eprintln!(
+            "winddown: rights in one namespace are enough with -n, for example -n {}",
+            sanitize(&cluster.default_namespace)
+        );
     }
     Ok(if incomplete {
         Exit::Unusable

@@ -255,6 +255,8 @@ mod tests {
         &mut workload["spec"]["template"]["spec"]["containers"][0]
     }
 
+    type Change = fn(&mut Value);
+
     fn causes(change: impl FnOnce(&mut Value)) -> Vec<Cause> {
         let today = today(change, &Related::default()).unwrap();
         today.losses.into_iter().map(|loss| loss.cause).collect()
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_missing_part_is_a_cause() {
-        let cases: [(fn(&mut Value), &[Cause]); 6] = [
+        let cases: [(Change, &[Cause]); 6] = [
             (|it| container(it)["lifecycle"] = Value::Null, &[Cause::NoWait]),
             (|it| container(it)["readinessProbe"] = Value::Null, &[Cause::NoReadiness]),
             (|it| container(it)["lifecycle"]["preStop"]["sleep"]["seconds"] = json!(2), &[Cause::WaitShort]),

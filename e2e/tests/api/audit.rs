@@ -227,6 +227,7 @@ async fn missing_rights_are_named(audit: &Audit, client: &Client) -> Result<()> 
     let output = audit.run("--as mallory").await?;
     ensure!(output.code == 2 && output.stdout.is_empty(), "{}", output.stdout);
     ensure!(output.stderr.matches("winddown: cannot list ").count() == 9, "{}", output.stderr);
+    ensure!(output.stderr.ends_with("rights in one namespace are enough with -n, for example -n default\n"));
     Ok(())
 }
 
@@ -281,7 +282,7 @@ async fn the_page_works_in_a_browser(audit: &Audit, directory: &std::path::Path)
     tokio::fs::write(&file, &page.stdout).await?;
     ensure!(
         page.stdout.contains("onerror=") && !page.stdout.contains("<img"),
-        "commands are quoted, and are no markup"
+        "annotations are quoted, and are no markup"
     );
     let in_one_namespace = WORKLOADS / NAMESPACES;
     program::check_in_browser(&file, "team-3/", in_one_namespace).await

@@ -31,6 +31,8 @@ pub(super) struct Missing {
     pub(super) workloads: Vec<String>,
     pub(super) related: Vec<String>,
     pub(super) policies: Vec<String>,
+    /// Whether the user may list no kind of workloads.
+    pub(super) all_forbidden: bool,
 }
 
 /// A resource of related objects. The items of a list have neither version nor kind.
@@ -76,20 +78,21 @@ impl Listed {
             .all(|(relation, list)| relation.kind != "Service" || list.problems.is_empty());
         let mut listed = Self { knows_services, ..Self::default() };
         let is_filtered = !others.is_empty();
-        for List { items, problems } in workloads {
+        listed.missing.all_forbidden = workloads.iter().all(|list| list.forbidden);
+        for List { items, problems, .. } in workloads {
             for (_, object) in items.iter().filter(|_| !is_filtered) {
                 listed.related.add_workload(object);
             }
             listed.workloads.extend(items);
             listed.missing.workloads.extend(problems);
         }
-        for List { items, problems } in others {
+        for List { items, problems, .. } in others {
             for pods in items {
                 listed.related.extend(pods);
             }
             listed.missing.related.extend(problems);
         }
-        for List { items, problems } in related.into_iter().chain([namespaces]) {
+        for List { items, problems, .. } in related.into_iter().chain([namespaces]) {
             for objects in items {
                 listed.related.extend(objects);
             }
@@ -111,12 +114,15 @@ impl Relation {
 struct List<T> {
     items: Vec<T>,
     problems: Vec<String>,
+    /// Whether a right is missing.
+    forbidden: bool,
 }
 
 impl<T> List<T> {
     fn new(items: Vec<T>, problems: Vec<String>, read: Result<(), Error>) -> Self {
+        let forbidden = read.as_ref().is_err_and(Error::is_forbidden);
         let failed = read.err().map(|error| ErrorChain(&error).to_string());
-        Self { items, problems: problems.into_iter().chain(failed).collect() }
+        Self { items, problems: problems.into_iter().chain(failed).collect(), forbidden }
     }
 }
 
@@ -197,7 +203,7 @@ async fn namespace(cluster: &Cluster, name: &str) -> Result<Value, Error> {
 async fn policies(cluster: &Cluster) -> List<Policy> {
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     if !is_served(cluster, POLICIES).await {
-        return List { items, problems };
+        return List::new(items, problems, Ok(()));
     }
     let each = |mut object: Value| {
         identify(&mut object, POLICIES.api_version, KIND);
@@ -210,7 +216,7 @@ async fn policies(cluster: &Cluster) -> List<Policy> {
     let read = cluster.list(POLICIES, &Selection { scope: Scope::All, labels: None }, each).await;
     let failed = read.err().map(|error| format!("{}; all budgets are under the built-in policy", ErrorChain(&error)));
     problems.extend(failed);
-    List { items, problems }
+    List::new(items, problems, Ok(()))
 }
 
 /// Whether the API server has a resource. A user without rights gets 403 from a list also where there is none, and may read

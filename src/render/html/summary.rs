@@ -24,8 +24,8 @@ pub(super) fn header(survey: &Survey, overview: &Overview, date: &str) -> Markup
             p.eyebrow { "Shutdown audit" }
             h1 { (name) @if let Some(namespace) = &survey.namespace { " / " (namespace) } }
             p.meta {
-                "Kubernetes " (survey.kubernetes) " · " (pluralize(overview.workloads, "workload")) " in "
-                (pluralize(overview.namespaces, "namespace"))
+                "Kubernetes " (survey.kubernetes) " · " (pluralize(overview.workloads, "workload"))
+                @if survey.namespace.is_none() { " in " (pluralize(overview.namespaces, "namespace")) }
                 @if let Some(selector) = &survey.selector { " with " code { (selector) } }
                 " · " (date)
             }

@@ -31,14 +31,12 @@ pub(crate) fn numbers(
     let overview = Overview::of(workloads);
     let Overview { namespaces, assumed, owned, errors, warnings, .. } = overview;
     let bold = styles.heading;
-    writeln!(
-        out,
-        "{} in {} of {} ({})",
-        pluralize(overview.workloads, "workload"),
-        pluralize(namespaces, "namespace"),
-        sanitize(&survey.place()),
-        sanitize(&survey.kubernetes)
-    )?;
+    let place = match &survey.namespace {
+        Some(_) => survey.place(),
+        None => format!("{} of {}", pluralize(namespaces, "namespace"), survey.place()),
+    };
+    let version = sanitize(&survey.kubernetes);
+    writeln!(out, "{} in {} ({version})", pluralize(overview.workloads, "workload"), sanitize(&place))?;
     if let (Some(assumption), 1..) = (&survey.assumed, assumed) {
         let have = if assumed == 1 { "has" } else { "have" };
         writeln!(out, "{} {have} no annotations; assumed: {}", pluralize(assumed, "workload"), sanitize(assumption))?;

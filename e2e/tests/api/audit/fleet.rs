@@ -69,8 +69,9 @@ fn objects(number: usize) -> Vec<Value> {
     manifest = match number % 7 {
         0 => manifest.with(&container("lifecycle"), json!({"preStop": {"sleep": {"seconds": 10}}})),
         1 => manifest.with(&container("startupProbe"), Value::Null),
-        // A finding quotes the command, which must not become a part of the page.
-        3 => manifest.with(&container("command"), json!(["sh", "-c", format!("node server.js; echo {MARKUP}")])),
+        3 => manifest.with(&container("command"), json!(["sh", "-c", "node server.js; true"])),
+        // The diff quotes it, and it must not become a part of the page.
+        4 => manifest.with("/spec/template/metadata/annotations/note", MARKUP),
         _ => manifest,
     };
     manifest = match number % 10 {
