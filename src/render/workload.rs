@@ -36,7 +36,7 @@ pub(crate) enum Source {
         /// Its place among the documents.
         slot: Slot,
     },
-    #[cfg(feature = "cluster")]
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "without clients, there are only files"))]
     Cluster,
 }
 
@@ -59,7 +59,6 @@ impl Workload {
     fn location_at(&self, line: impl FnOnce(&Lines) -> usize) -> Location<'_> {
         match &self.source {
             Source::File { name, lines, .. } => Location::Line { file: name, line: line(lines) },
-            #[cfg(feature = "cluster")]
             Source::Cluster => Location::Object,
         }
     }
@@ -68,7 +67,6 @@ impl Workload {
     pub(crate) fn slot(&self) -> Option<&Slot> {
         match &self.source {
             Source::File { slot, .. } => Some(slot),
-            #[cfg(feature = "cluster")]
             Source::Cluster => None,
         }
     }
@@ -85,7 +83,7 @@ impl Workload {
     }
 
     /// Why a rollout can drop requests today; empty if nothing is known.
-    #[cfg(feature = "cluster")]
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "nothing is known of files"))]
     pub(crate) fn losses(&self) -> &[Loss] {
         self.today.as_ref().map_or(&[], |today| &today.losses)
     }
@@ -138,11 +136,7 @@ impl Workload {
 /// A place in a file, or an object of a cluster, whose name says where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Location<'a> {
-    Line {
-        file: &'a str,
-        line: usize,
-    },
-    #[cfg(feature = "cluster")]
+    Line { file: &'a str, line: usize },
     Object,
 }
 
@@ -151,7 +145,6 @@ impl<'a> Location<'a> {
     pub(crate) fn in_file(self) -> Option<(&'a str, usize)> {
         match self {
             Self::Line { file, line } => Some((file, line)),
-            #[cfg(feature = "cluster")]
             Self::Object => None,
         }
     }
@@ -166,7 +159,6 @@ impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line { file, line } => write!(f, "{}:{line}", sanitize(file)),
-            #[cfg(feature = "cluster")]
             Self::Object => f.write_str("cluster"),
         }
     }

@@ -36,7 +36,6 @@ pub(super) fn evaluate(
         let Failed { problem, source, object } = *failed;
         let (lines, slot) = match source {
             Source::File { lines, slot, .. } => (lines, slot),
-            #[cfg(feature = "cluster")]
             Source::Cluster => Default::default(),
         };
         let (line, name) = (lines.of_field(&problem.field), qualified_name(&object));

@@ -66,14 +66,30 @@ fn chart(title: &str, timeline: &Timeline, traffic: Option<Seconds>, scale: &Sca
                 @if more > 0 { div.who { "and " (more) " more" } div {} }
                 div {}
                 svg.axis width="100%" height="16" {
-                    @for (time, position) in scale.numbers(timeline.kill_at, CHARACTER) {
-                        @let at_end = position > WIDTH - CHARACTER * 2;
-                        text x=(percent(position)) y="12" text-anchor=(if at_end { "end" } else { "start" }) { (time) }
+                    @for (time, position, anchor) in numbers(scale, timeline.kill_at) {
+                        text x=(percent(position)) y="12" text-anchor=(anchor) { (time) }
                     }
                 }
             }
         }
     }
+}
+
+/// The times below the bars. One that would be cut off at the right ends at its position; it takes the place of others.
+fn numbers(scale: &Scale, kill_at: Seconds) -> Vec<(Seconds, usize, &'static str)> {
+    let width = |time: Seconds| time.to_string().len() * CHARACTER;
+    let mut numbers: Vec<(Seconds, usize, &'static str)> = Vec::new();
+    for (time, position) in scale.numbers(kill_at, CHARACTER).into_iter().rev() {
+        let is_cut = position + width(time) > WIDTH;
+        let end = if is_cut { position } else { position + width(time) };
+        let next =
+            numbers.last().map(|&(next, at, anchor)| if anchor == "end" { at - width(next).min(at) } else { at });
+        if next.is_none_or(|next| end + CHARACTER / 2 <= next) {
+            numbers.push((time, position, if is_cut { "end" } else { "start" }));
+        }
+    }
+    numbers.reverse();
+    numbers
 }
 
 /// A part of a bar: its class, its time and its label.
@@ -159,6 +175,29 @@ fn stripes(id: &str, class: &str) -> Markup {
         pattern id=(id) width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
             rect.stripe-ground width="6" height="6" {}
             rect class=(class) width="3" height="6" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHARACTER, Scale, Seconds, WIDTH, numbers};
+
+    #[test]
+    fn no_number_covers_another_or_leaves_the_chart() {
+        for ends in [vec![0, 5, 15, 30, 40, 45], vec![0, 5, 30, 35], vec![0, 1, 2, 3], vec![0, 10, 86_400]] {
+            let scale = Scale::of(ends.iter().map(|end| Seconds::new(*end)), WIDTH, 14);
+            let kill_at = Seconds::new(*ends.last().unwrap());
+            let numbers = numbers(&scale, kill_at);
+            assert!(numbers.iter().any(|(time, ..)| *time == kill_at), "{numbers:?}");
+            let mut end = 0;
+            for (time, position, anchor) in numbers {
+                let width = time.to_string().len() * CHARACTER;
+                let start = if anchor == "end" { position - width } else { position };
+                assert!(start >= end, "{time} begins at {start}, before {end}");
+                end = start + width;
+            }
+            assert!(end <= WIDTH, "{end}");
         }
     }
 }

@@ -88,7 +88,7 @@ fn assumption(survey: &Survey, overview: &Overview) -> Markup {
                 (pluralize(overview.assumed, "workload"))
                 " without annotations: their budget is assumed as " code { (assumed) }
                 ". New requests arrive for the drain after a pod is deleted, and open ones take up to the deadline. "
-                "Findings about them are about these numbers; " code { "--assume" } " sets others."
+                "Findings about them are about these numbers; " code.flag { "--assume" } " sets others."
             }
         }
         @if overview.would_change > 0 {
