@@ -6,11 +6,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-#[cfg(feature = "cluster")]
-use crate::commands::drill;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 use crate::commands::sample;
-use crate::commands::{check, restore, status};
+#[cfg(feature = "cluster")]
+use crate::commands::{audit, check, drill, restore, status};
 #[cfg(feature = "operator")]
 use crate::commands::{check_install, run};
 use crate::commands::{completions, crd, explain, plan};
@@ -79,6 +78,13 @@ pub enum Command {
     /// replaces its pods.
     #[cfg(feature = "cluster")]
     Restore(Box<restore::Arguments>),
+    /// Evaluate all workloads of a cluster, with nothing installed in it
+    ///
+    /// Lists the Deployments, StatefulSets and DaemonSets, and the objects that say more about them, with the rights of the user.
+    /// Shows which of them can drop requests during a rollout today, and why, the budget and the findings of each, and the changes
+    /// that Winddown would make. Workloads without annotations are evaluated under assumed ones. Changes nothing.
+    #[cfg(feature = "cluster")]
+    Audit(Box<audit::Arguments>),
     /// Show why a finding matters and how to fix it
     ///
     /// Without a code, lists the codes of all findings with their severity.
@@ -189,6 +195,8 @@ impl Cli {
             Command::Check(arguments) => check::command(&arguments),
             #[cfg(feature = "cluster")]
             Command::Restore(arguments) => restore::command(&arguments),
+            #[cfg(feature = "cluster")]
+            Command::Audit(arguments) => audit::command(&arguments, program),
             Command::Explain(arguments) => explain::command(&arguments),
             #[cfg(feature = "cluster")]
             Command::Drill(arguments) => drill::command(&arguments),

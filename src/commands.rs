@@ -3,6 +3,8 @@
 #[cfg(any(feature = "operator", feature = "cluster"))]
 mod admission;
 #[cfg(feature = "cluster")]
+pub mod audit;
+#[cfg(feature = "cluster")]
 pub mod check;
 #[cfg(feature = "operator")]
 pub mod check_install;
@@ -10,6 +12,7 @@ pub mod completions;
 pub mod crd;
 #[cfg(feature = "cluster")]
 pub mod drill;
+mod evaluate;
 pub mod explain;
 pub mod plan;
 #[cfg(feature = "cluster")]

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
+use winddown_core::finding::Severity;
+
 /// The result of a command; the number is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
@@ -16,5 +20,25 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+/// The severities of `--fail-on`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Warnings and errors
+    Warning,
+    /// Only errors
+    #[default]
+    Error,
+}
+
+impl FailOn {
+    /// The lowest severity that counts.
+    pub(crate) fn severity(self) -> Severity {
+        match self {
+            Self::Warning => Severity::Warning,
+            Self::Error => Severity::Error,
+        }
     }
 }

@@ -5,6 +5,9 @@ pub(crate) mod age;
 #[cfg(feature = "cluster")]
 pub(crate) mod columns;
 pub(crate) mod diff;
+pub(crate) mod grid;
+#[cfg(feature = "cluster")]
+pub(crate) mod html;
 #[cfg(feature = "cluster")]
 pub(crate) mod hunks;
 pub(crate) mod sanitize;
@@ -12,6 +15,8 @@ pub(crate) mod sarif;
 pub(crate) mod screen;
 pub(crate) mod structured;
 pub(crate) mod styles;
+#[cfg(feature = "cluster")]
+pub(crate) mod survey;
 pub(crate) mod svg;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -12,6 +12,7 @@ use winddown_core::catalog::traffic::Traffic;
 use winddown_core::finding::Code;
 use winddown_core::kind::Kind;
 use winddown_core::policy::INJECT;
+use winddown_core::today::Cause;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -85,6 +86,17 @@ fn the_admission_policy_allows_the_keys_that_winddown_writes() {
     let policy = file("charts/winddown/templates/validatingadmissionpolicy.yaml");
     for key in [annotations::BUDGET, annotations::SETTLED, annotations::INJECTED, annotations::MANAGED] {
         assert!(policy.contains(&format!("'{key}'")), "{key}");
+    }
+}
+
+#[test]
+fn the_page_about_the_audit_has_every_cause() {
+    let page = file("docs/audit.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let expected = Cause::ALL.iter().map(|cause| format!("| `{}` | {} | ", cause.as_str(), cause.in_words()));
+    assert_eq!(rows.len(), Cause::ALL.len());
+    for (row, expected) in rows.iter().zip(expected) {
+        assert!(row.starts_with(&expected), "{row} does not start with {expected}");
     }
 }
 

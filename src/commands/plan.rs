@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
-use crate::exit::Exit;
+use crate::commands::evaluate::Surroundings;
+use crate::exit::{Exit, FailOn};
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::text::pluralize;
@@ -19,7 +20,6 @@ use crate::render::workload::Workload;
 use crate::render::{diff, sarif, structured, svg, table, text};
 use load::Loaded;
 use winddown_core::annotations::Assumption;
-use winddown_core::finding::Severity;
 use winddown_core::kind::Kind;
 use winddown_core::policy::Policies;
 
@@ -103,25 +103,6 @@ pub struct Arguments {
     fail_on: FailOn,
 }
 
-/// The severities of `--fail-on`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// Warnings and errors
-    Warning,
-    /// Only errors
-    #[default]
-    Error,
-}
-
-impl FailOn {
-    fn severity(self) -> Severity {
-        match self {
-            Self::Warning => Severity::Warning,
-            Self::Error => Severity::Error,
-        }
-    }
-}
-
 /// The output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -184,9 +165,12 @@ fn run(
     let mut loaded = Loaded::read(inputs, policies, arguments.all);
     let policies = Policies::new(std::mem::take(&mut loaded.policies));
     let assumption = arguments.assume.clone().map(Rc::new);
+    let related = std::mem::take(&mut loaded.related);
+    let surroundings =
+        Surroundings { assumption: assumption.as_ref(), related: &related, complete: true, policies: &policies };
     let mut workloads = Vec::new();
     for (file, manifest) in std::mem::take(&mut loaded.workloads) {
-        match evaluate::evaluate(&file, manifest, assumption.as_ref(), &loaded.related, &policies) {
+        match evaluate::evaluate(&file, manifest, &surroundings) {
             Ok(workload) => workloads.push(workload),
             Err(error) => {
                 loaded.errors.push(format!("{file}: {error}"));

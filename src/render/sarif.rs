@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::workload::Workload;
 use winddown_core::finding::{Code, Finding, Severity};
 use winddown_core::fingerprint;
+use winddown_core::object::Object;
 
 /// All characters but those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -17,6 +18,17 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 pub(crate) fn sarif(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
+    write_run(&run(workloads), out)
+}
+
+/// A document with one run.
+pub(crate) fn write_run(run: &Value, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))?;
+    writeln!(out)
+}
+
+/// The tool with the rules, and the findings.
+pub(crate) fn run(workloads: &[Workload]) -> Value {
     let findings = workloads
         .iter()
         .flat_map(|workload| workload.evaluation.findings.iter().map(move |finding| (workload, finding)));
@@ -33,9 +45,7 @@ pub(crate) fn sarif(workloads: &[Workload], out: &mut impl Write) -> io::Result<
         "informationUri": env!("CARGO_PKG_REPOSITORY"),
         "rules": codes.iter().copied().map(rule).collect::<Vec<_>>(),
     });
-    let run = json!({"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results});
-    serde_json::to_writer_pretty(&mut *out, &json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))?;
-    writeln!(out)
+    json!({"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results})
 }
 
 fn rule(code: Code) -> Value {
@@ -50,23 +60,12 @@ fn rule(code: Code) -> Value {
 }
 
 fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: &mut Fingerprints) -> Value {
-    let location = workload.location_of(finding);
     let mut result = json!({
         "ruleId": finding.code.as_str(),
         "ruleIndex": codes.binary_search(&finding.code).ok(),
         "level": level(finding.severity),
         "message": {"text": format!("{}: {}", workload.title(), finding.message())},
-        "locations": [{
-            "physicalLocation": {
-                "artifactLocation": {"uri": uri(location.file)},
-                "region": {"startLine": location.line},
-            },
-            "logicalLocations": [{
-                "name": workload.title(),
-                "fullyQualifiedName": finding.field.to_string(),
-                "kind": "object",
-            }],
-        }],
+        "locations": [location(workload, finding)],
         // GitHub reads this key, and adds the file and the rule to it.
         "partialFingerprints": {"primaryLocationLineHash": fingerprints.of(workload, finding)},
     });
@@ -74,6 +73,24 @@ fn result(workload: &Workload, finding: &Finding, codes: &[Code], fingerprints: 
         result["properties"] = json!({"assumed": assumption.to_string()});
     }
     result
+}
+
+/// The line of a file, or the object in a cluster.
+fn location(workload: &Workload, finding: &Finding) -> Value {
+    let field = finding.field.to_string();
+    if let Some((file, line)) = workload.location_of(finding).in_file() {
+        return json!({
+            "physicalLocation": {"artifactLocation": {"uri": uri(file)}, "region": {"startLine": line}},
+            "logicalLocations": [{"name": workload.title(), "fullyQualifiedName": field, "kind": "object"}],
+        });
+    }
+    let object = Object::new(&workload.object);
+    let name = object.name().unwrap_or_default();
+    let path = format!("{}/{}/{name}", object.namespace(), workload.kind);
+    json!({
+        "logicalLocations": [{"name": name, "fullyQualifiedName": path, "kind": "resource"}],
+        "message": {"text": field},
+    })
 }
 
 const fn level(severity: Severity) -> &'static str {
@@ -91,7 +108,8 @@ struct Fingerprints(HashMap<String, usize>);
 impl Fingerprints {
     fn of(&mut self, workload: &Workload, finding: &Finding) -> String {
         let hash = fingerprint::of_texts(&[&workload.title(), finding.code.as_str(), &finding.field.to_string()]);
-        let key = format!("{}\n{hash}", workload.file);
+        let file = workload.location().in_file().map_or("", |(file, _)| file);
+        let key = format!("{file}\n{hash}");
         let times = self.0.entry(key).or_default();
         *times += 1;
         format!("{hash}:{times}")

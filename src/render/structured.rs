@@ -11,12 +11,13 @@ use winddown_core::budget::Budget;
 use winddown_core::finding::Finding;
 use winddown_core::object::Object;
 use winddown_core::plan::timeline::Timeline;
+use winddown_core::today::Today;
 
 /// The JSON of a workload. Fields may be added, but not renamed or removed.
 #[derive(Serialize)]
-struct Row<'a> {
-    file: &'a str,
-    line: usize,
+pub(crate) struct Row<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
     kind: &'static str,
     namespace: &'a str,
     name: &'a str,
@@ -25,8 +26,23 @@ struct Row<'a> {
     assumed: Option<String>,
     budget: Option<&'a Budget>,
     timeline: Option<&'a Timeline>,
+    /// Only of a workload of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    today: Option<&'a Today>,
+    /// The object that controls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     findings: Vec<Located<'a>>,
     patch: json_patch::Patch,
+}
+
+/// A line of a file. An object of a cluster has none.
+#[derive(Serialize)]
+struct Place<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
 }
 
 /// A finding with the line of its field.
@@ -34,32 +50,45 @@ struct Row<'a> {
 struct Located<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
-    line: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
 }
 
 pub(crate) fn json(workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
-    let rows: Vec<_> = workloads
-        .iter()
-        .map(|workload| Row {
-            file: &workload.file,
-            line: workload.location().line,
-            kind: workload.kind.as_str(),
-            namespace: Object::new(&workload.object).namespace(),
-            name: Object::new(&workload.object).name().unwrap_or_default(),
-            assumed: workload.assumed.as_ref().map(ToString::to_string),
-            budget: workload.evaluation.budget.as_ref(),
-            timeline: workload.evaluation.timeline.as_ref(),
-            findings: workload
-                .evaluation
-                .findings
-                .iter()
-                .map(|finding| Located { finding, line: workload.location_of(finding).line })
-                .collect(),
-            patch: workload.patch(),
-        })
-        .collect();
-    serde_json::to_writer_pretty(&mut *out, &rows)?;
+    write(&rows(workloads), out)
+}
+
+/// Indented JSON, and a line break.
+pub(crate) fn write(document: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
     writeln!(out)
+}
+
+/// The same as values.
+pub(crate) fn rows(workloads: &[Workload]) -> Vec<Row<'_>> {
+    workloads.iter().map(Row::of).collect()
+}
+
+impl<'a> Row<'a> {
+    fn of(workload: &'a Workload) -> Self {
+        let (object, evaluation) = (Object::new(&workload.object), &workload.evaluation);
+        let place = workload.location().in_file();
+        let located =
+            |finding| Located { finding, line: workload.location_of(finding).in_file().map(|(_, line)| line) };
+        Self {
+            place: Place { file: place.map(|(file, _)| file), line: place.map(|(_, line)| line) },
+            kind: workload.kind.as_str(),
+            namespace: object.namespace(),
+            name: object.name().unwrap_or_default(),
+            assumed: workload.assumed.as_ref().map(ToString::to_string),
+            budget: evaluation.budget.as_ref(),
+            timeline: evaluation.timeline.as_ref(),
+            today: workload.today.as_ref(),
+            owner: if workload.is_of_cluster() { workload.owner() } else { None },
+            findings: evaluation.findings.iter().map(located).collect(),
+            patch: workload.patch(),
+        }
+    }
 }
 
 /// The workloads in their desired state.
@@ -70,7 +99,9 @@ pub(crate) fn yaml(workloads: &[Workload], out: &mut impl Write) -> io::Result<(
 /// All documents, with the workloads in their desired state. Lists stay lists.
 pub(crate) fn yaml_of_all(mut documents: Vec<Value>, workloads: &[Workload], out: &mut impl Write) -> io::Result<()> {
     for workload in workloads {
-        workload.slot.fill(&mut documents, workload.desired());
+        if let Some(slot) = workload.slot() {
+            slot.fill(&mut documents, workload.desired());
+        }
     }
     write_documents(documents, out)
 }

@@ -202,7 +202,8 @@ impl Image {
     }
 }
 
-fn class(activity: Activity) -> &'static str {
+/// The class of a phase in the stylesheet.
+pub(crate) fn class(activity: Activity) -> &'static str {
     match activity {
         Activity::PreStop => "pre-stop",
         Activity::UnknownPreStop => "unknown",

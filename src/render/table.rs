@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
+use super::grid::Grid;
 use super::sanitize::sanitize;
 use super::screen::Screen;
 use super::text::{pluralize, summary};
@@ -17,10 +18,9 @@ use winddown_core::sanitize::truncated;
 const MAX_NAME: usize = 70;
 const MIN_NAME: usize = 16;
 /// Narrower terminals get shorter headings and kinds.
-const WIDE: usize = 120;
-const GAP: &str = "  ";
+pub(crate) const WIDE: usize = 120;
 /// Marks the names of workloads with assumed annotations where there is no room for a column.
-const ASSUMED: char = '*';
+pub(crate) const ASSUMED: char = '*';
 
 /// A line for each workload, and the counts.
 pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Write) -> io::Result<()> {
@@ -33,14 +33,16 @@ pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Writ
         (Reverse(counts), workload.evaluation.budget.is_none(), qualified_name(&workload.object))
     });
     let layout = Layout::of(&sorted, screen);
+    let rows: Vec<_> =
+        [layout.headings()].into_iter().chain(sorted.iter().map(|workload| layout.cells(workload))).collect();
+    let grid = Grid::of(&rows, layout.text_columns(), screen);
     let bold = screen.styles.heading;
-    writeln!(out, "{bold}{}{bold:#}", layout.line(&layout.headings(), "FIRST FINDING", str::to_owned))?;
-    for workload in sorted {
+    writeln!(out, "{bold}{}{bold:#}", grid.line(&rows[0], "FIRST FINDING", str::to_owned))?;
+    for (workload, cells) in sorted.iter().zip(&rows[1..]) {
         let first = first_finding(workload);
         let style = first.map_or(screen.styles.dim, |finding| screen.styles.severity(finding.severity));
         let text = first.map_or_else(|| without_findings(workload).to_owned(), described);
-        let styled = |text: &str| format!("{style}{text}{style:#}");
-        writeln!(out, "{}", layout.line(&layout.cells(workload), &text, styled))?;
+        writeln!(out, "{}", grid.line(cells, &text, |text| format!("{style}{text}{style:#}")))?;
     }
     writeln!(out, "\n{}{}", totals(workloads, &layout), summary(workloads, &screen.styles))
 }
@@ -51,17 +53,17 @@ fn fits(budget: &Budget) -> bool {
 }
 
 /// The first of the most severe findings.
-fn first_finding(workload: &Workload) -> Option<&Finding> {
+pub(crate) fn first_finding(workload: &Workload) -> Option<&Finding> {
     let findings = &workload.evaluation.findings;
     let worst = findings.iter().map(|finding| finding.severity).max()?;
     findings.iter().find(|finding| finding.severity == worst)
 }
 
-fn described(finding: &Finding) -> String {
+pub(crate) fn described(finding: &Finding) -> String {
     sanitize(&format!("{}: {}", finding.code.as_str(), finding.message())).into_owned()
 }
 
-fn without_findings(workload: &Workload) -> &'static str {
+pub(crate) fn without_findings(workload: &Workload) -> &'static str {
     match workload.evaluation.mode {
         Mode::Off => "mode Off",
         _ if workload.evaluation.budget.is_none() => "not opted in",
@@ -86,35 +88,21 @@ fn totals(workloads: &[Workload], layout: &Layout) -> String {
     parts.into_iter().map(|part| part + "\n").collect()
 }
 
-/// The columns before the finding, and their widths.
+/// Which columns there are before the finding.
 struct Layout {
-    /// The columns of the terminal, if there is one.
-    screen: Option<usize>,
     wide: bool,
     /// Whether some budgets are assumed, and the table has to say which.
     assumes: bool,
     longest_name: usize,
-    widths: Vec<usize>,
 }
 
 impl Layout {
     fn of(workloads: &[&Workload], screen: &Screen) -> Self {
-        let longest_name = screen.width.map_or(MAX_NAME, |width| (width / 4).clamp(MIN_NAME, MAX_NAME));
-        let mut layout = Self {
-            screen: screen.width,
+        Self {
             wide: screen.width.is_none_or(|width| width >= WIDE),
             assumes: workloads.iter().any(|workload| workload.assumed.is_some()),
-            longest_name,
-            widths: Vec::new(),
-        };
-        let mut widths: Vec<usize> = layout.headings().iter().map(|heading| heading.chars().count()).collect();
-        for workload in workloads {
-            for (width, cell) in widths.iter_mut().zip(layout.cells(workload)) {
-                *width = (*width).max(cell.chars().count());
-            }
+            longest_name: longest_name(screen),
         }
-        layout.widths = widths;
-        layout
     }
 
     /// Whether a column says where the budget is from.
@@ -156,28 +144,18 @@ impl Layout {
         cells
     }
 
-    /// Text is aligned left, numbers right. On a terminal, no line is longer than its width.
-    fn line(&self, cells: &[String], last: &str, style: impl FnOnce(&str) -> String) -> String {
-        let mut line = String::new();
-        for (at, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
-            let is_text = at < 2 || (self.has_origins() && at == 2);
-            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-            let parts = if is_text { [cell, padding.as_str(), GAP] } else { [padding.as_str(), cell, GAP] };
-            line.extend(parts);
-        }
-        let Some(screen) = self.screen else {
-            return if last.is_empty() { line.trim_end().to_owned() } else { line + &style(last) };
-        };
-        match screen.saturating_sub(line.chars().count()) {
-            0 => truncated(line.trim_end(), screen).into_owned(),
-            _ if last.is_empty() => line.trim_end().to_owned(),
-            rest => line + &style(&truncated(last, rest)),
-        }
+    fn text_columns(&self) -> Vec<bool> {
+        (0..self.headings().len()).map(|at| at < 2 || (self.has_origins() && at == 2)).collect()
     }
 }
 
+/// How much of a name a table shows.
+pub(crate) fn longest_name(screen: &Screen) -> usize {
+    screen.width.map_or(MAX_NAME, |width| (width / 4).clamp(MIN_NAME, MAX_NAME))
+}
+
 /// The short name of the resource, as in kubectl.
-fn short(kind: Kind) -> &'static str {
+pub(crate) fn short(kind: Kind) -> &'static str {
     match kind {
         Kind::Deployment => "deploy",
         Kind::StatefulSet => "sts",

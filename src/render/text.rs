@@ -9,9 +9,20 @@ use crate::render::styles::Styles;
 use winddown_core::annotations::{MODE, Mode, OPTING_IN};
 use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::Severity;
+use winddown_core::today::{Loss, Today};
 
 /// The budget, timeline, findings and changes of each workload, and a summary.
 pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    each(workloads, styles, out)?;
+    let has_findings = workloads.iter().any(|workload| !workload.evaluation.findings.is_empty());
+    if workloads.len() > 1 || has_findings {
+        writeln!(out, "\n{}", summary(workloads, styles))?;
+    }
+    Ok(())
+}
+
+/// The workloads without the summary.
+pub(crate) fn each(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let mut after_details = false;
     for (at, workload) in workloads.iter().enumerate() {
         let has_details = has_details(&workload.evaluation);
@@ -20,7 +31,7 @@ pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write
         }
         after_details = has_details;
         let bold = styles.heading;
-        write!(out, "{bold}{}{bold:#} ({})", workload.title(), workload.location())?;
+        write!(out, "{bold}{}{bold:#}{}", workload.title(), workload.location().in_parentheses())?;
         if let Some(assumption) = &workload.assumed {
             write!(out, ", assumed {}", sanitize(&assumption.to_string()))?;
         }
@@ -30,10 +41,6 @@ pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write
         } else {
             writeln!(out, ": {}", without_details(workload.evaluation.mode))?;
         }
-    }
-    let has_findings = workloads.iter().any(|workload| !workload.evaluation.findings.is_empty());
-    if workloads.len() > 1 || has_findings {
-        writeln!(out, "\n{}", summary(workloads, styles))?;
     }
     Ok(())
 }
@@ -61,6 +68,10 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
         writeln!(out)?;
         ascii::draw(timeline, styles, out)?;
     }
+    if let Some(today) = &workload.today {
+        writeln!(out)?;
+        as_it_is(today, styles, out)?;
+    }
     if !findings.is_empty() {
         writeln!(out)?;
     }
@@ -68,16 +79,46 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
         let (style, dim) = (styles.severity(finding.severity), styles.dim);
         write!(out, "  {style}{}{style:#} {}: ", finding.severity.as_str(), finding.code.as_str())?;
         let (field, message) = (finding.field.to_string(), finding.message());
-        writeln!(out, "{}: {} {dim}({}){dim:#}", sanitize(&field), sanitize(&message), workload.location_of(finding))?;
+        let place = workload.location_of(finding).in_parentheses();
+        let place = if place.is_empty() { place } else { format!(" {dim}{}{dim:#}", place.trim_start()) };
+        writeln!(out, "{}: {}{place}", sanitize(&field), sanitize(&message))?;
     }
     if let Some(changes) = changes(&workload.evaluation) {
         writeln!(out, "\n  changes: {}", sanitize(&changes))?;
+    }
+    if let (true, Some(owner)) = (workload.is_of_cluster(), workload.owner()) {
+        writeln!(out, "  owner: {owner} controls it, so the numbers belong into that object")?;
+    }
+    Ok(())
+}
+
+/// What a rollout does today.
+fn as_it_is(today: &Today, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    let (warning, dim) = (styles.severity(Severity::Warning), styles.dim);
+    match today.takes_requests {
+        Some(true) => {}
+        Some(false) => {
+            return writeln!(
+                out,
+                "  {dim}today: it takes no requests: no Service selects it, and it lists no port{dim:#}"
+            );
+        }
+        None => {
+            return writeln!(out, "  {dim}today: unknown: it lists no port, and the Services could not be read{dim:#}");
+        }
+    }
+    if today.losses.is_empty() {
+        return writeln!(out, "  today: nothing found that drops requests in a rollout");
+    }
+    writeln!(out, "  today: {warning}a rollout can drop requests{warning:#}")?;
+    for Loss { cause, message } in &today.losses {
+        writeln!(out, "    {}: {}", cause.in_words(), sanitize(message))?;
     }
     Ok(())
 }
 
 /// A summary of the changes.
-fn changes(evaluation: &Evaluation) -> Option<String> {
+pub(crate) fn changes(evaluation: &Evaluation) -> Option<String> {
     let Evaluation { changes, injected, .. } = evaluation;
     if changes.is_empty() {
         return None;
@@ -85,6 +126,7 @@ fn changes(evaluation: &Evaluation) -> Option<String> {
     Some(match if changes.rolls_out() { changes.injected() } else { injected.clone() } {
         Some(injected) if injected.is_empty() => "only the label and the record".to_owned(),
         Some(injected) => injected.to_string(),
+        None if !changes.rolls_out() => "only an annotation of the workload".to_owned(),
         None => "removes what Winddown injected".to_owned(),
     })
 }

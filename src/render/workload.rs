@@ -1,4 +1,4 @@
-//! A workload of a file and its evaluation: what every format renders.
+//! A workload of a file or a cluster and its evaluation: what every format renders.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,19 +13,31 @@ use winddown_core::finding::{Finding, Severity};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{Lines, Slot};
 use winddown_core::object::Object;
+use winddown_core::today::{Loss, Today};
 
 pub(crate) struct Workload {
-    /// The file name as given with `-f`, or `standard input`.
-    pub(crate) file: Rc<str>,
-    pub(crate) lines: Lines,
+    pub(crate) source: Source,
     pub(crate) kind: Kind,
     /// As it was read.
     pub(crate) object: Value,
-    /// Its place among the documents.
-    pub(crate) slot: Slot,
     /// The annotations that it was assumed to have.
     pub(crate) assumed: Option<Rc<Assumption>>,
     pub(crate) evaluation: Evaluation,
+    /// What a rollout does to its requests today; only known of a workload of a cluster.
+    pub(crate) today: Option<Today>,
+}
+
+/// Where a workload was read.
+pub(crate) enum Source {
+    File {
+        /// The file name as given with `-f`, or `standard input`.
+        name: Rc<str>,
+        lines: Lines,
+        /// Its place among the documents.
+        slot: Slot,
+    },
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "without clients, there are only files"))]
+    Cluster,
 }
 
 impl Workload {
@@ -36,12 +48,44 @@ impl Workload {
 
     /// `shop.yaml:17`, where the workload begins.
     pub(crate) fn location(&self) -> Location<'_> {
-        Location { file: &self.file, line: self.lines.first() }
+        self.location_at(Lines::first)
     }
 
     /// The line of the field that a finding is about.
     pub(crate) fn location_of(&self, finding: &Finding) -> Location<'_> {
-        Location { file: &self.file, line: self.lines.of_field(&finding.field) }
+        self.location_at(|lines| lines.of_field(&finding.field))
+    }
+
+    fn location_at(&self, line: impl FnOnce(&Lines) -> usize) -> Location<'_> {
+        match &self.source {
+            Source::File { name, lines, .. } => Location::Line { file: name, line: line(lines) },
+            Source::Cluster => Location::Object,
+        }
+    }
+
+    /// Its place among the documents of its file.
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        match &self.source {
+            Source::File { slot, .. } => Some(slot),
+            Source::Cluster => None,
+        }
+    }
+
+    /// Whether it was read from a cluster, and not from a file.
+    pub(crate) fn is_of_cluster(&self) -> bool {
+        !matches!(self.source, Source::File { .. })
+    }
+
+    /// The object that controls it, such as `Etcd main`. Winddown does not change such a workload.
+    pub(crate) fn owner(&self) -> Option<String> {
+        let (kind, name) = Object::new(&self.object).controller()?;
+        Some(sanitize(&format!("{kind} {name}")).into_owned())
+    }
+
+    /// Why a rollout can drop requests today; empty if nothing is known.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "nothing is known of files"))]
+    pub(crate) fn losses(&self) -> &[Loss] {
+        self.today.as_ref().map_or(&[], |today| &today.losses)
     }
 
     /// The object that was evaluated: with the assumed annotations.
@@ -89,16 +133,34 @@ impl Workload {
     }
 }
 
-/// A line of a file.
+/// A place in a file, or an object of a cluster, whose name says where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Location<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) line: usize,
+pub(crate) enum Location<'a> {
+    Line { file: &'a str, line: usize },
+    Object,
+}
+
+impl<'a> Location<'a> {
+    /// The file and the line, if it is in one.
+    pub(crate) fn in_file(self) -> Option<(&'a str, usize)> {
+        match self {
+            Self::Line { file, line } => Some((file, line)),
+            Self::Object => None,
+        }
+    }
+
+    /// ` (shop.yaml:17)`, to follow a name; nothing for an object of a cluster.
+    pub(crate) fn in_parentheses(self) -> String {
+        self.in_file().map_or_else(String::new, |_| format!(" ({self})"))
+    }
 }
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", sanitize(self.file), self.line)
+        match self {
+            Self::Line { file, line } => write!(f, "{}:{line}", sanitize(file)),
+            Self::Object => f.write_str("cluster"),
+        }
     }
 }
 

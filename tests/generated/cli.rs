@@ -7,7 +7,10 @@ use clap::{Arg, Command, CommandFactory as _};
 use winddown::cli::{Cli, Program};
 
 /// Commands that `winddown --help` hides, with the reason why the reference has them.
-const HIDDEN: [(&str, &str); 1] = [("check-install", "Hidden command: `helm test` runs it in a pod.")];
+const HIDDEN: [(&str, &str); 2] = [
+    ("check-install", "Hidden command: `helm test` runs it in a pod."),
+    ("sample", "Hidden command: `drill --measure` runs it in a container of the pod."),
+];
 
 /// The page of the plugin.
 const PLUGIN_PAGE: &str = "kubectl.md";

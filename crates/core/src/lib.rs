@@ -21,6 +21,7 @@
 //!     -> budget, field_path -> duration
 //! observation -> injection, plan
 //! shutdown_budget -> report, observation
+//! today -> evaluation, related
 //! ```
 
 pub mod annotations;
@@ -57,5 +58,6 @@ pub mod sanitize;
 mod selector;
 pub mod shutdown_budget;
 pub mod suggestion;
+pub mod today;
 pub mod variables;
 pub mod workload;

@@ -22,7 +22,7 @@ pub(crate) use injectable::{GRACE_PERIOD_FIELD, injectable, set_injectable};
 pub use partial::{Fields, MAX_VALUES, PartialObject, Reader, TooManyValues, last_applied_pod_spec, parse};
 
 /// Where kubectl apply stores the manifest.
-pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A workload as received.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +101,16 @@ impl<'a> Object<'a> {
     /// Whether another object controls it, such as that of an operator, which would revert a change.
     #[must_use]
     pub fn is_controlled(self) -> bool {
-        let owners = self.metadata("ownerReferences").and_then(Value::as_array);
-        owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("controller") == Some(&Value::Bool(true))))
+        self.controller().is_some()
+    }
+
+    /// Kind and name of the object that controls it.
+    #[must_use]
+    pub fn controller(self) -> Option<(&'a str, &'a str)> {
+        let owners = self.metadata("ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)))?;
+        let text = |field: &str| owner.get(field).and_then(Value::as_str).unwrap_or_default();
+        Some((text("kind"), text("name")))
     }
 
     /// The field manager that changed it last, apart from this one and from changes of a subresource such as the status.

@@ -180,6 +180,16 @@ impl Related {
         }
     }
 
+    /// Whether a Service selects the pods of a workload.
+    #[must_use]
+    pub fn has_service(&self, workload: Object<'_>) -> bool {
+        let name = workload.namespace();
+        let name = self.unnamed.as_deref().filter(|_| name.is_empty()).unwrap_or(name);
+        let Some(namespace) = self.namespaces.get(name) else { return false };
+        let labels = labels(workload.value().pointer("/spec/template/metadata/labels"));
+        namespace.services.iter().any(|service| service.selects(&labels))
+    }
+
     /// The namespace of a workload, with its labels if they are known.
     #[must_use]
     pub fn namespace_of(&self, workload: Object<'_>) -> policy::Namespace {

@@ -4,6 +4,7 @@
 //! modify the webhook configurations) take turns on other API servers. Those that measure run alone.
 
 mod agreement;
+mod audit;
 mod budget_definition;
 mod budget_writes;
 mod budgets;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
             budgets::tests(),
             budget_writes::tests(),
             agreement::tests(),
+            audit::tests(),
             controller::tests(),
             related::tests(),
             other_webhook::tests(),

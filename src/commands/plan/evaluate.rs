@@ -1,18 +1,14 @@
-//! Evaluates a workload of a file, as the operator would.
+//! Evaluates a workload of a file; a problem names its line.
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::render::workload::{Workload, qualified_name};
-use winddown_core::annotations::Assumption;
+use crate::commands::evaluate::{Failed, Surroundings};
+use crate::render::workload::{Source, Workload, qualified_name};
 use winddown_core::decode::InvalidField;
-use winddown_core::evaluation::{self, Existing, Origin};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{Manifest, Slot};
-use winddown_core::object::Object;
-use winddown_core::policy::Policies;
-use winddown_core::related::Related;
 
 /// A workload that cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -28,33 +24,21 @@ pub(super) struct Error {
     pub(super) slot: Slot,
 }
 
-/// Evaluates a workload; one without annotations of Winddown as if it had those that are assumed.
+/// Evaluates a workload of a file.
 pub(super) fn evaluate(
     file: &Rc<str>,
     manifest: Manifest,
-    assumption: Option<&Rc<Assumption>>,
-    related: &Related,
-    policies: &Policies,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Workload, Box<Error>> {
     let Manifest { document, lines, kind, object, slot } = manifest;
-    // An object with a UID was read from a cluster, so the API server has set its defaults.
-    let (existing, origin) = if Object::new(&object).has_uid() {
-        (Existing::Unchanged, Origin::ApiServer)
-    } else {
-        (Existing::None, Origin::File)
-    };
-    let governing = policies.for_namespace(&related.namespace_of(Object::new(&object)));
-    let assumed = assumption.and_then(|assumption| Some((Rc::clone(assumption), assumption.applied_to(&object)?)));
-    let subject = assumed.as_ref().map_or(&object, |(_, subject)| subject);
-    match evaluation::evaluate_among(subject, existing, governing, origin, Some(related)) {
-        Ok(evaluation) => {
-            let assumed = assumed.map(|(assumption, _)| assumption);
-            Ok(Workload { file: Rc::clone(file), lines, kind, object, slot, assumed, evaluation })
-        }
-        Err(problem) => {
-            let line = lines.of_field(&problem.field);
-            let name = qualified_name(&object);
-            Err(Box::new(Error { line, kind, name, document, problem, object, slot }))
-        }
-    }
+    let source = Source::File { name: Rc::clone(file), lines, slot };
+    surroundings.evaluate(source, kind, object).map_err(|failed| {
+        let Failed { problem, source, object } = *failed;
+        let (lines, slot) = match source {
+            Source::File { lines, slot, .. } => (lines, slot),
+            Source::Cluster => Default::default(),
+        };
+        let (line, name) = (lines.of_field(&problem.field), qualified_name(&object));
+        Box::new(Error { line, kind, name, document, problem, object, slot })
+    })
 }

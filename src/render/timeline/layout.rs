@@ -20,11 +20,15 @@ pub(crate) struct Scale {
 impl Scale {
     /// A scale of this width on which two marks are at least `min_gap` apart.
     pub(crate) fn new(timeline: &Timeline, width: usize, min_gap: usize) -> Self {
-        let phases = visible_lanes(timeline).0.iter().flat_map(|lane| &lane.phases);
-        let mut times: Vec<_> = phases.map(|phase| phase.end).chain([Seconds::ZERO, timeline.kill_at]).collect();
+        Self::of(times(timeline), width, min_gap)
+    }
+
+    /// The same for these times.
+    pub(crate) fn of(times: impl IntoIterator<Item = Seconds>, width: usize, min_gap: usize) -> Self {
+        let mut times: Vec<_> = times.into_iter().collect();
         times.sort_unstable();
         times.dedup();
-        let gaps = times.len() - 1;
+        let gaps = times.len().saturating_sub(1);
         let longest = times.last().copied().unwrap_or_default();
         // Every gap gets `min_gap`; the rest of the width is divided in proportion to time.
         let free = as_u64(width.saturating_sub(gaps * min_gap));
@@ -69,6 +73,12 @@ impl Scale {
         numbers.sort_unstable();
         numbers
     }
+}
+
+/// The start, SIGKILL, and the times at which a visible phase ends.
+pub(crate) fn times(timeline: &Timeline) -> Vec<Seconds> {
+    let phases = visible_lanes(timeline).0.iter().flat_map(|lane| &lane.phases);
+    phases.map(|phase| phase.end).chain([Seconds::ZERO, timeline.kill_at]).collect()
 }
 
 fn as_u64(number: usize) -> u64 {

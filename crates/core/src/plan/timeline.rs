@@ -86,6 +86,12 @@ impl Timeline {
         Self { lanes, done, kill_at }
     }
 
+    /// The timeline of these lanes.
+    pub(crate) fn of(lanes: Vec<Lane>, kill_at: Seconds) -> Self {
+        let done = lanes.iter().map(Lane::exit).max().unwrap_or_default();
+        Self { lanes, done, kill_at }
+    }
+
     /// The lane that SIGKILL cuts off the most, and by how much; `None` if every known stop ends in time.
     #[must_use]
     pub fn killed_early(&self) -> Option<(&Lane, Seconds)> {
@@ -101,6 +107,22 @@ impl Lane {
     fn exit(&self) -> Seconds {
         let busy = self.phases.iter().rev().find(|phase| phase.activity != Activity::Slack);
         busy.map(|phase| phase.end).unwrap_or_default()
+    }
+
+    /// The same container without the hook that was planned, unless it has its own one, and with this grace period.
+    pub(crate) fn as_it_is(&self, has_hook: bool, kill_at: Seconds) -> Self {
+        let hook = if has_hook { self.signal_at } else { Seconds::ZERO };
+        let stop = self.phases.iter().find(|phase| phase.start >= self.signal_at);
+        let exit = match stop {
+            Some(phase) if phase.activity == Activity::Stopping => hook.plus(phase.end.minus(phase.start)),
+            Some(phase) if phase.activity == Activity::UnknownStop => hook.max(kill_at),
+            _ => hook,
+        };
+        let planned = self.phases.first().map_or(Activity::PreStop, |phase| phase.activity);
+        let waiting = if planned == Activity::UnknownPreStop { planned } else { Activity::PreStop };
+        let stopping = stop.map_or(Activity::Stopping, |phase| phase.activity);
+        let phases = phases(&[(waiting, hook), (stopping, exit), (Activity::Slack, kill_at)]);
+        Self { signal_at: hook, needs: exit, phases, ..self.clone() }
     }
 
     /// What the container does in the second that starts at that time.

@@ -114,6 +114,11 @@ pub(super) struct Ingress {
 }
 
 impl Service {
+    /// Whether it sends to pods with these labels.
+    pub(super) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.selector.matches(labels)
+    }
+
     /// `None` if it selects no pods.
     pub(super) fn read(object: &Value) -> Option<Self> {
         let (service, text) = (Object::new(object), |pointer: &str| object.pointer(pointer).and_then(Value::as_str));

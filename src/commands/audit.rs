@@ -1,0 +1,214 @@
+//! `kubectl winddown audit`: evaluates every workload of a cluster, with nothing installed in it.
+
+mod assume;
+mod listing;
+
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use clap::{Args, ValueEnum};
+
+use super::evaluate::{Failed, Surroundings};
+use super::on_cluster;
+use crate::cli::Program;
+use crate::cluster::connection::ClusterArguments;
+use crate::cluster::lists::{Scope, Selection};
+use crate::cluster::{Cluster, Error};
+use crate::exit::{Exit, FailOn};
+use crate::render::html;
+use crate::render::sanitize::sanitize;
+use crate::render::screen::Screen;
+use crate::render::survey::{self, Survey};
+use crate::render::workload::{Source, Workload, qualified_name};
+use assume::Assume;
+use listing::Listed;
+use winddown_core::finding::Code;
+use winddown_core::object::Object;
+use winddown_core::policy::Policies;
+use winddown_core::today::Today;
+
+/// The end of `winddown audit --help`.
+const EXAMPLES: &str = "\
+Examples:
+  # Show which workloads can drop requests in a rollout, the worst first
+  winddown audit
+
+  # Write a page to read, print and send
+  winddown audit -o html > audit.html
+
+  # Show the details of one namespace
+  winddown audit -n shop -o text
+
+  # Assume other numbers for the workloads without annotations
+  winddown audit --assume drain=15s,deadline=60s
+
+  # Assume the presets of a load balancer and a runtime
+  winddown audit --assume traffic=alb-ip,runtime=spring-boot
+
+  # Evaluate only the workloads with annotations, and fail on warnings, too
+  winddown audit --assume none --fail-on warning
+
+  # List the workloads that can drop requests
+  winddown audit -o json | jq -r '.workloads[] | select(.today.losses[0]) | .namespace + \"/\" + .name'
+
+Exit codes:
+  0  no finding is an error
+  1  a finding is an error; with --fail-on warning, an error or a warning
+  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written";
+
+/// Flags of `winddown audit`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Only the workloads of this namespace
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// The workloads of all namespaces; this is the default
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Only the workloads with these labels, for example app=shop,tier!=batch
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    /// Annotations that workloads without winddown.dev annotations are assumed to have; none evaluates only those with annotations
+    ///
+    /// The keys are those of the annotations without their prefix. Workloads with annotations of their own keep them, and
+    /// those with the mode Off stay as they are. The output marks the workloads with assumed annotations.
+    #[arg(long, value_name = "KEY=VALUE,...", default_value = "drain=5s,deadline=25s")]
+    assume: Assume,
+    /// Lowest severity of the findings that exit with 1
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
+    fail_on: FailOn,
+    /// Which cluster, and as whom.
+    #[command(flatten)]
+    cluster: ClusterArguments,
+}
+
+/// The output formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line for each workload, the worst first, and a summary
+    #[default]
+    Table,
+    /// Budget, timeline, losses, findings and changes of each workload, and a summary
+    Text,
+    /// An object with the summary and one object for each workload, as in winddown plan -o json
+    Json,
+    /// The findings as SARIF 2.1.0, with the objects as logical locations
+    Sarif,
+    /// One HTML page that loads nothing, with timelines, search and filters
+    Html,
+}
+
+/// Runs `winddown audit`.
+#[must_use]
+pub fn command(arguments: &Arguments, program: Program) -> ExitCode {
+    on_cluster(&arguments.cluster, async |cluster| run(arguments, program, &cluster).await)
+}
+
+async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Result<Exit, Error> {
+    let namespace = arguments.namespace.clone().filter(|_| !arguments.all_namespaces);
+    let scope = namespace.clone().map_or(Scope::All, Scope::Namespace);
+    let listed = Listed::read(cluster, &Selection { scope, labels: arguments.selector.clone() }).await;
+    let mut survey = Survey {
+        context: cluster.context.clone(),
+        kubernetes: cluster.version.clone(),
+        namespace,
+        selector: arguments.selector.clone(),
+        assumed: arguments.assume.annotations().map(ToString::to_string),
+        missing: Vec::new(),
+        withheld: Vec::new(),
+        program: match program {
+            Program::Winddown => "winddown",
+            Program::Plugin => "kubectl winddown",
+        },
+    };
+    let needs_a_namespace = listed.missing.all_forbidden && survey.namespace.is_none();
+    let (mut workloads, incomplete) = evaluate(arguments, listed, &mut survey);
+    survey::sort(&mut workloads);
+    print(arguments.output, &survey, &workloads)?;
+    for line in notes(&survey, workloads.is_empty()) {
+        eprintln!("winddown: {}", sanitize(&line));
+    }
+    if needs_a_namespace {
+        eprintln!(
+            "winddown: rights in one namespace are enough with -n, for example -n {}",
+            sanitize(&cluster.default_namespace)
+        );
+    }
+    Ok(if incomplete {
+        Exit::Unusable
+    } else if workloads.iter().any(|workload| workload.has(arguments.fail_on.severity())) {
+        Exit::Findings
+    } else {
+        Exit::Success
+    })
+}
+
+/// The workloads, and whether some could not be listed or evaluated.
+fn evaluate(arguments: &Arguments, listed: Listed, survey: &mut Survey) -> (Vec<Workload>, bool) {
+    let Listed { workloads, related, knows_services, missing, policies } = listed;
+    let services = Some(&related).filter(|_| knows_services);
+    let mut incomplete = !missing.workloads.is_empty();
+    survey.missing = missing.workloads.into_iter().chain(missing.policies).collect();
+    let complete = missing.related.is_empty();
+    if !complete {
+        survey.missing.extend(missing.related);
+        survey.withheld = Code::ALL.iter().copied().filter(|code| code.needs_related_objects()).collect();
+    }
+    let policies = Policies::new(policies);
+    let assumption = arguments.assume.annotations().cloned().map(Rc::new);
+    let surroundings =
+        Surroundings { assumption: assumption.as_ref(), related: &related, complete, policies: &policies };
+    let mut evaluated = Vec::with_capacity(workloads.len());
+    for (kind, object) in workloads {
+        match surroundings.evaluate(Source::Cluster, kind, object) {
+            Ok(mut workload) => {
+                let object = Object::new(&workload.object);
+                workload.today = Today::of(&object, &workload.evaluation, services);
+                evaluated.push(workload);
+            }
+            Err(failed) => {
+                let Failed { problem, object, .. } = *failed;
+                survey.missing.push(format!("cannot evaluate {kind} {}: {problem}", qualified_name(&object)));
+                incomplete = true;
+            }
+        }
+    }
+    (evaluated, incomplete)
+}
+
+fn print(format: Format, survey: &Survey, workloads: &[Workload]) -> io::Result<()> {
+    let stdout = io::stdout();
+    let screen = Screen::of(&stdout);
+    let mut out = BufWriter::new(stdout.lock());
+    match format {
+        Format::Table => survey::table::table(survey, workloads, &screen, &mut out)?,
+        Format::Text => survey::text::text(survey, workloads, &screen.styles, &mut out)?,
+        Format::Json => survey::json(survey, workloads, &mut out)?,
+        Format::Sarif => survey::sarif(survey, workloads, &mut out)?,
+        Format::Html => html::page(survey, workloads, &today(), &mut out)?,
+    }
+    out.flush()
+}
+
+/// What is missing in the output, for standard error.
+fn notes(survey: &Survey, is_empty: bool) -> Vec<String> {
+    let mut notes = survey.missing.clone();
+    if !survey.withheld.is_empty() {
+        let codes: Vec<_> = survey.withheld.iter().map(|code| code.as_str()).collect();
+        notes.push(format!("withheld, because they need objects that could not be read: {}", codes.join(", ")));
+    }
+    if is_empty && survey.missing.is_empty() {
+        notes.push(format!("no Deployments, StatefulSets or DaemonSets found in {}", survey.place()));
+    }
+    notes
+}
+
+/// The date, for the title of a page: `27 November 2026`.
+fn today() -> String {
+    k8s_openapi::jiff::Zoned::now().strftime("%-d %B %Y").to_string()
+}

@@ -1,0 +1,91 @@
+//! The details of each workload, and the numbers in words.
+
+use std::io::{self, Write};
+
+use super::Survey;
+use super::overview::{Count, Overview};
+use crate::render::sanitize::sanitize;
+use crate::render::styles::Styles;
+use crate::render::text;
+use crate::render::text::pluralize;
+use crate::render::workload::Workload;
+use winddown_core::finding::Severity;
+
+/// The workloads in their order, and the summary.
+pub(crate) fn text(survey: &Survey, workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
+    text::each(workloads, styles, out)?;
+    writeln!(out)?;
+    numbers(survey, workloads, styles, out)
+}
+
+/// How many workloads can drop requests and why, how many errors and warnings there are, and the next step.
+pub(crate) fn numbers(
+    survey: &Survey,
+    workloads: &[Workload],
+    styles: &Styles,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let overview = Overview::of(workloads);
+    let Overview { namespaces, assumed, owned, errors, warnings, .. } = overview;
+    let bold = styles.heading;
+    let place = match &survey.namespace {
+        Some(_) => survey.place(),
+        None => format!("{} of {}", pluralize(namespaces, "namespace"), survey.place()),
+    };
+    let version = sanitize(&survey.kubernetes);
+    writeln!(out, "{} in {} ({version})", pluralize(overview.workloads, "workload"), sanitize(&place))?;
+    if let (Some(assumption), 1..) = (&survey.assumed, assumed) {
+        let have = if assumed == 1 { "has" } else { "have" };
+        writeln!(out, "{} {have} no annotations; assumed: {}", pluralize(assumed, "workload"), sanitize(assumption))?;
+    }
+    if owned > 0 {
+        let are = if owned == 1 { "is" } else { "are" };
+        writeln!(
+            out,
+            "{} {are} controlled by another object, which would revert changes",
+            pluralize(owned, "workload")
+        )?;
+    }
+    if overview.evaluated > 0 {
+        writeln!(out, "{bold}{}{bold:#}", requests(&overview))?;
+    }
+    for (cause, count) in &overview.causes {
+        writeln!(out, "  {count:>5}  {}", cause.in_words())?;
+    }
+    writeln!(out, "{bold}{}, {}{bold:#}", pluralize(errors, "error"), pluralize(warnings, "warning"))?;
+    let longest = overview.codes.iter().map(|count| count.code.as_str().len()).max().unwrap_or_default();
+    for Count { code, severity, workloads } in &overview.codes {
+        let style = styles.severity(*severity);
+        let (severity, code, title) = (severity.as_str(), code.as_str(), code.title());
+        writeln!(out, "  {workloads:>5}  {style}{severity:<7}{style:#}  {code:<longest$}  {title}")?;
+    }
+    if overview.would_change > 0 {
+        writeln!(out, "Winddown would change the pods of {}", pluralize(overview.would_change, "workload"))?;
+    }
+    if let Some(Count { code, .. }) = overview.codes.first() {
+        writeln!(out, "Next: {} explain {}", survey.program, code.as_str())?;
+    }
+    let has_infos = workloads.iter().any(|workload| workload.count(Severity::Info) > 0);
+    if overview.codes.is_empty() && !has_infos {
+        writeln!(out, "Nothing was found.")?;
+    }
+    Ok(())
+}
+
+/// `12 of 30 workloads that take requests can drop some during a rollout today`
+pub(crate) fn requests(overview: &Overview) -> String {
+    let Overview { take_requests, can_drop_requests, .. } = *overview;
+    match (can_drop_requests, take_requests) {
+        (_, 0) => "no workload takes requests".to_owned(),
+        (0, 1) => "nothing was found that makes the workload with requests drop some during a rollout".to_owned(),
+        (0, all) => {
+            format!("nothing was found that makes the {all} workloads with requests drop some during a rollout")
+        }
+        (some, all) => {
+            format!("{some} of {} with requests can drop some during a rollout today", pluralize(all, "workload"))
+        }
+    }
+}
