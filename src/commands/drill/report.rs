@@ -60,7 +60,7 @@ impl Report {
         }
         if advice.drain_is_a_guess {
             lines.push(
-                "traffic may have gone on when the app stopped listening, so the drain is a guess: apply it and measure again"
+                "traffic may have gone on for longer, so the drain is a guess: apply it and measure again"
                     .to_owned(),
             );
         }

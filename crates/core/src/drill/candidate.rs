@@ -195,8 +195,8 @@ fn longest_hook(pod: &PodView) -> Option<Seconds> {
     Some(hooks?.into_iter().max().unwrap_or_default())
 }
 
-/// The probes of all containers that open a connection, as all do but those that run a command. A startup probe of a ready
-/// pod has ended.
+/// The probes of all containers that open a connection, as all do but those that run a command. A startup probe of a
+/// ready pod has ended.
 fn subject(spec: &PodSpec, hook: Option<Seconds>) -> measurement::Subject {
     let period = |probe: &Probe| {
         let seconds = probe.period_seconds.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_PERIOD);

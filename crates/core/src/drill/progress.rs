@@ -145,8 +145,8 @@ impl Progress {
 }
 
 impl Promised {
-    /// The latest end of the app, after the start of the termination: its deadline after the hook, or SIGKILL. `None` if it
-    /// has a deadline, and a hook of unknown length.
+    /// The latest end of the app, after the start of the termination: its deadline after the hook, or SIGKILL. `None`
+    /// if it has a deadline, and a hook of unknown length.
     #[must_use]
     pub fn end(&self) -> Option<Seconds> {
         let Some(deadline) = self.deadline else { return Some(self.grace_period) };

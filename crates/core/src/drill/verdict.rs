@@ -37,7 +37,7 @@ impl Verdict {
             Some(stop) => match stop.promise() {
                 Promise::Kept => Self::Honoured(stop),
                 Promise::Killed | Promise::Failed | Promise::Overran => Self::Broken(stop),
-                // A SIGKILL of another process, or the memory limit, is a failure in a rehearsal, too; but not the node's.
+                // A SIGKILL of another process, or the memory limit, is a failure in a rehearsal, too.
                 Promise::NotJudged
                     if matches!(stop.outcome, Outcome::KilledOtherwise | Outcome::OutOfMemory)
                         && !stop.cause.is_node() =>

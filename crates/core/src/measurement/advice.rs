@@ -22,10 +22,10 @@ pub struct Advice {
 impl Advice {
     /// From the measurements of all pods.
     ///
-    /// The drain is the time of the last new connection, half as much again, and one second, because another node or balancer
-    /// may be slower. If traffic was cut off, it is twice the time until then, and at least 5 s. The deadline is the longest
-    /// time of the app, 15 % more, and one second, up to the next 5 s. With a shorter drain, an app that waited for its
-    /// connections needs the difference, too.
+    /// The drain is the time of the last new connection, half as much again, and one second, because another node or
+    /// balancer may be slower. If traffic was cut off, it is twice the time until then, and at least 5 s. The deadline
+    /// is the longest time of the app, 15 % more, and one second, up to the next 5 s. With a shorter drain, an app that
+    /// waited for its connections needs the difference, too.
     #[must_use]
     pub fn of(measurements: &[Measurement]) -> Self {
         let has_traffic =

@@ -67,8 +67,8 @@ pub struct Measurement {
     pub resets: u64,
     /// Connections that the kernel dropped since the start.
     pub dropped: u64,
-    /// Connections since the start that count as readiness probes: from the node, or too short to be seen, and in the rhythm
-    /// of a probe from the start of the recording on.
+    /// Connections since the start that count as readiness probes: from the node, or too short to be seen, and in the
+    /// rhythm of a probe from the start of the recording on.
     pub probes: u64,
     /// The last of them.
     pub last_probe: Option<u64>,
@@ -160,8 +160,8 @@ impl Measurement {
         })
     }
 
-    /// Adds what the API shows of the end: an app may go on for a while without a socket, and one that was killed would have
-    /// needed more.
+    /// Adds what the API shows of the end: an app may go on for a while without a socket, and one that was killed would
+    /// have needed more.
     #[must_use]
     pub fn with_stop(mut self, stop: &Stop) -> Self {
         self.killed = matches!(

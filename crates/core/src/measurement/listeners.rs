@@ -47,8 +47,8 @@ impl Listeners {
         self.of_interest().filter_map(|port| port.closed).min()
     }
 
-    /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that it
-    /// may have gone on. `unseen` are the times of connections to an unknown port.
+    /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that
+    /// it may have gone on. `unseen` are the times of connections to an unknown port.
     pub(super) fn are_cut(&self, unseen: &[u64], quiet: u64, last_line: u64) -> bool {
         self.of_interest().any(|port| {
             let end = port.closed.unwrap_or(last_line);

@@ -1,15 +1,17 @@
-//! Connections of which it is not known who opened them: from an address of the node, which also forwards traffic, or so
-//! short that no look saw them. The probes of the kubelet are among them.
+//! Connections of which it is not known who opened them: from an address of the node, which also forwards traffic, or
+//! so short that no look saw them. The probes of the kubelet are among them.
 //!
-//! A readiness probe opens a connection in each period, always after the same time, also while the pod stops; liveness and
-//! startup probes end before (`kubelet.go`, `SyncTerminatingPod`). So what has this rhythm from the first look on is a probe,
-//! and the rest is traffic. A probe of a port that was closed makes the kernel send a reset, in the same rhythm.
+//! A readiness probe opens a connection in each period, always after the same time, also while the pod stops; liveness
+//! and startup probes end before (`kubelet.go`, `SyncTerminatingPod`). So what has this rhythm from the first look on is
+//! a probe, and the rest is traffic. A probe of a port that was closed makes the kernel send a reset, in the same rhythm.
 
 use super::{Sample, Subject};
 use crate::duration::Seconds;
 
-/// How far a probe can be from its rhythm, in milliseconds: the interval of the samples, and the delay of the kubelet.
-const TOLERANCE: u64 = 150;
+/// How far a probe can be from its rhythm, in milliseconds: the interval of the samples, and the delay of a busy node.
+/// More for a long period.
+const MIN_TOLERANCE: u64 = 250;
+const MAX_TOLERANCE: u64 = 500;
 /// More connections in this time than there are probes are traffic, in milliseconds: a period is at least a second.
 const DENSE: u64 = 300;
 /// Probes that are looked for.
@@ -76,8 +78,8 @@ impl Anonymous {
             .map(|attempt| (attempt.at, attempt.resets))
     }
 
-    /// The last attempt counts most, so it is the one that has to fit. What fits no probe is traffic, and so is everything
-    /// before it that is not in the rhythm of a later attempt.
+    /// The last attempt counts most, so it is the one that has to fit. What fits no probe is traffic, and so is
+    /// everything before it that is not in the rhythm of a later attempt.
     fn find_probes(&mut self, subject: &Subject, times: Times) {
         let mut periods: Vec<u64> = subject.readiness.iter().take(MAX_PROBES).copied().map(milliseconds).collect();
         periods.sort_unstable();
@@ -114,24 +116,25 @@ impl Anonymous {
     /// The attempts at the times of a probe with this period of which this one is the last; `None` if one is missing.
     fn rhythm(&self, last: usize, period: u64, times: Times) -> Option<Vec<usize>> {
         let at = self.attempts[last].at;
-        let goes_on = times.any_closed.is_some_and(|closed| at.saturating_add(period + TOLERANCE) < closed);
+        let tolerance = (period / 8).clamp(MIN_TOLERANCE, MAX_TOLERANCE);
+        let goes_on = times.any_closed.is_some_and(|closed| at.saturating_add(period + tolerance) < closed);
         if goes_on {
             return None;
         }
         let mut found = vec![last];
         let mut time = at;
-        while let Some(earlier) = time.checked_sub(period).filter(|time| *time > times.begun.saturating_add(TOLERANCE))
-        {
+        let first = times.begun.saturating_add(tolerance);
+        while let Some(earlier) = time.checked_sub(period).filter(|time| *time > first) {
             time = earlier;
-            found.push(self.nearest(time)?);
+            found.push(self.nearest(time, tolerance)?);
         }
         Some(found)
     }
 
     /// The attempt that is nearest to a time.
-    fn nearest(&self, time: u64) -> Option<usize> {
-        let after = self.attempts.partition_point(|attempt| attempt.at < time.saturating_sub(TOLERANCE));
-        let near = self.attempts[after..].iter().take_while(|attempt| attempt.at <= time.saturating_add(TOLERANCE));
+    fn nearest(&self, time: u64, tolerance: u64) -> Option<usize> {
+        let after = self.attempts.partition_point(|attempt| attempt.at < time.saturating_sub(tolerance));
+        let near = self.attempts[after..].iter().take_while(|attempt| attempt.at <= time.saturating_add(tolerance));
         let near = near.enumerate().filter(|(_, attempt)| attempt.connections > 0 || attempt.resets > 0);
         near.min_by_key(|(_, attempt)| attempt.at.abs_diff(time)).map(|(index, _)| after + index)
     }

@@ -36,7 +36,8 @@ pub struct Recorder {
     node: HashSet<IpAddr>,
     /// When each connection was first seen; `None` for those that were there at the start.
     connections: HashMap<Connection, Option<Duration>>,
-    /// Those that the last snapshot did not have, but the one before. A list of the kernel can miss one while others close.
+    /// Those that the last snapshot did not have, but the one before. A list of the kernel can miss one while others
+    /// close.
     missing: HashMap<Connection, Option<Duration>>,
     /// Of the last snapshot.
     counters: Option<Counters>,

@@ -1,12 +1,13 @@
-//! Reads `/proc/net/route` and `/proc/net/ipv6_route`: the address through which a node reaches its pods is often their gateway.
+//! Reads `/proc/net/route` and `/proc/net/ipv6_route`: the address through which a node reaches its pods is often their
+//! gateway.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Gateways that are read of each text.
 const MAX_GATEWAYS: usize = 16;
 
-/// The gateways of all default routes, from the routes of IPv4 and of IPv6. Probes of the kubelet come from there, or from an
-/// address of the node.
+/// The gateways of all default routes, from the routes of IPv4 and of IPv6. Probes of the kubelet come from there, or
+/// from an address of the node.
 #[must_use]
 pub fn default_gateways(routes: &str, ipv6_routes: &str) -> Vec<IpAddr> {
     let v4 = routes.lines().filter_map(gateway).take(MAX_GATEWAYS);

@@ -12,8 +12,8 @@ fn recorder() -> Recorder {
     Recorder::new([NODE.parse().unwrap()])
 }
 
-/// The samples of snapshots every 25 ms: what listens on port 8080 and these sockets, and the number of connections since
-/// the start by the kernel.
+/// The samples of snapshots every 25 ms: what listens on port 8080 and these sockets, and the number of connections
+/// since the start by the kernel.
 fn samples(snapshots: impl IntoIterator<Item = (Vec<Socket>, u64)>) -> Vec<Sample> {
     let mut recorder = recorder();
     let mut all = Vec::new();
