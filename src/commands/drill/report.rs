@@ -60,8 +60,7 @@ impl Report {
         }
         if advice.drain_is_a_guess {
             lines.push(
-                "traffic may have gone on for longer, so the drain is a guess: apply it and measure again"
-                    .to_owned(),
+                "traffic may have gone on for longer, so the drain is a guess: apply it and measure again".to_owned(),
             );
         }
         let annotations = advice.to_string();
