@@ -9,6 +9,8 @@ use crate::duration::Seconds;
 use crate::observation::{EndpointSliceView, PodView};
 use crate::sanitize::{escaped, truncated};
 
+/// The reasons of the Events that a kubelet publishes while it stops a pod (`pkg/kubelet/events/event.go`).
+const OF_STOPS: [&str; 4] = ["Killing", "FailedPreStopHook", "FailedKillPod", "ExceededGracePeriod"];
 /// The longest message of an Event that is shown, in characters.
 const LONGEST: usize = 200;
 
@@ -124,9 +126,10 @@ impl Progress {
         (!is_known).then_some(Mark { at, promised: Some(Seconds::ZERO), moment: Moment::Withdrawn })
     }
 
-    /// An Event about the pod; each count of one Event is shown once.
+    /// An Event about the stop of the pod; each count of one Event is shown once. A list of Events that arrives late also has
+    /// those of its start.
     pub fn see_event(&mut self, name: &str, count: i64, reason: &str, message: &str, at: Duration) -> Option<Mark> {
-        if self.events.len() >= MAX_EVENTS && !self.events.contains_key(name) {
+        if !OF_STOPS.contains(&reason) || self.events.len() >= MAX_EVENTS && !self.events.contains_key(name) {
             return None;
         }
         let seen = self.events.insert(name.to_owned(), count);
