@@ -65,7 +65,8 @@ impl Namespace {
 
     /// The gateways of the default routes.
     pub(crate) fn gateways() -> Vec<IpAddr> {
-        default_gateways(&fs::read_to_string("/proc/net/route").unwrap_or_default())
+        let read = |file| fs::read_to_string(file).unwrap_or_default();
+        default_gateways(&read("/proc/net/route"), &read("/proc/net/ipv6_route"))
     }
 }
 

@@ -16,6 +16,8 @@ mod advice;
 mod conclusion;
 mod counters;
 mod line;
+mod listeners;
+mod probes;
 mod proc_sockets;
 mod recorder;
 mod route;

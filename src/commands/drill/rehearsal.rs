@@ -125,7 +125,11 @@ impl<'a> Rehearsal<'a> {
             let _ended = timeout(LOG_END, async { while next(&mut self.recording).await.is_some() {} }).await;
         }
         let lines = self.recording.as_ref().map(|recording| recording.received.as_slice()).unwrap_or_default();
-        let measurement = Measurement::of(lines, self.candidate.subject);
+        let measured = Measurement::of(lines, &self.candidate.subject);
+        let measurement = measured.map(|measured| match &observed.stop {
+            Some(stop) => measured.with_stop(stop),
+            None => measured,
+        });
         let unmeasured = self.unmeasured.or_else(|| {
             (self.recording.is_some() && measurement.is_none())
                 .then(|| "the log of the container has no SIGTERM".to_owned())

@@ -56,12 +56,11 @@ impl Report {
             vec![String::new(), format!("result: {kept} of {} kept the promise", pluralize(self.pods.len(), "pod"))];
         let Some(advice) = self.advice() else { return lines };
         if advice.drain.is_none() {
-            lines.push("no traffic was seen, so there is no drain to recommend; measure under load".to_owned());
+            lines.push("no new connection was seen, so there is no drain to recommend; measure under load".to_owned());
         }
         if advice.drain_is_a_guess {
             lines.push(
-                "traffic still arrived when the app stopped listening, so the drain is a guess: apply it and measure again"
-                    .to_owned(),
+                "traffic may have gone on for longer, so the drain is a guess: apply it and measure again".to_owned(),
             );
         }
         let annotations = advice.to_string();
@@ -143,8 +142,9 @@ impl PodReport {
             ),
         ];
         if measured.probes > 0 {
-            let probes = usize::try_from(measured.probes).unwrap_or(usize::MAX);
-            lines.push(row("not counted", pluralize(probes, "connection") + " of the kubelet's probes"));
+            let probes = pluralize(usize::try_from(measured.probes).unwrap_or(usize::MAX), "connection");
+            let last = measured.last_probe.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
+            lines.push(row("not counted", format!("{probes} of the kubelet's probes{last}")));
         }
         if !measured.complete {
             lines.push(

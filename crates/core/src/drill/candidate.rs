@@ -1,8 +1,10 @@
 //! Which pod to evict, or why none.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
+use k8s_openapi::api::core::v1::{PodSpec, Probe};
 use serde_json::Value;
 
 use crate::annotations::INJECTED;
@@ -15,6 +17,11 @@ use crate::rollout;
 
 /// The namespaces of the cluster itself.
 const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// `periodSeconds` of a probe that has none.
+const DEFAULT_PERIOD: i32 = 10;
+/// Containers of a pod whose probes are read.
+const MAX_CONTAINERS: usize = 128;
 
 /// What the user chose.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,7 +164,7 @@ impl<'a> Ready<'a> {
                 deadline: numbers.map(|numbers| numbers.deadline),
                 grace_period: self.view.grace_period(),
             },
-            subject: measurement::Subject { hook, probes: probes(&self.spec) },
+            subject: subject(&self.spec, hook),
             unmeasurable: self.unmeasurable(),
         }
     }
@@ -166,9 +173,9 @@ impl<'a> Ready<'a> {
         let listed = self.pod.pointer("/status/hostIPs").and_then(Value::as_array).into_iter().flatten();
         let listed = listed.filter_map(|address| address.get("ip")?.as_str());
         let only = self.pod.pointer("/status/hostIP").and_then(Value::as_str);
-        let mut addresses: Vec<_> = only.into_iter().chain(listed).take(8).map(str::to_owned).collect();
-        addresses.dedup();
-        addresses
+        // They become arguments of the measuring container.
+        let addresses = only.into_iter().chain(listed).filter_map(|address| address.parse::<IpAddr>().ok()).take(8);
+        addresses.collect::<BTreeSet<_>>().iter().map(IpAddr::to_string).collect()
     }
 
     fn unmeasurable(&self) -> Option<&'static str> {
@@ -188,15 +195,17 @@ fn longest_hook(pod: &PodView) -> Option<Seconds> {
     Some(hooks?.into_iter().max().unwrap_or_default())
 }
 
-/// The number of probes that open a connection, as all do but those that run a command.
-fn probes(spec: &PodSpec) -> u64 {
-    let opens = |probe: &&Probe| probe.exec.is_none();
-    let probes = |container: &Container| {
-        let Container { readiness_probe, liveness_probe, startup_probe, .. } = container;
-        [readiness_probe, liveness_probe, startup_probe].into_iter().flatten().filter(opens).count()
+/// The probes of all containers that open a connection, as all do but those that run a command. A startup probe of a
+/// ready pod has ended.
+fn subject(spec: &PodSpec, hook: Option<Seconds>) -> measurement::Subject {
+    let period = |probe: &Probe| {
+        let seconds = probe.period_seconds.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_PERIOD);
+        probe.exec.is_none().then(|| Seconds::from_api(seconds.into()))
     };
-    let helpers = spec.init_containers.iter().flatten();
-    spec.containers.iter().chain(helpers).map(probes).sum::<usize>() as u64
+    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten()).take(MAX_CONTAINERS);
+    let readiness = containers().filter_map(|container| period(container.readiness_probe.as_ref()?)).collect();
+    let liveness = containers().filter_map(|container| period(container.liveness_probe.as_ref()?)).collect();
+    measurement::Subject { hook, readiness, liveness }
 }
 
 impl fmt::Display for Promised {

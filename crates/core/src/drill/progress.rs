@@ -9,8 +9,13 @@ use crate::duration::Seconds;
 use crate::observation::{EndpointSliceView, PodView};
 use crate::sanitize::{escaped, truncated};
 
+/// The reasons of the Events that a kubelet publishes while it stops a pod (`pkg/kubelet/events/event.go`).
+const OF_STOPS: [&str; 4] = ["Killing", "FailedPreStopHook", "FailedKillPod", "ExceededGracePeriod"];
 /// The longest message of an Event that is shown, in characters.
 const LONGEST: usize = 200;
+
+/// Events that are told apart; later ones are not shown.
+const MAX_EVENTS: usize = 1_000;
 
 /// A line: what happened, and when it was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct Progress {
     promised: Promised,
     deleted: bool,
     withdrawn: bool,
+    /// Whether an endpoint was not ready before the pod was seen to stop: the two watches have no order.
+    unready: bool,
     ended: BTreeSet<String>,
     events: BTreeMap<String, i64>,
 }
@@ -69,7 +76,7 @@ impl Progress {
     #[must_use]
     pub fn new(uid: &str, promised: Promised) -> Self {
         let (ended, events) = Default::default();
-        Self { uid: uid.to_owned(), promised, deleted: false, withdrawn: false, ended, events }
+        Self { uid: uid.to_owned(), promised, deleted: false, withdrawn: false, unready: false, ended, events }
     }
 
     /// Whether the API shows that the pod is stopping.
@@ -88,6 +95,7 @@ impl Progress {
             self.deleted = true;
             let grace = pod.metadata.deletion_grace_period_seconds.map_or(pod.grace_period(), Seconds::from_api);
             marks.push(Mark { at, promised: None, moment: Moment::Deleted { grace_period: grace } });
+            marks.extend(self.unready.then(|| self.withdraw(at)).flatten());
         }
         for (container, status) in pod.containers().filter(|_| self.deleted) {
             let Some(end) = status.and_then(|status| status.terminated()) else { continue };
@@ -109,16 +117,21 @@ impl Progress {
         let own = endpoints.find(|endpoint| {
             endpoint.target_ref.as_ref().is_some_and(|target| target.uid.as_deref() == Some(&self.uid))
         })?;
-        let is_withdrawn = own.conditions.ready == Some(false) && self.deleted;
-        (is_withdrawn && !std::mem::replace(&mut self.withdrawn, true)).then_some(Mark {
-            at,
-            promised: Some(Seconds::ZERO),
-            moment: Moment::Withdrawn,
-        })
+        self.unready = own.conditions.ready == Some(false);
+        (self.unready && self.deleted).then(|| self.withdraw(at)).flatten()
     }
 
-    /// An Event about the pod; each count of one Event is shown once.
+    fn withdraw(&mut self, at: Duration) -> Option<Mark> {
+        let is_known = std::mem::replace(&mut self.withdrawn, true);
+        (!is_known).then_some(Mark { at, promised: Some(Seconds::ZERO), moment: Moment::Withdrawn })
+    }
+
+    /// An Event about the stop of the pod; each count of one Event is shown once. A list of Events that arrives late also has
+    /// those of its start.
     pub fn see_event(&mut self, name: &str, count: i64, reason: &str, message: &str, at: Duration) -> Option<Mark> {
+        if !OF_STOPS.contains(&reason) || self.events.len() >= MAX_EVENTS && !self.events.contains_key(name) {
+            return None;
+        }
         let seen = self.events.insert(name.to_owned(), count);
         (self.deleted && seen.is_none_or(|seen| seen < count)).then(|| Mark {
             at,
@@ -135,11 +148,12 @@ impl Progress {
 }
 
 impl Promised {
-    /// The latest end of the app, after the start of the termination; `None` if the hook has an unknown length.
+    /// The latest end of the app, after the start of the termination: its deadline after the hook, or SIGKILL. `None`
+    /// if it has a deadline, and a hook of unknown length.
     #[must_use]
     pub fn end(&self) -> Option<Seconds> {
-        Some(self.deadline.map_or(self.grace_period, |deadline| self.hook.unwrap_or_default().plus(deadline)))
-            .filter(|_| self.hook.is_some() || self.deadline.is_none())
+        let Some(deadline) = self.deadline else { return Some(self.grace_period) };
+        Some(self.hook?.plus(deadline).min(self.grace_period))
     }
 }
 
@@ -161,7 +175,7 @@ impl fmt::Display for Moment {
 }
 
 impl fmt::Display for Mark {
-    /// `   5.1 s  ≤ 30s  app ended with exit code 0 (Completed)`.
+    /// `   5.1 s  <= 30s     app ended with exit code 0 (Completed)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let promised = self.promised.map(|promised| format!("<= {promised}")).unwrap_or_default();
         write!(f, "{:>6.1} s  {promised:<9}  {}", self.at.as_secs_f64(), self.moment)

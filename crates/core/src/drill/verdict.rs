@@ -37,8 +37,11 @@ impl Verdict {
             Some(stop) => match stop.promise() {
                 Promise::Kept => Self::Honoured(stop),
                 Promise::Killed | Promise::Failed | Promise::Overran => Self::Broken(stop),
-                // A second SIGKILL, or the memory limit, is a failure in a rehearsal, too.
-                Promise::NotJudged if matches!(stop.outcome, Outcome::KilledOtherwise | Outcome::OutOfMemory) => {
+                // A SIGKILL of another process, or the memory limit, is a failure in a rehearsal, too.
+                Promise::NotJudged
+                    if matches!(stop.outcome, Outcome::KilledOtherwise | Outcome::OutOfMemory)
+                        && !stop.cause.is_node() =>
+                {
                     Self::Broken(stop)
                 }
                 Promise::NotJudged => Self::Unclear(stop),

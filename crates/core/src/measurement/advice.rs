@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::Measurement;
+use super::{LastRequest, Measurement};
 use crate::duration::Seconds;
 
 /// What the measurements suggest.
@@ -13,7 +13,7 @@ use crate::duration::Seconds;
 pub struct Advice {
     /// For `winddown.dev/drain`; `None` without any traffic.
     pub drain: Option<Seconds>,
-    /// Whether traffic still arrived when the app stopped listening, so that the drain has to be measured again.
+    /// Whether traffic may have gone on for longer than was seen, so that the drain has to be measured again.
     pub drain_is_a_guess: bool,
     /// For `winddown.dev/deadline`; `None` if the end of the app was not seen.
     pub deadline: Option<Seconds>,
@@ -22,18 +22,19 @@ pub struct Advice {
 impl Advice {
     /// From the measurements of all pods.
     ///
-    /// The drain is the time of the last new connection, half as much again, and one second, because another node or balancer
-    /// may be slower. If traffic was cut off, it is twice the time until then, and at least 5 s. The deadline is the longest
-    /// time of the app, 15 % more, and one second, up to the next 5 s.
+    /// The drain is the time of the last new connection, half as much again, and one second, because another node or
+    /// balancer may be slower. If traffic was cut off, it is twice the time until then, and at least 5 s. The deadline
+    /// is the longest time of the app, 15 % more, and one second, up to the next 5 s. With a shorter drain, an app that
+    /// waited for its connections needs the difference, too.
     #[must_use]
     pub fn of(measurements: &[Measurement]) -> Self {
         let has_traffic =
-            |measured: &&Measurement| measured.opened_before + measured.opened > 0 || measured.refused > 0;
-        let drains = measurements.iter().filter(has_traffic).map(drain);
-        let needed = measurements.iter().map(Measurement::app_time).collect::<Option<Vec<_>>>();
+            |measured: &&Measurement| measured.opened_before > 0 || measured.opened > 0 || measured.refused > 0;
+        let drain = measurements.iter().filter(has_traffic).map(drain).max();
+        let needed = measurements.iter().map(|measured| needed(measured, drain)).collect::<Option<Vec<_>>>();
         Self {
-            drain: drains.max(),
-            drain_is_a_guess: measurements.iter().any(Measurement::is_cut_short),
+            drain,
+            drain_is_a_guess: measurements.iter().any(|measured| measured.cut_short),
             deadline: needed.and_then(|times| times.into_iter().max()).map(deadline),
         }
     }
@@ -50,10 +51,20 @@ impl fmt::Display for Advice {
 
 fn drain(measured: &Measurement) -> Seconds {
     let last = measured.last_opened.max(measured.last_refused).unwrap_or(0);
-    if measured.is_cut_short() {
+    if measured.cut_short {
         return whole(last.saturating_mul(2)).max(Seconds::new(5));
     }
     whole(last.saturating_mul(3) / 2 + 1_000)
+}
+
+/// The time that the app needs after its SIGTERM, if it comes after this drain.
+fn needed(measured: &Measurement, drain: Option<Seconds>) -> Option<u64> {
+    let own = measured.needed_app_time()?;
+    let drain = drain.map_or(u64::MAX, |drain| drain.as_i64().unsigned_abs().saturating_mul(1_000));
+    let earlier = measured.app_signal?.saturating_sub(drain);
+    let was_used = matches!(measured.last_request, LastRequest::At(at) if at >= drain);
+    let waited = measured.open_at_signal.is_some_and(|open| open > 0) || was_used;
+    Some(if waited { own.saturating_add(earlier) } else { own })
 }
 
 fn deadline(needed: u64) -> Seconds {

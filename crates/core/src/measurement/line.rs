@@ -71,7 +71,7 @@ pub struct PortSample {
     pub port: u16,
     /// Whether something listens.
     pub listening: bool,
-    /// Established connections from other addresses than those of the node.
+    /// Established connections; from the node only those that are at least a second old, which are no probes.
     pub open: usize,
     /// Connections from other addresses than those of the node that were opened.
     #[serde(skip_serializing_if = "is_zero")]

@@ -1,6 +1,6 @@
 //! From snapshots of the sockets to samples.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A connection of this age does not carry its first request.
 const KEPT: Duration = Duration::from_secs(1);
+/// Two times of the same arrival differ by less, in milliseconds: the kernel counts back from when it is asked.
+const SAME: u64 = 25;
 
 /// The sockets of the pod at one time.
 #[derive(Clone, Debug)]
@@ -29,28 +31,36 @@ pub struct Snapshot {
 }
 
 /// Compares each snapshot with the one before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recorder {
     node: HashSet<IpAddr>,
     /// When each connection was first seen; `None` for those that were there at the start.
     connections: HashMap<Connection, Option<Duration>>,
+    /// Those that the last snapshot did not have, but the one before. A list of the kernel can miss one while others
+    /// close.
+    missing: HashMap<Connection, Option<Duration>>,
     /// Of the last snapshot.
     counters: Option<Counters>,
+    /// New connections of the last snapshot that its counters did not have, as they are read before the sockets.
+    ahead: u64,
+    /// Ports on which only the pod itself is heard.
+    inner_ports: BTreeSet<u16>,
+    /// The last `kept_at` of each port that was given out.
+    kept: BTreeMap<u16, u64>,
     /// What was not given out yet.
     next: Sample,
     ports: BTreeMap<u16, PortSample>,
     given: Option<Duration>,
 }
 
+/// The address that was connected to, and that of the client.
 type Connection = (SocketAddr, SocketAddr);
 
 impl Recorder {
     /// A recorder that knows these addresses as those of the node.
     #[must_use]
     pub fn new(node: impl IntoIterator<Item = IpAddr>) -> Self {
-        let node = node.into_iter().map(unmapped).collect();
-        let (connections, ports) = (HashMap::new(), BTreeMap::new());
-        Self { node, connections, counters: None, next: Sample::default(), ports, given: None }
+        Self { node: node.into_iter().map(unmapped).collect(), ..Self::default() }
     }
 
     /// Adds a snapshot. Gives a sample out at most every 100 ms, except where a port is opened or closed; and at least every
@@ -75,73 +85,101 @@ impl Recorder {
 
     fn update_ports(&mut self, snapshot: &Snapshot) {
         self.ports.values_mut().for_each(|port| (port.listening, port.open) = (false, 0));
-        for listener in snapshot.sockets.iter().filter(|socket| socket.is_external_listener()) {
+        for listener in snapshot.sockets.iter().filter(|socket| socket.state == State::Listen) {
             let port = listener.local.port();
-            if self.ports.len() < MAX_PORTS || self.ports.contains_key(&port) {
+            if !listener.is_external_listener() {
+                if self.inner_ports.len() < MAX_PORTS {
+                    self.inner_ports.insert(port);
+                }
+            } else if self.ports.len() < MAX_PORTS || self.ports.contains_key(&port) {
                 self.ports.entry(port).or_insert(PortSample { port, ..PortSample::default() }).listening = true;
             }
         }
     }
 
-    /// The number of connections that were not seen before.
+    /// The number of connections that were not seen before, also those with both ends in the pod.
     fn update_connections(&mut self, snapshot: &Snapshot) -> u64 {
         let is_first = self.counters.is_none();
         let (mut seen, mut found) = (HashMap::with_capacity(self.connections.len()), 0);
-        for socket in snapshot.sockets.iter().filter(|socket| socket.state != State::Listen) {
-            let Some(port) = self.ports.get_mut(&socket.local.port()) else { continue };
-            let connection = (socket.local, socket.remote);
-            let known = self.connections.get(&connection);
-            let is_new = known.is_none() && !is_first && socket.state != State::Opening;
-            found += u64::from(is_new);
-            if socket.state != State::Opening {
-                let first_seen = known.copied().unwrap_or((!is_first).then_some(snapshot.at));
-                seen.insert(connection, first_seen);
+        for socket in snapshot.sockets.iter().filter(|socket| socket.has_peer()) {
+            let Some(connection) = self.accepted(socket) else { continue };
+            let known = self.connections.get(&connection).or_else(|| self.missing.get(&connection)).copied();
+            let first_seen = known.unwrap_or((!is_first).then_some(snapshot.at));
+            // Of a connection inside of the pod there are two sockets.
+            if seen.insert(connection, first_seen).is_some() {
+                continue;
             }
+            let is_new = known.is_none() && !is_first;
+            found += u64::from(is_new);
             if socket.is_internal() {
                 continue;
             }
-            port.open += usize::from(socket.state == State::Established);
+            let Some(port) = self.ports.get_mut(&socket.local.port()) else { continue };
+            let kept_since = known.map(|first| first.map_or(Duration::ZERO, |first| first.saturating_add(KEPT)));
+            let is_kept = kept_since.is_some_and(|since| snapshot.at >= since);
+            let is_node = self.node.contains(&unmapped(socket.remote.ip()));
+            port.open += usize::from(socket.state == State::Established && (!is_node || is_kept));
             let at = Some(milliseconds(snapshot.at));
-            if is_new && self.node.contains(&unmapped(socket.remote.ip())) {
+            if is_new && is_node {
                 (port.node_opened, port.node_opened_at) = (port.node_opened + 1, at);
             } else if is_new {
                 (port.opened, port.opened_at) = (port.opened + 1, at);
             }
             let received = socket.received.and_then(|ago| snapshot.at.checked_sub(ago));
-            let kept_since = known.map(|first_seen| first_seen.map_or(Duration::ZERO, |first| first + KEPT));
-            if let (Some(received), Some(kept_since)) = (received, kept_since)
-                && received >= kept_since
-            {
-                port.kept_at = port.kept_at.max(Some(milliseconds(received)));
+            let Some(received) = received.filter(|at| kept_since.is_some_and(|since| *at >= since)) else { continue };
+            let received = milliseconds(received);
+            if self.kept.get(&port.port).is_none_or(|given| received >= given.saturating_add(SAME)) {
+                port.kept_at = port.kept_at.max(Some(received));
             }
         }
-        self.connections = seen;
+        let before = std::mem::replace(&mut self.connections, seen);
+        self.missing =
+            before.into_iter().filter(|(connection, _)| !self.connections.contains_key(connection)).collect();
         found
+    }
+
+    /// The connection of a socket, if the pod accepted it. The end of a client in the pod says so, too: it stays for a
+    /// while after both are closed.
+    fn accepted(&self, socket: &Socket) -> Option<Connection> {
+        let canonical = |address: SocketAddr| SocketAddr::new(unmapped(address.ip()), address.port());
+        let (local, remote) = (canonical(socket.local), canonical(socket.remote));
+        let is_internal = socket.is_internal();
+        let accepts = |port: u16| self.ports.contains_key(&port) || (is_internal && self.inner_ports.contains(&port));
+        if accepts(local.port()) {
+            return Some((local, remote));
+        }
+        (is_internal && accepts(remote.port())).then_some((remote, local))
     }
 
     fn count(&mut self, snapshot: &Snapshot, found: u64) {
         let now = snapshot.counters;
-        if let Some(before) = self.counters.replace(now) {
-            let unseen = now.opened.saturating_sub(before.opened).saturating_sub(found);
-            if unseen > 0 {
-                self.next.unseen_at = Some(milliseconds(snapshot.at));
-            }
-            self.next.unseen += unseen;
-            self.next.resets += now.resets.saturating_sub(before.resets);
-            self.next.dropped += now.dropped.saturating_sub(before.dropped);
+        let Some(before) = self.counters.replace(now) else { return };
+        let counted = now.opened.saturating_sub(before.opened);
+        let listed = found.saturating_add(self.ahead);
+        let unseen = counted.saturating_sub(listed);
+        self.ahead = listed.saturating_sub(counted).min(found);
+        let next = &mut self.next;
+        if unseen > 0 {
+            next.unseen_at = Some(milliseconds(snapshot.at));
         }
+        next.unseen = next.unseen.saturating_add(unseen);
+        next.resets = next.resets.saturating_add(now.resets.saturating_sub(before.resets));
+        next.dropped = next.dropped.saturating_add(now.dropped.saturating_sub(before.dropped));
     }
 
     fn has_news(&self) -> bool {
         let Sample { unseen, resets, dropped, .. } = &self.next;
-        let in_port = |port: &PortSample| port.opened + port.node_opened > 0 || port.kept_at.is_some();
-        unseen + resets + dropped > 0 || self.ports.values().any(in_port)
+        let in_port = |port: &PortSample| port.opened > 0 || port.node_opened > 0 || port.kept_at.is_some();
+        [unseen, resets, dropped].into_iter().any(|count| *count > 0) || self.ports.values().any(in_port)
     }
 
     fn give_out(&mut self, at: Duration) -> Sample {
         self.given = Some(at);
         let ports = self.ports.values().copied().collect();
         for port in self.ports.values_mut() {
+            if let Some(kept) = port.kept_at {
+                self.kept.insert(port.port, kept);
+            }
             *port = PortSample { port: port.port, listening: port.listening, open: port.open, ..PortSample::default() };
         }
         Sample { at: milliseconds(at), ports, ..std::mem::take(&mut self.next) }

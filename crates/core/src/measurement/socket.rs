@@ -45,6 +45,11 @@ impl State {
 }
 
 impl Socket {
+    /// Whether it is a connection that was opened, and not only a listener or an attempt.
+    pub(super) fn has_peer(&self) -> bool {
+        matches!(self.state, State::Established | State::Closing)
+    }
+
     /// Whether both ends are in the pod, such as a proxy and its app.
     pub(super) fn is_internal(&self) -> bool {
         let remote = unmapped(self.remote.ip());

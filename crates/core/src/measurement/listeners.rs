@@ -1,0 +1,65 @@
+//! The ports of the pod: when each was closed, and how long traffic arrived at it.
+
+use std::collections::BTreeMap;
+
+use super::Sample;
+
+/// All ports that were open when the pod began to stop, or later.
+pub(super) struct Listeners {
+    ports: Vec<Listener>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Listener {
+    /// Since when nothing listens.
+    closed: Option<u64>,
+    /// Whether a connection of another address than those of the node was seen.
+    has_traffic: bool,
+    /// The last of them; at least the start of the termination.
+    last_opened: u64,
+}
+
+impl Listeners {
+    pub(super) fn of(samples: &[&Sample], signal: u64) -> Self {
+        let mut all: BTreeMap<u16, Listener> = BTreeMap::new();
+        for sample in samples {
+            for port in &sample.ports {
+                let listener = all.entry(port.port).or_default();
+                listener.closed = if port.listening { None } else { listener.closed.or(Some(sample.at)) };
+                listener.has_traffic |= port.opened > 0 || port.open > 0;
+                let opened_at = port.opened_at.filter(|_| port.opened > 0);
+                listener.last_opened = opened_at.unwrap_or(signal).max(listener.last_opened);
+            }
+        }
+        let mut ports: Vec<Listener> = all.into_values().collect();
+        // Those that were closed before say nothing about the stop.
+        ports.retain(|port| port.closed.is_none_or(|closed| closed > signal));
+        Self { ports }
+    }
+
+    /// When the first port was closed.
+    pub(super) fn any_closed(&self) -> Option<u64> {
+        self.ports.iter().filter_map(|port| port.closed).min()
+    }
+
+    /// When the first port with traffic was closed.
+    pub(super) fn closed(&self) -> Option<u64> {
+        self.of_interest().filter_map(|port| port.closed).min()
+    }
+
+    /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that
+    /// it may have gone on. `unseen` are the times of connections to an unknown port.
+    pub(super) fn are_cut(&self, unseen: &[u64], quiet: u64, last_line: u64) -> bool {
+        self.of_interest().any(|port| {
+            let end = port.closed.unwrap_or(last_line);
+            let unseen = unseen.iter().copied().filter(|at| *at <= end).max();
+            port.last_opened.max(unseen.unwrap_or(0)).saturating_add(quiet) >= end
+        })
+    }
+
+    /// Those with traffic; if it was so short that no look saw it, all.
+    fn of_interest(&self) -> impl Iterator<Item = &Listener> {
+        let none = !self.ports.iter().any(|port| port.has_traffic);
+        self.ports.iter().filter(move |port| none || port.has_traffic)
+    }
+}

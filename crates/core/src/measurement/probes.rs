@@ -1,0 +1,171 @@
+//! Connections of which it is not known who opened them: from an address of the node, which also forwards traffic, or
+//! so short that no look saw them. The probes of the kubelet are among them.
+//!
+//! A readiness probe opens a connection in each period, always after the same time, also while the pod stops; liveness
+//! and startup probes end before (`kubelet.go`, `SyncTerminatingPod`). So what has this rhythm from the first look on is
+//! a probe, and the rest is traffic. A probe of a port that was closed makes the kernel send a reset, in the same rhythm.
+
+use super::{Sample, Subject};
+use crate::duration::Seconds;
+
+/// How far a probe can be from its rhythm, in milliseconds: the interval of the samples, and the delay of a busy node.
+/// More for a long period.
+const MIN_TOLERANCE: u64 = 250;
+const MAX_TOLERANCE: u64 = 500;
+/// More connections in this time than there are probes are traffic, in milliseconds: a period is at least a second.
+const DENSE: u64 = 300;
+/// Probes that are looked for.
+const MAX_PROBES: usize = 64;
+
+/// All of them, in order of time.
+pub(super) struct Anonymous {
+    attempts: Vec<Attempt>,
+    /// Connections before the signal that are not those of probes.
+    pub(super) opened_before: u64,
+    /// Probes after it.
+    pub(super) probes: u64,
+    /// The last of them.
+    pub(super) last_probe: Option<u64>,
+}
+
+struct Attempt {
+    at: u64,
+    connections: u64,
+    resets: u64,
+}
+
+/// The times between which, and after which, something matters.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// The first look.
+    pub(super) begun: u64,
+    /// SIGTERM.
+    pub(super) signal: u64,
+    /// When the first port was closed.
+    pub(super) any_closed: Option<u64>,
+    /// When the first port with traffic was closed. Resets after that are refused connections.
+    pub(super) closed: Option<u64>,
+}
+
+impl Anonymous {
+    /// Tells the probes apart.
+    pub(super) fn of(samples: &[&Sample], subject: &Subject, times: Times) -> Self {
+        let attempts = attempts(samples);
+        let before = attempts.iter().filter(|attempt| attempt.at <= times.signal);
+        let before = before.fold(0_u64, |sum, attempt| sum.saturating_add(attempt.connections));
+        let span = times.signal.saturating_sub(times.begun);
+        let most = |period: &Seconds| span / milliseconds(*period) + 1;
+        let of_probes = subject.readiness.iter().chain(&subject.liveness).take(2 * MAX_PROBES).map(most);
+        let opened_before = before.saturating_sub(of_probes.fold(0, u64::saturating_add));
+        let mut all = Self { attempts, opened_before, probes: 0, last_probe: None };
+        all.find_probes(subject, times);
+        all
+    }
+
+    /// Connections after the signal that are not those of probes: times and numbers.
+    pub(super) fn traffic(&self, times: Times) -> impl Iterator<Item = (u64, u64)> {
+        self.attempts
+            .iter()
+            .filter(move |attempt| attempt.at > times.signal && attempt.connections > 0)
+            .map(|attempt| (attempt.at, attempt.connections))
+    }
+
+    /// Connections that were refused, and are not those of probes.
+    pub(super) fn refused(&self, times: Times) -> impl Iterator<Item = (u64, u64)> {
+        self.attempts
+            .iter()
+            .filter(move |attempt| attempt.is_refused(times) && attempt.resets > 0)
+            .map(|attempt| (attempt.at, attempt.resets))
+    }
+
+    /// The last attempt counts most, so it is the one that has to fit. What fits no probe is traffic, and so is
+    /// everything before it that is not in the rhythm of a later attempt.
+    fn find_probes(&mut self, subject: &Subject, times: Times) {
+        let mut periods: Vec<u64> = subject.readiness.iter().take(MAX_PROBES).copied().map(milliseconds).collect();
+        periods.sort_unstable();
+        while let Some(last) = self.attempts.iter().rposition(|attempt| attempt.is_open(times)) {
+            if self.shortly_before(last) > periods.len() as u64 {
+                return;
+            }
+            let fitting = |period: &u64| Some((*period, self.rhythm(last, *period, times)?));
+            let Some((found, rhythm)) = periods.iter().find_map(fitting) else { return };
+            periods.remove(periods.iter().position(|period| *period == found).unwrap_or_default());
+            for index in rhythm {
+                let attempt = &mut self.attempts[index];
+                if attempt.at <= times.signal {
+                    continue;
+                }
+                if attempt.connections > 0 {
+                    attempt.connections -= 1;
+                } else {
+                    attempt.resets = attempt.resets.saturating_sub(1);
+                }
+                self.probes += 1;
+                self.last_probe = self.last_probe.max(Some(attempt.at));
+            }
+        }
+    }
+
+    /// How many connections, or resets, came in the time that ends with this attempt.
+    fn shortly_before(&self, last: usize) -> u64 {
+        let at = self.attempts[last].at;
+        let near = self.attempts[..=last].iter().rev().take_while(|attempt| at - attempt.at <= DENSE);
+        near.fold(0, |sum, attempt| sum.saturating_add(attempt.connections.max(attempt.resets)))
+    }
+
+    /// The attempts at the times of a probe with this period of which this one is the last; `None` if one is missing.
+    fn rhythm(&self, last: usize, period: u64, times: Times) -> Option<Vec<usize>> {
+        let at = self.attempts[last].at;
+        let tolerance = (period / 8).clamp(MIN_TOLERANCE, MAX_TOLERANCE);
+        let goes_on = times.any_closed.is_some_and(|closed| at.saturating_add(period + tolerance) < closed);
+        if goes_on {
+            return None;
+        }
+        let mut found = vec![last];
+        let mut time = at;
+        let first = times.begun.saturating_add(tolerance);
+        while let Some(earlier) = time.checked_sub(period).filter(|time| *time > first) {
+            time = earlier;
+            found.push(self.nearest(time, tolerance)?);
+        }
+        Some(found)
+    }
+
+    /// The attempt that is nearest to a time.
+    fn nearest(&self, time: u64, tolerance: u64) -> Option<usize> {
+        let after = self.attempts.partition_point(|attempt| attempt.at < time.saturating_sub(tolerance));
+        let near = self.attempts[after..].iter().take_while(|attempt| attempt.at <= time.saturating_add(tolerance));
+        let near = near.enumerate().filter(|(_, attempt)| attempt.connections > 0 || attempt.resets > 0);
+        near.min_by_key(|(_, attempt)| attempt.at.abs_diff(time)).map(|(index, _)| after + index)
+    }
+}
+
+impl Attempt {
+    fn is_refused(&self, times: Times) -> bool {
+        self.at > times.signal && times.closed.is_some_and(|closed| self.at > closed)
+    }
+
+    /// Whether it has to be a probe or traffic.
+    fn is_open(&self, times: Times) -> bool {
+        (self.at > times.signal && self.connections > 0) || (self.is_refused(times) && self.resets > 0)
+    }
+}
+
+fn attempts(samples: &[&Sample]) -> Vec<Attempt> {
+    let mut all = Vec::new();
+    for sample in samples {
+        let connections =
+            |at: Option<u64>, connections| Attempt { at: at.unwrap_or(sample.at), connections, resets: 0 };
+        all.extend(sample.ports.iter().map(|port| connections(port.node_opened_at, port.node_opened)));
+        all.push(connections(sample.unseen_at, sample.unseen));
+        all.push(Attempt { at: sample.at, connections: 0, resets: sample.resets });
+    }
+    all.retain(|attempt| attempt.connections > 0 || attempt.resets > 0);
+    all.sort_by_key(|attempt| attempt.at);
+    all
+}
+
+/// The shortest period is one second.
+fn milliseconds(period: Seconds) -> u64 {
+    period.as_i64().max(1).unsigned_abs() * 1_000
+}
