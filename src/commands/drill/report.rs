@@ -141,6 +141,10 @@ impl PodReport {
                 ),
             ),
         ];
+        if measured.finished.is_some() && *open_at_end > 0 {
+            let open = pluralize(*open_at_end, "connection");
+            lines.push(format!("  {open} still open when the app ended: requests on them were cut off"));
+        }
         if measured.probes > 0 {
             let probes = pluralize(usize::try_from(measured.probes).unwrap_or(usize::MAX), "connection");
             let last = measured.last_probe.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
