@@ -43,6 +43,7 @@ where
 {
     use crate::cluster::{Cluster, Error};
     use crate::exit::Exit;
+    use crate::message::message;
     use crate::render::sanitize::sanitize;
     use winddown_core::error_chain::ErrorChain;
 
@@ -50,15 +51,15 @@ where
     match done {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(Error::Output(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            eprintln!("winddown: the output was closed before everything was written");
+            message!("winddown: the output was closed before everything was written");
             Exit::Unusable.into()
         }
         Ok(Err(error)) => {
-            eprintln!("winddown: {}", sanitize(&ErrorChain(&error).to_string()));
+            message!("winddown: {}", sanitize(&ErrorChain(&error).to_string()));
             Exit::Unusable.into()
         }
         Err(error) => {
-            eprintln!("winddown: cannot start the runtime: {error}");
+            message!("winddown: cannot start the runtime: {error}");
             Exit::Unusable.into()
         }
     }

@@ -5,6 +5,8 @@ pub mod cli;
 mod cluster;
 pub mod commands;
 pub mod exit;
+#[cfg(feature = "cluster")]
+mod message;
 mod render;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 mod sampling;

@@ -21,6 +21,8 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("cannot ask the kernel for sockets")]
+    Kernel(#[source] io::Error),
     #[error("/proc/net/snmp")]
     Counters(#[from] ParseCountersError),
 }
@@ -45,10 +47,7 @@ impl Namespace {
     /// All TCP sockets.
     pub(crate) fn sockets(&mut self) -> Result<Vec<Socket>, Error> {
         if let Some(kernel) = &mut self.kernel {
-            match kernel.sockets(MAX_SOCKETS) {
-                Ok(sockets) => return Ok(sockets),
-                Err(_) => self.kernel = None,
-            }
+            return kernel.sockets(MAX_SOCKETS).map_err(Error::Kernel);
         }
         let mut sockets = parse_sockets(&read("/proc/net/tcp")?, MAX_SOCKETS);
         // Without IPv6 there is no such file.

@@ -14,8 +14,10 @@ use super::on_cluster;
 use crate::cli::Program;
 use crate::cluster::connection::ClusterArguments;
 use crate::cluster::lists::{Scope, Selection};
+use crate::cluster::scope::parse_namespace;
 use crate::cluster::{Cluster, Error};
 use crate::exit::{Exit, FailOn};
+use crate::message::message;
 use crate::render::html;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
@@ -54,7 +56,7 @@ Examples:
 
 Exit codes:
   0  no finding is an error
-  1  a finding is an error; with --fail-on warning, an error or a warning
+  1  a finding is an error; with --fail-on warning, an error or a warning. That a workload can drop requests is no finding
   2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written";
 
 /// Flags of `winddown audit`.
@@ -62,7 +64,7 @@ Exit codes:
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// Only the workloads of this namespace
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_namespace)]
     namespace: Option<String>,
     /// The workloads of all namespaces; this is the default
     #[arg(short = 'A', long)]
@@ -131,10 +133,10 @@ async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Resu
     survey::sort(&mut workloads);
     print(arguments.output, &survey, &workloads)?;
     for line in notes(&survey, workloads.is_empty()) {
-        eprintln!("winddown: {}", sanitize(&line));
+        message!("winddown: {}", sanitize(&line));
     }
     if needs_a_namespace {
-        eprintln!(
+        message!(
             "winddown: rights in one namespace are enough with -n, for example -n {}",
             sanitize(&cluster.default_namespace)
         );

@@ -21,11 +21,13 @@ use crate::cluster::scope::parse_namespace;
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
+use crate::render::sanitize::sanitize;
 use eviction::Evictions;
-use rehearsal::{Ended, Rehearsal};
+use rehearsal::Rehearsal;
 use report::Report;
 use selected::Selected;
 use winddown_core::drill::Choice;
+use winddown_core::error_chain::ErrorChain;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +43,7 @@ Examples:
 Exit codes:
   0  every pod kept its promise
   1  a pod was killed, failed, or ran longer than its deadline
-  2  nothing was rehearsed, or the end of a pod was not seen";
+  2  not all pods were rehearsed, the end of a pod was not seen, or its traffic was to be measured and was not";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -104,81 +106,145 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 
 async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
-    let Arguments { target, pod, allow_single, .. } = arguments;
-    let mut screen = Screen { timeline_to_stderr: arguments.output == Format::Json };
-    let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single };
-    let evictions = Evictions::new(cluster, &namespace);
-    let mut report = Report::new(target, &namespace);
-    let image = match (arguments.measure, &arguments.image) {
-        (false, _) => None,
-        (true, Some(image)) => Some(image.clone()),
-        (true, None) => Some(image::find(cluster).await?),
+    let screen = Screen { timeline_to_stderr: arguments.output == Format::Json };
+    let report = Report::new(&arguments.target, &namespace);
+    let mut drill = Drill { cluster, arguments, namespace, screen, report, stopping: None };
+    let ended = tokio::select! {
+        ended = drill.all() => Some(ended),
+        _ = tokio::signal::ctrl_c() => None,
     };
-    for number in 1..=arguments.pods {
-        let selected = if number == 1 {
-            Selected::choose(cluster, &namespace, target, choice).await?
-        } else {
-            wait_for_replacement(cluster, &namespace, target, choice).await?
-        };
-        let candidate = &selected.candidate;
-        screen.line(&selected.to_string())?;
-        if let Err(refused) = evictions.dry_run(candidate).await? {
-            screen.line(&format!("not rehearsed: {refused}"))?;
-            report.refused = Some(refused);
-            break;
-        }
-        screen.line("dry run: the API server would evict it")?;
-        if number == 1 && !arguments.yes && !confirm::asked(target, arguments.pods).map_err(Error::Output)? {
-            screen.line("not rehearsed: not confirmed")?;
-            return Ok(Exit::Unusable);
-        }
-        let mut rehearsal = Rehearsal::new(cluster, &namespace, candidate);
-        if let Some(image) = &image {
-            rehearsal.measure(image, &mut screen).await?;
-        }
-        match rehearsal.run(&evictions, &mut screen).await? {
-            Ended::Seen(pod) => {
-                pod.lines().iter().try_for_each(|line| screen.line(line))?;
-                report.pods.push(*pod);
+    let refused = match ended {
+        Some(Ok(())) => None,
+        // What was seen of earlier pods is shown in any case.
+        Some(Err(error)) if drill.report.pods.is_empty() && drill.stopping.is_none() => return Err(error),
+        Some(Err(error)) => Some(sanitize(&ErrorChain(&error).to_string()).into_owned()),
+        None => Some("interrupted".to_owned()),
+    };
+    if let Some(refused) = refused {
+        drill.screen.line(&match &drill.stopping {
+            Some(Stopping { pod, answered: true }) => {
+                format!("{refused}: the pod {pod} goes on stopping, as after kubectl delete")
             }
-            Ended::Refused(refused) => {
-                screen.line(&format!("not rehearsed: {refused}"))?;
-                report.refused = Some(refused);
-                break;
+            Some(Stopping { pod, answered: false }) => {
+                format!("{refused}: the pod {pod} may be stopping; look with kubectl get pods before you try again")
             }
-            Ended::Interrupted => {
-                screen.line(&format!(
-                    "interrupted: the pod {} goes on stopping, as after kubectl delete",
-                    candidate.name
-                ))?;
-                return Ok(Exit::Unusable);
-            }
-        }
+            None => format!("{refused}: no other pod is evicted"),
+        })?;
+        drill.report.refused = Some(refused);
     }
-    if arguments.output == Format::Json {
-        writeln!(io::stdout(), "{}", report.json())?;
-    } else {
-        report.summary().iter().try_for_each(|line| screen.line(line))?;
-    }
-    Ok(report.exit())
+    drill.print()?;
+    Ok(drill.report.exit())
 }
 
-/// Waits until the workload is complete again, and chooses its next pod.
-async fn wait_for_replacement(
-    cluster: &Cluster,
-    namespace: &str,
-    target: &WorkloadName,
-    choice: Choice<'_>,
-) -> Result<Selected, Error> {
-    let mut waited = Duration::ZERO;
-    loop {
-        match Selected::choose(cluster, namespace, target, choice).await {
-            Ok(selected) if selected.is_complete() || waited >= REPLACEMENT => return Ok(selected),
-            Err(error) if !matches!(error, Error::NotRehearsed(_)) || waited >= REPLACEMENT => return Err(error),
-            _ => {}
+/// A rehearsal of several pods.
+struct Drill<'a> {
+    cluster: &'a Cluster,
+    arguments: &'a Arguments,
+    namespace: String,
+    screen: Screen,
+    report: Report,
+    /// The pod that is stopping, or may be.
+    stopping: Option<Stopping>,
+}
+
+/// A pod whose eviction was requested.
+struct Stopping {
+    pod: String,
+    /// Whether the API server has agreed.
+    answered: bool,
+}
+
+impl Drill<'_> {
+    async fn all(&mut self) -> Result<(), Error> {
+        let Arguments { target, measure, image, pods, pod, allow_single, yes, .. } = self.arguments;
+        let image = match (measure, image) {
+            (false, _) => None,
+            (true, Some(image)) => Some(image.clone()),
+            (true, None) => Some(image::find(self.cluster).await?),
+        };
+        // Of the pods that are ready at the start, each is evicted at most once: a replacement may have its name.
+        let mut left: Option<Vec<String>> = None;
+        for number in 1..=*pods {
+            let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single, among: left.as_deref() };
+            let selected = if number == 1 {
+                Selected::choose(self.cluster, &self.namespace, target, choice).await?
+            } else {
+                self.wait_for_replacement(choice).await?
+            };
+            let candidate = &selected.candidate;
+            let ready = left.take().unwrap_or_else(|| candidate.ready.clone());
+            left = Some(ready.into_iter().filter(|uid| *uid != candidate.uid).collect());
+            self.screen.line(&selected.to_string())?;
+            if let Some(image) = &image {
+                self.screen.line(&format!(
+                    "measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone"
+                ))?;
+                if let Some(reason) = candidate.unmeasurable {
+                    return self.refuse(format!("the traffic of the pod cannot be measured: {reason}"));
+                }
+            }
+            let evictions = Evictions::new(self.cluster, &self.namespace);
+            if let Err(refused) = evictions.dry_run(candidate).await? {
+                return self.refuse(refused);
+            }
+            self.screen.line("dry run:  the API server would evict it")?;
+            if number == 1 && !yes && !confirm::asked(target.clone(), *pods).await? {
+                return self.refuse("not confirmed".to_owned());
+            }
+            let mut rehearsal = match Rehearsal::prepare(self.cluster, &self.namespace, candidate).await {
+                Ok(rehearsal) => rehearsal,
+                Err(refused) => return self.refuse(refused),
+            };
+            if let Some(image) = &image
+                && let Err(refused) = rehearsal.measure(image, &mut self.screen).await?
+            {
+                return self.refuse(refused);
+            }
+            // Much may have changed since the question.
+            let again = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None };
+            let again = Selected::choose(self.cluster, &self.namespace, target, again).await?;
+            if again.candidate.uid != candidate.uid || rehearsal.is_deleted() {
+                return self.refuse("the pod was deleted in the meantime".to_owned());
+            }
+            let (screen, stopping) = (&mut self.screen, &mut self.stopping);
+            match rehearsal.run(&evictions, screen, stopping).await? {
+                Ok(seen) => {
+                    seen.lines().iter().try_for_each(|line| self.screen.line(line))?;
+                    self.stopping = None;
+                    self.report.pods.push(seen);
+                }
+                Err(refused) => return self.refuse(refused),
+            }
         }
-        sleep(POLL).await;
-        waited += POLL;
+        Ok(())
+    }
+
+    fn refuse(&mut self, refused: String) -> Result<(), Error> {
+        self.screen.line(&format!("not rehearsed: {refused}"))?;
+        self.report.refused = Some(refused);
+        Ok(())
+    }
+
+    /// Waits until the workload is complete again, and chooses its next pod.
+    async fn wait_for_replacement(&self, choice: Choice<'_>) -> Result<Selected, Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let selected = Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await;
+            match selected {
+                Err(Error::NotRehearsed(_)) if waited < REPLACEMENT => {}
+                selected => return selected,
+            }
+            sleep(POLL).await;
+            waited += POLL;
+        }
+    }
+
+    fn print(&mut self) -> Result<(), Error> {
+        if self.arguments.output == Format::Json {
+            writeln!(io::stdout(), "{}", self.report.json())?;
+            return Ok(());
+        }
+        self.report.summary().iter().try_for_each(|line| self.screen.line(line))
     }
 }
 
@@ -190,7 +256,8 @@ struct Screen {
 impl Screen {
     fn line(&mut self, text: &str) -> Result<(), Error> {
         if self.timeline_to_stderr {
-            writeln!(io::stderr(), "{text}")?;
+            // The result is on standard output.
+            let _ = writeln!(io::stderr(), "{text}");
         } else {
             writeln!(io::stdout(), "{text}")?;
         }

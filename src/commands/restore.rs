@@ -17,6 +17,7 @@ use crate::cluster::scope::ScopeArguments;
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
+use crate::message::message;
 use crate::render::hunks::hunks;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
@@ -82,7 +83,7 @@ struct Plan {
 async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let Plan { targets, exit } = planned(&cluster, arguments).await?;
     if targets.is_empty() && exit == Exit::Success {
-        eprintln!("Nothing of Winddown is in these workloads");
+        message!("Nothing of Winddown is in these workloads");
         return Ok(exit);
     }
     print(&targets)?;
@@ -94,11 +95,11 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let what = format!("{} of {} restored workloads replace their pods", rollouts, targets.len());
     if !arguments.yes {
         if !io::stdin().is_terminal() {
-            eprintln!("Nothing was changed: {what}. --yes restores them");
+            message!("Nothing was changed: {what}. --yes restores them");
             return Ok(exit.max(Exit::Findings));
         }
         if !confirmed(&format!("{what}. Restore? [y/N] "))? {
-            eprintln!("Nothing was changed");
+            message!("Nothing was changed");
             return Ok(exit.max(Exit::Findings));
         }
     }
@@ -130,7 +131,7 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
         match Target::of(kind, workload, with_annotations) {
             Ok(target) => plan.targets.extend(target),
             Err(error) => {
-                eprintln!("winddown: {}", sanitize(&format!("{title}: {}", ErrorChain(&error))));
+                message!("winddown: {}", sanitize(&format!("{title}: {}", ErrorChain(&error))));
                 plan.exit = Exit::Unusable;
             }
         }
@@ -171,7 +172,7 @@ async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Re
             // Its webhooks may be off while its controller runs.
             Ok(_) if operator.is_some() && target.keeps_its_declaration() => {
                 let place = operator.as_deref().unwrap_or_default();
-                eprintln!("winddown: {title} is left as it is: {}", sanitize(&kept(&format!("the operator {place}"))));
+                message!("winddown: {title} is left as it is: {}", sanitize(&kept(&format!("the operator {place}"))));
                 exit = exit.max(Exit::Findings);
             }
             Ok(_) => accepted.push(target),
@@ -187,11 +188,11 @@ async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Re
                 } else {
                     "Winddown would inject again".to_owned()
                 };
-                eprintln!("winddown: {title} is left as it is: {why}");
+                message!("winddown: {title} is left as it is: {why}");
                 exit = exit.max(Exit::Findings);
             }
             Err(error) => {
-                eprintln!("winddown: {title}: {}", sanitize(&ErrorChain(&error).to_string()));
+                message!("winddown: {title}: {}", sanitize(&ErrorChain(&error).to_string()));
                 exit = Exit::Unusable;
             }
         }
@@ -227,7 +228,7 @@ async fn restore(cluster: &Cluster, targets: &[Target], wait: Option<Duration>, 
     for target in targets {
         let title = format!("{} in {}", target.workload, target.namespace);
         if let Err(error) = apply::patch(cluster, target, false).await {
-            eprintln!("winddown: {title} was not restored: {}", sanitize(&ErrorChain(&error).to_string()));
+            message!("winddown: {title} was not restored: {}", sanitize(&ErrorChain(&error).to_string()));
             exit = Exit::Unusable;
             continue;
         }
@@ -236,7 +237,7 @@ async fn restore(cluster: &Cluster, targets: &[Target], wait: Option<Duration>, 
             && let Err(error) = apply::wait(cluster, target, limit).await
         {
             let error = ErrorChain(&error).to_string();
-            eprintln!("winddown: {title}: {}; the workloads after it were not changed", sanitize(&error));
+            message!("winddown: {title}: {}; the workloads after it were not changed", sanitize(&error));
             return Ok(Exit::Unusable);
         }
     }

@@ -85,9 +85,9 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
         let begun = Instant::now();
         let snapshot =
             Snapshot { at: started.elapsed(), counters: Namespace::counters()?, sockets: namespace.sockets()? };
-        if let Some(sample) = recorder.take(&snapshot) {
-            print(&Line::Sample(sample))?;
-        }
+        let sample = recorder.take(&snapshot);
+        let is_given_out = sample.is_some();
+        sample.map_or(Ok(()), |sample| print(&Line::Sample(sample)))?;
         let limit = signalled.map_or(Duration::from_secs(arguments.wait), |_| MAX_STOP);
         let reason = match signalled {
             Some(_) if !snapshot.is_held() => Some(EndReason::NoSockets),
@@ -96,6 +96,9 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
             _ => None,
         };
         if let Some(reason) = reason {
+            if !is_given_out {
+                print(&Line::Sample(recorder.rest(snapshot.at)))?;
+            }
             return print(&Line::End { at: milliseconds(started.elapsed()), reason });
         }
         let pause = INTERVAL.max(begun.elapsed() * SHARE);

@@ -18,6 +18,7 @@ use crate::cluster::scope::ScopeArguments;
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
+use crate::message::message;
 use crate::render::age::now;
 use crate::render::columns::Columns;
 
@@ -34,7 +35,7 @@ Examples:
   winddown status -n shop -w
 
 Exit codes:
-  0  the budgets of all listed workloads fit, and their pods end in time
+  0  the budgets of all listed workloads fit, and no pod of their current templates was killed
   1  a budget does not fit, or the template whose pods stopped last has pods that were killed
   2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there";
 
@@ -80,7 +81,7 @@ enum Format {
 #[must_use]
 pub fn command(arguments: &Arguments) -> ExitCode {
     if arguments.watch && !matches!(arguments.output, None | Some(Format::Wide)) {
-        eprintln!("winddown: -w prints rows of a table: leave -o out, or use -o wide");
+        message!("winddown: -w prints rows of a table: leave -o out, or use -o wide");
         return Exit::Unusable.into();
     }
     super::on_cluster(&arguments.cluster, |cluster| run(cluster, arguments))
@@ -94,7 +95,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     };
     let Listed { rows, problems } = query.read(&cluster).await?;
     for problem in &problems {
-        eprintln!("winddown: {problem}");
+        message!("winddown: {problem}");
     }
     let exit = rows.iter().map(Row::exit).max().unwrap_or(Exit::Success);
     let exit = if problems.is_empty() { exit } else { Exit::Unusable };
@@ -116,7 +117,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
             }
         }
         (None, [row]) if query.names.len() == 1 && !arguments.watch => details::describe(row, now(), &mut out)?,
-        (None | Some(Format::Wide), []) if problems.is_empty() => eprintln!("{}", query.nothing()),
+        (None | Some(Format::Wide), []) if problems.is_empty() => message!("{}", query.nothing()),
         (None | Some(Format::Wide), []) => {}
         (None | Some(Format::Wide), rows) => columns.print(&table.lines(rows), &mut out)?,
     }

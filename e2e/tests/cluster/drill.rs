@@ -121,8 +121,11 @@ async fn an_interrupted_drill_says_that_the_pod_goes_on_stopping(environment: En
 
 async fn measured_times_agree_with_the_clients(environment: Environment) -> Result<()> {
     let app = example(&environment, "winddown.dev/drain=5s winddown.dev/deadline=25s").await?;
-    let unmeasured = drill(&app, "--yes --output json").await?;
-    let unmeasured = removed_after(&result(&unmeasured)?)?;
+    let unmeasured = result(&drill(&app, "--yes --pods 2 --output json").await?)?;
+    let pods: BTreeSet<_> =
+        unmeasured["pods"].as_array().into_iter().flatten().filter_map(|pod| pod["pod"].as_str()).collect();
+    ensure!(pods.len() == 2, "not two pods in turn: {unmeasured}");
+    let unmeasured = removed_after(&unmeasured)?;
     without_the_right_to_add_a_container_the_rest_is_observed(&app).await?;
 
     let result = measure_in_both_modes(&environment, &app, unmeasured).await;

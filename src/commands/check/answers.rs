@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{Selector, SelectorExt as _};
 
@@ -144,16 +146,16 @@ pub(super) async fn exclusions(
     checks
 }
 
-/// The workloads with annotations in the first of these namespaces.
+/// The workloads with annotations in these namespaces.
 async fn annotated(cluster: &Cluster, namespaces: impl Iterator<Item = &str>) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    for namespace in namespaces.take(MAX_NAMED) {
-        let selection = Selection { scope: Scope::Namespace(namespace.to_owned()), labels: None };
-        let workloads = cluster.workload_metadata(&selection).await?;
-        let declared = workloads.iter().filter(|workload| workload.is_declared());
-        found.extend(declared.map(|workload| format!("{} in {namespace}", workload.workload)));
+    let namespaces: BTreeSet<_> = namespaces.collect();
+    if namespaces.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(found)
+    let workloads = cluster.workload_metadata(&Selection { scope: Scope::All, labels: None }).await?;
+    let is_excluded = |namespace: &str| namespaces.contains(namespace);
+    let found = workloads.iter().filter(|workload| workload.is_declared() && is_excluded(workload.namespace()));
+    Ok(found.map(|workload| format!("{} in {}", workload.workload, workload.namespace())).collect())
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -2,10 +2,17 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use crate::cluster::Error;
 use crate::cluster::workloads::WorkloadName;
 
-/// Asks on standard error. Without a terminal there is no answer, which means no.
-pub(super) fn asked(target: &WorkloadName, pods: u16) -> io::Result<bool> {
+/// Asks on standard error. Without a terminal there is no answer, which means no. Waits on a thread of its own, so that
+/// Ctrl-C is seen.
+pub(super) async fn asked(target: WorkloadName, pods: u16) -> Result<bool, Error> {
+    let answer = tokio::task::spawn_blocking(move || ask(&target, pods)).await;
+    Ok(answer.map_err(io::Error::other)??)
+}
+
+fn ask(target: &WorkloadName, pods: u16) -> io::Result<bool> {
     let stdin = io::stdin();
     let what = if pods == 1 { "this pod".to_owned() } else { format!("{pods} pods, one after the other") };
     let mut err = io::stderr();

@@ -26,6 +26,14 @@ const MAX_LINES: usize = 500_000;
 /// The longest reason that is shown, in characters.
 const LONGEST: usize = 300;
 
+/// Why there is no recording.
+pub(super) enum NotStarted {
+    /// The user, or the cluster, does not allow the container. The rest can be observed.
+    NotAllowed(String),
+    /// It does not work.
+    Failed(String),
+}
+
 /// A container that samples the pod.
 pub(super) struct Recording {
     lines: mpsc::Receiver<Line>,
@@ -41,7 +49,7 @@ impl Recording {
         namespace: &str,
         candidate: &Candidate,
         image: &str,
-    ) -> Result<Result<Self, String>, Error> {
+    ) -> Result<Result<Self, NotStarted>, Error> {
         let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
         let pod = &candidate.name;
         let current = cluster.within(format!("read the pod {pod}"), pods.get(pod)).await?;
@@ -54,19 +62,20 @@ impl Recording {
         match cluster.within(call, added).await {
             Ok(_) => {}
             // Forbidden by RBAC, or by an admission controller such as Pod Security.
+            Err(error) if error.is_forbidden() => return Ok(Err(NotStarted::NotAllowed(shown(&error.to_string())))),
             Err(error) if error.status().is_some_and(|status| (400..500).contains(&status.code)) => {
-                return Ok(Err(shown(&error.to_string())));
+                return Ok(Err(NotStarted::Failed(shown(&error.to_string()))));
             }
             Err(error) => return Err(error),
         }
         if let Err(reason) = started(cluster, &pods, pod, &name).await? {
-            return Ok(Err(shown(&reason)));
+            return Ok(Err(NotStarted::Failed(shown(&reason))));
         }
         let parameters = LogParams { container: Some(name.clone()), follow: true, ..LogParams::default() };
         let call = format!("read the log of the container {name} in the pod {pod}");
         let log = match cluster.within(call, pods.log_stream(pod, &parameters)).await {
             Ok(log) => log,
-            Err(error) if error.is_forbidden() => return Ok(Err(shown(&error.to_string()))),
+            Err(error) if error.is_forbidden() => return Ok(Err(NotStarted::NotAllowed(shown(&error.to_string())))),
             Err(error) => return Err(error),
         };
         let (sender, lines) = mpsc::channel(1_000);
@@ -80,6 +89,12 @@ impl Recording {
             }
         });
         Ok(Ok(Self { lines, received: Vec::new(), signalled: None }))
+    }
+
+    /// Whether the container has said that it ends, or its log has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        let end = self.received.iter().any(|line| matches!(line, Line::End { .. }));
+        end || (self.lines.is_closed() && self.lines.is_empty())
     }
 
     /// The next line; `None` at the end of the log.
@@ -100,7 +115,8 @@ fn container(name: &str, image: &str, candidate: &Candidate) -> serde_json::Valu
     let wait = WAIT_SECONDS.to_string();
     let node = candidate.node_addresses.iter().map(String::as_str).flat_map(|address| ["--node", address]);
     let args: Vec<&str> = ["sample", "--wait", &wait].into_iter().chain(node).collect();
-    json!({"spec": {"ephemeralContainers": [{
+    // With another UID the API server refuses the patch: the pod was replaced.
+    json!({"metadata": {"uid": candidate.uid}, "spec": {"ephemeralContainers": [{
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",

@@ -5,11 +5,11 @@ use std::time::Duration;
 use kube::runtime::watcher::Event as WatchEvent;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Screen;
 use super::eviction::Evictions;
-use super::recording::Recording;
+use super::recording::{NotStarted, Recording};
 use super::report::PodReport;
 use super::watches::{Seen, Watches};
+use super::{Screen, Stopping};
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::{Candidate, Mark, Progress, Verdict};
 use winddown_core::measurement::Measurement;
@@ -29,15 +29,10 @@ pub(super) struct Rehearsal<'a> {
     cluster: &'a Cluster,
     namespace: &'a str,
     candidate: &'a Candidate,
+    watches: Watches,
+    observed: Observed,
     recording: Option<Recording>,
     unmeasured: Option<String>,
-}
-
-/// How it ended.
-pub(super) enum Ended {
-    Seen(Box<PodReport>),
-    Refused(String),
-    Interrupted,
 }
 
 /// What was seen of the pod.
@@ -51,61 +46,41 @@ struct Observed {
 }
 
 impl<'a> Rehearsal<'a> {
-    pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, candidate: &'a Candidate) -> Self {
-        Self { cluster, namespace, candidate, recording: None, unmeasured: None }
+    /// Watches the pod. If the watch does not show it, why.
+    pub(super) async fn prepare(
+        cluster: &'a Cluster,
+        namespace: &'a str,
+        candidate: &'a Candidate,
+    ) -> Result<Self, String> {
+        let mut watches = Watches::start(cluster, namespace, candidate);
+        let mut observed = Observed::new(candidate);
+        observed.first_look(&mut watches).await?;
+        Ok(Self { cluster, namespace, candidate, watches, observed, recording: None, unmeasured: None })
     }
 
-    /// Adds the measuring container, and records for a while. If that is not possible, says why: the rehearsal goes on
-    /// without it.
-    pub(super) async fn measure(&mut self, image: &str, screen: &mut Screen) -> Result<(), Error> {
-        if let Some(reason) = self.candidate.unmeasurable {
-            self.unmeasured = Some(reason.to_owned());
-        } else {
-            screen.line(&format!("adding a measuring container to the pod, with the image {image}"))?;
-            match Recording::start(self.cluster, self.namespace, self.candidate, image).await? {
-                Ok(recording) => self.recording = Some(recording),
-                Err(reason) => self.unmeasured = Some(reason),
-            }
-        }
-        let Some(recording) = &mut self.recording else {
-            let reason = self.unmeasured.as_deref().unwrap_or_default();
-            return screen.line(&format!("the traffic is not measured: {reason}"));
-        };
-        screen.line(&format!("recording the traffic for {} s before the eviction", BEFORE.as_secs()))?;
-        let until = Instant::now() + BEFORE;
-        loop {
-            tokio::select! {
-                () = sleep_until(until) => break,
-                line = recording.next() => if line.is_none() { break },
-            }
-        }
-        screen.line("its entry stays in the pod until the pod is gone")
+    /// Whether the pod is being deleted.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.observed.progress.is_deleted()
     }
 
-    /// Evicts the pod and follows it until it is removed.
-    pub(super) async fn run(mut self, evictions: &Evictions<'_>, screen: &mut Screen) -> Result<Ended, Error> {
-        let mut watches = Watches::start(self.cluster, self.namespace, self.candidate);
-        let mut observed = Observed::new(self.candidate);
-        let started = std::time::Instant::now();
-        let first_look = async {
-            while let Some(seen) = watches.next().await {
-                observed.see(&seen, started);
-                if observed.observer.is_complete() {
-                    return;
-                }
-            }
-        };
-        if timeout(FIRST_LOOK, first_look).await.is_err() {
-            return Ok(Ended::Refused("the watch of the pod does not answer".to_owned()));
-        }
+    /// Evicts the pod and follows it until it is removed. If it is not evicted, why not. `stopping` is set from the request on.
+    pub(super) async fn run(
+        mut self,
+        evictions: &Evictions<'_>,
+        screen: &mut Screen,
+        stopping: &mut Option<Stopping>,
+    ) -> Result<Result<PodReport, String>, Error> {
         screen.line("\n  seconds  promised   seen")?;
         let requested = Instant::now();
+        let evicted = stopping.insert(Stopping { pod: self.candidate.name.clone(), answered: false });
         if let Err(refused) = evictions.evict(self.candidate).await? {
-            return Ok(Ended::Refused(refused));
+            *stopping = None;
+            return Ok(Err(refused));
         }
+        evicted.answered = true;
         let grace = u64::try_from(self.candidate.promised.grace_period.as_i64()).unwrap_or_default();
         let limit = requested + Duration::from_secs(grace) + SLACK;
-        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+        let Self { watches, observed, recording, .. } = &mut self;
         while !observed.removed {
             tokio::select! {
                 seen = watches.next() => {
@@ -115,35 +90,76 @@ impl<'a> Rehearsal<'a> {
                     }
                 }
                 // A recording that has ended yields nothing more.
-                Some(()) = next(&mut self.recording) => {}
+                Some(()) = next(recording) => {}
                 () = sleep_until(limit) => break,
-                _ = &mut interrupted => return Ok(Ended::Interrupted),
             }
         }
-        if self.recording.is_some() {
+        if recording.is_some() {
             // A log that does not end is read no further.
-            let _ended = timeout(LOG_END, async { while next(&mut self.recording).await.is_some() {} }).await;
+            let _ended = timeout(LOG_END, async { while next(recording).await.is_some() {} }).await;
         }
-        let lines = self.recording.as_ref().map(|recording| recording.received.as_slice()).unwrap_or_default();
-        let measured = Measurement::of(lines, &self.candidate.subject);
-        let measurement = measured.map(|measured| match &observed.stop {
-            Some(stop) => measured.with_stop(stop),
-            None => measured,
-        });
-        let unmeasured = self.unmeasured.or_else(|| {
-            (self.recording.is_some() && measurement.is_none())
-                .then(|| "the log of the container has no SIGTERM".to_owned())
-        });
-        let signalled = self.recording.and_then(|recording| recording.signalled);
-        Ok(Ended::Seen(Box::new(PodReport {
-            pod: self.candidate.name.clone(),
-            promised: self.candidate.promised,
+        Ok(Ok(self.report(requested)))
+    }
+
+    /// Adds the measuring container, and records for a while. If it is not allowed, says so: the rest can be observed. If it does
+    /// not work, the reason.
+    pub(super) async fn measure(&mut self, image: &str, screen: &mut Screen) -> Result<Result<(), String>, Error> {
+        let Self { watches, observed, .. } = self;
+        let recording = match Recording::start(self.cluster, self.namespace, self.candidate, image).await? {
+            Ok(recording) => self.recording.insert(recording),
+            Err(NotStarted::NotAllowed(reason)) => {
+                screen.line(&format!("the traffic is not measured: {reason}"))?;
+                self.unmeasured = Some(reason);
+                return Ok(Ok(()));
+            }
+            Err(NotStarted::Failed(reason)) => return Ok(Err(reason)),
+        };
+        screen.line(&format!("recording the traffic for {} s before the eviction", BEFORE.as_secs()))?;
+        let begun = Instant::now();
+        let until = begun + BEFORE;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => break,
+                line = recording.next() => if line.is_none() { break },
+                seen = watches.next() => {
+                    if let Some(seen) = seen {
+                        observed.see(&seen, begun.into_std());
+                    }
+                }
+            }
+        }
+        if recording.received.is_empty() {
+            return Ok(Err(
+                "the measuring container logs nothing; is the image that of this version of Winddown?".to_owned()
+            ));
+        }
+        if recording.has_ended() {
+            return Ok(Err("the measuring container has ended before the eviction".to_owned()));
+        }
+        Ok(Ok(()))
+    }
+
+    fn report(self, requested: Instant) -> PodReport {
+        let Self { candidate, observed, recording, unmeasured, .. } = self;
+        let Candidate { name, promised, subject, .. } = candidate;
+        let lines = recording.as_ref().map(|recording| recording.received.as_slice()).unwrap_or_default();
+        let measurement = Measurement::of(lines, subject);
+        let measurement = match &observed.stop {
+            Some(stop) => measurement.map(|measurement| measurement.with_stop(stop)),
+            None => measurement,
+        };
+        let is_lost = recording.is_some() && measurement.is_none();
+        let signalled = recording.and_then(|recording| recording.signalled);
+        PodReport {
+            pod: name.clone(),
+            promised: *promised,
             verdict: Verdict::of(observed.stop),
             marks: observed.marks,
             start_after: signalled.map(|signalled| signalled.saturating_duration_since(requested)),
             measurement,
-            unmeasured,
-        })))
+            unmeasured: unmeasured.or_else(|| is_lost.then(|| "the log of the container has no SIGTERM".to_owned())),
+            is_lost,
+        }
     }
 }
 
@@ -161,6 +177,24 @@ impl Observed {
             removed: false,
             uid: candidate.uid.clone(),
         }
+    }
+
+    /// Waits until the watch has shown the pod. If it does not, why.
+    async fn first_look(&mut self, watches: &mut Watches) -> Result<(), String> {
+        let since = std::time::Instant::now();
+        let look = async {
+            while let Some(seen) = watches.next().await {
+                if let Seen::Denied(message) = &seen {
+                    return Err(format!("cannot watch the pod: {message}"));
+                }
+                self.see(&seen, since);
+                if self.observer.is_complete() {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        };
+        timeout(FIRST_LOOK, look).await.unwrap_or_else(|_| Err("the watch of the pod does not answer".to_owned()))
     }
 
     /// Adds what a watch reports, and returns the new lines, with times since this one.
@@ -192,11 +226,20 @@ impl Observed {
                 let event = if *listed { Event::ListedSlice(slice) } else { Event::Slice(slice) };
                 self.observer.see(event, now)
             }
+            Seen::Denied(_) => Vec::new(),
             Seen::Event { name, count, reason, message } => {
                 marks.extend(self.progress.see_event(name, *count, reason, message, at));
                 Vec::new()
             }
         };
+        // A list without the pod: its removal was not reported.
+        if matches!(seen, Seen::Pod(WatchEvent::InitDone))
+            && stops.iter().any(|stop| stop.uid == self.uid)
+            && !self.removed
+        {
+            self.removed = true;
+            marks.push(self.progress.removed(at));
+        }
         self.stop = self.stop.take().or(stops.into_iter().find(|stop| stop.uid == self.uid));
         self.marks.extend(marks.iter().cloned());
         marks

@@ -28,7 +28,10 @@ pub(super) struct PodReport {
     /// From the eviction request to the start of the termination, as far as the log of the container is in time.
     pub(super) start_after: Option<Duration>,
     pub(super) measurement: Option<Measurement>,
+    /// Why there is no measurement, if there was to be one.
     pub(super) unmeasured: Option<String>,
+    /// Whether a recording was begun that cannot be used.
+    pub(super) is_lost: bool,
 }
 
 impl Report {
@@ -38,7 +41,7 @@ impl Report {
 
     pub(super) fn exit(&self) -> Exit {
         let broken = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)));
-        let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)));
+        let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && !pod.is_lost);
         match (broken, clear) {
             (true, _) => Exit::Findings,
             (false, true) if !self.pods.is_empty() && self.refused.is_none() => Exit::Success,

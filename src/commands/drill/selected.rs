@@ -21,6 +21,7 @@ pub(super) struct Selected {
     pub(super) candidate: Candidate,
     target: WorkloadName,
     namespace: String,
+    context: String,
     /// `winddown.dev/budget` of the workload.
     budget: Option<String>,
     replicas: usize,
@@ -54,14 +55,10 @@ impl Selected {
             candidate,
             target: target.clone(),
             namespace: namespace.to_owned(),
+            context: cluster.context.clone(),
             budget: object.annotation(BUDGET).map(|budget| truncated(&escaped(budget), 300).into_owned()),
             replicas: rollout::wanted(target.kind, &workload),
         })
-    }
-
-    /// Whether all pods that there should be are ready.
-    pub(super) fn is_complete(&self) -> bool {
-        self.candidate.ready >= self.replicas
     }
 }
 
@@ -70,8 +67,12 @@ impl fmt::Display for Selected {
         let Candidate { name, node, ready, promised, .. } = &self.candidate;
         writeln!(
             f,
-            "{} in the namespace {}: {ready} of {} pods are ready",
-            self.target, self.namespace, self.replicas
+            "workload: {} in the namespace {} of {}: {} of {} pods are ready",
+            self.target,
+            self.namespace,
+            escaped(&self.context),
+            ready.len(),
+            self.replicas
         )?;
         writeln!(
             f,

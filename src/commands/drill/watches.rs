@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Event as PodEvent, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
+use kube::core::Status;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::Serialize;
@@ -16,11 +17,21 @@ use crate::cluster::Cluster;
 use winddown_core::drill::Candidate;
 use winddown_core::observation::{EndpointSliceView, PodView};
 
-/// What a watch reports. A watch that fails starts again; one that is forbidden reports nothing.
+/// What a watch reports. A watch that fails starts again; of endpoints and Events, one that is forbidden reports nothing.
 pub(super) enum Seen {
+    /// The user may not watch pods: the answer of the API server.
+    Denied(String),
     Pod(Event<PodView>),
-    Slice { listed: bool, slice: EndpointSliceView },
-    Event { name: String, count: i64, reason: String, message: String },
+    Slice {
+        listed: bool,
+        slice: EndpointSliceView,
+    },
+    Event {
+        name: String,
+        count: i64,
+        reason: String,
+        message: String,
+    },
 }
 
 /// The watches of one pod.
@@ -31,7 +42,10 @@ impl Watches {
         let client = &cluster.client;
         let of_name = watcher::Config::default().fields(&format!("metadata.name={}", candidate.name));
         let pods = watcher(Api::<Pod>::namespaced(client.clone(), namespace), of_name).default_backoff();
-        let pods = pods.filter_map(async |event| Some(Seen::Pod(viewed(event.ok()?)?)));
+        let pods = pods.filter_map(async |event| match event {
+            Ok(event) => viewed(event).map(Seen::Pod),
+            Err(error) => denial(&error).map(|status| Seen::Denied(status.message.clone())),
+        });
 
         let slices = watcher(Api::<EndpointSlice>::namespaced(client.clone(), namespace), watcher::Config::default());
         let slices = until_forbidden(slices.default_backoff()).filter_map(async |event| {
@@ -67,18 +81,21 @@ impl Watches {
 fn until_forbidden<K: Send + 'static>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
 ) -> Pin<Box<dyn Stream<Item = Event<K>> + Send>> {
-    let is_allowed = |event: &watcher::Result<Event<K>>| !event.as_ref().err().is_some_and(is_forbidden);
+    let is_allowed = |event: &watcher::Result<Event<K>>| event.as_ref().err().and_then(denial).is_none();
     let allowed = events.take_while(move |event| std::future::ready(is_allowed(event)));
     allowed.filter_map(async |event| event.ok()).boxed()
 }
 
-fn is_forbidden(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.code == 403,
-        _ => false,
-    }
+/// The answer of the API server, if the user lacks a right.
+fn denial(error: &watcher::Error) -> Option<&Status> {
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return None;
+    };
+    Some(status.as_ref()).filter(|status| status.code == 403)
 }
 
 fn viewed(event: Event<Pod>) -> Option<Event<PodView>> {

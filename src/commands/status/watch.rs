@@ -17,6 +17,7 @@ use crate::cluster::budgets::StoredBudget;
 use crate::cluster::lists::Scope;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
+use crate::message::message;
 use crate::render::columns::Columns;
 use crate::render::sanitize::sanitize;
 use winddown_core::error_chain::ErrorChain;
@@ -55,7 +56,7 @@ pub(super) async fn follow(
                     return Err(error);
                 }
                 if !std::mem::replace(&mut is_broken, true) {
-                    eprintln!("winddown: {}; trying again", sanitize(&ErrorChain(&error).to_string()));
+                    message!("winddown: {}; trying again", sanitize(&ErrorChain(&error).to_string()));
                 }
                 continue;
             }

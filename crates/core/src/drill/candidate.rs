@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{PodSpec, Probe};
 use serde_json::Value;
 
-use crate::annotations::INJECTED;
+use crate::annotations::{Declaration, INJECTED};
 use crate::duration::Seconds;
 use crate::injection::Record;
 use crate::measurement;
 use crate::object::Object;
 use crate::observation::{PodView, WorkloadRef};
+use crate::plan::lanes;
 use crate::rollout;
 
 /// The namespaces of the cluster itself.
@@ -30,6 +31,8 @@ pub struct Choice<'a> {
     pub pod: Option<&'a str>,
     /// Also the only ready one.
     pub allow_single: bool,
+    /// Only a pod with one of these UIDs.
+    pub among: Option<&'a [String]>,
 }
 
 /// The pod to evict.
@@ -43,8 +46,8 @@ pub struct Candidate {
     pub node: String,
     /// The addresses of the node.
     pub node_addresses: Vec<String>,
-    /// How many pods of the workload are ready, this one included.
-    pub ready: usize,
+    /// The UIDs of all pods of the workload that are ready, this one included.
+    pub ready: Vec<String>,
     /// What it promises.
     pub promised: Promised,
     /// What a measurement needs to be told apart from the probes.
@@ -56,7 +59,7 @@ pub struct Candidate {
 /// How the pod is to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promised {
-    /// The longest preStop hook; `None` if a hook has an unknown length.
+    /// The preStop hook of the app; `None` if its length is unknown.
     pub hook: Option<Seconds>,
     /// The time of the app, if Winddown injected a budget.
     pub deadline: Option<Seconds>,
@@ -76,6 +79,17 @@ pub enum Refusal {
     /// Pods are being replaced.
     #[error("a rollout is in progress; wait until it is complete: kubectl rollout status")]
     Rollout,
+    /// Pods are missing, or not ready.
+    #[error("only {ready} of {wanted} pods are ready; wait until all are, or find out why not: kubectl describe pods")]
+    Incomplete {
+        /// The pods that are ready.
+        ready: usize,
+        /// The pods that there should be.
+        wanted: usize,
+    },
+    /// Every pod that may be chosen was evicted already.
+    #[error("no other pod that was ready at the start is left")]
+    NothingLeft,
     /// No pod is ready.
     #[error("no pod of the workload is ready")]
     NothingReady,
@@ -107,12 +121,20 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
     }
     let mut ready: Vec<_> = pods.iter().filter_map(|pod| Ready::read(pod, object)).collect();
     ready.sort_by(|a, b| a.name().cmp(b.name()));
-    let count = ready.len();
+    let uids: Vec<String> = ready.iter().filter_map(|pod| pod.view.uid()).map(str::to_owned).collect();
+    let wanted = object.kind().map_or(0, |kind| rollout::wanted(kind, workload));
+    let may_be_chosen = |pod: &&Ready<'_>| {
+        choice.among.is_none_or(|among| among.iter().any(|uid| pod.view.uid() == Some(uid.as_str())))
+    };
     let chosen = match choice.pod {
         Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
-        None => ready.first().ok_or(Refusal::NothingReady)?,
+        None if ready.is_empty() => return Err(Refusal::NothingReady),
+        None => ready.iter().find(may_be_chosen).ok_or(Refusal::NothingLeft)?,
     };
-    if count == 1 && !choice.allow_single {
+    if uids.len() < wanted {
+        return Err(Refusal::Incomplete { ready: uids.len(), wanted });
+    }
+    if uids.len() == 1 && !choice.allow_single {
         return Err(Refusal::OnlyOne);
     }
     let template = object.template().ok();
@@ -121,7 +143,7 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
     if of_template != carried.map(String::as_str) {
         return Err(Refusal::OtherBudget(chosen.name().to_owned()));
     }
-    Ok(chosen.candidate(count))
+    Ok(chosen.candidate(uids))
 }
 
 /// A pod that is ready and not stopping.
@@ -149,10 +171,11 @@ impl<'a> Ready<'a> {
         self.view.metadata.name.as_deref().unwrap_or_default()
     }
 
-    fn candidate(&self, ready: usize) -> Candidate {
-        let hook = longest_hook(&self.view);
+    fn candidate(&self, ready: Vec<String>) -> Candidate {
         let record = self.view.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
-        let numbers = record.and_then(|record| Record::parse(record).ok()?.numbers());
+        let record = record.and_then(|record| Record::parse(record).ok());
+        let hook = hook_of_app(&self.view, record.as_ref());
+        let numbers = record.as_ref().and_then(Record::numbers);
         Candidate {
             name: self.name().to_owned(),
             uid: self.view.uid().unwrap_or_default().to_owned(),
@@ -189,10 +212,15 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// `None` if a hook has an unknown length.
-fn longest_hook(pod: &PodView) -> Option<Seconds> {
-    let hooks: Option<Vec<_>> = pod.containers().map(|(container, _)| container.hook()).collect();
-    Some(hooks?.into_iter().max().unwrap_or_default())
+/// The preStop hook of the app, after which it gets SIGTERM. `None` if its length is unknown, or if the containers of the app
+/// have different ones.
+fn hook_of_app(pod: &PodView, record: Option<&Record>) -> Option<Seconds> {
+    let declaration = Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
+    let for_roles = pod.for_roles();
+    let apps: Vec<_> = lanes::apps(&for_roles, &declaration).into_iter().map(|app| app.name.as_str()).collect();
+    let of_app = pod.containers().filter(|(container, _)| apps.contains(&container.name.as_str()));
+    let hooks: Option<BTreeSet<_>> = of_app.map(|(container, _)| container.hook()).collect();
+    hooks.filter(|hooks| hooks.len() == 1)?.pop_first()
 }
 
 /// The probes of all containers that open a connection, as all do but those that run a command. A startup probe of a

@@ -20,7 +20,7 @@ const API_PRECISION: u64 = 2_000;
 /// What is known of the pod besides the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// The longest preStop hook, after which the app gets SIGTERM; `None` if a hook has an unknown length.
+    /// The preStop hook of the app, after which it gets SIGTERM; `None` if its length is unknown.
     pub hook: Option<Seconds>,
     /// The periods of the readiness probes of all containers that open a connection.
     pub readiness: Vec<Seconds>,

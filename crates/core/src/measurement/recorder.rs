@@ -173,6 +173,11 @@ impl Recorder {
         [unseen, resets, dropped].into_iter().any(|count| *count > 0) || self.ports.values().any(in_port)
     }
 
+    /// What was not given out yet, at the end of the recording.
+    pub fn rest(&mut self, at: Duration) -> Sample {
+        self.give_out(at)
+    }
+
     fn give_out(&mut self, at: Duration) -> Sample {
         self.given = Some(at);
         let ports = self.ports.values().copied().collect();
