@@ -22,7 +22,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const RATE: u32 = 50;
+/// Enough for about ten kept connections, which are spread over three pods.
+const RATE: u32 = 200;
 
 /// Between the times of the clients and those that are measured in the pod, in milliseconds.
 const TOLERANCE: u64 = 300;
@@ -170,7 +171,8 @@ fn agrees(drilled: &Drilled, drain: u64) -> Result<()> {
     ensure!((drain * 1_000 + 800..drain * 1_000 + 4_000).contains(&finished), "finished after {finished} ms");
 
     let new = drilled.new.hosts.get(pod).context("no client of this pod over new connections")?;
-    let kept = drilled.kept.hosts.get(pod).context("no client of this pod over kept connections")?;
+    // All kept connections may be to other pods.
+    let kept = drilled.kept.hosts.get(pod).unwrap_or(&0);
     // Of a pod without requests after the start, the last one was before.
     let agree = |measured: u64, clients: u64| measured.abs_diff(clients.max(start)) <= TOLERANCE;
     let opened = start + number("lastOpened").unwrap_or(0);
