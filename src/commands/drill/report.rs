@@ -133,7 +133,7 @@ impl PodReport {
             row("before", format!("{opened_before} new connections in {}", seconds(*recorded_before))),
             row("last new connection", format!("{last} ({opened} in all; the preStop hook takes {declared})")),
             row("last request", format!("{request} (on connections that were at least 1 s old)")),
-            row("open connections", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} at the end")),
+            row("open connections", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} in the last look")),
             row("stopped listening", measured.listener_closed.map_or("not seen".to_owned(), seconds)),
             row("app finished", format!("{app_time}{allowed}")),
             row(
@@ -144,10 +144,6 @@ impl PodReport {
                 ),
             ),
         ];
-        if measured.finished.is_some() && *open_at_end > 0 {
-            let open = pluralize(*open_at_end, "connection");
-            lines.push(format!("  {open} still open when the app ended: requests on them were cut off"));
-        }
         if measured.probes > 0 {
             let probes = pluralize(usize::try_from(measured.probes).unwrap_or(usize::MAX), "connection");
             let last = measured.last_probe.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
