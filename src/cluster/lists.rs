@@ -108,7 +108,7 @@ impl Cluster {
         self.within(call, self.client.request(request)).await
     }
 
-    /// Whether the API server has a resource. Needs no right: everybody who is authenticated may read what there is.
+    /// Whether the API server has a resource. Needs no right: every authenticated user may read which resources there are.
     pub(crate) async fn knows(&self, resource: Resource) -> Result<bool, Error> {
         let call = format!("read the resources of {}", resource.api_version);
         let listed = self.within(call, self.client.list_api_group_resources(resource.api_version)).await;

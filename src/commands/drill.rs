@@ -21,12 +21,13 @@ use crate::cluster::scope::parse_namespace;
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
+use crate::message::message;
 use crate::render::sanitize::sanitize;
 use eviction::Evictions;
 use rehearsal::Rehearsal;
 use report::Report;
 use selected::Selected;
-use winddown_core::drill::Choice;
+use winddown_core::drill::{Choice, Refusal};
 use winddown_core::error_chain::ErrorChain;
 
 const EXAMPLES: &str = "\
@@ -121,7 +122,7 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         None => Some("interrupted".to_owned()),
     };
     if let Some(refused) = refused {
-        drill.screen.line(&match &drill.stopping {
+        let line = match &drill.stopping {
             Some(Stopping { pod, answered: true }) => {
                 format!("{refused}: the pod {pod} goes on stopping, as after kubectl delete")
             }
@@ -129,7 +130,11 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
                 format!("{refused}: the pod {pod} may be stopping; look with kubectl get pods before you try again")
             }
             None => format!("{refused}: no other pod is evicted"),
-        })?;
+        };
+        // The output may be closed, which is then the reason.
+        if drill.screen.line(&line).is_err() {
+            message!("winddown: {line}");
+        }
         drill.report.refused = Some(refused);
     }
     drill.print()?;
@@ -231,7 +236,7 @@ impl Drill<'_> {
         loop {
             let selected = Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await;
             match selected {
-                Err(Error::NotRehearsed(_)) if waited < REPLACEMENT => {}
+                Err(Error::NotRehearsed(refusal)) if refusal != Refusal::NothingLeft && waited < REPLACEMENT => {}
                 selected => return selected,
             }
             sleep(POLL).await;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::sampling::{Error, Namespace};
 use winddown_core::error_chain::ErrorChain;
-use winddown_core::measurement::{EndReason, Line, Recorder, Snapshot, Start};
+use winddown_core::measurement::{EndReason, Line, Recorder, Snapshot, Start, milliseconds};
 
 /// Between two snapshots. More, if a snapshot takes long: at most a tenth of the time is spent in them.
 const INTERVAL: Duration = Duration::from_millis(25);
@@ -129,8 +129,4 @@ fn print(line: &Line) -> Result<(), Failure> {
 fn clock() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, milliseconds)
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -26,7 +26,7 @@ mod socket;
 pub use advice::Advice;
 pub use conclusion::{LastRequest, Measurement, Subject};
 pub use counters::{Counters, ParseCountersError};
-pub use line::{EndReason, Line, PortSample, Sample, Start};
+pub use line::{EndReason, Line, PortSample, Sample, Start, milliseconds};
 pub use proc_sockets::parse as parse_sockets;
 pub use recorder::{Recorder, Snapshot};
 pub use route::default_gateways;

@@ -203,7 +203,7 @@ fn leader(lease: &Result<Value, Error>, now: Timestamp) -> Check {
     };
     let holder = lease.holder_identity.filter(|holder| !holder.is_empty());
     let Some(holder) = holder else {
-        return Check::failed(title, "nobody holds the Lease: no status and no Event is written")
+        return Check::failed(title, "no replica holds the Lease: no status and no Event is written")
             .hint("look at the log of the operator")
             .see(Page::Unavailable);
     };

@@ -43,7 +43,7 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Adds the container to the pod, and waits for its first line. If it cannot be added, or does not start, the reason.
+    /// Adds the container to the pod, and waits until it runs. If it cannot be added, or does not start, the reason.
     pub(super) async fn start(
         cluster: &Cluster,
         namespace: &str,

@@ -126,14 +126,16 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
     let may_be_chosen = |pod: &&Ready<'_>| {
         choice.among.is_none_or(|among| among.iter().any(|uid| pod.view.uid() == Some(uid.as_str())))
     };
-    let chosen = match choice.pod {
-        Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
-        None if ready.is_empty() => return Err(Refusal::NothingReady),
-        None => ready.iter().find(may_be_chosen).ok_or(Refusal::NothingLeft)?,
-    };
+    if ready.is_empty() {
+        return Err(Refusal::NothingReady);
+    }
     if uids.len() < wanted {
         return Err(Refusal::Incomplete { ready: uids.len(), wanted });
     }
+    let chosen = match choice.pod {
+        Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
+        None => ready.iter().find(may_be_chosen).ok_or(Refusal::NothingLeft)?,
+    };
     if uids.len() == 1 && !choice.allow_single {
         return Err(Refusal::OnlyOne);
     }

@@ -112,7 +112,8 @@ impl Line {
 }
 
 /// As a number of milliseconds in a line.
-pub(super) fn milliseconds(time: Duration) -> u64 {
+#[must_use]
+pub fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
