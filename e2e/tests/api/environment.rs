@@ -119,8 +119,19 @@ impl Environment {
         self.wait_until_called(false).await
     }
 
-    /// Waits until the API server calls both webhooks and they respond.
+    /// Waits until the API server trusts all webhooks, calls those for workloads, and they respond.
     pub(crate) async fn wait_for_webhooks(&self) -> Result<()> {
+        let empty = |webhook: &Value| webhook["clientConfig"]["caBundle"].as_str().is_none_or(str::is_empty);
+        until("each webhook to have a caBundle", async || {
+            for path in CONFIGURATIONS {
+                let configuration = self.configuration(path).await?;
+                if configuration["webhooks"].as_array().context("no webhooks")?.iter().any(empty) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await?;
         self.wait_until_called(true).await
     }
 

@@ -78,7 +78,7 @@ impl Pending {
         self.due(None).is_none()
     }
 
-    /// The newer evaluation counts. What was new before it was written is still new.
+    /// The newer evaluation counts. What was new before it was written is still new, and so is a declaration after none.
     pub(super) fn evaluate(&mut self, evaluated: Evaluated, now: Instant) {
         self.replace(evaluated);
         self.since.evaluated.get_or_insert(now);
@@ -92,8 +92,15 @@ impl Pending {
 
     fn replace(&mut self, mut evaluated: Evaluated) {
         let before = self.evaluated.take().filter(|before| before.uid == evaluated.uid);
-        evaluated.is_new |= before.is_some_and(|before| before.is_new);
+        evaluated.is_new |= before.is_some_and(|before| before.is_new || !before.is_declared());
         self.evaluated = Some(evaluated);
+    }
+
+    /// An evaluation that waits follows one without a declaration.
+    pub(super) fn declared_again(&mut self) {
+        if let Some(evaluated) = &mut self.evaluated {
+            evaluated.is_new = true;
+        }
     }
 
     /// False if there are too many.

@@ -68,6 +68,9 @@ struct Entry {
     is_forgotten: bool,
     /// Whether the workload does not exist, so that its last stops need not be kept. Until the end of the quiet time.
     is_gone: bool,
+    /// Whether the last evaluation that was taken had no declaration. One that returns meanwhile is new, although the
+    /// reconciliation may have begun before the removal was reported. Until the end of the quiet time.
+    is_removed: bool,
     failures: u32,
     retry: Option<Instant>,
     quiet_until: Option<Instant>,
@@ -94,6 +97,9 @@ impl Queue {
         change(&mut entry.pending);
         if entry.is_gone && entry.pending.evaluated.is_some() {
             (entry.is_gone, entry.quiet_until) = (false, None);
+        }
+        if entry.is_removed {
+            entry.pending.declared_again();
         }
         self.stops += entry.pending.stops.len();
         self.place(workload, now);
@@ -257,6 +263,9 @@ impl Queue {
         let entry = self.entries.get_mut(&workload)?;
         entry.is_written = true;
         let pending = std::mem::take(&mut entry.pending);
+        if let Some(evaluated) = &pending.evaluated {
+            entry.is_removed = !evaluated.is_declared();
+        }
         self.stops -= pending.stops.len();
         self.displace(&workload);
         Some((workload, pending))
@@ -267,9 +276,9 @@ impl Queue {
         self.outage.end();
         let Some(entry) = self.entries.get_mut(workload) else { return false };
         let exists = !entry.is_forgotten;
-        let (pending, is_gone) = (std::mem::take(&mut entry.pending), entry.is_gone);
+        let (pending, is_gone, is_removed) = (std::mem::take(&mut entry.pending), entry.is_gone, entry.is_removed);
         let quiet_until = if exists { Some(now + QUIET) } else { entry.quiet_until };
-        *entry = Entry { pending, is_gone, quiet_until, ..Entry::default() };
+        *entry = Entry { pending, is_gone, is_removed, quiet_until, ..Entry::default() };
         self.place(workload, now);
         exists
     }

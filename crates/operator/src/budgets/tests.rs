@@ -187,6 +187,27 @@ async fn a_budget_is_created_changed_and_deleted_with_the_declaration() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_declaration_that_returns_while_the_budget_is_removed_is_reported() {
+    for (wait, unanswered) in [(0, false), (1, true), (1, false)] {
+        let operator = Operator::start(&FakeApiServer::default()).await;
+        operator.evaluate("web", &drain(5));
+        pass(1).await;
+        operator.server.lose_answers(Method::POST, EVENTS, unanswered);
+        operator.evaluate_as("web", "u", &json!({}), false);
+        pass(wait).await;
+        // The reconciliation began before the removal was reported, so it knows of no new declaration.
+        operator.evaluate_as("web", "u", &drain(5), false);
+        operator.server.lose_answers(Method::POST, EVENTS, false);
+        pass(120).await;
+        assert_eq!(operator.status("web")["phases"]["drain"], "5s");
+        let removed = operator.events().contains(&"BudgetRemoved".to_owned());
+        let applied = operator.events().iter().filter(|reason| *reason == "BudgetApplied").count();
+        // Without a removal, nothing changed.
+        assert_eq!((removed, applied), if wait == 0 { (false, 1) } else { (true, 2) }, "{wait} s, {unanswered}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_restart_nothing_is_read_written_or_published_again() {
     let server = FakeApiServer::default();
     let operator = Operator::start(&server).await;
