@@ -1,4 +1,4 @@
-//! `kubectl winddown drill --measure` on an app under load, over new and over kept connections.
+//! `kubectl winddown`, also on an app under load, over new and over kept connections.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const AFTER: Duration = Duration::from_secs(1);
 /// The upper bound for one drill.
 const MAX_DURATION: Duration = Duration::from_mins(5);
 
-/// A drill, and what the clients saw meanwhile.
+/// A command, and what the clients saw meanwhile.
 pub struct Drilled {
     /// The result of the command.
     pub output: Output,
@@ -35,7 +35,13 @@ pub fn plugin(words: &str) -> CommandLine {
 
 /// Runs a drill on an app under load.
 pub async fn under_load(client: &Client, app: &App, rate: u32, words: &str) -> Result<Drilled> {
-    let result = drill(client, app, rate, words).await;
+    let command = plugin("drill").word(format!("deploy/{}", app.name)).word("-n").word(&app.namespace).words(words);
+    command_under_load(client, app, rate, &command).await
+}
+
+/// Runs a command while an app is under load.
+pub async fn command_under_load(client: &Client, app: &App, rate: u32, command: &CommandLine) -> Result<Drilled> {
+    let result = run(client, app, rate, command).await;
     if result.is_err() {
         // The first error is the one to report.
         let _ = delete_generators(client, &app.namespace).await;
@@ -43,7 +49,7 @@ pub async fn under_load(client: &Client, app: &App, rate: u32, words: &str) -> R
     result
 }
 
-async fn drill(client: &Client, app: &App, rate: u32, words: &str) -> Result<Drilled> {
+async fn run(client: &Client, app: &App, rate: u32, command: &CommandLine) -> Result<Drilled> {
     let load = |connections| Load {
         namespace: app.namespace.clone(),
         service: app.name.clone(),
@@ -52,7 +58,6 @@ async fn drill(client: &Client, app: &App, rate: u32, words: &str) -> Result<Dri
         max_duration: MAX_DURATION,
     };
     let (new, kept) = start_generators(client, &load(Connections::New), &load(Connections::Kept)).await?;
-    let command = plugin("drill").word(format!("deploy/{}", app.name)).word("-n").word(&app.namespace).words(words);
     let output = command.output().await?;
     sleep(AFTER).await;
     let (new, kept) = tokio::try_join!(new.stop(), kept.stop())?;

@@ -72,8 +72,13 @@ impl Environment {
 
     /// Installs Winddown with default values, creates the test's namespace, and waits until the API server calls the webhook.
     pub async fn set_up(&self) -> Result<()> {
-        Helm::V4.install("").run().await?;
         recreate_namespace(&self.client, &self.namespace, &[]).await?;
+        self.install().await
+    }
+
+    /// Installs Winddown with default values, and waits until the API server calls the webhook in the test's namespace.
+    pub async fn install(&self) -> Result<()> {
+        Helm::V4.install("").run().await?;
         self.wait_for_webhook().await
     }
 

@@ -93,7 +93,31 @@ impl Cluster {
     }
 }
 
+/// The names in a kubeconfig.
+#[derive(Debug, Default)]
+pub(crate) struct KubeconfigNames {
+    pub(crate) contexts: Vec<String>,
+    pub(crate) clusters: Vec<String>,
+    pub(crate) users: Vec<String>,
+}
+
 impl ClusterArguments {
+    /// The same with another `--request-timeout`.
+    pub(crate) fn answered_within(self, request_timeout: Duration) -> Self {
+        Self { request_timeout, ..self }
+    }
+
+    /// The names in the kubeconfig; none if it cannot be read.
+    pub(crate) fn names(&self) -> KubeconfigNames {
+        let read = self.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+        let Ok(Kubeconfig { contexts, clusters, auth_infos, .. }) = read else { return KubeconfigNames::default() };
+        KubeconfigNames {
+            contexts: contexts.into_iter().map(|context| context.name).collect(),
+            clusters: clusters.into_iter().map(|cluster| cluster.name).collect(),
+            users: auth_infos.into_iter().map(|user| user.name).collect(),
+        }
+    }
+
     /// The configuration, and the name of its context.
     async fn config(&self) -> Result<(Config, String), Error> {
         let failed = |error| Error::Kubeconfig(Box::new(error));

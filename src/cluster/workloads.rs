@@ -50,17 +50,22 @@ impl FromStr for WorkloadName {
         let (type_, name) = text.split_once('/').ok_or_else(|| ParseError::NoType(text.to_owned()))?;
         let lower = type_.to_lowercase();
         let short = lower.strip_suffix(".v1.apps").or(lower.strip_suffix(".apps")).unwrap_or(&lower);
-        let kind = match short {
-            "deploy" | "deployment" | "deployments" => Kind::Deployment,
-            "sts" | "statefulset" | "statefulsets" => Kind::StatefulSet,
-            "ds" | "daemonset" | "daemonsets" => Kind::DaemonSet,
-            _ => return Err(ParseError::UnknownType(type_.to_owned())),
-        };
+        let named = Kind::ALL.into_iter().find(|kind| type_names(*kind).contains(&short));
+        let kind = named.ok_or_else(|| ParseError::UnknownType(type_.to_owned()))?;
         let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '-' | '.');
         if name.is_empty() || name.len() > 253 || !name.chars().all(is_valid) {
             return Err(ParseError::InvalidName(name.to_owned()));
         }
         Ok(Self::new(kind, name))
+    }
+}
+
+/// The names of a kind that kubectl accepts, without the group.
+pub(crate) const fn type_names(kind: Kind) -> [&'static str; 3] {
+    match kind {
+        Kind::Deployment => ["deployment", "deploy", "deployments"],
+        Kind::StatefulSet => ["statefulset", "sts", "statefulsets"],
+        Kind::DaemonSet => ["daemonset", "ds", "daemonsets"],
     }
 }
 

@@ -1,5 +1,8 @@
 //! `winddown completions`: generates shell completion scripts; and the answers to kubectl, which completes the plugin.
 
+#[cfg(feature = "cluster")]
+mod names;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -70,6 +73,10 @@ fn candidates(mut command_line: clap::Command, words: Vec<OsString>) -> String {
         all.push(OsString::new());
     }
     let last = all.len() - 1;
+    #[cfg(feature = "cluster")]
+    {
+        command_line = names::with_names(command_line, all.get(..last).unwrap_or_default());
+    }
     let directory = std::env::current_dir().ok();
     let found = complete(&mut command_line, all, last, directory.as_deref()).unwrap_or_default();
     let shown: Vec<_> = found.iter().filter(|candidate| !candidate.is_hide_set()).collect();

@@ -11,6 +11,7 @@ mod installation;
 mod kinds;
 mod observation;
 mod outage;
+mod plugin;
 mod termination;
 mod traffic;
 mod upgrade;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             termination::tests(),
             kinds::tests(),
             observation::tests(),
+            plugin::tests(),
             drill::tests(),
             traffic::tests(),
         ]

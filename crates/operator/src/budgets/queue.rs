@@ -64,8 +64,7 @@ type Waiting = BTreeMap<(Instant, u64), Arc<WorkloadRef>>;
 struct Entry {
     pending: Pending,
     position: Option<(Class, (Instant, u64))>,
-    is_written: bool,
-    is_forgotten: bool,
+    write: Write,
     /// Whether the workload does not exist, so that its last stops need not be kept. Until the end of the quiet time.
     is_gone: bool,
     /// Whether the last evaluation that was taken had no declaration. One that returns meanwhile is new, although the
@@ -74,6 +73,28 @@ struct Entry {
     failures: u32,
     retry: Option<Instant>,
     quiet_until: Option<Instant>,
+}
+
+/// Whether what was taken is being written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Write {
+    #[default]
+    None,
+    Running,
+    /// It runs, and the workload was forgotten meanwhile.
+    Forgotten,
+}
+
+impl Write {
+    fn forgotten(self) -> Self {
+        if self == Self::None { Self::None } else { Self::Forgotten }
+    }
+}
+
+impl Entry {
+    fn is_written(&self) -> bool {
+        self.write != Write::None
+    }
 }
 
 /// Why something was not written.
@@ -158,7 +179,7 @@ impl Queue {
         }
         self.change_all(now, |pending| *pending = Pending::default());
         for entry in self.entries.values_mut() {
-            entry.is_forgotten = entry.is_written;
+            entry.write = entry.write.forgotten();
         }
     }
 
@@ -176,7 +197,7 @@ impl Queue {
         if uid.is_some() && waits.is_some_and(|waits| Some(waits) != uid) {
             return;
         }
-        (entry.is_forgotten, entry.is_gone) = (entry.is_written, true);
+        (entry.write, entry.is_gone) = (entry.write.forgotten(), true);
         entry.quiet_until = Some(now + UNEVALUATED);
         self.change(workload, now, |pending| *pending = Pending::default());
     }
@@ -193,7 +214,7 @@ impl Queue {
 
     /// Whether an evaluation of this workload waits or may be in what is being written.
     pub(super) fn is_evaluated(&self, workload: &WorkloadRef) -> bool {
-        self.entries.get(workload).is_some_and(|entry| entry.is_written || entry.pending.evaluated.is_some())
+        self.entries.get(workload).is_some_and(|entry| entry.is_written() || entry.pending.evaluated.is_some())
     }
 
     /// When there is something to write.
@@ -261,7 +282,7 @@ impl Queue {
 
     fn start(&mut self, workload: Arc<WorkloadRef>) -> Option<(Arc<WorkloadRef>, Pending)> {
         let entry = self.entries.get_mut(&workload)?;
-        entry.is_written = true;
+        entry.write = Write::Running;
         let pending = std::mem::take(&mut entry.pending);
         if let Some(evaluated) = &pending.evaluated {
             entry.is_removed = !evaluated.is_declared();
@@ -275,7 +296,7 @@ impl Queue {
     pub(super) fn written(&mut self, workload: &Arc<WorkloadRef>, now: Instant) -> bool {
         self.outage.end();
         let Some(entry) = self.entries.get_mut(workload) else { return false };
-        let exists = !entry.is_forgotten;
+        let exists = entry.write != Write::Forgotten;
         let (pending, is_gone, is_removed) = (std::mem::take(&mut entry.pending), entry.is_gone, entry.is_removed);
         let quiet_until = if exists { Some(now + QUIET) } else { entry.quiet_until };
         *entry = Entry { pending, is_gone, is_removed, quiet_until, ..Entry::default() };
@@ -292,8 +313,7 @@ impl Queue {
         now: Instant,
     ) -> u32 {
         let Some(entry) = self.entries.get_mut(workload) else { return 0 };
-        let is_forgotten = entry.is_forgotten;
-        (entry.is_written, entry.is_forgotten) = (false, false);
+        let is_forgotten = std::mem::take(&mut entry.write) == Write::Forgotten;
         if let Failure::NotYet(delay) = failure {
             entry.retry = Some(now + delay);
         } else {
@@ -323,12 +343,12 @@ impl Queue {
     /// How many should have been written by now.
     pub(super) fn backlog(&self, now: Instant) -> usize {
         let is_due = |entry: &Entry| entry.pending.due(entry.quiet_until).is_some_and(|(at, _)| at <= now);
-        self.entries.values().filter(|entry| entry.is_written || is_due(entry)).count()
+        self.entries.values().filter(|entry| entry.is_written() || is_due(entry)).count()
     }
 
     fn place(&mut self, workload: &Arc<WorkloadRef>, now: Instant) {
         self.displace(workload);
-        let Some(entry) = self.entries.get_mut(workload).filter(|entry| !entry.is_written) else { return };
+        let Some(entry) = self.entries.get_mut(workload).filter(|entry| !entry.is_written()) else { return };
         let quiet_until = entry.quiet_until.filter(|until| *until > now);
         let due = entry.pending.due(quiet_until);
         let due = due.map(|(at, class)| (entry.retry.map_or(at, |retry| at.max(retry)), class));
