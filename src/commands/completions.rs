@@ -73,13 +73,18 @@ fn candidates(mut command_line: clap::Command, words: Vec<OsString>) -> String {
         all.push(OsString::new());
     }
     let last = all.len() - 1;
+    let asked = all.get(last).cloned().unwrap_or_default();
     #[cfg(feature = "cluster")]
     {
         command_line = names::with_names(command_line, all.get(..last).unwrap_or_default());
     }
     let directory = std::env::current_dir().ok();
     let found = complete(&mut command_line, all, last, directory.as_deref()).unwrap_or_default();
-    let shown: Vec<_> = found.iter().filter(|candidate| !candidate.is_hide_set()).collect();
+    let is_flag = |candidate: &CompletionCandidate| candidate.get_value().as_encoded_bytes().starts_with(b"-");
+    // As in kubectl: flags where nothing else fits, or a dash is typed.
+    let flags = found.iter().all(is_flag) || asked.as_encoded_bytes().starts_with(b"-");
+    let is_shown = |candidate: &&CompletionCandidate| !candidate.is_hide_set() && (flags || !is_flag(candidate));
+    let shown: Vec<_> = found.iter().filter(is_shown).collect();
     let is_directory = |candidate: &&&CompletionCandidate| candidate.get_value().to_string_lossy().ends_with('/');
     let directories = shown.iter().filter(is_directory).count();
     let directive = if directories > 0 { NO_SPACE | NO_FILES } else { NO_FILES };
@@ -113,6 +118,7 @@ mod tests {
             (&["plan", "--fail"], "--fail-on\t"),
             (&["plan", "-o", "sa"], "sarif\tThe findings as SARIF 2.1.0, for code scanning\n"),
             (&["completions", "z"], "zsh\t"),
+            (&["plan", ""], "--filename\t"),
             (&[], "explain\t"),
         ] {
             let words = words.iter().map(Into::into).collect();
@@ -122,6 +128,8 @@ mod tests {
         }
         let files = candidates(Program::Plugin.command_line(), ["plan", "-f", "sr"].map(Into::into).into());
         assert_eq!(files, "src/\t\n:6\n");
+        let shells = candidates(Program::Plugin.command_line(), ["completions", ""].map(Into::into).into());
+        assert!(shells.contains("zsh\t") && !shells.contains("--help"), "{shells}");
         let unknown = candidates(Program::Plugin.command_line(), ["nothing", ""].map(Into::into).into());
         assert!(unknown.ends_with(":4\n"), "{unknown}");
     }

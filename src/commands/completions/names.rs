@@ -25,6 +25,10 @@ const MOST: usize = 500;
 pub(super) fn with_names(command_line: Command, words: &[OsString]) -> Command {
     let typed = command_line.clone().ignore_errors(true).try_get_matches_from(words);
     let Ok(Some((name, matches))) = typed.as_ref().map(ArgMatches::subcommand) else { return command_line };
+    if matches.try_contains_id("kubeconfig").is_err() {
+        // A command without a cluster.
+        return command_line;
+    }
     let Ok(cluster) = ClusterArguments::from_arg_matches(matches) else { return command_line };
     let namespace = matches.try_get_one::<String>("namespace").ok().flatten().cloned();
     let from = Arc::new(Source { cluster: cluster.answered_within(LIMIT), namespace });
@@ -74,7 +78,8 @@ impl Source {
     fn names(&self, what: What, current: &str) -> Vec<String> {
         let KubeconfigNames { contexts, clusters, users } = match what {
             What::Workload | What::Namespace => {
-                let listed = super::super::block_on(tokio::time::timeout(LIMIT, self.listed(what, current)));
+                let listed = async { tokio::time::timeout(LIMIT, self.listed(what, current)).await };
+                let listed = crate::commands::block_on(listed);
                 return listed.ok().and_then(Result::ok).flatten().unwrap_or_default();
             }
             _ => self.cluster.names(),
