@@ -95,7 +95,9 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
             Some(_) => sleep(pause).await,
             None if received(&mut terminated, pause).await => {
                 signalled = Some(Instant::now());
-                print(&Line::Signal { at: milliseconds(started.elapsed()) })?;
+                let at = started.elapsed();
+                print(&Line::Sample(recorder.so_far(at)))?;
+                print(&Line::Signal { at: milliseconds(at) })?;
             }
             None => {}
         }

@@ -210,6 +210,11 @@ impl Recorder {
         [unseen, resets, dropped].into_iter().any(|count| *count > 0) || self.ports.values().any(in_port)
     }
 
+    /// What was not given out yet, so that what happened before SIGTERM is not in the next sample.
+    pub fn so_far(&mut self, at: Duration) -> Sample {
+        self.give_out(at)
+    }
+
     /// What was not given out yet, at the end of the recording. What the last snapshot did not have is closed.
     pub fn rest(&mut self, at: Duration) -> Sample {
         for (connection, known) in std::mem::take(&mut self.missing) {

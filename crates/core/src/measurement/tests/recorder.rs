@@ -285,6 +285,19 @@ fn what_the_last_look_does_not_have_is_closed_at_the_end() {
 }
 
 #[test]
+fn what_was_seen_before_a_signal_is_not_in_the_next_sample() {
+    let mut recorder = recorder();
+    let sockets = |open: bool| [vec![listener("0.0.0.0:8080")], vec![connection("10.0.0.9:1"); usize::from(open)]].concat();
+    let _first = recorder.take(&snapshot(0, sockets(false), 0));
+    assert_eq!(recorder.take(&snapshot(25, sockets(true), 2)), None);
+    let before = recorder.so_far(Duration::from_millis(30));
+    assert_eq!((totals(&[before.clone()]), before.ports[0].open), ((1, 0, 1), 1));
+    let after: Vec<_> =
+        (2..60).filter_map(|look: u64| recorder.take(&snapshot(look * 25, sockets(false), 2))).collect();
+    assert_eq!((totals(&after), closed(&after)), ((0, 0, 0), (1, 0)));
+}
+
+#[test]
 fn connections_inside_of_the_pod_and_to_others_are_not_closed_ones() {
     let inner = socket("10.0.0.5:8080", "10.0.0.5:40000", State::Established);
     let outgoing = socket("10.0.0.5:51000", "10.0.0.7:5432", State::Established);
