@@ -13,7 +13,7 @@ use winddown_core::sanitize::{escaped, truncated};
 /// How long the container waits for SIGTERM.
 const WAIT_SECONDS: u64 = 60;
 /// The longest reason that is shown, in characters.
-const LONGEST: usize = 300;
+const LONGEST: usize = 500;
 
 /// Why there is no recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,21 +143,23 @@ pub(super) fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use winddown_core::drill::{Choice, choose};
+    use winddown_core::drill::Promised;
+    use winddown_core::duration::Seconds;
+    use winddown_core::measurement::Subject;
 
     use super::*;
 
     fn candidate() -> Candidate {
-        let owner =
-            json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "1", "controller": true});
-        let workload = json!({"kind": "StatefulSet", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"replicas": 1, "template": {"spec": {"containers": []}}}});
-        let pod = json!({
-            "metadata": {"name": "web-0", "namespace": "shop", "uid": "a-b", "ownerReferences": [owner]},
-            "spec": {"containers": [{"name": "app"}]},
-            "status": {"conditions": [{"type": "Ready", "status": "True"}], "hostIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]},
-        });
-        choose(&workload, &[pod], Choice { allow_single: true, ..Choice::default() }).unwrap()
+        Candidate {
+            name: "web-0".to_owned(),
+            uid: "a-b".to_owned(),
+            node: "node-1".to_owned(),
+            node_addresses: vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()],
+            ready: vec!["a-b".to_owned()],
+            promised: Promised { hook: Some(Seconds::ZERO), deadline: None, grace_period: Seconds::new(30) },
+            subject: Subject::default(),
+            unmeasurable: None,
+        }
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl<'a> App<'a> {
         let deleted = self.pod(pod).await?;
         self.report(pod, json!({"observedGeneration": deleted["metadata"]["generation"]})).await?;
         let started = &deleted["status"]["containerStatuses"][0]["state"]["running"]["startedAt"];
-        let end = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": started, "finishedAt": now()}});
+        let end =
+            json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": started, "finishedAt": now()}});
         self.report(pod, json!({"phase": "Succeeded", "containerStatuses": [container(&end)]})).await?;
         self.remove(pod).await
     }

@@ -287,7 +287,8 @@ fn what_the_last_look_does_not_have_is_closed_at_the_end() {
 #[test]
 fn what_was_seen_before_a_signal_is_not_in_the_next_sample() {
     let mut recorder = recorder();
-    let sockets = |open: bool| [vec![listener("0.0.0.0:8080")], vec![connection("10.0.0.9:1"); usize::from(open)]].concat();
+    let sockets =
+        |open: bool| [vec![listener("0.0.0.0:8080")], vec![connection("10.0.0.9:1"); usize::from(open)]].concat();
     let _first = recorder.take(&snapshot(0, sockets(false), 0));
     assert_eq!(recorder.take(&snapshot(25, sockets(true), 2)), None);
     let before = recorder.so_far(Duration::from_millis(30));
