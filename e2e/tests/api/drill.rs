@@ -3,6 +3,7 @@
 mod app;
 mod terminal;
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -27,7 +28,7 @@ pub(crate) fn tests() -> Vec<Test> {
 
 const IMAGE: &str = "--image registry.example/winddown:1";
 /// For the end of a command.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the plugin while something else happens.
 async fn meanwhile(namespace: &Namespace, arguments: &str, other: impl Future<Output = Result<()>>) -> Result<Ran> {
@@ -134,7 +135,7 @@ async fn forbid_containers(namespace: &Namespace, app: &App<'_>) -> Result<()> {
     }
     let container = json!({"name": "debug", "image": "registry.example/debug:1"});
     until("the policy to be enforced", async || {
-        let response = namespace.send(app.ephemeral_containers("web-a", &[container.clone()]).dry_run()).await?;
+        let response = namespace.send(app.ephemeral_containers("web-a", from_ref(&container)).dry_run()).await?;
         Ok((!response.is_success()).then_some(()))
     })
     .await

@@ -1,5 +1,6 @@
 //! The measured traffic of a pod as text, and the measured times beside the declared ones.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::render::text::pluralize;
@@ -16,11 +17,8 @@ pub(super) fn lines(measured: &Measurement, promised: &Promised, start_after: Op
     lines.extend(connections(measured));
     lines.extend(end(measured, promised));
     lines.extend(not_counted(measured));
-    lines.push(row(
-        "not seen",
-        "UDP (QUIC, HTTP/3), and what is inside TLS, such as the requests of HTTP/2;".to_owned(),
-    ));
-    lines.push(row("", "a pod in the network of its node (hostNetwork) cannot be measured".to_owned()));
+    lines.push(row("not seen", "UDP (QUIC, HTTP/3), and what is inside TLS, such as the requests of HTTP/2;"));
+    lines.push(row("", "a pod in the network of its node (hostNetwork) cannot be measured"));
     if !measured.complete {
         lines.push("  the log of the measuring container has no end, so the last values may be too small".to_owned());
     }
@@ -108,21 +106,22 @@ fn end(measured: &Measurement, promised: &Promised) -> Vec<String> {
 
 fn not_counted(measured: &Measurement) -> Vec<String> {
     let last = |at: Option<u64>| at.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
-    let connections = |count: u64| pluralize(usize::try_from(count).unwrap_or(usize::MAX), "connection");
+    let number = |count: u64, noun: &str| pluralize(usize::try_from(count).unwrap_or(usize::MAX), noun);
     let mut texts = Vec::new();
     if measured.probes > 0 {
-        texts.push(format!("{} of the kubelet's probes{}", connections(measured.probes), last(measured.last_probe)));
+        let last = last(measured.last_probe);
+        texts.push(format!("{} of the kubelet's probes{last}", number(measured.probes, "connection")));
     }
     if measured.scrapes > 0 || measured.last_scrape.is_some() {
         let ports: Vec<String> = measured.monitoring_ports.iter().map(u16::to_string).collect();
         let ports = listed(ports.iter().map(String::as_str));
-        let last = last(measured.last_scrape);
-        texts.push(format!("{} to ports for monitoring ({ports}){last}", connections(measured.scrapes)));
+        let used = measured.last_scrape.map_or_else(String::new, |at| format!(", last used at {}", seconds(at)));
+        texts.push(format!("{} to ports for monitoring ({ports}){used}", number(measured.scrapes, "new connection")));
     }
     texts.into_iter().map(|text| row("not counted", text)).collect()
 }
 
-fn row(name: &str, text: String) -> String {
+fn row(name: &str, text: impl Display) -> String {
     format!("  {name:<23}{text}")
 }
 
@@ -209,7 +208,7 @@ traffic, measured in the pod; 0 s is the start of its termination, 0.1 s after t
   refused by the kernel  4 dropped, 3 of them because the app accepted too slowly
                          2 resets sent, 1 of them after the app stopped listening
   not counted            6 connections of the kubelet's probes, the last at 5.0 s
-  not counted            1 connection to ports for monitoring (9090, 9102), the last at 4.0 s
+  not counted            1 new connection to ports for monitoring (9090, 9102), last used at 4.0 s
   not seen               UDP (QUIC, HTTP/3), and what is inside TLS, such as the requests of HTTP/2;
                          a pod in the network of its node (hostNetwork) cannot be measured";
         let lines = lines(&measured(), &promised(), Some(Duration::from_millis(110)));

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     /// The ports of a pod with one container, and an annotation.
-    fn found(declared: Value, annotated: Option<&str>) -> Vec<u16> {
+    fn found(declared: &Value, annotated: Option<&str>) -> Vec<u16> {
         let spec = json!({"containers": [{"name": "app", "ports": declared}]});
         ports(&serde_json::from_value(spec).unwrap(), annotated).into_iter().collect()
     }
@@ -44,39 +44,39 @@ mod tests {
         let http = json!({"name": "http", "containerPort": 8080});
         let named = |name: &str| json!({"name": name, "containerPort": 9090});
         for name in ["metrics", "prometheus", "http-metrics", "http-envoy-prom", "management"] {
-            assert_eq!(found(json!([http, named(name)]), None), [9_090], "{name}");
+            assert_eq!(found(&json!([http, named(name)]), None), [9_090], "{name}");
             // A worker has no other.
-            assert_eq!(found(json!([named(name)]), None), [9_090], "{name}");
+            assert_eq!(found(&json!([named(name)]), None), [9_090], "{name}");
         }
         for name in ["http", "grpc", "metricsapi", "web"] {
-            assert_eq!(found(json!([http, named(name)]), None), [0; 0], "{name}");
+            assert_eq!(found(&json!([http, named(name)]), None), [0; 0], "{name}");
         }
-        assert_eq!(found(json!([http, {"containerPort": 9090}]), None), [0; 0]);
-        assert_eq!(found(json!([http, {"name": "metrics", "containerPort": 8080}]), None), [0; 0]);
-        assert_eq!(found(json!([http, {"name": "metrics", "containerPort": 9090, "protocol": "UDP"}]), None), [0; 0]);
+        assert_eq!(found(&json!([http, {"containerPort": 9090}]), None), [0; 0]);
+        assert_eq!(found(&json!([http, {"name": "metrics", "containerPort": 8080}]), None), [0; 0]);
+        assert_eq!(found(&json!([http, {"name": "metrics", "containerPort": 9090, "protocol": "UDP"}]), None), [0; 0]);
         // Over TCP and UDP, such as DNS.
         let udp = json!({"name": "dns", "containerPort": 9090, "protocol": "UDP"});
-        assert_eq!(found(json!([http, udp, named("metrics")]), None), [9_090]);
+        assert_eq!(found(&json!([http, udp, named("metrics")]), None), [9_090]);
     }
 
     #[test]
     fn the_annotated_port_is_for_monitoring_if_another_one_serves() {
         let http = json!({"name": "http", "containerPort": 8080});
-        assert_eq!(found(json!([http]), Some("9102")), [9_102]);
-        assert_eq!(found(json!([http, {"name": "metrics", "containerPort": 9090}]), Some(" 9102 ")), [9_090, 9_102]);
+        assert_eq!(found(&json!([http]), Some("9102")), [9_102]);
+        assert_eq!(found(&json!([http, {"name": "metrics", "containerPort": 9090}]), Some(" 9102 ")), [9_090, 9_102]);
         // The app answers both on one port, or may do so.
-        assert_eq!(found(json!([http]), Some("8080")), [0; 0]);
-        assert_eq!(found(json!([http, {"containerPort": 9102}]), Some("9102")), [0; 0]);
-        assert_eq!(found(json!([]), Some("9102")), [0; 0]);
-        assert_eq!(found(json!([{"name": "metrics", "containerPort": 9090}]), Some("8080")), [9_090]);
+        assert_eq!(found(&json!([http]), Some("8080")), [0; 0]);
+        assert_eq!(found(&json!([http, {"containerPort": 9102}]), Some("9102")), [0; 0]);
+        assert_eq!(found(&json!([]), Some("9102")), [0; 0]);
+        assert_eq!(found(&json!([{"name": "metrics", "containerPort": 9090}]), Some("8080")), [9_090]);
         for damaged in ["", "0", "-1", "65536", "metrics", "9102,9103"] {
-            assert_eq!(found(json!([http]), Some(damaged)), [0; 0], "{damaged}");
+            assert_eq!(found(&json!([http]), Some(damaged)), [0; 0], "{damaged}");
         }
     }
 
     #[test]
     fn ports_that_the_api_server_would_reject_are_left_out() {
-        assert_eq!(found(json!([{"name": "metrics", "containerPort": 70_000}]), None), [0; 0]);
-        assert_eq!(found(json!([{"name": "metrics", "containerPort": -1}]), None), [0; 0]);
+        assert_eq!(found(&json!([{"name": "metrics", "containerPort": 70_000}]), None), [0; 0]);
+        assert_eq!(found(&json!([{"name": "metrics", "containerPort": -1}]), None), [0; 0]);
     }
 }

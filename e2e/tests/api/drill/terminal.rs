@@ -12,7 +12,7 @@ use crate::namespace::Namespace;
 use crate::plugin::program::plugin;
 
 /// For the question, and for the end.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A command on a terminal of `script`. Dropping it ends it.
 pub(super) struct Terminal {

@@ -292,7 +292,7 @@ fn what_was_seen_before_a_signal_is_not_in_the_next_sample() {
     let _first = recorder.take(&snapshot(0, sockets(false), 0));
     assert_eq!(recorder.take(&snapshot(25, sockets(true), 2)), None);
     let before = recorder.so_far(Duration::from_millis(30));
-    assert_eq!((totals(&[before.clone()]), before.ports[0].open), ((1, 0, 1), 1));
+    assert_eq!((totals(from_ref(&before)), before.ports[0].open), ((1, 0, 1), 1));
     let after: Vec<_> =
         (2..60).filter_map(|look: u64| recorder.take(&snapshot(look * 25, sockets(false), 2))).collect();
     assert_eq!((totals(&after), closed(&after)), ((0, 0, 0), (1, 0)));
