@@ -58,8 +58,8 @@ impl Namespace {
 
     /// The counters of the kernel.
     pub(crate) fn counters() -> Result<Counters, Error> {
-        let netstat = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
-        Ok(Counters::parse(&read("/proc/net/snmp")?, &netstat)?)
+        let optional = |file| fs::read_to_string(file).unwrap_or_default();
+        Ok(Counters::parse(&read("/proc/net/snmp")?, &optional("/proc/net/netstat"), &optional("/proc/net/dev"))?)
     }
 
     /// The gateways of the default routes.

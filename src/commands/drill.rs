@@ -1,12 +1,14 @@
 //! `winddown drill`: rehearses the shutdown of one pod after the other, and measures how long traffic keeps arriving.
 
 mod confirm;
+mod container;
 mod eviction;
 mod image;
 mod recording;
 mod rehearsal;
 mod report;
 mod selected;
+mod traffic;
 mod watches;
 
 use std::io::{self, Write as _};
@@ -23,11 +25,12 @@ use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
 use crate::render::sanitize::sanitize;
+use container::{Container, NotStarted, deleted};
 use eviction::Evictions;
 use rehearsal::Rehearsal;
 use report::Report;
 use selected::Selected;
-use winddown_core::drill::{Choice, Refusal};
+use winddown_core::drill::{Candidate, Choice, Refusal, Step, Wanted};
 use winddown_core::error_chain::ErrorChain;
 
 const EXAMPLES: &str = "\
@@ -44,7 +47,7 @@ Examples:
 Exit codes:
   0  every pod kept its promise
   1  a pod was killed, failed, or ran longer than its deadline
-  2  not all pods were rehearsed, the end of a pod was not seen, or its traffic was to be measured and was not";
+  2  not all pods were rehearsed, the end of a pod was not seen, or the recording of its traffic cannot be used";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -161,7 +164,7 @@ struct Stopping {
 
 impl Drill<'_> {
     async fn all(&mut self) -> Result<(), Error> {
-        let Arguments { target, measure, image, pods, pod, allow_single, yes, .. } = self.arguments;
+        let Arguments { measure, image, pods, pod, allow_single, .. } = self.arguments;
         let image = match (measure, image) {
             (false, _) => None,
             (true, Some(image)) => Some(image.clone()),
@@ -172,7 +175,7 @@ impl Drill<'_> {
         for number in 1..=*pods {
             let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single, among: left.as_deref() };
             let selected = if number == 1 {
-                Selected::choose(self.cluster, &self.namespace, target, choice).await?
+                Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await?
             } else {
                 self.wait_for_replacement(choice).await?
             };
@@ -180,48 +183,103 @@ impl Drill<'_> {
             let ready = left.take().unwrap_or_else(|| candidate.ready.clone());
             left = Some(ready.into_iter().filter(|uid| *uid != candidate.uid).collect());
             self.screen.line(&selected.to_string())?;
-            if let Some(image) = &image {
-                self.screen.line(&format!(
-                    "measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone"
-                ))?;
-                if let Some(reason) = candidate.unmeasurable {
-                    return self.refuse(format!("the traffic of the pod cannot be measured: {reason}"));
-                }
-            }
-            let evictions = Evictions::new(self.cluster, &self.namespace);
-            if let Err(refused) = evictions.dry_run(candidate).await? {
+            if let Err(refused) = self.one(candidate, image.as_deref(), number == 1).await? {
                 return self.refuse(refused);
-            }
-            self.screen.line("dry run:  the API server would evict it")?;
-            if number == 1 && !yes && !confirm::asked(target.clone(), *pods).await? {
-                return self.refuse("not confirmed".to_owned());
-            }
-            let mut rehearsal = match Rehearsal::prepare(self.cluster, &self.namespace, candidate).await {
-                Ok(rehearsal) => rehearsal,
-                Err(refused) => return self.refuse(refused),
-            };
-            if let Some(image) = &image
-                && let Err(refused) = rehearsal.measure(image, &mut self.screen).await?
-            {
-                return self.refuse(refused);
-            }
-            // Much may have changed since the question.
-            let again = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None };
-            let again = Selected::choose(self.cluster, &self.namespace, target, again).await?;
-            if again.candidate.uid != candidate.uid || rehearsal.is_deleted() {
-                return self.refuse("the pod was deleted in the meantime".to_owned());
-            }
-            let (screen, stopping) = (&mut self.screen, &mut self.stopping);
-            match rehearsal.run(&evictions, screen, stopping).await? {
-                Ok(seen) => {
-                    seen.lines().iter().try_for_each(|line| self.screen.line(line))?;
-                    self.stopping = None;
-                    self.report.pods.push(seen);
-                }
-                Err(refused) => return self.refuse(refused),
             }
         }
         Ok(())
+    }
+
+    /// Goes through the steps with one pod. If it is not rehearsed, why not.
+    async fn one(
+        &mut self,
+        candidate: &Candidate,
+        image: Option<&str>,
+        first: bool,
+    ) -> Result<Result<(), String>, Error> {
+        let (cluster, namespace) = (self.cluster, self.namespace.clone());
+        let evictions = Evictions::new(cluster, &namespace);
+        let container = image.map(|image| Container::new(cluster, &namespace, candidate, image));
+        if let (Some(image), Some(reason)) = (image, candidate.unmeasurable) {
+            self.screen.line(&measured_by(image))?;
+            return Ok(Err(format!("the traffic of the pod cannot be measured: {reason}")));
+        }
+        let (mut rehearsal, mut unmeasured): (Option<Rehearsal<'_>>, _) = (None, None);
+        for step in Step::all(Wanted { measure: container.is_some(), ask: !self.arguments.yes }, first) {
+            let done = match (step, &container, &mut rehearsal) {
+                (Step::DryRun, ..) => {
+                    image.map_or(Ok(()), |image| self.screen.line(&measured_by(image)))?;
+                    let answer = evictions.dry_run(candidate).await?;
+                    if answer.is_ok() {
+                        self.screen.line("dry run:  the API server would evict it")?;
+                    }
+                    answer
+                }
+                (Step::DryRunOfContainer, Some(container), _) => match container.dry_run().await? {
+                    Err(NotStarted::NotAllowed(reason)) => {
+                        self.screen.line(&format!("the traffic is not measured: {reason}"))?;
+                        unmeasured = Some(reason);
+                        Ok(())
+                    }
+                    Err(NotStarted::Failed(reason)) => Err(reason),
+                    Ok(()) => Ok(()),
+                },
+                (Step::Ask, ..) => {
+                    let Arguments { target, pods, .. } = self.arguments;
+                    let asked = confirm::asked(target.clone(), *pods).await?;
+                    if asked { Ok(()) } else { Err("not confirmed".to_owned()) }
+                }
+                (Step::Watch, ..) => Rehearsal::prepare(cluster, &namespace, candidate).await.map(|mut prepared| {
+                    prepared.unmeasured = unmeasured.take();
+                    rehearsal = Some(prepared);
+                }),
+                (Step::LookAgain, _, Some(rehearsal)) => self.look_again(candidate, rehearsal).await?,
+                (Step::Measure, Some(container), Some(rehearsal)) if rehearsal.unmeasured.is_none() => {
+                    rehearsal.measure(container, &mut self.screen).await?
+                }
+                (Step::Evict, _, running) => match running.take() {
+                    Some(rehearsal) => self.evict(rehearsal, &evictions).await?,
+                    None => Err("the pod is not watched".to_owned()),
+                },
+                (Step::DryRunOfContainer | Step::LookAgain | Step::Measure, ..) => Ok(()),
+            };
+            if done.is_err() {
+                return Ok(done);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether workload and pod are still what was chosen. If not, what happened.
+    async fn look_again(&self, candidate: &Candidate, rehearsal: &Rehearsal<'_>) -> Result<Result<(), String>, Error> {
+        let Arguments { target, allow_single, .. } = self.arguments;
+        let choice = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None };
+        match Selected::choose(self.cluster, &self.namespace, target, choice).await {
+            Ok(again) if again.candidate.uid == candidate.uid && !rehearsal.is_deleted() => Ok(Ok(())),
+            Ok(_) => Ok(Err(deleted(&candidate.name))),
+            Err(error) if error.is_not_found() => Ok(Err(format!("{target} was deleted in the meantime"))),
+            // That it is gone is the reason why the workload is not complete.
+            Err(Error::NotRehearsed(_)) if selected::is_gone(self.cluster, &self.namespace, candidate).await? => {
+                Ok(Err(deleted(&candidate.name)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn evict(
+        &mut self,
+        rehearsal: Rehearsal<'_>,
+        evictions: &Evictions<'_>,
+    ) -> Result<Result<(), String>, Error> {
+        let (screen, stopping) = (&mut self.screen, &mut self.stopping);
+        let seen = match rehearsal.run(evictions, screen, stopping).await? {
+            Ok(seen) => seen,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        seen.lines().iter().try_for_each(|line| self.screen.line(line))?;
+        self.stopping = None;
+        self.report.pods.push(seen);
+        Ok(Ok(()))
     }
 
     fn refuse(&mut self, refused: String) -> Result<(), Error> {
@@ -251,6 +309,10 @@ impl Drill<'_> {
         }
         self.report.summary().iter().try_for_each(|line| self.screen.line(line))
     }
+}
+
+fn measured_by(image: &str) -> String {
+    format!("measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone")
 }
 
 /// Where the timeline goes.

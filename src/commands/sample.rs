@@ -13,13 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::sampling::{Error, Namespace};
 use winddown_core::error_chain::ErrorChain;
-use winddown_core::measurement::{EndReason, Line, Recorder, Snapshot, Start, milliseconds};
+use winddown_core::measurement::{Ending, Line, Recorder, Snapshot, Start, milliseconds};
 
 /// Between two snapshots. More, if a snapshot takes long: at most a tenth of the time is spent in them.
 const INTERVAL: Duration = Duration::from_millis(25);
 const SHARE: u32 = 10;
-/// The longest grace period that can be declared, and some.
-const MAX_STOP: Duration = Duration::from_hours(24 * 31);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -80,25 +78,16 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
         node,
         receipts: namespace.has_receipts(),
     }))?;
+    let ending = Ending { wait: Duration::from_secs(arguments.wait) };
     let mut signalled: Option<Instant> = None;
     loop {
         let begun = Instant::now();
         let snapshot =
             Snapshot { at: started.elapsed(), counters: Namespace::counters()?, sockets: namespace.sockets()? };
-        let sample = recorder.take(&snapshot);
-        let is_given_out = sample.is_some();
-        sample.map_or(Ok(()), |sample| print(&Line::Sample(sample)))?;
-        let limit = signalled.map_or(Duration::from_secs(arguments.wait), |_| MAX_STOP);
-        let reason = match signalled {
-            Some(_) if !snapshot.is_held() => Some(EndReason::NoSockets),
-            Some(signalled) if signalled.elapsed() > limit => Some(EndReason::TooLong),
-            None if started.elapsed() > limit => Some(EndReason::NoSignal),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            if !is_given_out {
-                print(&Line::Sample(recorder.rest(snapshot.at)))?;
-            }
+        recorder.take(&snapshot).map_or(Ok(()), |sample| print(&Line::Sample(sample)))?;
+        let since_signal = signalled.map(|signalled| signalled.elapsed());
+        if let Some(reason) = ending.reason(started.elapsed(), since_signal, snapshot.is_held()) {
+            print(&Line::Sample(recorder.rest(snapshot.at)))?;
             return print(&Line::End { at: milliseconds(started.elapsed()), reason });
         }
         let pause = INTERVAL.max(begun.elapsed() * SHARE);
@@ -106,7 +95,9 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
             Some(_) => sleep(pause).await,
             None if received(&mut terminated, pause).await => {
                 signalled = Some(Instant::now());
-                print(&Line::Signal { at: milliseconds(started.elapsed()) })?;
+                let at = started.elapsed();
+                print(&Line::Sample(recorder.so_far(at)))?;
+                print(&Line::Signal { at: milliseconds(at) })?;
             }
             None => {}
         }

@@ -7,11 +7,14 @@
 //! ```
 
 mod candidate;
+mod monitoring;
 mod progress;
+mod steps;
 mod verdict;
 
 pub use candidate::{Candidate, Choice, Promised, Refusal, choose};
 pub use progress::{Mark, Moment, Progress};
+pub use steps::{Step, Wanted};
 pub use verdict::Verdict;
 
 #[cfg(test)]

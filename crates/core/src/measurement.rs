@@ -15,6 +15,7 @@
 mod advice;
 mod conclusion;
 mod counters;
+mod ending;
 mod line;
 mod listeners;
 mod probes;
@@ -26,6 +27,7 @@ mod socket;
 pub use advice::Advice;
 pub use conclusion::{LastRequest, Measurement, Subject};
 pub use counters::{Counters, ParseCountersError};
+pub use ending::Ending;
 pub use line::{EndReason, Line, PortSample, Sample, Start, milliseconds};
 pub use proc_sockets::parse as parse_sockets;
 pub use recorder::{Recorder, Snapshot};

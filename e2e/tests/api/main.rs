@@ -12,6 +12,7 @@ mod certificates;
 mod chart_values;
 mod controller;
 mod denial;
+mod drill;
 mod environment;
 mod events;
 mod existing_violations;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
             metrics::tests(),
             observation::tests(),
             plugin::tests(),
+            drill::tests(),
             soak::tests(),
         ]
         .concat(),

@@ -1,6 +1,6 @@
 //! `kubectl winddown status`, `check` and `restore` on a cluster with a running operator.
 
-mod program;
+pub(crate) mod program;
 mod proxy;
 
 use std::time::Duration;

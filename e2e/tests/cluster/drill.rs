@@ -28,6 +28,13 @@ const RATE: u32 = 100;
 /// Between the times of the clients and those that are measured in the pod, in milliseconds.
 const TOLERANCE: u64 = 300;
 
+/// The port of the example.
+const PORT: u64 = 3000;
+/// Of one connection with a request and an answer, with the headers of IP and TCP, in each direction.
+const LEAST_BYTES: u64 = 200;
+/// Connections from the node that were less than a second old at the start, and those that are open twice for a look.
+const YOUNG: u64 = 3;
+
 /// The longest difference of the time until the pod is removed, with and without the measuring container, in seconds. The
 /// kubelet removes a pod 0.4 to 2 s after its last container.
 const PROLONGED: f64 = 2.0;
@@ -175,6 +182,17 @@ fn agrees(drilled: &Drilled, drain: u64) -> Result<()> {
     ensure!(number("appSignal") == Some(drain * 1_000), "SIGTERM of the app");
     let finished = number("finished").context("no end")?;
     ensure!((drain * 1_000 + 800..drain * 1_000 + 4_000).contains(&finished), "finished after {finished} ms");
+
+    // The app closes every connection, or ends with it.
+    let count = |field: &str| number(field).with_context(|| format!("no {field}"));
+    let (opened, closed) = (count("opened")?, count("closed")?);
+    ensure!(closed >= opened && closed <= opened + count("openAtStart")? + YOUNG, "{opened} opened, {closed} closed");
+    ensure!(count("openAtMost")? >= count("openAtSignal")?, "fewer open at most than at SIGTERM");
+    ensure!([None, Some(PORT)].contains(&number("lastOpenedPort")), "another port than that of the app");
+    let (received, sent) = (count("receivedBytes")?, count("sentBytes")?);
+    ensure!(received > opened * LEAST_BYTES && sent > opened * LEAST_BYTES, "{received} bytes in, {sent} out");
+    ensure!(count("overflows")? <= count("dropped")?, "more overflows than dropped connections");
+    ensure!(result["advice"]["measuredDrain"].as_u64() >= number("lastOpened"), "{}", result["advice"]);
 
     let new = drilled.new.hosts.get(pod).context("no client of this pod over new connections")?;
     // All kept connections may be to other pods.

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, 
 use kube::Api;
 use kube::api::PostParams;
 
+use super::container::deleted;
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::Candidate;
 use winddown_core::sanitize::{escaped, truncated};
@@ -44,8 +45,9 @@ impl<'a> Evictions<'a> {
         match self.cluster.within(call, answer).await {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.status() {
-                // 429: a disruption budget does not allow it. 500: several select the pod. 404, 409: it is gone or replaced.
-                Some(status) if [404, 409, 429, 500].contains(&status.code) => Ok(Err(refusal(status))),
+                Some(status) if status.code == 404 => Ok(Err(deleted(name))),
+                // 429: a disruption budget does not allow it. 500: several select the pod. 409: it was replaced.
+                Some(status) if [409, 429, 500].contains(&status.code) => Ok(Err(refusal(status))),
                 _ => Err(error),
             },
         }

@@ -5,35 +5,20 @@ use std::time::Duration;
 use futures::{AsyncBufReadExt as _, AsyncReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
-use kube::api::{LogParams, Patch, PatchParams};
-use serde_json::json;
+use kube::api::LogParams;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::container::{Container, NotStarted, deleted, shown};
 use crate::cluster::{Cluster, Error};
-use winddown_core::drill::Candidate;
 use winddown_core::measurement::Line;
-use winddown_core::sanitize::{escaped, truncated};
 
 /// How long the container may take to start; its image may have to be pulled.
 const START: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(250);
-/// How long the container waits for SIGTERM.
-const WAIT_SECONDS: u64 = 60;
 /// The size of the log that is read, in bytes, and the lines that are kept.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_LINES: usize = 500_000;
-/// The longest reason that is shown, in characters.
-const LONGEST: usize = 300;
-
-/// Why there is no recording.
-pub(super) enum NotStarted {
-    /// The user, or the cluster, does not allow the container. The rest can be observed.
-    NotAllowed(String),
-    /// It does not work.
-    Failed(String),
-}
-
 /// A container that samples the pod.
 pub(super) struct Recording {
     lines: mpsc::Receiver<Line>,
@@ -44,31 +29,14 @@ pub(super) struct Recording {
 
 impl Recording {
     /// Adds the container to the pod, and waits until it runs. If it cannot be added, or does not start, the reason.
-    pub(super) async fn start(
-        cluster: &Cluster,
-        namespace: &str,
-        candidate: &Candidate,
-        image: &str,
-    ) -> Result<Result<Self, NotStarted>, Error> {
-        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    pub(super) async fn start(container: &Container<'_>) -> Result<Result<Self, NotStarted>, Error> {
+        let Container { cluster, pods, candidate, .. } = container;
         let pod = &candidate.name;
-        let current = cluster.within(format!("read the pod {pod}"), pods.get(pod)).await?;
-        let earlier = current.spec.and_then(|spec| spec.ephemeral_containers).map_or(0, |containers| containers.len());
-        let name = format!("winddown-sample-{}", earlier + 1);
-        let patch = Patch::Strategic(container(&name, image, candidate));
-        let call = format!("add the measuring container to the pod {pod}");
-        let parameters = PatchParams::default();
-        let added = pods.patch_ephemeral_containers(pod, &parameters, &patch);
-        match cluster.within(call, added).await {
-            Ok(_) => {}
-            // Forbidden by RBAC, or by an admission controller such as Pod Security.
-            Err(error) if error.is_forbidden() => return Ok(Err(NotStarted::NotAllowed(shown(&error.to_string())))),
-            Err(error) if error.status().is_some_and(|status| (400..500).contains(&status.code)) => {
-                return Ok(Err(NotStarted::Failed(shown(&error.to_string()))));
-            }
-            Err(error) => return Err(error),
-        }
-        if let Err(reason) = started(cluster, &pods, pod, &name).await? {
+        let name = match container.add().await? {
+            Ok(name) => name,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Err(reason) = started(cluster, pods, pod, &name).await? {
             return Ok(Err(NotStarted::Failed(shown(&reason))));
         }
         let parameters = LogParams { container: Some(name.clone()), follow: true, ..LogParams::default() };
@@ -76,6 +44,7 @@ impl Recording {
         let log = match cluster.within(call, pods.log_stream(pod, &parameters)).await {
             Ok(log) => log,
             Err(error) if error.is_forbidden() => return Ok(Err(NotStarted::NotAllowed(shown(&error.to_string())))),
+            Err(error) if error.is_not_found() => return Ok(Err(NotStarted::Failed(shown(&error.to_string())))),
             Err(error) => return Err(error),
         };
         let (sender, lines) = mpsc::channel(1_000);
@@ -110,33 +79,16 @@ impl Recording {
     }
 }
 
-/// The restricted Pod Security Standard allows it (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
-fn container(name: &str, image: &str, candidate: &Candidate) -> serde_json::Value {
-    let wait = WAIT_SECONDS.to_string();
-    let node = candidate.node_addresses.iter().map(String::as_str).flat_map(|address| ["--node", address]);
-    let args: Vec<&str> = ["sample", "--wait", &wait].into_iter().chain(node).collect();
-    // With another UID the API server refuses the patch: the pod was replaced.
-    json!({"metadata": {"uid": candidate.uid}, "spec": {"ephemeralContainers": [{
-        "name": name,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "args": args,
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": true,
-            "runAsNonRoot": true,
-            "runAsUser": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    }]}})
-}
-
 /// Waits until the container runs. If it does not, the reason.
 async fn started(cluster: &Cluster, pods: &Api<Pod>, pod: &str, name: &str) -> Result<Result<(), String>, Error> {
     let begun = Instant::now();
     loop {
-        let current = cluster.within(format!("read the pod {pod}"), pods.get(pod)).await?;
+        let current = match cluster.within(format!("read the pod {pod}"), pods.get(pod)).await {
+            Ok(current) if current.metadata.deletion_timestamp.is_some() => return Ok(Err(deleted(pod))),
+            Ok(current) => current,
+            Err(error) if error.is_not_found() => return Ok(Err(deleted(pod))),
+            Err(error) => return Err(error),
+        };
         let statuses = current.status.and_then(|status| status.ephemeral_container_statuses).unwrap_or_default();
         let status = statuses.into_iter().find(|status| status.name == name);
         match status.map(state) {
@@ -190,8 +142,4 @@ fn state(status: ContainerStatus) -> State {
     });
     let reason = described(waiting.reason, waiting.message);
     if is_final { State::Failed(reason) } else { State::Waiting(reason) }
-}
-
-fn shown(text: &str) -> String {
-    truncated(&escaped(text), LONGEST).into_owned()
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use kube::runtime::watcher::Event as WatchEvent;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::container::{Container, NotStarted, deleted};
 use super::eviction::Evictions;
-use super::recording::{NotStarted, Recording};
+use super::recording::Recording;
 use super::report::PodReport;
 use super::watches::{Seen, Watches};
 use super::{Screen, Stopping};
@@ -26,13 +27,11 @@ const LOG_END: Duration = Duration::from_secs(3);
 
 /// The rehearsal with one pod.
 pub(super) struct Rehearsal<'a> {
-    cluster: &'a Cluster,
-    namespace: &'a str,
     candidate: &'a Candidate,
     watches: Watches,
     observed: Observed,
     recording: Option<Recording>,
-    unmeasured: Option<String>,
+    pub(super) unmeasured: Option<String>,
 }
 
 /// What was seen of the pod.
@@ -47,15 +46,11 @@ struct Observed {
 
 impl<'a> Rehearsal<'a> {
     /// Watches the pod. If the watch does not show it, why.
-    pub(super) async fn prepare(
-        cluster: &'a Cluster,
-        namespace: &'a str,
-        candidate: &'a Candidate,
-    ) -> Result<Self, String> {
+    pub(super) async fn prepare(cluster: &Cluster, namespace: &str, candidate: &'a Candidate) -> Result<Self, String> {
         let mut watches = Watches::start(cluster, namespace, candidate);
         let mut observed = Observed::new(candidate);
         observed.first_look(&mut watches).await?;
-        Ok(Self { cluster, namespace, candidate, watches, observed, recording: None, unmeasured: None })
+        Ok(Self { candidate, watches, observed, recording: None, unmeasured: None })
     }
 
     /// Whether the pod is being deleted.
@@ -103,9 +98,13 @@ impl<'a> Rehearsal<'a> {
 
     /// Adds the measuring container, and records for a while. If it is not allowed, says so: the rest can be observed. If it does
     /// not work, the reason.
-    pub(super) async fn measure(&mut self, image: &str, screen: &mut Screen) -> Result<Result<(), String>, Error> {
+    pub(super) async fn measure(
+        &mut self,
+        container: &Container<'_>,
+        screen: &mut Screen,
+    ) -> Result<Result<(), String>, Error> {
         let Self { watches, observed, .. } = self;
-        let recording = match Recording::start(self.cluster, self.namespace, self.candidate, image).await? {
+        let recording = match Recording::start(container).await? {
             Ok(recording) => self.recording.insert(recording),
             Err(NotStarted::NotAllowed(reason)) => {
                 screen.line(&format!("the traffic is not measured: {reason}"))?;
@@ -127,6 +126,9 @@ impl<'a> Rehearsal<'a> {
                     }
                 }
             }
+        }
+        if observed.removed || observed.progress.is_deleted() {
+            return Ok(Err(deleted(&self.candidate.name)));
         }
         if recording.received.is_empty() {
             return Ok(Err(

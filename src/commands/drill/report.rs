@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::traffic;
 use crate::cluster::workloads::WorkloadName;
 use crate::exit::Exit;
 use crate::render::text::pluralize;
 use winddown_core::drill::{Mark, Promised, Verdict};
-use winddown_core::measurement::{Advice, LastRequest, Measurement};
+use winddown_core::measurement::{Advice, Measurement};
 
 /// The result of all pods.
 pub(super) struct Report {
@@ -57,7 +58,9 @@ impl Report {
         let kept = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
         let mut lines =
             vec![String::new(), format!("result: {kept} of {} kept the promise", pluralize(self.pods.len(), "pod"))];
-        let Some(advice) = self.advice() else { return lines };
+        let (Some(advice), Some(pod)) = (self.advice(), self.pods.first()) else { return lines };
+        lines.push(String::new());
+        lines.extend(traffic::beside_the_declared(&advice, &pod.promised));
         if advice.drain.is_none() {
             lines.push("no new connection was seen, so there is no drain to recommend; measure under load".to_owned());
         }
@@ -101,58 +104,7 @@ impl PodReport {
         }
         if let Some(measured) = &self.measurement {
             lines.push(String::new());
-            lines.extend(self.traffic(measured));
-        }
-        lines
-    }
-
-    fn traffic(&self, measured: &Measurement) -> Vec<String> {
-        let Measurement { opened_before, recorded_before, opened, open_at_start, open_at_end, .. } = measured;
-        let Promised { hook, deadline, .. } = self.promised;
-        let after = self.start_after.map(|after| format!(", {:.1} s after the eviction request", after.as_secs_f64()));
-        let row = |name: &str, text: String| format!("  {name:<22}{text}");
-        let declared = hook.map_or("unknown".to_owned(), |hook| hook.to_string());
-        let last = measured.last_opened.map_or("none".to_owned(), seconds);
-        let request = match measured.last_request {
-            LastRequest::Unknown => "unknown: the kernel of this node does not show it".to_owned(),
-            LastRequest::None => "none".to_owned(),
-            LastRequest::At(at) => seconds(at),
-        };
-        let at_signal = match measured.app_signal.zip(measured.open_at_signal) {
-            Some((at, open)) => format!("{open} at the app's SIGTERM ({})", seconds(at)),
-            None => "unknown at the app's SIGTERM".to_owned(),
-        };
-        let app_time = match (measured.finished, measured.app_time()) {
-            (Some(at), Some(time)) => format!("{}, {} after its SIGTERM", seconds(at), seconds(time)),
-            (Some(at), None) => seconds(at),
-            (None, _) => "not seen".to_owned(),
-        };
-        let allowed = deadline.map(|deadline| format!(" (deadline {deadline})")).unwrap_or_default();
-        let mut lines = vec![
-            format!("traffic, measured in the pod; 0 s is the start of its termination{}", after.unwrap_or_default()),
-            row("before", format!("{opened_before} new connections in {}", seconds(*recorded_before))),
-            row("last new connection", format!("{last} ({opened} in all; the preStop hook takes {declared})")),
-            row("last request", format!("{request} (on connections that were at least 1 s old)")),
-            row("open connections", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} in the last look")),
-            row("stopped listening", measured.listener_closed.map_or("not seen".to_owned(), seconds)),
-            row("app finished", format!("{app_time}{allowed}")),
-            row(
-                "kernel",
-                format!(
-                    "{} connections dropped, {} resets sent, {} of them after the app stopped listening",
-                    measured.dropped, measured.resets, measured.refused
-                ),
-            ),
-        ];
-        if measured.probes > 0 {
-            let probes = pluralize(usize::try_from(measured.probes).unwrap_or(usize::MAX), "connection");
-            let last = measured.last_probe.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
-            lines.push(row("not counted", format!("{probes} of the kubelet's probes{last}")));
-        }
-        if !measured.complete {
-            lines.push(
-                "  the log of the measuring container has no end, so the last values may be too small".to_owned(),
-            );
+            lines.extend(traffic::lines(measured, &self.promised, self.start_after));
         }
         lines
     }
@@ -180,9 +132,4 @@ impl PodReport {
             "unmeasured": self.unmeasured,
         })
     }
-}
-
-/// `6.1 s`.
-fn seconds(milliseconds: u64) -> String {
-    format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Api;
 use kube::core::{DynamicObject, Selector};
@@ -60,6 +61,16 @@ impl Selected {
             replicas: rollout::wanted(target.kind, &workload),
         })
     }
+}
+
+/// Whether the pod was deleted or replaced since it was chosen.
+pub(super) async fn is_gone(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Result<bool, Error> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
+    let name = &candidate.name;
+    let pod = cluster.within(format!("read the pod {name}"), pods.get_opt(name)).await?;
+    Ok(pod.is_none_or(|pod| {
+        pod.metadata.uid.as_ref() != Some(&candidate.uid) || pod.metadata.deletion_timestamp.is_some()
+    }))
 }
 
 impl fmt::Display for Selected {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{PodSpec, Probe};
 use serde_json::Value;
 
+use super::monitoring;
 use crate::annotations::{Declaration, INJECTED};
 use crate::duration::Seconds;
 use crate::injection::Record;
@@ -189,9 +190,15 @@ impl<'a> Ready<'a> {
                 deadline: numbers.map(|numbers| numbers.deadline),
                 grace_period: self.view.grace_period(),
             },
-            subject: subject(&self.spec, hook),
+            subject: measurement::Subject { monitoring: self.monitoring(), ..subject(&self.spec, hook) },
             unmeasurable: self.unmeasurable(),
         }
+    }
+
+    fn monitoring(&self) -> BTreeSet<u16> {
+        // The view has no other annotations than those of Winddown.
+        let annotations = self.pod.pointer("/metadata/annotations");
+        monitoring::ports(&self.spec, annotations.and_then(|annotations| annotations.get(monitoring::PORT)?.as_str()))
     }
 
     fn node_addresses(&self) -> Vec<String> {
@@ -235,7 +242,7 @@ fn subject(spec: &PodSpec, hook: Option<Seconds>) -> measurement::Subject {
     let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten()).take(MAX_CONTAINERS);
     let readiness = containers().filter_map(|container| period(container.readiness_probe.as_ref()?)).collect();
     let liveness = containers().filter_map(|container| period(container.liveness_probe.as_ref()?)).collect();
-    measurement::Subject { hook, readiness, liveness }
+    measurement::Subject { hook, readiness, liveness, monitoring: BTreeSet::new() }
 }
 
 impl fmt::Display for Promised {

@@ -11,6 +11,10 @@ use crate::duration::Seconds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advice {
+    /// The time of the last connection, or of the last one that was refused, in milliseconds; `None` without any.
+    pub measured_drain: Option<u64>,
+    /// The longest time from the app's SIGTERM to its end, in milliseconds; `None` if one of them is unknown.
+    pub measured_deadline: Option<u64>,
     /// For `winddown.dev/drain`; `None` without any traffic.
     pub drain: Option<Seconds>,
     /// Whether traffic may have gone on for longer than was seen, so that the drain has to be measured again.
@@ -32,7 +36,10 @@ impl Advice {
             |measured: &&Measurement| measured.opened_before > 0 || measured.opened > 0 || measured.refused > 0;
         let drain = measurements.iter().filter(has_traffic).map(drain).max();
         let needed = measurements.iter().map(|measured| needed(measured, drain)).collect::<Option<Vec<_>>>();
+        let own = measurements.iter().map(Measurement::needed_app_time).collect::<Option<Vec<_>>>();
         Self {
+            measured_drain: measurements.iter().filter_map(last).max(),
+            measured_deadline: own.and_then(|times| times.into_iter().max()),
             drain,
             drain_is_a_guess: measurements.iter().any(|measured| measured.cut_short),
             deadline: needed.and_then(|times| times.into_iter().max()).map(deadline),
@@ -49,8 +56,13 @@ impl fmt::Display for Advice {
     }
 }
 
+/// The last sign of traffic.
+fn last(measured: &Measurement) -> Option<u64> {
+    measured.last_opened.max(measured.last_refused)
+}
+
 fn drain(measured: &Measurement) -> Seconds {
-    let last = measured.last_opened.max(measured.last_refused).unwrap_or(0);
+    let last = last(measured).unwrap_or(0);
     if measured.cut_short {
         return whole(last.saturating_mul(2)).max(Seconds::new(5));
     }

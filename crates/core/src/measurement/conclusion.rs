@@ -1,9 +1,11 @@
 //! What the lines of a recording say about one stop.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::listeners::Listeners;
-use super::probes::{Anonymous, Times};
+use super::probes::{Anonymous, Opened, Times};
 use super::{EndReason, Line, PortSample, Sample};
 use crate::duration::Seconds;
 use crate::observation::{Outcome, Stop};
@@ -18,7 +20,7 @@ const LOOK: u64 = 25;
 const API_PRECISION: u64 = 2_000;
 
 /// What is known of the pod besides the recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The preStop hook of the app, after which it gets SIGTERM; `None` if its length is unknown.
     pub hook: Option<Seconds>,
@@ -26,6 +28,14 @@ pub struct Subject {
     pub readiness: Vec<Seconds>,
     /// Those of the liveness probes.
     pub liveness: Vec<Seconds>,
+    /// The ports that are only for monitoring: connections to them are scrapes, and no traffic.
+    pub monitoring: BTreeSet<u16>,
+}
+
+impl Subject {
+    pub(super) fn monitors(&self, port: u16) -> bool {
+        self.monitoring.contains(&port)
+    }
 }
 
 /// The traffic during one stop. Times are milliseconds after the start of the termination.
@@ -42,6 +52,10 @@ pub struct Measurement {
     pub opened: u64,
     /// The last of them.
     pub last_opened: Option<u64>,
+    /// The port of the pod to which it came; `None` if it was too short to be looked at.
+    pub last_opened_port: Option<u16>,
+    /// Connections after the start that are no longer established, without probes.
+    pub closed: u64,
     /// The last request on a connection that was at least a second old.
     pub last_request: LastRequest,
     /// Open connections at the start.
@@ -56,6 +70,8 @@ pub struct Measurement {
     pub finished: Option<u64>,
     /// Open connections in the last sample before that.
     pub open_at_end: usize,
+    /// The most open connections in a sample after the start.
+    pub open_at_most: usize,
     /// Segments with RST that were sent after the listener was closed, without those for probes.
     pub refused: u64,
     /// The last of them.
@@ -67,11 +83,23 @@ pub struct Measurement {
     pub resets: u64,
     /// Connections that the kernel dropped since the start.
     pub dropped: u64,
+    /// Those of them for which the queue of the app was full.
+    pub overflows: u64,
+    /// Bytes that arrived over the network since the start: of all protocols and connections, with all headers.
+    pub received_bytes: u64,
+    /// The same, of what was sent.
+    pub sent_bytes: u64,
     /// Connections since the start that count as readiness probes: from the node, or too short to be seen, and in the
     /// rhythm of a probe from the start of the recording on.
     pub probes: u64,
     /// The last of them.
     pub last_probe: Option<u64>,
+    /// The ports that are only for monitoring.
+    pub monitoring_ports: Vec<u16>,
+    /// Connections to them since the start.
+    pub scrapes: u64,
+    /// The last of them, or the last request on one that was at least a second old.
+    pub last_scrape: Option<u64>,
     /// Whether the recording has its end.
     pub complete: bool,
     /// Whether the app was killed, so that the time that it needs is unknown.
@@ -105,7 +133,7 @@ impl Measurement {
         let samples: Vec<&Sample> =
             lines.iter().filter_map(|line| if let Line::Sample(sample) = line { Some(sample) } else { None }).collect();
         let after: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.at > signal).collect();
-        let listeners = Listeners::of(&samples, signal);
+        let listeners = Listeners::of(&samples, signal, subject);
         let times = Times {
             begun: samples.first().map_or(signal, |sample| sample.at.min(signal)),
             signal,
@@ -116,27 +144,38 @@ impl Measurement {
 
         let relative = |at: u64| at.saturating_sub(signal);
         let is_after = |at: &u64| *at > signal;
-        let opened = |port: &PortSample| Some((port.opened_at?, port.opened));
-        let seen: Vec<(u64, u64)> = ports(&samples).filter_map(opened).filter(|(_, count)| *count > 0).collect();
-        let (later, earlier): (Vec<_>, Vec<_>) = seen.into_iter().partition(|(at, _)| is_after(at));
-        let kept = ports(&after).filter_map(|port| port.kept_at).filter(is_after).max();
+        let seen = |monitoring: bool| ports(&samples).filter(move |port| subject.monitors(port.port) == monitoring);
+        let opened = |monitoring: bool| seen(monitoring).filter(|port| port.opened > 0).filter_map(Opened::seen);
+        let kept = |monitoring: bool| seen(monitoring).filter_map(|port| port.kept_at).filter(is_after).max();
+        let opened_after = |opened: &Opened| opened.at > signal;
+        let traffic: Vec<_> = opened(false).filter(opened_after).chain(anonymous.traffic(times)).collect();
+        let scrapes: Vec<_> = opened(true).filter(opened_after).chain(anonymous.scrapes(times)).collect();
+        let newest = traffic.iter().max_by_key(|opened| opened.at);
+        let last_scrape = scrapes.iter().map(|opened| opened.at).chain(kept(true)).max();
+
+        let open = |sample: &Sample| open(sample, subject);
         let app_signal = subject.hook.map(|hook| hook.as_i64().unsigned_abs().saturating_mul(1_000));
         let open_by = |at: u64| samples.iter().rfind(|sample| sample.at <= at).map(|sample| open(sample));
         let finished = end.filter(|(_, reason)| *reason == EndReason::NoSockets).map(|(at, _)| at);
         let recorded_before = signal.saturating_sub(times.begun);
-        let opened_before = sum(earlier.iter().copied()).saturating_add(anonymous.opened_before);
-        let opened_after = sum(later.iter().copied()).saturating_add(sum(anonymous.traffic(times)));
-        let refused = sum(anonymous.refused(times));
+        let earlier = opened(false).filter(|opened| !opened_after(opened)).map(|opened| opened.count);
+        let opened_before = sum(earlier).saturating_add(anonymous.opened_before);
+        let opened_after = sum(traffic.iter().map(|opened| opened.count));
+        let refused = sum(anonymous.refused(times).map(|(_, count)| count));
         let last = samples.last().map_or(0, |sample| sample.at).max(end.map_or(0, |(at, _)| at));
         let quiet = quiet(recorded_before, opened_before);
-        let is_cut = listeners.are_cut(&anonymous.traffic(times).map(|(at, _)| at).collect::<Vec<_>>(), quiet, last);
+        let is_cut =
+            listeners.are_cut(&anonymous.traffic(times).map(|opened| opened.at).collect::<Vec<_>>(), quiet, last);
+        let of_all = |count: fn(&Sample) -> u64| sum(after.iter().map(|sample| count(sample)));
         Some(Self {
             clock: start.clock.saturating_add(signal),
             recorded_before,
             opened_before,
             opened: opened_after,
-            last_opened: later.iter().copied().chain(anonymous.traffic(times)).map(|(at, _)| relative(at)).max(),
-            last_request: match kept {
+            last_opened: newest.map(|opened| relative(opened.at)),
+            last_opened_port: newest.and_then(|opened| opened.port),
+            closed: closed(&after, subject).saturating_sub(anonymous.probe_connections),
+            last_request: match kept(false) {
                 _ if !start.receipts => LastRequest::Unknown,
                 None => LastRequest::None,
                 Some(at) => LastRequest::At(relative(at)),
@@ -146,14 +185,21 @@ impl Measurement {
             open_at_signal: app_signal.and_then(|at| open_by(signal.saturating_add(at))),
             listener_closed: times.closed.map(relative),
             finished: finished.map(relative),
-            open_at_end: open_at_end(&samples, finished),
+            open_at_end: open_at_end(&samples, finished, subject),
+            open_at_most: after.iter().map(|sample| open(sample)).max().unwrap_or(0),
             refused,
             last_refused: anonymous.refused(times).map(|(at, _)| relative(at)).max(),
             cut_short: refused > 0 || ((opened_before > 0 || opened_after > 0) && is_cut),
-            resets: sum(after.iter().map(|sample| (sample.at, sample.resets))),
-            dropped: sum(after.iter().map(|sample| (sample.at, sample.dropped))),
+            resets: of_all(|sample| sample.resets),
+            dropped: of_all(|sample| sample.dropped),
+            overflows: of_all(|sample| sample.overflows),
+            received_bytes: of_all(|sample| sample.received),
+            sent_bytes: of_all(|sample| sample.sent),
             probes: anonymous.probes,
             last_probe: anonymous.last_probe.map(relative),
+            monitoring_ports: subject.monitoring.iter().copied().collect(),
+            scrapes: sum(scrapes.iter().map(|opened| opened.count)),
+            last_scrape: last_scrape.map(relative),
             complete: end.is_some(),
             killed: false,
             reported_app_time: None,
@@ -192,24 +238,38 @@ fn quiet(recorded: u64, opened: u64) -> u64 {
 }
 
 /// A last look that shows no socket says nothing about the time before.
-fn open_at_end(samples: &[&Sample], finished: Option<u64>) -> usize {
+fn open_at_end(samples: &[&Sample], finished: Option<u64>, subject: &Subject) -> usize {
     let is_last_look = |sample: &Sample| {
         finished.is_some_and(|end| end.saturating_sub(sample.at) < LOOK)
             && sample.ports.iter().all(|port| !port.listening && port.open == 0)
     };
     let mut newest = samples.iter().rev();
-    newest.find(|sample| !is_last_look(sample)).map_or(0, |sample| open(sample))
+    newest.find(|sample| !is_last_look(sample)).map_or(0, |sample| open(sample, subject))
 }
 
 fn ports<'a>(samples: &'a [&Sample]) -> impl Iterator<Item = &'a PortSample> {
     samples.iter().flat_map(|sample| &sample.ports)
 }
 
-fn open(sample: &Sample) -> usize {
-    sample.ports.iter().fold(0, |sum, port| sum.saturating_add(port.open))
+fn open(sample: &Sample, subject: &Subject) -> usize {
+    let serving = sample.ports.iter().filter(|port| !subject.monitors(port.port));
+    serving.fold(0, |sum, port| sum.saturating_add(port.open))
 }
 
-/// Of numbers with their times.
-fn sum(counts: impl Iterator<Item = (u64, u64)>) -> u64 {
-    counts.fold(0, |sum, (_, count)| sum.saturating_add(count))
+/// Connections that were closed, with those of probes. One that no look saw was closed, too.
+fn closed(samples: &[&Sample], subject: &Subject) -> u64 {
+    let serving = ports(samples).filter(|port| !subject.monitors(port.port));
+    let seen = serving.map(|port| port.closed.saturating_add(port.node_closed));
+    sum(seen.chain(samples.iter().map(|sample| sample.unseen)))
+}
+
+impl Opened {
+    /// Those that a look saw, from other addresses than those of the node.
+    fn seen(port: &PortSample) -> Option<Self> {
+        Some(Self { at: port.opened_at?, port: Some(port.port), count: port.opened })
+    }
+}
+
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }

@@ -61,6 +61,15 @@ pub struct Sample {
     /// Connections that the kernel dropped.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u64,
+    /// Those of them for which the queue of the app was full.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overflows: u64,
+    /// Bytes that arrived over the network, of every protocol, with all headers.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub received: u64,
+    /// Bytes that were sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sent: u64,
 }
 
 /// One port. Connections with both ends in the pod do not count.
@@ -86,6 +95,12 @@ pub struct PortSample {
     /// When the last of them was noticed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_opened_at: Option<u64>,
+    /// Connections from other addresses than those of the node that are no longer established.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub closed: u64,
+    /// The same, from the node.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub node_closed: u64,
     /// When data last arrived over a connection that was at least a second old.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_at: Option<u64>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Sample;
+use super::{Sample, Subject};
 
 /// All ports that were open when the pod began to stop, or later.
 pub(super) struct Listeners {
@@ -17,14 +17,17 @@ struct Listener {
     has_traffic: bool,
     /// The last of them; at least the start of the termination.
     last_opened: u64,
+    /// Whether it is only for monitoring.
+    monitoring: bool,
 }
 
 impl Listeners {
-    pub(super) fn of(samples: &[&Sample], signal: u64) -> Self {
+    pub(super) fn of(samples: &[&Sample], signal: u64, subject: &Subject) -> Self {
         let mut all: BTreeMap<u16, Listener> = BTreeMap::new();
         for sample in samples {
             for port in &sample.ports {
                 let listener = all.entry(port.port).or_default();
+                listener.monitoring = subject.monitors(port.port);
                 listener.closed = if port.listening { None } else { listener.closed.or(Some(sample.at)) };
                 listener.has_traffic |= port.opened > 0 || port.open > 0;
                 let opened_at = port.opened_at.filter(|_| port.opened > 0);
@@ -57,9 +60,10 @@ impl Listeners {
         })
     }
 
-    /// Those with traffic; if it was so short that no look saw it, all.
+    /// Those with traffic; if it was so short that no look saw it, all. None that is only for monitoring.
     fn of_interest(&self) -> impl Iterator<Item = &Listener> {
-        let none = !self.ports.iter().any(|port| port.has_traffic);
-        self.ports.iter().filter(move |port| none || port.has_traffic)
+        let serving = || self.ports.iter().filter(|port| !port.monitoring);
+        let none = !serving().any(|port| port.has_traffic);
+        serving().filter(move |port| none || port.has_traffic)
     }
 }

@@ -24,14 +24,29 @@ pub(super) struct Anonymous {
     pub(super) opened_before: u64,
     /// Probes after it.
     pub(super) probes: u64,
+    /// Those of them that opened a connection, and not to a port that is only for monitoring.
+    pub(super) probe_connections: u64,
     /// The last of them.
     pub(super) last_probe: Option<u64>,
 }
 
 struct Attempt {
     at: u64,
+    /// `None` if no look saw it.
+    port: Option<u16>,
     connections: u64,
     resets: u64,
+    /// Whether its port is only for monitoring: it is a probe or a scrape, and no traffic.
+    monitoring: bool,
+}
+
+/// A connection, or several at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    pub(super) at: u64,
+    /// `None` if no look saw it.
+    pub(super) port: Option<u16>,
+    pub(super) count: u64,
 }
 
 /// The times between which, and after which, something matters.
@@ -50,24 +65,32 @@ pub(super) struct Times {
 impl Anonymous {
     /// Tells the probes apart.
     pub(super) fn of(samples: &[&Sample], subject: &Subject, times: Times) -> Self {
-        let attempts = attempts(samples);
-        let before = attempts.iter().filter(|attempt| attempt.at <= times.signal);
+        let attempts = attempts(samples, subject);
+        let before = attempts.iter().filter(|attempt| attempt.at <= times.signal && !attempt.monitoring);
         let before = before.fold(0_u64, |sum, attempt| sum.saturating_add(attempt.connections));
         let span = times.signal.saturating_sub(times.begun);
         let most = |period: &Seconds| span / milliseconds(*period) + 1;
         let of_probes = subject.readiness.iter().chain(&subject.liveness).take(2 * MAX_PROBES).map(most);
         let opened_before = before.saturating_sub(of_probes.fold(0, u64::saturating_add));
-        let mut all = Self { attempts, opened_before, probes: 0, last_probe: None };
+        let mut all = Self { attempts, opened_before, probes: 0, probe_connections: 0, last_probe: None };
         all.find_probes(subject, times);
         all
     }
 
-    /// Connections after the signal that are not those of probes: times and numbers.
-    pub(super) fn traffic(&self, times: Times) -> impl Iterator<Item = (u64, u64)> {
-        self.attempts
-            .iter()
-            .filter(move |attempt| attempt.at > times.signal && attempt.connections > 0)
-            .map(|attempt| (attempt.at, attempt.connections))
+    /// Connections after the signal that are neither those of probes nor scrapes.
+    pub(super) fn traffic(&self, times: Times) -> impl Iterator<Item = Opened> {
+        self.opened(times, false)
+    }
+
+    /// Connections after the signal to ports that are only for monitoring, without those of probes.
+    pub(super) fn scrapes(&self, times: Times) -> impl Iterator<Item = Opened> {
+        self.opened(times, true)
+    }
+
+    fn opened(&self, times: Times, monitoring: bool) -> impl Iterator<Item = Opened> {
+        let after = self.attempts.iter().filter(move |attempt| attempt.at > times.signal && attempt.connections > 0);
+        let after = after.filter(move |attempt| attempt.monitoring == monitoring);
+        after.map(|attempt| Opened { at: attempt.at, port: attempt.port, count: attempt.connections })
     }
 
     /// Connections that were refused, and are not those of probes.
@@ -79,16 +102,22 @@ impl Anonymous {
     }
 
     /// The last attempt counts most, so it is the one that has to fit. What fits no probe is traffic, and so is
-    /// everything before it that is not in the rhythm of a later attempt.
+    /// everything before it that is not in the rhythm of a later attempt. At a port that is only for monitoring it is a
+    /// scrape, and the one before it has to fit.
     fn find_probes(&mut self, subject: &Subject, times: Times) {
         let mut periods: Vec<u64> = subject.readiness.iter().take(MAX_PROBES).copied().map(milliseconds).collect();
         periods.sort_unstable();
-        while let Some(last) = self.attempts.iter().rposition(|attempt| attempt.is_open(times)) {
-            if self.shortly_before(last) > periods.len() as u64 {
-                return;
-            }
+        let mut end = self.attempts.len();
+        while let Some(last) = self.attempts[..end].iter().rposition(|attempt| attempt.is_open(times)) {
+            let is_dense = self.shortly_before(last) > periods.len() as u64;
             let fitting = |period: &u64| Some((*period, self.rhythm(last, *period, times)?));
-            let Some((found, rhythm)) = periods.iter().find_map(fitting) else { return };
+            let Some((found, rhythm)) = periods.iter().find_map(fitting).filter(|_| !is_dense) else {
+                if !self.attempts[last].monitoring {
+                    return;
+                }
+                end = last;
+                continue;
+            };
             periods.remove(periods.iter().position(|period| *period == found).unwrap_or_default());
             for index in rhythm {
                 let attempt = &mut self.attempts[index];
@@ -97,6 +126,7 @@ impl Anonymous {
                 }
                 if attempt.connections > 0 {
                     attempt.connections -= 1;
+                    self.probe_connections += u64::from(!attempt.monitoring);
                 } else {
                     attempt.resets = attempt.resets.saturating_sub(1);
                 }
@@ -106,10 +136,11 @@ impl Anonymous {
         }
     }
 
-    /// How many connections, or resets, came in the time that ends with this attempt.
+    /// How many connections, or resets, came in the time that ends with this attempt, besides those for monitoring.
     fn shortly_before(&self, last: usize) -> u64 {
         let at = self.attempts[last].at;
         let near = self.attempts[..=last].iter().rev().take_while(|attempt| at - attempt.at <= DENSE);
+        let near = near.filter(|attempt| !attempt.monitoring);
         near.fold(0, |sum, attempt| sum.saturating_add(attempt.connections.max(attempt.resets)))
     }
 
@@ -151,14 +182,19 @@ impl Attempt {
     }
 }
 
-fn attempts(samples: &[&Sample]) -> Vec<Attempt> {
+fn attempts(samples: &[&Sample], subject: &Subject) -> Vec<Attempt> {
     let mut all = Vec::new();
     for sample in samples {
-        let connections =
-            |at: Option<u64>, connections| Attempt { at: at.unwrap_or(sample.at), connections, resets: 0 };
-        all.extend(sample.ports.iter().map(|port| connections(port.node_opened_at, port.node_opened)));
-        all.push(connections(sample.unseen_at, sample.unseen));
-        all.push(Attempt { at: sample.at, connections: 0, resets: sample.resets });
+        all.extend(sample.ports.iter().map(|port| Attempt {
+            at: port.node_opened_at.unwrap_or(sample.at),
+            port: Some(port.port),
+            connections: port.node_opened,
+            resets: 0,
+            monitoring: subject.monitors(port.port),
+        }));
+        let (unseen_at, unseen) = (sample.unseen_at.unwrap_or(sample.at), sample.unseen);
+        let unknown = |at, connections, resets| Attempt { at, port: None, connections, resets, monitoring: false };
+        all.extend([unknown(unseen_at, unseen, 0), unknown(sample.at, 0, sample.resets)]);
     }
     all.retain(|attempt| attempt.connections > 0 || attempt.resets > 0);
     all.sort_by_key(|attempt| attempt.at);

@@ -34,11 +34,10 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Recorder {
     node: HashSet<IpAddr>,
-    /// When each connection was first seen; `None` for those that were there at the start.
-    connections: HashMap<Connection, Option<Duration>>,
+    connections: HashMap<Connection, Known>,
     /// Those that the last snapshot did not have, but the one before. A list of the kernel can miss one while others
     /// close.
-    missing: HashMap<Connection, Option<Duration>>,
+    missing: HashMap<Connection, Known>,
     /// Of the last snapshot.
     counters: Option<Counters>,
     /// New connections of the last snapshot that its counters did not have, as they are read before the sockets.
@@ -55,6 +54,15 @@ pub struct Recorder {
 
 /// The address that was connected to, and that of the client.
 type Connection = (SocketAddr, SocketAddr);
+
+/// What is remembered of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// When it was first seen; `None` if it was there at the start.
+    since: Option<Duration>,
+    /// Whether it is established, and counts as traffic or as a probe when it is closed.
+    open: bool,
+}
 
 impl Recorder {
     /// A recorder that knows these addresses as those of the node.
@@ -104,21 +112,29 @@ impl Recorder {
         for socket in snapshot.sockets.iter().filter(|socket| socket.has_peer()) {
             let Some(connection) = self.accepted(socket) else { continue };
             let known = self.connections.get(&connection).or_else(|| self.missing.get(&connection)).copied();
-            let first_seen = known.unwrap_or((!is_first).then_some(snapshot.at));
+            let is_new = known.is_none() && !is_first;
+            let is_counted = !socket.is_internal() && self.ports.contains_key(&socket.local.port());
+            let now = Known {
+                since: known.map_or((!is_first).then_some(snapshot.at), |known| known.since),
+                open: is_counted && socket.state == State::Established,
+            };
             // Of a connection inside of the pod there are two sockets.
-            if seen.insert(connection, first_seen).is_some() {
+            if seen.contains_key(&connection) {
                 continue;
             }
-            let is_new = known.is_none() && !is_first;
+            seen.insert(connection, now);
             found += u64::from(is_new);
-            if socket.is_internal() {
+            if !is_counted {
                 continue;
+            }
+            if !now.open && known.map_or(is_new, |known| known.open) {
+                self.close(&connection);
             }
             let Some(port) = self.ports.get_mut(&socket.local.port()) else { continue };
-            let kept_since = known.map(|first| first.map_or(Duration::ZERO, |first| first.saturating_add(KEPT)));
+            let kept_since = known.map(|known| known.since.map_or(Duration::ZERO, |since| since.saturating_add(KEPT)));
             let is_kept = kept_since.is_some_and(|since| snapshot.at >= since);
-            let is_node = self.node.contains(&unmapped(socket.remote.ip()));
-            port.open += usize::from(socket.state == State::Established && (!is_node || is_kept));
+            let is_node = self.node.contains(&connection.1.ip());
+            port.open += usize::from(now.open && (!is_node || is_kept));
             let at = Some(milliseconds(snapshot.at));
             if is_new && is_node {
                 (port.node_opened, port.node_opened_at) = (port.node_opened + 1, at);
@@ -133,9 +149,23 @@ impl Recorder {
             }
         }
         let before = std::mem::replace(&mut self.connections, seen);
-        self.missing =
+        let missing: HashMap<_, _> =
             before.into_iter().filter(|(connection, _)| !self.connections.contains_key(connection)).collect();
+        let gone = std::mem::replace(&mut self.missing, missing);
+        for (connection, known) in gone {
+            if known.open && !self.connections.contains_key(&connection) {
+                self.close(&connection);
+            }
+        }
         found
+    }
+
+    /// Counts a connection that is no longer established.
+    fn close(&mut self, (local, remote): &Connection) {
+        let is_node = self.node.contains(&remote.ip());
+        let Some(port) = self.ports.get_mut(&local.port()) else { return };
+        let closed = if is_node { &mut port.node_closed } else { &mut port.closed };
+        *closed = closed.saturating_add(1);
     }
 
     /// The connection of a socket, if the pod accepted it. The end of a client in the pod says so, too: it stays for a
@@ -163,18 +193,35 @@ impl Recorder {
             next.unseen_at = Some(milliseconds(snapshot.at));
         }
         next.unseen = next.unseen.saturating_add(unseen);
-        next.resets = next.resets.saturating_add(now.resets.saturating_sub(before.resets));
-        next.dropped = next.dropped.saturating_add(now.dropped.saturating_sub(before.dropped));
+        let add = |sum: &mut u64, now: u64, before: u64| *sum = sum.saturating_add(now.saturating_sub(before));
+        add(&mut next.resets, now.resets, before.resets);
+        add(&mut next.dropped, now.dropped, before.dropped);
+        add(&mut next.overflows, now.overflows, before.overflows);
+        add(&mut next.received, now.received, before.received);
+        add(&mut next.sent, now.sent, before.sent);
     }
 
     fn has_news(&self) -> bool {
         let Sample { unseen, resets, dropped, .. } = &self.next;
-        let in_port = |port: &PortSample| port.opened > 0 || port.node_opened > 0 || port.kept_at.is_some();
+        let in_port = |port: &PortSample| {
+            let counts = [port.opened, port.node_opened, port.closed, port.node_closed];
+            counts.into_iter().any(|count| count > 0) || port.kept_at.is_some()
+        };
         [unseen, resets, dropped].into_iter().any(|count| *count > 0) || self.ports.values().any(in_port)
     }
 
-    /// What was not given out yet, at the end of the recording.
+    /// What was not given out yet, so that what happened before SIGTERM is not in the next sample.
+    pub fn so_far(&mut self, at: Duration) -> Sample {
+        self.give_out(at)
+    }
+
+    /// What was not given out yet, at the end of the recording. What the last snapshot did not have is closed.
     pub fn rest(&mut self, at: Duration) -> Sample {
+        for (connection, known) in std::mem::take(&mut self.missing) {
+            if known.open {
+                self.close(&connection);
+            }
+        }
         self.give_out(at)
     }
 

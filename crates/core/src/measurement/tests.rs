@@ -3,6 +3,7 @@
 mod advice;
 mod conclusion;
 mod lines;
+mod monitoring;
 mod parsers;
 mod probes;
 mod recorder;
@@ -99,7 +100,7 @@ fn each(from: u64, until: u64, step: usize, line: impl Fn(u64) -> Line) -> Vec<L
 /// A pod with this hook, and readiness probes of these periods, in seconds.
 fn subject(hook: u32, readiness: &[u32]) -> Subject {
     let readiness = readiness.iter().copied().map(Seconds::new).collect();
-    Subject { hook: Some(Seconds::new(hook)), readiness, liveness: Vec::new() }
+    Subject { hook: Some(Seconds::new(hook)), readiness, ..Subject::default() }
 }
 
 fn measured(lines: &[Line], subject: &Subject) -> Measurement {

@@ -31,12 +31,17 @@ pub(crate) fn for_users(container: &Container) -> bool {
 }
 
 fn may_serve(port: &ContainerPort) -> bool {
+    !is_internal(port) && is_tcp(port)
+}
+
+/// Whether connections come to the port.
+pub(crate) fn is_tcp(port: &ContainerPort) -> bool {
     // The API server treats an empty protocol as absent.
-    !is_internal(port) && matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
+    matches!(port.protocol.as_deref(), None | Some("" | "TCP"))
 }
 
 /// Whether a port is for monitoring, determined by its name.
-fn is_internal(port: &ContainerPort) -> bool {
+pub(crate) fn is_internal(port: &ContainerPort) -> bool {
     const INTERNAL: [&str; 17] = [
         "admin",
         "debug",

@@ -16,10 +16,10 @@ const LINE_LIMIT: Duration = Duration::from_secs(90);
 
 /// What the plugin answered.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: i32,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A command that does not end by itself. Dropping it ends it.
@@ -29,14 +29,14 @@ pub(super) struct Running {
 }
 
 impl Ran {
-    pub(super) fn assert(&self, code: i32) {
+    pub(crate) fn assert(&self, code: i32) {
         assert_eq!(self.code, code, "{}\n{}", self.stdout, self.stderr);
     }
 }
 
 impl Namespace {
     /// Runs the plugin in this namespace, unless the arguments name others.
-    pub(super) async fn plugin(&self, arguments: &str) -> Result<Ran> {
+    pub(crate) async fn plugin(&self, arguments: &str) -> Result<Ran> {
         let output = command(self, arguments)?.output().await.with_context(|| format!("run {arguments}"))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code().with_context(|| format!("{arguments}: {}", output.status))?;
@@ -75,7 +75,7 @@ impl Running {
     }
 }
 
-fn command(namespace: &Namespace, arguments: &str) -> Result<Command> {
+pub(crate) fn command(namespace: &Namespace, arguments: &str) -> Result<Command> {
     let server = &namespace.environment.server;
     let words: Vec<_> = arguments.split_whitespace().collect();
     let mut command = Command::new(plugin(namespace)?);
@@ -88,7 +88,7 @@ fn command(namespace: &Namespace, arguments: &str) -> Result<Command> {
 }
 
 /// The binary under the name of the plugin.
-fn plugin(namespace: &Namespace) -> Result<PathBuf> {
+pub(crate) fn plugin(namespace: &Namespace) -> Result<PathBuf> {
     let link = namespace.environment.server.directory().join("kubectl-winddown");
     match std::os::unix::fs::symlink(binary()?, &link) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),

@@ -287,6 +287,16 @@ fn the_probes_that_open_a_connection_are_those_that_run_while_the_pod_is_ready()
 }
 
 #[test]
+fn the_ports_for_monitoring_are_those_of_the_pod_and_of_its_annotation() {
+    let ports = json!([{"name": "http", "containerPort": 80}, {"name": "metrics", "containerPort": 9090}]);
+    let annotations = json!({"winddown.dev/injected": RECORD, "prometheus.io/port": "9102"});
+    let fields =
+        json!({"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "app", "ports": ports}]}});
+    assert_eq!(candidate(&fields).subject.monitoring.into_iter().collect::<Vec<_>>(), [9_090, 9_102]);
+    assert!(candidate(&json!({})).subject.monitoring.is_empty());
+}
+
+#[test]
 fn a_pod_whose_traffic_cannot_be_seen_says_why() {
     let windows = Some("it runs on Windows");
     let host = Some("it uses the network of its node (hostNetwork), where the connections of all processes are");

@@ -50,6 +50,20 @@ fn of_several_pods_the_worst_counts() {
 }
 
 #[test]
+fn what_was_measured_is_beside_the_advice_as_it_is() {
+    let measured = |measurements: &[Measurement]| {
+        let advice = Advice::of(measurements);
+        (advice.measured_drain, advice.measured_deadline)
+    };
+    assert_eq!(measured(&[usual()]), (Some(140), Some(1_000)));
+    let slow = Measurement { finished: Some(25_000), ..usual() };
+    let late = Measurement { last_opened: Some(3_000), last_refused: Some(3_500), ..usual() };
+    assert_eq!(measured(&[usual(), slow, late]), (Some(3_500), Some(20_000)));
+    let idle = Measurement { last_opened: None, finished: None, ..usual() };
+    assert_eq!(measured(&[idle]), (None, None));
+}
+
+#[test]
 fn a_pod_whose_end_is_unknown_leaves_no_deadline() {
     let unknown = Measurement { finished: None, ..usual() };
     assert_eq!(numbers(&[usual(), unknown]), (Some(Seconds::new(2)), None));

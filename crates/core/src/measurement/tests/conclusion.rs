@@ -229,3 +229,41 @@ fn traffic_that_the_node_forwards_with_its_own_address_is_traffic() {
         assert_eq!((found.listener_closed, found.cut_short, found.probes), (Some(5_050), false, 0), "{name}");
     }
 }
+
+#[test]
+fn the_last_new_connection_has_the_port_to_which_it_came() {
+    let at_port =
+        |at: u64, number: u16| sample(at, vec![PortSample { opened: 1, opened_at: Some(at), ..port(number) }]);
+    let mut parts = usual();
+    parts.push(vec![at_port(6_000, 8443)]);
+    let found = measured(&recording(parts.clone()), &subject(5, &[]));
+    assert_eq!((found.last_opened, found.last_opened_port), (Some(1_000), Some(8_443)));
+    parts.push(vec![unseen(6_500)]);
+    let found = measured(&recording(parts), &subject(5, &[]));
+    assert_eq!((found.last_opened, found.last_opened_port), (Some(1_500), None));
+}
+
+#[test]
+fn what_was_opened_and_closed_after_the_start_is_counted_and_so_are_bytes_and_overflows() {
+    let port = |open: usize, opened: u64, closed: u64| PortSample { open, opened, closed, ..port(8080) };
+    let at = |at: u64, port: PortSample, bytes: u64| {
+        let opened_at = (port.opened > 0).then_some(at);
+        let ports = vec![PortSample { opened_at, ..port }];
+        let (received, sent) = (bytes, 2 * bytes);
+        Line::Sample(Sample { at, ports, received, sent, dropped: 3, overflows: 2, ..Sample::default() })
+    };
+    let lines = recording([vec![
+        at(1_000, port(4, 4, 9), 10_000),
+        signal(5_000),
+        at(5_100, port(6, 3, 1), 300),
+        unseen(5_200),
+        at(6_000, port(1, 0, 5), 40),
+        end(9_000),
+    ]]);
+    let found = measured(&lines, &subject(0, &[]));
+    assert_eq!((found.open_at_start, found.open_at_most, found.open_at_end), (4, 6, 1));
+    // The one that no look saw is closed, too.
+    assert_eq!((found.opened, found.closed), (4, 7));
+    assert_eq!((found.received_bytes, found.sent_bytes), (340, 680));
+    assert_eq!((found.dropped, found.overflows), (6, 4));
+}

@@ -15,9 +15,21 @@ fn whole() -> Vec<Line> {
         opened_at: Some(90),
         node_opened: 1,
         node_opened_at: Some(80),
+        closed: 8,
+        node_closed: 9,
         kept_at: Some(70),
     };
-    let sample = Sample { at: 100, ports: vec![port], unseen: 4, unseen_at: Some(95), resets: 5, dropped: 6 };
+    let sample = Sample {
+        at: 100,
+        ports: vec![port],
+        unseen: 4,
+        unseen_at: Some(95),
+        resets: 5,
+        dropped: 6,
+        overflows: 10,
+        received: 11,
+        sent: 12,
+    };
     let node = vec!["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
     vec![
         Line::Start(Start { clock: 7, version: "0.1.0".to_owned(), node, receipts: true }),
@@ -34,9 +46,10 @@ fn the_json_keys_of_the_log_are_stable() {
         json!({"type": "start", "clock": 7, "version": "0.1.0", "node": ["10.0.0.1", "fd00::1"], "receipts": true}),
         json!({
             "type": "sample", "at": 100, "unseen": 4, "unseenAt": 95, "resets": 5, "dropped": 6,
+            "overflows": 10, "received": 11, "sent": 12,
             "ports": [{
                 "port": 8080, "listening": true, "open": 2, "opened": 3, "openedAt": 90, "nodeOpened": 1,
-                "nodeOpenedAt": 80, "keptAt": 70,
+                "nodeOpenedAt": 80, "closed": 8, "nodeClosed": 9, "keptAt": 70,
             }],
         }),
         json!({"type": "signal", "at": 101}),
@@ -86,17 +99,24 @@ fn fields_of_a_later_version_are_ignored_and_so_are_other_lines() {
 #[test]
 fn the_json_keys_of_a_measurement_are_stable() {
     let lines = recording([vec![opened(1_000), signal(5_000), opened(5_100), super::closed(9_000), super::end(9_500)]]);
-    let found = serde_json::to_value(measured(&lines, &subject(1, &[]))).unwrap();
+    let subject = Subject { monitoring: [9_090].into(), ..subject(1, &[]) };
+    let found = serde_json::to_value(measured(&lines, &subject)).unwrap();
     let expected = json!({
         "clock": 1_770_000_005_000_u64, "recordedBefore": 4_000, "openedBefore": 1, "opened": 1, "lastOpened": 100,
-        "lastRequest": {"seen": "none"}, "openAtStart": 0, "appSignal": 1_000, "openAtSignal": 0,
-        "listenerClosed": 4_000, "finished": 4_500, "openAtEnd": 0, "refused": 0, "lastRefused": null,
-        "cutShort": true, "resets": 0, "dropped": 0, "probes": 0, "lastProbe": null, "complete": true,
+        "lastOpenedPort": 8080, "closed": 0, "lastRequest": {"seen": "none"}, "openAtStart": 0, "appSignal": 1_000, "openAtSignal": 0,
+        "listenerClosed": 4_000, "finished": 4_500, "openAtEnd": 0, "openAtMost": 0, "refused": 0, "lastRefused": null,
+        "cutShort": true, "resets": 0, "dropped": 0, "overflows": 0, "receivedBytes": 0, "sentBytes": 0,
+        "probes": 0, "lastProbe": null, "monitoringPorts": [9_090], "scrapes": 0, "lastScrape": null, "complete": true,
         "killed": false, "reportedAppTime": null,
     });
     assert_eq!(found, expected);
     let advice = serde_json::to_value(Advice::of(&[])).unwrap();
-    assert_eq!(advice, json!({"drain": null, "drainIsAGuess": false, "deadline": null}));
+    assert_eq!(
+        advice,
+        json!({
+            "measuredDrain": null, "measuredDeadline": null, "drain": null, "drainIsAGuess": false, "deadline": null,
+        })
+    );
 }
 
 /// A small or the largest number, so that sums overflow and times meet.
@@ -106,17 +126,21 @@ fn number() -> impl Strategy<Value = u64> {
 
 fn port() -> impl Strategy<Value = PortSample> {
     let time = || proptest::option::of(number());
-    let numbers = (number(), time(), number(), time(), time());
+    let numbers = (number(), time(), number(), time(), time(), number(), number());
     (0..3_u16, any::<bool>(), prop_oneof![0..3_usize, Just(usize::MAX)], numbers).prop_map(
-        |(port, listening, open, (opened, opened_at, node_opened, node_opened_at, kept_at))| PortSample {
-            port,
-            listening,
-            open,
-            opened,
-            opened_at,
-            node_opened,
-            node_opened_at,
-            kept_at,
+        |(port, listening, open, (opened, opened_at, node_opened, node_opened_at, kept_at, closed, node_closed))| {
+            PortSample {
+                port,
+                listening,
+                open,
+                opened,
+                opened_at,
+                node_opened,
+                node_opened_at,
+                closed,
+                node_closed,
+                kept_at,
+            }
         },
     )
 }
@@ -124,8 +148,10 @@ fn port() -> impl Strategy<Value = PortSample> {
 fn line() -> impl Strategy<Value = Line> {
     let sample = (number(), proptest::collection::vec(port(), 0..4), number(), proptest::option::of(number()))
         .prop_flat_map(|(at, ports, unseen, unseen_at)| {
-            (number(), number()).prop_map(move |(resets, dropped)| {
-                Line::Sample(Sample { at, ports: ports.clone(), unseen, unseen_at, resets, dropped })
+            let numbers = (number(), number(), number(), number(), number());
+            numbers.prop_map(move |(resets, dropped, overflows, received, sent)| {
+                let ports = ports.clone();
+                Line::Sample(Sample { at, ports, unseen, unseen_at, resets, dropped, overflows, received, sent })
             })
         });
     prop_oneof![
@@ -144,11 +170,12 @@ proptest! {
         lines in proptest::collection::vec(line(), 0..40),
         hook in proptest::option::of(any::<u32>()),
         readiness in proptest::collection::vec(any::<u32>(), 0..4),
+        monitoring in proptest::collection::btree_set(0..3_u16, 0..3),
     ) {
         let mut all = recording([vec![Line::Signal { at: 5_000 }]]);
         all.extend(lines);
         let periods: Vec<_> = readiness.into_iter().map(Seconds::new).collect();
-        let subject = Subject { hook: hook.map(Seconds::new), readiness: periods.clone(), liveness: periods };
+        let subject = Subject { hook: hook.map(Seconds::new), readiness: periods.clone(), liveness: periods, monitoring };
         let found = Measurement::of(&all, &subject).unwrap();
         prop_assert!(found.refused <= found.resets);
         prop_assert!(Advice::of(&[found.clone(), found]).drain.is_none_or(|drain| drain <= Seconds::MAX));

@@ -37,6 +37,14 @@ TcpExt: 0 5 7 1
 IpExt: InNoRoutes ListenDrops
 IpExt: 0 99
 ";
+/// `/proc/net/dev` of a pod.
+const INTERFACES: &str = "\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo: 21697314270 8373124    0    0    0     0          0         0 21697314270 8373124    0    0    0     0       0          0
+  eth0:  123456     210    0    0    0     0          0         0   654321     198    0    0    0     0       0          0
+ net1:7 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0
+";
 const ROUTE: &str = "\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
 eth0	00000000	0100F40A	0003	0	0	0	00000000	0	0	0
@@ -131,10 +139,21 @@ fn no_more_sockets_are_read_than_the_limit() {
 
 #[test]
 fn the_counters_are_found_by_their_names() {
-    let found = Counters::parse(SNMP, NETSTAT).unwrap();
-    assert_eq!(found, Counters { opened: 240_014, resets: 36_107, dropped: 7 });
+    let found = Counters::parse(SNMP, NETSTAT, INTERFACES).unwrap();
+    let (received, sent) = (123_463, 654_330);
+    assert_eq!(found, Counters { opened: 240_014, resets: 36_107, dropped: 7, overflows: 5, received, sent });
     let reordered = "Tcp: OutRsts PassiveOpens\nTcp: 4 5\n";
-    assert_eq!(Counters::parse(reordered, "").unwrap(), Counters { opened: 5, resets: 4, dropped: 0 });
+    let found = Counters::parse(reordered, "", "").unwrap();
+    assert_eq!(found, Counters { opened: 5, resets: 4, ..Counters::default() });
+}
+
+#[test]
+fn the_bytes_of_interfaces_that_are_not_understood_are_left_out() {
+    let bytes = |text: &str| Counters::parse(SNMP, NETSTAT, text).map(|found| (found.received, found.sent));
+    assert_eq!(bytes("eth0: 1 2 3\neth1: 1 1 1 1 1 1 1 1 x\neth2: -1 1 1 1 1 1 1 1 1\neth3 5\n"), Ok((0, 0)));
+    assert_eq!(bytes(&"e: 1 0 0 0 0 0 0 0 2\n".repeat(1_000)), Ok((256, 512)));
+    let largest = format!("e: {0} 0 0 0 0 0 0 0 {0}\n", u64::MAX);
+    assert_eq!(bytes(&largest.repeat(2)), Ok((u64::MAX, u64::MAX)));
 }
 
 #[test]
@@ -148,7 +167,7 @@ fn counters_that_are_missing_are_named() {
         ("Tcp: ActiveOpens OutRsts\nTcp: 5 4\n", "PassiveOpens"),
         ("Udp: PassiveOpens OutRsts\nUdp: 5 4\n", "PassiveOpens"),
     ] {
-        let error = Counters::parse(text, NETSTAT).unwrap_err();
+        let error = Counters::parse(text, NETSTAT, INTERFACES).unwrap_err();
         assert_eq!(error.to_string(), format!("has no counter {missing}"), "{text:?}");
     }
 }
@@ -171,7 +190,7 @@ proptest! {
     fn no_text_causes_a_panic(text in "[ 0-9A-Fa-f:\\-+\t\nTcpOutRsPavOenäx]{0,400}") {
         prop_assert!(parse_sockets(&text, 5).len() <= 5);
         prop_assert!(default_gateways(&text, &text).len() <= 32);
-        let _ = Counters::parse(&text, &text);
+        let _ = Counters::parse(&text, &text, &text);
     }
 
     #[test]

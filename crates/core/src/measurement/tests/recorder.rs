@@ -223,10 +223,11 @@ fn a_connection_that_is_no_longer_used_causes_one_sample() {
 }
 
 #[test]
-fn resets_and_dropped_connections_are_differences() {
+fn resets_dropped_connections_and_bytes_are_differences() {
     let mut recorder = recorder();
     let mut take = |at, resets, dropped| {
-        let counters = Counters { resets, dropped, ..Counters::default() };
+        let (overflows, received, sent) = (dropped / 2, resets * 1_000, resets * 2_000);
+        let counters = Counters { opened: 0, resets, dropped, overflows, received, sent };
         recorder.take(&Snapshot { at: Duration::from_millis(at), sockets: Vec::new(), counters })
     };
     let first = take(0, 100, 50).unwrap();
@@ -234,9 +235,74 @@ fn resets_and_dropped_connections_are_differences() {
     assert_eq!(take(25, 101, 50), None);
     let second = take(100, 103, 51).unwrap();
     assert_eq!((second.at, second.resets, second.dropped), (100, 3, 1));
+    assert_eq!((second.overflows, second.received, second.sent), (0, 3_000, 6_000));
     // A counter never goes back; if one does, nothing is known.
     let third = take(1_100, 0, 0).unwrap();
-    assert_eq!((third.resets, third.dropped), (0, 0));
+    assert_eq!((third.resets, third.dropped, third.received), (0, 0, 0));
+}
+
+/// Connections that were closed in all samples: from outside, and from the node.
+fn closed(samples: &[Sample]) -> (u64, u64) {
+    let ports = || samples.iter().flat_map(|sample| &sample.ports);
+    (ports().map(|port| port.closed).sum(), ports().map(|port| port.node_closed).sum())
+}
+
+#[test]
+fn a_connection_is_closed_once_when_one_end_closes_it_or_when_it_is_gone() {
+    let (client, node) = (connection("10.0.0.9:1"), connection("10.0.0.1:40000"));
+    let closing = Socket { state: State::Closing, ..client.clone() };
+    let open = || [(vec![client.clone(), node.clone()], 0)];
+    for (name, later, expected) in [
+        ("open", vec![client.clone(), node.clone()], (0, 0)),
+        ("one end has closed it", vec![closing.clone(), node.clone()], (1, 0)),
+        ("gone", vec![client.clone()], (0, 1)),
+        ("both are gone", vec![], (1, 1)),
+    ] {
+        assert_eq!(closed(&samples(open().into_iter().chain(rest(&later, 0)))), expected, "{name}");
+    }
+    // It waits for its end, and then it is gone.
+    let all = open().into_iter().chain(rest(from_ref(&closing), 0)).chain(rest(&[], 0));
+    assert_eq!(closed(&samples(all)), (1, 1));
+    // No look saw it open.
+    let all = [(vec![], 0), (vec![closing.clone()], 1)].into_iter().chain(rest(from_ref(&closing), 1));
+    assert_eq!(closed(&samples(all)), (1, 0));
+}
+
+#[test]
+fn a_connection_that_one_list_of_the_kernel_misses_was_not_closed() {
+    let kept = connection("10.0.0.9:1");
+    let once = [(vec![kept.clone()], 1), (vec![], 1), (vec![kept.clone()], 1)];
+    assert_eq!(closed(&samples(once.into_iter().chain(rest(&[kept], 1)))), (0, 0));
+}
+
+#[test]
+fn what_the_last_look_does_not_have_is_closed_at_the_end() {
+    let mut recorder = recorder();
+    let _first = recorder.take(&snapshot(0, vec![listener("0.0.0.0:8080"), connection("10.0.0.9:1")], 0));
+    let last = recorder.take(&snapshot(25, Vec::new(), 0)).unwrap();
+    let rest = recorder.rest(Duration::from_millis(25));
+    assert_eq!((closed(&[last]), closed(&[rest])), ((0, 0), (1, 0)));
+}
+
+#[test]
+fn what_was_seen_before_a_signal_is_not_in_the_next_sample() {
+    let mut recorder = recorder();
+    let sockets =
+        |open: bool| [vec![listener("0.0.0.0:8080")], vec![connection("10.0.0.9:1"); usize::from(open)]].concat();
+    let _first = recorder.take(&snapshot(0, sockets(false), 0));
+    assert_eq!(recorder.take(&snapshot(25, sockets(true), 2)), None);
+    let before = recorder.so_far(Duration::from_millis(30));
+    assert_eq!((totals(from_ref(&before)), before.ports[0].open), ((1, 0, 1), 1));
+    let after: Vec<_> =
+        (2..60).filter_map(|look: u64| recorder.take(&snapshot(look * 25, sockets(false), 2))).collect();
+    assert_eq!((totals(&after), closed(&after)), ((0, 0, 0), (1, 0)));
+}
+
+#[test]
+fn connections_inside_of_the_pod_and_to_others_are_not_closed_ones() {
+    let inner = socket("10.0.0.5:8080", "10.0.0.5:40000", State::Established);
+    let outgoing = socket("10.0.0.5:51000", "10.0.0.7:5432", State::Established);
+    assert_eq!(closed(&samples([(vec![inner, outgoing], 0)].into_iter().chain(rest(&[], 0)))), (0, 0));
 }
 
 #[test]

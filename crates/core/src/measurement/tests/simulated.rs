@@ -93,6 +93,9 @@ proptest! {
         let is_seen = |life: &&Life| life.open + life.waiting > 0;
         let from = |client: &str| lives.iter().filter(is_seen).filter(|life| life.client == client).count() as u64;
         prop_assert_eq!((opened, of_node), (from("10.0.0.9"), from("10.0.0.1")));
+        let closed = count(|sample| sample.ports.iter().map(|port| port.closed).sum());
+        let closed_of_node = count(|sample| sample.ports.iter().map(|port| port.node_closed).sum());
+        prop_assert_eq!((closed, closed_of_node), (opened, of_node));
         prop_assert_eq!(unseen, lives.iter().filter(|life| !is_seen(life)).count() as u64);
     }
 
@@ -109,7 +112,7 @@ proptest! {
     ) {
         let mut recorder = Recorder::new(["10.0.0.1".parse().unwrap()]);
         for (at, sockets, [opened, resets, dropped]) in snapshots {
-            let sample = recorder.take(&Snapshot { at, sockets, counters: Counters { opened, resets, dropped } });
+            let sample = recorder.take(&Snapshot { at, sockets, counters: Counters { opened, resets, dropped, overflows: dropped, received: opened, sent: resets } });
             prop_assert!(sample.is_none_or(|sample| sample.ports.len() <= 64));
         }
     }
