@@ -2,6 +2,8 @@
 
 mod confirm;
 mod eviction;
+#[cfg(test)]
+mod golden;
 mod image;
 mod recording;
 mod rehearsal;
@@ -181,9 +183,7 @@ impl Drill<'_> {
             left = Some(ready.into_iter().filter(|uid| *uid != candidate.uid).collect());
             self.screen.line(&selected.to_string())?;
             if let Some(image) = &image {
-                self.screen.line(&format!(
-                    "measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone"
-                ))?;
+                self.screen.line(&report::measuring(image))?;
                 if let Some(reason) = candidate.unmeasurable {
                     return self.refuse(format!("the traffic of the pod cannot be measured: {reason}"));
                 }
@@ -192,7 +192,7 @@ impl Drill<'_> {
             if let Err(refused) = evictions.dry_run(candidate).await? {
                 return self.refuse(refused);
             }
-            self.screen.line("dry run:  the API server would evict it")?;
+            self.screen.line(report::WOULD_EVICT)?;
             if number == 1 && !yes && !confirm::asked(target.clone(), *pods).await? {
                 return self.refuse("not confirmed".to_owned());
             }

@@ -1,6 +1,8 @@
 //! `winddown status`: the workloads that Winddown manages, from their `ShutdownBudget`s.
 
 mod details;
+#[cfg(test)]
+mod golden;
 mod read;
 mod row;
 mod watch;
@@ -21,6 +23,7 @@ use crate::exit::Exit;
 use crate::message::message;
 use crate::render::age::now;
 use crate::render::columns::Columns;
+use winddown_core::observation::Timestamp;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -119,7 +122,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         (None, [row]) if query.names.len() == 1 && !arguments.watch => details::describe(row, now(), &mut out)?,
         (None | Some(Format::Wide), []) if problems.is_empty() => message!("{}", query.nothing()),
         (None | Some(Format::Wide), []) => {}
-        (None | Some(Format::Wide), rows) => columns.print(&table.lines(rows), &mut out)?,
+        (None | Some(Format::Wide), rows) => columns.print(&table.lines(rows, now()), &mut out)?,
     }
     out.flush()?;
     if arguments.watch {
@@ -146,14 +149,14 @@ impl Table {
         }
     }
 
-    fn lines(self, rows: &[Row]) -> Vec<Vec<String>> {
+    fn lines(self, rows: &[Row], now: Timestamp) -> Vec<Vec<String>> {
         let headings = self.with_headings.then(|| self.headings());
-        headings.into_iter().chain(rows.iter().map(|row| self.line(row))).collect()
+        headings.into_iter().chain(rows.iter().map(|row| self.line(row, now))).collect()
     }
 
-    fn line(self, row: &Row) -> Vec<String> {
+    fn line(self, row: &Row, now: Timestamp) -> Vec<String> {
         let namespace = self.with_namespace.then(|| row.namespace.clone());
-        namespace.into_iter().chain(row.cells(self.width, now())).collect()
+        namespace.into_iter().chain(row.cells(self.width, now)).collect()
     }
 
     fn headings(self) -> Vec<String> {

@@ -96,4 +96,6 @@ pub(crate) fn sarif(survey: &Survey, workloads: &[Workload], out: &mut impl Writ
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -18,6 +18,7 @@ use crate::cluster::lists::Scope;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
+use crate::render::age::now;
 use crate::render::columns::Columns;
 use crate::render::sanitize::sanitize;
 use winddown_core::error_chain::ErrorChain;
@@ -66,7 +67,7 @@ pub(super) async fn follow(
         let before = shown.insert(key(&changed), changed.clone());
         if is_named && before.is_none_or(|before| differs(table, &before, &changed)) {
             let mut out = io::stdout().lock();
-            columns.print(&[table.line(&changed)], &mut out)?;
+            columns.print(&[table.line(&changed, now())], &mut out)?;
             out.flush()?;
         }
     }

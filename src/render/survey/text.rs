@@ -69,7 +69,7 @@ pub(crate) fn numbers(
         writeln!(out, "Next: {} explain {}", survey.program, code.as_str())?;
     }
     let has_infos = workloads.iter().any(|workload| workload.count(Severity::Info) > 0);
-    if overview.codes.is_empty() && !has_infos {
+    if overview.codes.is_empty() && overview.can_drop_requests == 0 && !has_infos {
         writeln!(out, "Nothing was found.")?;
     }
     Ok(())
