@@ -44,7 +44,7 @@ Examples:
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
-  0  every pod kept its promise
+  0  every pod honoured its promise
   1  a pod was killed, failed, or ran longer than its deadline
   2  not all pods were rehearsed, the end of a pod was not seen, or its traffic was to be measured and was not";
 
@@ -109,7 +109,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 
 async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
-    let screen = Screen { timeline_to_stderr: arguments.output == Format::Json };
+    let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
     let report = Report::new(&arguments.target, &namespace);
     let mut drill = Drill { cluster, arguments, namespace, screen, report, stopping: None };
     let ended = tokio::select! {
@@ -148,7 +148,7 @@ struct Drill<'a> {
     cluster: &'a Cluster,
     arguments: &'a Arguments,
     namespace: String,
-    screen: Screen,
+    screen: Transcript,
     report: Report,
     /// The pod that is stopping, or may be.
     stopping: Option<Stopping>,
@@ -253,12 +253,12 @@ impl Drill<'_> {
     }
 }
 
-/// Where the timeline goes.
-struct Screen {
+/// The lines for people, from the preflight to the summary, and where they go.
+struct Transcript {
     timeline_to_stderr: bool,
 }
 
-impl Screen {
+impl Transcript {
     fn line(&mut self, text: &str) -> Result<(), Error> {
         if self.timeline_to_stderr {
             // The result is on standard output.

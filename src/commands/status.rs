@@ -22,7 +22,7 @@ use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
 use crate::render::age::now;
-use crate::render::columns::Columns;
+use crate::render::grid::Grid;
 use winddown_core::observation::Timestamp;
 
 const EXAMPLES: &str = "\
@@ -38,8 +38,8 @@ Examples:
   winddown status -n shop -w
 
 Exit codes:
-  0  the budgets of all listed workloads fit, and no pod of their current templates was killed
-  1  a budget does not fit, or the template whose pods stopped last has pods that were killed
+  0  the budget of every listed workload fits, and of none is Honoured=False with the reason Killed
+  1  a budget does not fit (Fits=False), or a pod was killed at the end of its grace period (Honoured=False, reason Killed). Only the pod template whose pods stopped last counts: kills before a fix do not
   2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there";
 
 /// Flags of `winddown status`.
@@ -103,7 +103,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let exit = rows.iter().map(Row::exit).max().unwrap_or(Exit::Success);
     let exit = if problems.is_empty() { exit } else { Exit::Unusable };
     let table = Table::new(arguments, &query);
-    let mut columns = Columns::default();
+    let mut grid = Grid::of_kubectl();
     let mut out = io::stdout().lock();
     match (arguments.output, &rows[..]) {
         (Some(Format::Json), rows) => {
@@ -122,12 +122,12 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         (None, [row]) if query.names.len() == 1 && !arguments.watch => details::describe(row, now(), &mut out)?,
         (None | Some(Format::Wide), []) if problems.is_empty() => message!("{}", query.nothing()),
         (None | Some(Format::Wide), []) => {}
-        (None | Some(Format::Wide), rows) => columns.print(&table.lines(rows, now()), &mut out)?,
+        (None | Some(Format::Wide), rows) => grid.print(&table.lines(rows, now()), &mut out)?,
     }
     out.flush()?;
     if arguments.watch {
         drop(out);
-        return watch::follow(&cluster, &query, table, columns, rows).await;
+        return watch::follow(&cluster, &query, table, grid, rows).await;
     }
     Ok(exit)
 }

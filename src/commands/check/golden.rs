@@ -1,7 +1,10 @@
 //! The outputs for people, of an installation that is well, one that is broken, and one that the user may not read.
 
+use kube::core::Status;
+
 use super::report::{Check, Outcome, Page, Report, Symbols};
 use super::webhooks::{Configuration, Configurations, Hook};
+use crate::cluster::Error;
 use crate::golden::{check, text_of};
 use winddown_core::observation::Timestamp;
 
@@ -41,8 +44,7 @@ fn broken() -> Report {
             Check::warning("its replicas are ready (1 of 3)", "2 of them are not")
                 .hint("kubectl describe deployment winddown -n winddown")
                 .see(Page::Unavailable),
-            Check::unknown("one replica leads", "leases.coordination.k8s.io \"winddown\" is forbidden")
-                .hint("ask an administrator for this right, or to run the check"),
+            Check::unreadable("one replica leads", &forbidden("read the Lease winddown/winddown", "leases")),
         ],
     );
     report.group("winddown-webhooks", configurations.checks(now()));
@@ -55,8 +57,11 @@ fn unreadable() -> Report {
     report.group(
         "winddown-operator",
         vec![
-            Check::unknown("the Deployment of the operator is there", "deployments.apps is forbidden")
-                .hint("or name its namespace: --winddown-namespace"),
+            Check::unreadable(
+                "the Deployment of the operator is there",
+                &forbidden("list deployments.apps", "deployments"),
+            )
+            .hint("or name its namespace: --winddown-namespace"),
         ],
     );
     report
@@ -64,16 +69,24 @@ fn unreadable() -> Report {
 
 /// With texts of another user.
 fn hostile() -> Report {
-    let mut report = Report::default();
     let name = "winddown-".repeat(25);
+    let hook = Hook { name: "mutate.winddown.dev".to_owned(), ..Hook::default() };
+    let mutating = Configuration { name: "a\u{1b}[31m\nok   b\u{7}".to_owned(), hooks: vec![hook] };
+    let configurations =
+        Configurations { mutating: Ok(Some(mutating)), validating: Err(forbidden("list\r", "x\u{9b}2K\n")) };
+    let mut report = Report::default();
     report.group(
         "winddown-operator",
-        vec![
-            Check::ok(format!("the Deployment of the operator is there: winddown/{name}")),
-            Check::failed("one replica leads: a\u{1b}[31m\nok   b", "line\r\u{9b}2K\tx").hint("look\u{7}"),
-        ],
+        vec![Check::ok(format!("the Deployment of the operator is there: winddown/{name}"))],
     );
+    report.group("winddown-webhooks", configurations.checks(now()));
     report
+}
+
+/// The answer of the API server to a user without a right.
+fn forbidden(call: &str, resource: &str) -> Error {
+    let message = format!("User \"jane\" cannot get resource \"{resource}\" in the namespace \"winddown\"");
+    Error::new(call, kube::Error::Api(Box::new(Status::failure(&message, "Forbidden").with_code(403))))
 }
 
 fn printed(report: &Report, symbols: Symbols, only_problems: bool) -> String {

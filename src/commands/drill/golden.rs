@@ -145,7 +145,7 @@ impl Case {
         // There is no other way to make one; only differences count.
         let start = Instant::now();
         let (pods, at) = ([&running, &deleted, &ended].map(read::<PodView>), Duration::from_millis);
-        let clock = |milliseconds: u64| start + Duration::from_secs(60) + at(milliseconds);
+        let clock = |milliseconds: u64| start + Duration::from_mins(1) + at(milliseconds);
         for event in [Event::Init, Event::InitApply(&pods[0]), Event::InitDone] {
             stops.extend(observer.see(event, start));
         }

@@ -9,7 +9,7 @@ use super::eviction::Evictions;
 use super::recording::{NotStarted, Recording};
 use super::report::{self, PodReport, Recorded};
 use super::watches::{Seen, Watches};
-use super::{Screen, Stopping};
+use super::{Stopping, Transcript};
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::{Candidate, Mark, Progress};
 use winddown_core::observation::{Event, Observer, PodView, Stop};
@@ -66,7 +66,7 @@ impl<'a> Rehearsal<'a> {
     pub(super) async fn run(
         mut self,
         evictions: &Evictions<'_>,
-        screen: &mut Screen,
+        screen: &mut Transcript,
         stopping: &mut Option<Stopping>,
     ) -> Result<Result<PodReport, String>, Error> {
         screen.line(report::HEADINGS)?;
@@ -102,7 +102,7 @@ impl<'a> Rehearsal<'a> {
 
     /// Adds the measuring container, and records for a while. If it is not allowed, says so: the rest can be observed. If it does
     /// not work, the reason.
-    pub(super) async fn measure(&mut self, image: &str, screen: &mut Screen) -> Result<Result<(), String>, Error> {
+    pub(super) async fn measure(&mut self, image: &str, screen: &mut Transcript) -> Result<Result<(), String>, Error> {
         let Self { watches, observed, .. } = self;
         let recording = match Recording::start(self.cluster, self.namespace, self.candidate, image).await? {
             Ok(recording) => self.recording.insert(recording),

@@ -82,9 +82,11 @@ impl Report {
         if self.pods.is_empty() {
             return Vec::new();
         }
-        let kept = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
-        let mut lines =
-            vec![String::new(), format!("result: {kept} of {} kept the promise", pluralize(self.pods.len(), "pod"))];
+        let honoured = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
+        let mut lines = vec![
+            String::new(),
+            format!("result: {honoured} of {} honoured the promise", pluralize(self.pods.len(), "pod")),
+        ];
         let Some(advice) = self.advice() else { return lines };
         if advice.drain.is_none() {
             lines.push("no new connection was seen, so there is no drain to recommend; measure under load".to_owned());

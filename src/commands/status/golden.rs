@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::row::{Row, Width};
 use super::{Table, details};
 use crate::golden::{check, text_of};
-use crate::render::columns::Columns;
+use crate::render::grid::Grid;
 use winddown_core::observation::Timestamp;
 
 /// Statuses that the operator writes; the tests of the core check them.
@@ -55,7 +55,7 @@ fn rows() -> Vec<Row> {
 
 fn table(rows: &[Row], width: Width, with_namespace: bool) -> String {
     let table = Table { width, with_namespace, with_headings: true };
-    text_of(|out| Columns::default().print(&table.lines(rows, now()), out))
+    text_of(|out| Grid::of_kubectl().print(&table.lines(rows, now()), out))
 }
 
 fn described(row: &Row) -> String {
