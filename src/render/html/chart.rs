@@ -27,7 +27,7 @@ pub(super) fn charts(evaluation: &Evaluation, current: Option<&CurrentShutdown>)
     let traffic = current.is_none_or(|current| current.takes_requests == Some(true)).then_some(budget.drain);
     let is_same = now.is_some_and(|now| now.kill_at == planned.kill_at && evaluation.changes.is_empty());
     let title = match (is_same, evaluation.changes.rolls_out()) {
-        (true, _) => "CurrentShutdown, with this budget",
+        (true, _) => "Today, with this budget",
         (false, true) => "With Winddown",
         // Nothing would be injected: it does not fit, or Winddown only reports.
         (false, false) => "With this budget",
@@ -35,7 +35,7 @@ pub(super) fn charts(evaluation: &Evaluation, current: Option<&CurrentShutdown>)
     Some(html! {
         div.charts {
             @if let Some(now) = now.filter(|_| !is_same) {
-                (chart("CurrentShutdown", now, traffic, &scale))
+                (chart("Today", now, traffic, &scale))
             }
             (chart(title, planned, traffic, &scale))
         }

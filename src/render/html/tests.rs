@@ -74,6 +74,8 @@ fn both_shutdowns_are_drawn_and_described() {
         "aria-label=\"new requests arrive until 5s; app: preStop from 0s to 5s, finishes and exits from 5s to 30s; \
          SIGKILL at 35s\"",
         "<rect class=\"lost\" x=\"0.0%\"",
+        "<figcaption><b>Today</b> <span class=\"kill-label\">SIGKILL at 30s</span>",
+        "<figcaption><b>With Winddown</b> <span class=\"kill-label\">SIGKILL at 35s</span>",
     ] {
         assert!(page.contains(part), "{part} is missing in:\n{page}");
     }

@@ -195,3 +195,10 @@ fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
         "the longest of 20 stops is 33s: a deadline of 40s is enough; endpoints were withdrawn within 0.25s"
     );
 }
+
+#[test]
+fn promises_have_stable_names_in_stored_histories() {
+    let names = [Promise::NotJudged, Promise::Honoured, Promise::Overran, Promise::Failed, Promise::Killed];
+    let names = names.map(|promise| serde_json::to_value(promise).unwrap());
+    assert_eq!(names, ["NotJudged", "Kept", "Overran", "Failed", "Killed"]);
+}
