@@ -60,9 +60,9 @@ Examples:
   winddown audit -o json | jq -r '.workloads[] | select(.today.losses[0]) | .namespace + \"/\" + .name'
 
 Exit codes:
-  0  nothing of what --fail-on names was found; by default, no finding is an error
-  1  something of it was found. That a workload can drop requests is no finding: only --fail-on dropped-requests counts it
-  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With --fail-on dropped-requests also if objects are unknown that show whether requests are dropped, such as Services";
+  0  nothing was found that --fail-on names; by default, no finding is an error
+  1  something was found that --fail-on names. That a workload can drop requests counts only with dropped-requests
+  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With dropped-requests also if no workload was found that can drop requests, and Services or other objects that would show it could not be listed";
 
 /// Flags of `winddown audit`.
 #[derive(Debug, Args)]

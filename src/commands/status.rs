@@ -38,8 +38,8 @@ Examples:
   winddown status -n shop -w
 
 Exit codes:
-  0  the budget of every listed workload fits, and of none is Honoured=False with the reason Killed
-  1  a budget does not fit (Fits=False), or a pod was killed at the end of its grace period (Honoured=False, reason Killed). Only the pod template whose pods stopped last counts: kills before a fix do not
+  0  no listed workload has the condition Fits=False, or Honoured=False with the reason Killed
+  1  a listed workload has one of them: its budget does not fit, or a pod was killed at the end of its grace period. Only the pod template whose pods stopped last counts: kills before a fix do not
   2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there";
 
 /// Flags of `winddown status`.
