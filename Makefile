@@ -20,7 +20,7 @@ build: ## Build the binary for this machine
 	$(CARGO) build --release --locked
 
 generate: ## Write the generated files: docs, values table and schema of the chart, golden cases
-	UPDATE=1 $(CARGO) test --locked --package winddown --test generated --test cases
+	UPDATE=1 $(CARGO) test --locked --package winddown --lib --test generated --test cases
 
 test: ## Run all tests that need no cluster: core, operator, and the API tests on a real API server
 	e2e/test

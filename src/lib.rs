@@ -5,6 +5,8 @@ pub mod cli;
 mod cluster;
 pub mod commands;
 pub mod exit;
+#[cfg(all(test, feature = "cluster"))]
+mod golden;
 #[cfg(feature = "cluster")]
 mod message;
 mod render;

@@ -2,14 +2,10 @@
 
 #[cfg(feature = "cluster")]
 pub(crate) mod age;
-#[cfg(feature = "cluster")]
-pub(crate) mod columns;
 pub(crate) mod diff;
 pub(crate) mod grid;
 #[cfg(feature = "cluster")]
 pub(crate) mod html;
-#[cfg(feature = "cluster")]
-pub(crate) mod hunks;
 pub(crate) mod sanitize;
 pub(crate) mod sarif;
 pub(crate) mod screen;

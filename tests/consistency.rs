@@ -9,10 +9,10 @@ use walkdir::WalkDir;
 use winddown_core::annotations;
 use winddown_core::catalog::runtimes::Runtime;
 use winddown_core::catalog::traffic::Traffic;
+use winddown_core::current_shutdown::LossCause;
 use winddown_core::finding::Code;
 use winddown_core::kind::Kind;
 use winddown_core::policy::INJECT;
-use winddown_core::today::Cause;
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -93,8 +93,8 @@ fn the_admission_policy_allows_the_keys_that_winddown_writes() {
 fn the_page_about_the_audit_has_every_cause() {
     let page = file("docs/audit.md");
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let expected = Cause::ALL.iter().map(|cause| format!("| `{}` | {} | ", cause.as_str(), cause.in_words()));
-    assert_eq!(rows.len(), Cause::ALL.len());
+    let expected = LossCause::ALL.iter().map(|cause| format!("| `{}` | {} | ", cause.as_str(), cause.in_words()));
+    assert_eq!(rows.len(), LossCause::ALL.len());
     for (row, expected) in rows.iter().zip(expected) {
         assert!(row.starts_with(&expected), "{row} does not start with {expected}");
     }

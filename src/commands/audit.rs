@@ -1,6 +1,7 @@
 //! `kubectl winddown audit`: evaluates every workload of a cluster, with nothing installed in it.
 
 mod assume;
+mod fail_on;
 mod listing;
 
 use std::io::{self, BufWriter, Write as _};
@@ -16,7 +17,7 @@ use crate::cluster::connection::ClusterArguments;
 use crate::cluster::lists::{Scope, Selection};
 use crate::cluster::scope::parse_namespace;
 use crate::cluster::{Cluster, Error};
-use crate::exit::{Exit, FailOn};
+use crate::exit::Exit;
 use crate::message::message;
 use crate::render::html;
 use crate::render::sanitize::sanitize;
@@ -24,11 +25,12 @@ use crate::render::screen::Screen;
 use crate::render::survey::{self, Survey};
 use crate::render::workload::{Source, Workload, qualified_name};
 use assume::Assume;
+use fail_on::FailOn;
 use listing::Listed;
+use winddown_core::current_shutdown::CurrentShutdown;
 use winddown_core::finding::Code;
 use winddown_core::object::Object;
 use winddown_core::policy::Policies;
-use winddown_core::today::Today;
 
 /// The end of `winddown audit --help`.
 const EXAMPLES: &str = "\
@@ -51,13 +53,16 @@ Examples:
   # Evaluate only the workloads with annotations, and fail on warnings, too
   winddown audit --assume none --fail-on warning
 
+  # In CI: fail on errors, and on workloads of which a rollout can drop requests today
+  winddown audit -n shop --fail-on error,dropped-requests
+
   # List the workloads that can drop requests
   winddown audit -o json | jq -r '.workloads[] | select(.today.losses[0]) | .namespace + \"/\" + .name'
 
 Exit codes:
-  0  no finding is an error
-  1  a finding is an error; with --fail-on warning, an error or a warning. That a workload can drop requests is no finding
-  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written";
+  0  nothing was found that --fail-on names; by default, no finding is an error
+  1  something was found that --fail-on names. That a workload can drop requests counts only with dropped-requests
+  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With dropped-requests also if no workload was found that can drop requests, and Services or other objects that would show it could not be listed";
 
 /// Flags of `winddown audit`.
 #[derive(Debug, Args)]
@@ -81,9 +86,9 @@ pub struct Arguments {
     /// those with the mode Off stay as they are. The output marks the workloads with assumed annotations.
     #[arg(long, value_name = "KEY=VALUE,...", default_value = "drain=5s,deadline=25s")]
     assume: Assume,
-    /// Lowest severity of the findings that exit with 1
-    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
-    fail_on: FailOn,
+    /// What exits with 1; several values are separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "error", value_name = "WHAT,...")]
+    fail_on: Vec<FailOn>,
     /// Which cluster, and as whom.
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -141,13 +146,7 @@ async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Resu
             sanitize(&cluster.default_namespace)
         );
     }
-    Ok(if incomplete {
-        Exit::Unusable
-    } else if workloads.iter().any(|workload| workload.has(arguments.fail_on.severity())) {
-        Exit::Findings
-    } else {
-        Exit::Success
-    })
+    Ok(if incomplete { Exit::Unusable } else { fail_on::judge(&arguments.fail_on, &survey, &workloads) })
 }
 
 /// The workloads, and whether some could not be listed or evaluated.
@@ -170,7 +169,7 @@ fn evaluate(arguments: &Arguments, listed: Listed, survey: &mut Survey) -> (Vec<
         match surroundings.evaluate(Source::Cluster, kind, object) {
             Ok(mut workload) => {
                 let object = Object::new(&workload.object);
-                workload.today = Today::of(&object, &workload.evaluation, services);
+                workload.current = CurrentShutdown::of(&object, &workload.evaluation, services);
                 evaluated.push(workload);
             }
             Err(failed) => {
@@ -192,7 +191,7 @@ fn print(format: Format, survey: &Survey, workloads: &[Workload]) -> io::Result<
         Format::Text => survey::text::text(survey, workloads, &screen.styles, &mut out)?,
         Format::Json => survey::json(survey, workloads, &mut out)?,
         Format::Sarif => survey::sarif(survey, workloads, &mut out)?,
-        Format::Html => html::page(survey, workloads, &today(), &mut out)?,
+        Format::Html => html::page(survey, workloads, &date(), &mut out)?,
     }
     out.flush()
 }
@@ -211,6 +210,6 @@ fn notes(survey: &Survey, is_empty: bool) -> Vec<String> {
 }
 
 /// The date, for the title of a page: `27 November 2026`.
-fn today() -> String {
+fn date() -> String {
     k8s_openapi::jiff::Zoned::now().strftime("%-d %B %Y").to_string()
 }

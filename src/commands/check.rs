@@ -3,6 +3,8 @@
 mod answers;
 mod certificates;
 mod definitions;
+#[cfg(test)]
+mod golden;
 mod operator;
 mod report;
 mod webhooks;

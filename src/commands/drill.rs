@@ -3,6 +3,8 @@
 mod confirm;
 mod container;
 mod eviction;
+#[cfg(test)]
+mod golden;
 mod image;
 mod recording;
 mod rehearsal;
@@ -45,7 +47,7 @@ Examples:
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
-  0  every pod kept its promise
+  0  every pod honoured its promise
   1  a pod was killed, failed, or ran longer than its deadline
   2  not all pods were rehearsed, the end of a pod was not seen, or the recording of its traffic cannot be used";
 
@@ -110,7 +112,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 
 async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
-    let screen = Screen { timeline_to_stderr: arguments.output == Format::Json };
+    let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
     let report = Report::new(&arguments.target, &namespace);
     let mut drill = Drill { cluster, arguments, namespace, screen, report, stopping: None };
     let ended = tokio::select! {
@@ -149,7 +151,7 @@ struct Drill<'a> {
     cluster: &'a Cluster,
     arguments: &'a Arguments,
     namespace: String,
-    screen: Screen,
+    screen: Transcript,
     report: Report,
     /// The pod that is stopping, or may be.
     stopping: Option<Stopping>,
@@ -201,23 +203,23 @@ impl Drill<'_> {
         let evictions = Evictions::new(cluster, &namespace);
         let container = image.map(|image| Container::new(cluster, &namespace, candidate, image));
         if let (Some(image), Some(reason)) = (image, candidate.unmeasurable) {
-            self.screen.line(&measured_by(image))?;
+            self.screen.line(&report::measuring(image))?;
             return Ok(Err(format!("the traffic of the pod cannot be measured: {reason}")));
         }
         let (mut rehearsal, mut unmeasured): (Option<Rehearsal<'_>>, _) = (None, None);
         for step in Step::all(Wanted { measure: container.is_some(), ask: !self.arguments.yes }, first) {
             let done = match (step, &container, &mut rehearsal) {
                 (Step::DryRun, ..) => {
-                    image.map_or(Ok(()), |image| self.screen.line(&measured_by(image)))?;
+                    image.map_or(Ok(()), |image| self.screen.line(&report::measuring(image)))?;
                     let answer = evictions.dry_run(candidate).await?;
                     if answer.is_ok() {
-                        self.screen.line("dry run:  the API server would evict it")?;
+                        self.screen.line(report::WOULD_EVICT)?;
                     }
                     answer
                 }
                 (Step::DryRunOfContainer, Some(container), _) => match container.dry_run().await? {
                     Err(NotStarted::NotAllowed(reason)) => {
-                        self.screen.line(&format!("the traffic is not measured: {reason}"))?;
+                        self.screen.line(&report::not_measured(&reason))?;
                         unmeasured = Some(reason);
                         Ok(())
                     }
@@ -311,16 +313,12 @@ impl Drill<'_> {
     }
 }
 
-fn measured_by(image: &str) -> String {
-    format!("measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone")
-}
-
-/// Where the timeline goes.
-struct Screen {
+/// The lines for people, from the preflight to the summary, and where they go.
+struct Transcript {
     timeline_to_stderr: bool,
 }
 
-impl Screen {
+impl Transcript {
     fn line(&mut self, text: &str) -> Result<(), Error> {
         if self.timeline_to_stderr {
             // The result is on standard output.

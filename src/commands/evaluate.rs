@@ -47,7 +47,7 @@ impl Surroundings<'_> {
         match evaluation::evaluate_among(subject, existing, governing, origin, related) {
             Ok(evaluation) => {
                 let assumed = assumed.map(|(assumption, _)| assumption);
-                Ok(Workload { source, kind, object, assumed, evaluation, today: None })
+                Ok(Workload { source, kind, object, assumed, evaluation, current: None })
             }
             Err(problem) => Err(Box::new(Failed { problem, source, object })),
         }

@@ -18,7 +18,7 @@ use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
-use crate::render::hunks::hunks;
+use crate::render::diff;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::structured::manifest;
@@ -149,7 +149,7 @@ fn print(targets: &[Target]) -> Result<(), Error> {
         let title = format!("{} in {}", target.workload, target.namespace);
         writeln!(out, "{bold}--- {title}{bold:#}\n{bold}+++ {title} (restored){bold:#}")?;
         let (before, after) = target.sides();
-        hunks(&manifest(&before)?, &manifest(&after)?, &styles, &mut out)?;
+        diff::write(&diff::between(&manifest(&before)?, &manifest(&after)?), &styles, &mut out)?;
         for source in target.sources() {
             let note =
                 format!("{source} writes it again if its source still has the annotations: remove them there first");

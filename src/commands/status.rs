@@ -1,6 +1,8 @@
 //! `winddown status`: the workloads that Winddown manages, from their `ShutdownBudget`s.
 
 mod details;
+#[cfg(test)]
+mod golden;
 mod read;
 mod row;
 mod watch;
@@ -20,7 +22,8 @@ use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
 use crate::render::age::now;
-use crate::render::columns::Columns;
+use crate::render::grid::Grid;
+use winddown_core::observation::Timestamp;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,8 +38,8 @@ Examples:
   winddown status -n shop -w
 
 Exit codes:
-  0  the budgets of all listed workloads fit, and no pod of their current templates was killed
-  1  a budget does not fit, or the template whose pods stopped last has pods that were killed
+  0  no listed workload has the condition Fits=False, or Honoured=False with the reason Killed
+  1  a listed workload has one of them: its budget does not fit, or a pod was killed at the end of its grace period. Only the pod template whose pods stopped last counts: kills before a fix do not
   2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there";
 
 /// Flags of `winddown status`.
@@ -100,7 +103,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let exit = rows.iter().map(Row::exit).max().unwrap_or(Exit::Success);
     let exit = if problems.is_empty() { exit } else { Exit::Unusable };
     let table = Table::new(arguments, &query);
-    let mut columns = Columns::default();
+    let mut grid = Grid::of_kubectl();
     let mut out = io::stdout().lock();
     match (arguments.output, &rows[..]) {
         (Some(Format::Json), rows) => {
@@ -119,12 +122,12 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         (None, [row]) if query.names.len() == 1 && !arguments.watch => details::describe(row, now(), &mut out)?,
         (None | Some(Format::Wide), []) if problems.is_empty() => message!("{}", query.nothing()),
         (None | Some(Format::Wide), []) => {}
-        (None | Some(Format::Wide), rows) => columns.print(&table.lines(rows), &mut out)?,
+        (None | Some(Format::Wide), rows) => grid.print(&table.lines(rows, now()), &mut out)?,
     }
     out.flush()?;
     if arguments.watch {
         drop(out);
-        return watch::follow(&cluster, &query, table, columns, rows).await;
+        return watch::follow(&cluster, &query, table, grid, rows).await;
     }
     Ok(exit)
 }
@@ -146,14 +149,14 @@ impl Table {
         }
     }
 
-    fn lines(self, rows: &[Row]) -> Vec<Vec<String>> {
+    fn lines(self, rows: &[Row], now: Timestamp) -> Vec<Vec<String>> {
         let headings = self.with_headings.then(|| self.headings());
-        headings.into_iter().chain(rows.iter().map(|row| self.line(row))).collect()
+        headings.into_iter().chain(rows.iter().map(|row| self.line(row, now))).collect()
     }
 
-    fn line(self, row: &Row) -> Vec<String> {
+    fn line(self, row: &Row, now: Timestamp) -> Vec<String> {
         let namespace = self.with_namespace.then(|| row.namespace.clone());
-        namespace.into_iter().chain(row.cells(self.width, now())).collect()
+        namespace.into_iter().chain(row.cells(self.width, now)).collect()
     }
 
     fn headings(self) -> Vec<String> {

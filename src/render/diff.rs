@@ -22,8 +22,12 @@ pub(crate) enum Line {
 /// of the file.
 pub(crate) fn lines(workload: &Workload) -> io::Result<Vec<Line>> {
     let shown = |object: Value| manifest(&if workload.is_of_cluster() { without_records(object) } else { object });
-    let (given, desired) = (shown(workload.object.clone())?, shown(workload.desired())?);
-    let diff = TextDiff::from_lines(&given, &desired);
+    Ok(between(&shown(workload.object.clone())?, &shown(workload.desired())?))
+}
+
+/// The hunks of the difference of two texts.
+pub(crate) fn between(given: &str, desired: &str) -> Vec<Line> {
+    let diff = TextDiff::from_lines(given, desired);
     let mut lines = Vec::new();
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         lines.push(Line::Header(hunk.header().to_string()));
@@ -32,7 +36,7 @@ pub(crate) fn lines(workload: &Workload) -> io::Result<Vec<Line>> {
             lines.push(Line::Text(change.tag(), text));
         }
     }
-    Ok(lines)
+    lines
 }
 
 /// Without what API server and kubectl store about an object: it is long, and no part of the manifest.
@@ -60,15 +64,21 @@ pub(crate) fn diff(workloads: &[Workload], styles: &Styles, out: &mut impl Write
         let (bold, title) = (styles.heading, workload.title());
         writeln!(out, "{bold}--- {title}{}{bold:#}", workload.location().in_parentheses())?;
         writeln!(out, "{bold}+++ {title} (planned){bold:#}")?;
-        for line in lines(workload)? {
-            let (style, text) = match line {
-                Line::Header(text) => (styles.dim, text),
-                Line::Text(ChangeTag::Equal, text) => (anstyle::Style::new(), text),
-                Line::Text(ChangeTag::Insert, text) => (styles.added, text),
-                Line::Text(ChangeTag::Delete, text) => (styles.removed, text),
-            };
-            writeln!(out, "{style}{text}{style:#}")?;
-        }
+        write(&lines(workload)?, styles, out)?;
+    }
+    Ok(())
+}
+
+/// The lines below the two names.
+pub(crate) fn write(lines: &[Line], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+    for line in lines {
+        let (style, text) = match line {
+            Line::Header(text) => (styles.dim, text),
+            Line::Text(ChangeTag::Equal, text) => (anstyle::Style::new(), text),
+            Line::Text(ChangeTag::Insert, text) => (styles.added, text),
+            Line::Text(ChangeTag::Delete, text) => (styles.removed, text),
+        };
+        writeln!(out, "{style}{text}{style:#}")?;
     }
     Ok(())
 }

@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::sanitize::sanitize;
 use super::workload::Workload;
 use winddown_core::budget::Budget;
+use winddown_core::current_shutdown::CurrentShutdown;
 use winddown_core::finding::Finding;
 use winddown_core::object::Object;
 use winddown_core::plan::timeline::Timeline;
-use winddown_core::today::Today;
 
 /// The JSON of a workload. Fields may be added, but not renamed or removed.
 #[derive(Serialize)]
@@ -28,7 +28,8 @@ pub(crate) struct Row<'a> {
     timeline: Option<&'a Timeline>,
     /// Only of a workload of a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
-    today: Option<&'a Today>,
+    #[serde(rename = "today")]
+    current: Option<&'a CurrentShutdown>,
     /// The object that controls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
@@ -83,7 +84,7 @@ impl<'a> Row<'a> {
             assumed: workload.assumed.as_ref().map(ToString::to_string),
             budget: evaluation.budget.as_ref(),
             timeline: evaluation.timeline.as_ref(),
-            today: workload.today.as_ref(),
+            current: workload.current.as_ref(),
             owner: if workload.is_of_cluster() { workload.owner() } else { None },
             findings: evaluation.findings.iter().map(located).collect(),
             patch: workload.patch(),

@@ -67,7 +67,7 @@ impl Survey {
 pub(crate) fn sort(workloads: &mut [Workload]) {
     workloads.sort_by_cached_key(|workload| {
         let counts = [Severity::Error, Severity::Warning].map(|severity| workload.count(severity));
-        let is_unknown = workload.today.is_none();
+        let is_unknown = workload.current.is_none();
         (
             Reverse(counts),
             Reverse(workload.losses().len()),
@@ -95,5 +95,7 @@ pub(crate) fn sarif(survey: &Survey, workloads: &[Workload], out: &mut impl Writ
     sarif::write_run(&run, out)
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -18,9 +18,9 @@ use winddown_core::sanitize::truncated;
 const MAX_NAME: usize = 70;
 const MIN_NAME: usize = 16;
 /// Narrower terminals get shorter headings and kinds.
-pub(crate) const WIDE: usize = 120;
+const WIDE: usize = 120;
 /// Marks the names of workloads with assumed annotations where there is no room for a column.
-pub(crate) const ASSUMED: char = '*';
+const ASSUMED: char = '*';
 
 /// A line for each workload, and the counts.
 pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Write) -> io::Result<()> {
@@ -32,10 +32,13 @@ pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Writ
         let counts = [Severity::Error, Severity::Warning, Severity::Info].map(|severity| workload.count(severity));
         (Reverse(counts), workload.evaluation.budget.is_none(), qualified_name(&workload.object))
     });
-    let layout = Layout::of(&sorted, screen);
-    let rows: Vec<_> =
-        [layout.headings()].into_iter().chain(sorted.iter().map(|workload| layout.cells(workload))).collect();
-    let grid = Grid::of(&rows, layout.text_columns(), screen);
+    let layout = Layout::of(workloads, screen);
+    let [errors, warnings] = layout.counts();
+    let headings = layout.headings(&["NEEDS", "GRACE", "FITS", errors, warnings]);
+    let text_columns = layout.text_columns(&headings, &[]);
+    let rows = sorted.iter().map(|workload| layout.cells(workload, numbers(workload)));
+    let rows: Vec<_> = [headings].into_iter().chain(rows).collect();
+    let grid = Grid::of(&rows, text_columns, screen);
     let bold = screen.styles.heading;
     writeln!(out, "{bold}{}{bold:#}", grid.line(&rows[0], "FIRST FINDING", str::to_owned))?;
     for (workload, cells) in sorted.iter().zip(&rows[1..]) {
@@ -45,6 +48,20 @@ pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Writ
         writeln!(out, "{}", grid.line(cells, &text, |text| format!("{style}{text}{style:#}")))?;
     }
     writeln!(out, "\n{}{}", totals(workloads, &layout), summary(workloads, &screen.styles))
+}
+
+/// What it needs and has, whether that fits, and the counts.
+fn numbers(workload: &Workload) -> [Option<String>; 5] {
+    let budget = workload.evaluation.budget.as_ref();
+    let fits = budget.map(|budget| if fits(budget) { "yes" } else { "no" }.to_owned());
+    let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| workload.count(severity));
+    [
+        budget.map(|budget| budget.needed().to_string()),
+        budget.map(|budget| budget.grace_period.to_string()),
+        fits,
+        Some(errors.to_string()),
+        Some(warnings.to_string()),
+    ]
 }
 
 /// Whether every container has enough time, helpers included.
@@ -88,19 +105,19 @@ fn totals(workloads: &[Workload], layout: &Layout) -> String {
     parts.into_iter().map(|part| part + "\n").collect()
 }
 
-/// Which columns there are before the finding.
-struct Layout {
-    wide: bool,
+/// The columns that all tables of workloads have.
+pub(crate) struct Layout {
+    pub(crate) wide: bool,
     /// Whether some budgets are assumed, and the table has to say which.
     assumes: bool,
     longest_name: usize,
 }
 
 impl Layout {
-    fn of(workloads: &[&Workload], screen: &Screen) -> Self {
+    pub(crate) fn of<'a>(workloads: impl IntoIterator<Item = &'a Workload>, screen: &Screen) -> Self {
         Self {
             wide: screen.width.is_none_or(|width| width >= WIDE),
-            assumes: workloads.iter().any(|workload| workload.assumed.is_some()),
+            assumes: workloads.into_iter().any(|workload| workload.assumed.is_some()),
             longest_name: longest_name(screen),
         }
     }
@@ -110,52 +127,46 @@ impl Layout {
         self.assumes && self.wide
     }
 
-    fn headings(&self) -> Vec<String> {
-        let wide = ["NAMESPACE/NAME", "KIND", "NEEDS", "GRACE", "FITS", "ERRORS", "WARNINGS"];
-        let narrow = ["NAME", "KIND", "NEEDS", "GRACE", "FITS", "ERR", "WARN"];
-        let mut headings: Vec<_> = if self.wide { wide } else { narrow }.map(str::to_owned).into();
-        if self.has_origins() {
-            headings.insert(2, "BUDGET".to_owned());
-        }
-        headings
+    /// The headings of name, kind and origin, and these others.
+    pub(crate) fn headings(&self, others: &[&str]) -> Vec<String> {
+        let first = if self.wide { ["NAMESPACE/NAME", "KIND"] } else { ["NAME", "KIND"] };
+        let origin = self.has_origins().then_some("BUDGET");
+        first.iter().copied().chain(origin).chain(others.iter().copied()).map(str::to_owned).collect()
     }
 
-    fn cells(&self, workload: &Workload) -> Vec<String> {
-        let budget = workload.evaluation.budget.as_ref();
-        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let fits = budget.map(|budget| if fits(budget) { "yes" } else { "no" }.to_owned());
+    /// The headings of errors and warnings.
+    pub(crate) fn counts(&self) -> [&'static str; 2] {
+        if self.wide { ["ERRORS", "WARNINGS"] } else { ["ERR", "WARN"] }
+    }
+
+    /// The cells of name, kind and origin, and these others; of an absent value, a dash.
+    pub(crate) fn cells(&self, workload: &Workload, others: [Option<String>; 5]) -> Vec<String> {
         let mut name = truncated(&qualified_name(&workload.object), self.longest_name).into_owned();
         if !self.wide && workload.assumed.is_some() {
             name.push(ASSUMED);
         }
-        let mut cells = vec![
-            name,
-            if self.wide { workload.kind.as_str() } else { short(workload.kind) }.to_owned(),
-            or_dash(budget.map(|budget| budget.needed().to_string())),
-            or_dash(budget.map(|budget| budget.grace_period.to_string())),
-            or_dash(fits),
-            workload.count(Severity::Error).to_string(),
-            workload.count(Severity::Warning).to_string(),
-        ];
-        if self.has_origins() {
-            let declared = budget.map(|_| "declared".to_owned());
-            cells.insert(2, or_dash(workload.assumed.as_ref().map(|_| "assumed".to_owned()).or(declared)));
-        }
-        cells
+        let kind = if self.wide { workload.kind.as_str() } else { short(workload.kind) }.to_owned();
+        let declared = workload.evaluation.budget.as_ref().map(|_| "declared");
+        let origin = workload.assumed.as_ref().map(|_| "assumed").or(declared).map(str::to_owned);
+        let origin = self.has_origins().then_some(origin);
+        let others = origin.into_iter().chain(others).map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+        [name, kind].into_iter().chain(others).collect()
     }
 
-    fn text_columns(&self) -> Vec<bool> {
-        (0..self.headings().len()).map(|at| at < 2 || (self.has_origins() && at == 2)).collect()
+    /// Which columns have text: name, kind and origin, and those with these headings.
+    pub(crate) fn text_columns(&self, headings: &[String], others: &[&str]) -> Vec<bool> {
+        let first = if self.has_origins() { 3 } else { 2 };
+        headings.iter().enumerate().map(|(at, heading)| at < first || others.contains(&heading.as_str())).collect()
     }
 }
 
 /// How much of a name a table shows.
-pub(crate) fn longest_name(screen: &Screen) -> usize {
+fn longest_name(screen: &Screen) -> usize {
     screen.width.map_or(MAX_NAME, |width| (width / 4).clamp(MIN_NAME, MAX_NAME))
 }
 
 /// The short name of the resource, as in kubectl.
-pub(crate) fn short(kind: Kind) -> &'static str {
+fn short(kind: Kind) -> &'static str {
     match kind {
         Kind::Deployment => "deploy",
         Kind::StatefulSet => "sts",

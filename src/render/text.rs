@@ -7,9 +7,9 @@ use super::timeline::ascii;
 use super::workload::{Workload, count};
 use crate::render::styles::Styles;
 use winddown_core::annotations::{MODE, Mode, OPTING_IN};
+use winddown_core::current_shutdown::{CurrentShutdown, Loss};
 use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::Severity;
-use winddown_core::today::{Loss, Today};
 
 /// The budget, timeline, findings and changes of each workload, and a summary.
 pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
@@ -68,9 +68,9 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
         writeln!(out)?;
         ascii::draw(timeline, styles, out)?;
     }
-    if let Some(today) = &workload.today {
+    if let Some(current) = &workload.current {
         writeln!(out)?;
-        as_it_is(today, styles, out)?;
+        as_it_is(current, styles, out)?;
     }
     if !findings.is_empty() {
         writeln!(out)?;
@@ -93,9 +93,9 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
 }
 
 /// What a rollout does today.
-fn as_it_is(today: &Today, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+fn as_it_is(current: &CurrentShutdown, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let (warning, dim) = (styles.severity(Severity::Warning), styles.dim);
-    match today.takes_requests {
+    match current.takes_requests {
         Some(true) => {}
         Some(false) => {
             return writeln!(
@@ -107,11 +107,11 @@ fn as_it_is(today: &Today, styles: &Styles, out: &mut impl Write) -> io::Result<
             return writeln!(out, "  {dim}today: unknown: it lists no port, and the Services could not be read{dim:#}");
         }
     }
-    if today.losses.is_empty() {
+    if current.losses.is_empty() {
         return writeln!(out, "  today: nothing found that drops requests in a rollout");
     }
     writeln!(out, "  today: {warning}a rollout can drop requests{warning:#}")?;
-    for Loss { cause, message } in &today.losses {
+    for Loss { cause, message } in &current.losses {
         writeln!(out, "    {}: {}", cause.in_words(), sanitize(message))?;
     }
     Ok(())

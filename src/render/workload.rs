@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::sanitize::sanitize;
 use winddown_core::annotations::Assumption;
+use winddown_core::current_shutdown::{CurrentShutdown, Loss};
 use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::kind::Kind;
 use winddown_core::manifest::{Lines, Slot};
 use winddown_core::object::Object;
-use winddown_core::today::{Loss, Today};
 
 pub(crate) struct Workload {
     pub(crate) source: Source,
@@ -23,8 +23,8 @@ pub(crate) struct Workload {
     /// The annotations that it was assumed to have.
     pub(crate) assumed: Option<Rc<Assumption>>,
     pub(crate) evaluation: Evaluation,
-    /// What a rollout does to its requests today; only known of a workload of a cluster.
-    pub(crate) today: Option<Today>,
+    /// How its pods stop as it is; only known of a workload of a cluster.
+    pub(crate) current: Option<CurrentShutdown>,
 }
 
 /// Where a workload was read.
@@ -85,7 +85,7 @@ impl Workload {
     /// Why a rollout can drop requests today; empty if nothing is known.
     #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "nothing is known of files"))]
     pub(crate) fn losses(&self) -> &[Loss] {
-        self.today.as_ref().map_or(&[], |today| &today.losses)
+        self.current.as_ref().map_or(&[], |current| &current.losses)
     }
 
     /// The object that was evaluated: with the assumed annotations.

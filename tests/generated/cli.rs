@@ -6,10 +6,21 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory as _};
 use winddown::cli::{Cli, Program};
 
+use crate::outputs;
+
 /// Commands that `winddown --help` hides, with the reason why the reference has them.
 const HIDDEN: [(&str, &str); 2] = [
     ("check-install", "Hidden command: `helm test` runs it in a pod."),
     ("sample", "Hidden command: `drill --measure` runs it in a container of the pod."),
+];
+
+/// Commands of the plugin with outputs to show: what was run, and the golden file.
+const OUTPUTS: [(&str, &str, &str); 5] = [
+    ("status", "kubectl winddown status -A", "status/table"),
+    ("status", "kubectl winddown status deploy/web -n shop", "status/killed"),
+    ("check", "kubectl winddown check", "check/failed"),
+    ("audit", "kubectl winddown audit", "audit/table"),
+    ("drill", "kubectl winddown drill deploy/web -n shop --measure", "drill/measured"),
 ];
 
 /// The page of the plugin.
@@ -86,6 +97,9 @@ fn describe(text: &mut String, level: usize, command: &mut Command) {
     writeln!(text, "```sh\n{}\n```\n", usage.trim_start_matches("Usage: ")).unwrap();
     subcommands(text, command);
     arguments(text, command);
+    for (_, run, golden) in OUTPUTS.iter().filter(|(name, ..)| *name == command.get_name()) {
+        writeln!(text, "For example `{run}`:\n\n{}", outputs::block(golden)).unwrap();
+    }
     let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
     write!(text, "{}", sections(&end.unwrap_or_default())).unwrap();
 }

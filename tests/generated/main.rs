@@ -9,6 +9,7 @@ mod crds;
 mod findings;
 #[cfg(feature = "operator")]
 mod metrics;
+mod outputs;
 mod presets;
 mod values;
 
@@ -35,6 +36,13 @@ fn the_reference_of_the_command_line_is_up_to_date() {
 #[test]
 fn the_reference_of_the_plugin_is_up_to_date() {
     check("docs/kubectl.md", &cli::plugin_page());
+}
+
+#[test]
+fn the_pages_show_the_outputs_of_the_golden_files() {
+    for page in outputs::PAGES {
+        check(page, &outputs::with_outputs(&read(page)));
+    }
 }
 
 #[cfg(feature = "operator")]

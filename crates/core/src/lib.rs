@@ -21,12 +21,13 @@
 //!     -> budget, field_path -> duration
 //! observation -> injection, plan
 //! shutdown_budget -> report, observation
-//! today -> evaluation, related
+//! current_shutdown -> evaluation, related
 //! ```
 
 pub mod annotations;
 pub mod budget;
 pub mod catalog;
+pub mod current_shutdown;
 pub mod decode;
 pub mod drill;
 pub mod duration;
@@ -58,6 +59,5 @@ pub mod sanitize;
 mod selector;
 pub mod shutdown_budget;
 pub mod suggestion;
-pub mod today;
 pub mod variables;
 pub mod workload;

@@ -77,7 +77,7 @@ fn the_recorded_sequences_are_one_stop_each() {
         (
             include_str!("observation/exits-on-sigterm.json"),
             "2026-11-25T20:31:16Z polite-6d5f8c7b44-x2k9p Deletion: 6s of 15s, app 1s, exit code 0",
-            Promise::Kept,
+            Promise::Honoured,
         ),
         (
             include_str!("observation/ignores-sigterm.json"),
@@ -88,7 +88,7 @@ fn the_recorded_sequences_are_one_stop_each() {
         (
             include_str!("observation/exits-during-sleep.json"),
             "2026-11-25T20:31:14Z early-6d5f8c7b44-x2k9p Deletion: 4s of 30s, app 0s, exit code 0",
-            Promise::Kept,
+            Promise::Honoured,
         ),
     ] {
         let stops = stops(recording);

@@ -152,6 +152,10 @@ async fn the_assumption_can_be_changed(audit: &Audit) -> Result<()> {
     ensure!(budgets == ANNOTATED, "{budgets} budgets");
     ensure!(audit.run("--assume none -n team-9").await?.code == 0, "warnings do not fail");
     ensure!(audit.run("--assume none --fail-on warning -n team-9").await?.code == 1, "unless asked for");
+    for (fail_on, code) in [("error", 0), ("dropped-requests", 1), ("error,dropped-requests", 1)] {
+        let found = audit.run(&format!("--assume none --fail-on {fail_on} -n team-9")).await?;
+        ensure!(found.code == code, "--fail-on {fail_on}: {}\n{}", found.code, found.stdout);
+    }
     let long = audit.run("--assume drain=15s,deadline=60s -n team-9 -o json").await?.json()?;
     let assumed = workloads(&long).into_iter().find(|it| !it["assumed"].is_null()).context("nothing is assumed")?;
     ensure!(assumed["budget"]["drain"] == 15, "{assumed}");

@@ -110,7 +110,7 @@ async fn a_pod_that_is_killed_did_not_keep_its_promise(environment: Environment)
     app.kubectl("patch deployment node-http --patch").word(patch).run().await?;
     app.wait_until_serving(3000, "/health").await?;
     let killed = drill(&app, "--yes").await?;
-    ensure!(killed.code == Some(1) && killed.stdout.contains("promise not kept"), "{killed:?}");
+    ensure!(killed.code == Some(1) && killed.stdout.contains("promise broken"), "{killed:?}");
     environment.clean_up().await
 }
 

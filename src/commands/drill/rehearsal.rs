@@ -8,12 +8,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::container::{Container, NotStarted, deleted};
 use super::eviction::Evictions;
 use super::recording::Recording;
-use super::report::PodReport;
+use super::report::{self, PodReport, Recorded};
 use super::watches::{Seen, Watches};
-use super::{Screen, Stopping};
+use super::{Stopping, Transcript};
 use crate::cluster::{Cluster, Error};
-use winddown_core::drill::{Candidate, Mark, Progress, Verdict};
-use winddown_core::measurement::Measurement;
+use winddown_core::drill::{Candidate, Mark, Progress};
 use winddown_core::observation::{Event, Observer, PodView, Stop};
 
 /// How long traffic is recorded before the eviction.
@@ -62,10 +61,10 @@ impl<'a> Rehearsal<'a> {
     pub(super) async fn run(
         mut self,
         evictions: &Evictions<'_>,
-        screen: &mut Screen,
+        screen: &mut Transcript,
         stopping: &mut Option<Stopping>,
     ) -> Result<Result<PodReport, String>, Error> {
-        screen.line("\n  seconds  promised   seen")?;
+        screen.line(report::HEADINGS)?;
         let requested = Instant::now();
         let evicted = stopping.insert(Stopping { pod: self.candidate.name.clone(), answered: false });
         if let Err(refused) = evictions.evict(self.candidate).await? {
@@ -101,19 +100,19 @@ impl<'a> Rehearsal<'a> {
     pub(super) async fn measure(
         &mut self,
         container: &Container<'_>,
-        screen: &mut Screen,
+        screen: &mut Transcript,
     ) -> Result<Result<(), String>, Error> {
         let Self { watches, observed, .. } = self;
         let recording = match Recording::start(container).await? {
             Ok(recording) => self.recording.insert(recording),
             Err(NotStarted::NotAllowed(reason)) => {
-                screen.line(&format!("the traffic is not measured: {reason}"))?;
+                screen.line(&report::not_measured(&reason))?;
                 self.unmeasured = Some(reason);
                 return Ok(Ok(()));
             }
             Err(NotStarted::Failed(reason)) => return Ok(Err(reason)),
         };
-        screen.line(&format!("recording the traffic for {} s before the eviction", BEFORE.as_secs()))?;
+        screen.line(&report::recording(BEFORE))?;
         let begun = Instant::now();
         let until = begun + BEFORE;
         loop {
@@ -143,25 +142,11 @@ impl<'a> Rehearsal<'a> {
 
     fn report(self, requested: Instant) -> PodReport {
         let Self { candidate, observed, recording, unmeasured, .. } = self;
-        let Candidate { name, promised, subject, .. } = candidate;
-        let lines = recording.as_ref().map(|recording| recording.received.as_slice()).unwrap_or_default();
-        let measurement = Measurement::of(lines, subject);
-        let measurement = match &observed.stop {
-            Some(stop) => measurement.map(|measurement| measurement.with_stop(stop)),
-            None => measurement,
-        };
-        let is_lost = recording.is_some() && measurement.is_none();
-        let signalled = recording.and_then(|recording| recording.signalled);
-        PodReport {
-            pod: name.clone(),
-            promised: *promised,
-            verdict: Verdict::of(observed.stop),
-            marks: observed.marks,
-            start_after: signalled.map(|signalled| signalled.saturating_duration_since(requested)),
-            measurement,
-            unmeasured: unmeasured.or_else(|| is_lost.then(|| "the log of the container has no SIGTERM".to_owned())),
-            is_lost,
-        }
+        let recorded = recording.as_ref().map(|recording| Recorded {
+            lines: &recording.received,
+            start_after: recording.signalled.map(|signalled| signalled.saturating_duration_since(requested)),
+        });
+        PodReport::of(candidate, observed.stop, observed.marks, recorded, unmeasured)
     }
 }
 

@@ -8,8 +8,29 @@ use super::traffic;
 use crate::cluster::workloads::WorkloadName;
 use crate::exit::Exit;
 use crate::render::text::pluralize;
-use winddown_core::drill::{Mark, Promised, Verdict};
-use winddown_core::measurement::{Advice, Measurement};
+use winddown_core::drill::{Candidate, Mark, Promised, Verdict};
+use winddown_core::measurement::{Advice, Line, Measurement};
+use winddown_core::observation::Stop;
+
+/// The API server's answer to the dry run.
+pub(super) const WOULD_EVICT: &str = "dry run:  the API server would evict it";
+/// Above the timeline of a pod.
+pub(super) const HEADINGS: &str = "\n  seconds  promised   seen";
+
+/// What a measurement adds to the pod.
+pub(super) fn measuring(image: &str) -> String {
+    format!("measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone")
+}
+
+/// The recording has begun, and the pod is evicted after this time.
+pub(super) fn recording(before: Duration) -> String {
+    format!("recording the traffic for {} s before the eviction", before.as_secs())
+}
+
+/// The measuring container is not allowed; the rest is observed.
+pub(super) fn not_measured(reason: &str) -> String {
+    format!("the traffic is not measured: {reason}")
+}
 
 /// The result of all pods.
 pub(super) struct Report {
@@ -35,6 +56,13 @@ pub(super) struct PodReport {
     pub(super) is_lost: bool,
 }
 
+/// The log of the measuring container.
+pub(super) struct Recorded<'a> {
+    pub(super) lines: &'a [Line],
+    /// From the eviction request to the line about SIGTERM.
+    pub(super) start_after: Option<Duration>,
+}
+
 impl Report {
     pub(super) fn new(target: &WorkloadName, namespace: &str) -> Self {
         Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), refused: None }
@@ -55,9 +83,11 @@ impl Report {
         if self.pods.is_empty() {
             return Vec::new();
         }
-        let kept = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
-        let mut lines =
-            vec![String::new(), format!("result: {kept} of {} kept the promise", pluralize(self.pods.len(), "pod"))];
+        let honoured = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
+        let mut lines = vec![
+            String::new(),
+            format!("result: {honoured} of {} honoured the promise", pluralize(self.pods.len(), "pod")),
+        ];
         let (Some(advice), Some(pod)) = (self.advice(), self.pods.first()) else { return lines };
         lines.push(String::new());
         lines.extend(traffic::beside_the_declared(&advice, &pod.promised));
@@ -96,6 +126,33 @@ impl Report {
 }
 
 impl PodReport {
+    /// From the stop and the log. `unmeasured` is why there is no log, if there was to be one.
+    pub(super) fn of(
+        candidate: &Candidate,
+        stop: Option<Stop>,
+        marks: Vec<Mark>,
+        recorded: Option<Recorded<'_>>,
+        unmeasured: Option<String>,
+    ) -> Self {
+        let lines = recorded.as_ref().map(|recorded| recorded.lines).unwrap_or_default();
+        let measurement = Measurement::of(lines, &candidate.subject);
+        let measurement = match &stop {
+            Some(stop) => measurement.map(|measurement| measurement.with_stop(stop)),
+            None => measurement,
+        };
+        let is_lost = recorded.is_some() && measurement.is_none();
+        Self {
+            pod: candidate.name.clone(),
+            promised: candidate.promised,
+            verdict: Verdict::of(stop),
+            marks,
+            start_after: recorded.and_then(|recorded| recorded.start_after),
+            measurement,
+            unmeasured: unmeasured.or_else(|| is_lost.then(|| "the log of the container has no SIGTERM".to_owned())),
+            is_lost,
+        }
+    }
+
     /// The lines below the timeline.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("promise {}", self.verdict)];

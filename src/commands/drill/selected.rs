@@ -12,7 +12,7 @@ use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error, api_resource};
 use winddown_core::annotations::BUDGET;
-use winddown_core::drill::{Candidate, Choice, choose};
+use winddown_core::drill::{Candidate, Choice, Refusal, choose};
 use winddown_core::object::Object;
 use winddown_core::rollout;
 use winddown_core::sanitize::{escaped, truncated};
@@ -50,15 +50,25 @@ impl Selected {
         let selection = Selection { scope: Scope::Namespace(namespace.to_owned()), labels };
         let mut pods: Vec<Value> = Vec::new();
         cluster.list(Resource::namespaced("v1", "pods"), &selection, |pod| pods.push(pod)).await?;
-        let candidate = choose(&workload, &pods, choice).map_err(Error::NotRehearsed)?;
-        let object = Object::new(&workload);
+        Self::of(&cluster.context, target, &workload, &pods, choice).map_err(Error::NotRehearsed)
+    }
+
+    /// One of these pods of the workload, which was read from the cluster of this context.
+    pub(super) fn of(
+        context: &str,
+        target: &WorkloadName,
+        workload: &Value,
+        pods: &[Value],
+        choice: Choice<'_>,
+    ) -> Result<Self, Refusal> {
+        let object = Object::new(workload);
         Ok(Self {
-            candidate,
+            candidate: choose(workload, pods, choice)?,
             target: target.clone(),
-            namespace: namespace.to_owned(),
-            context: cluster.context.clone(),
+            namespace: object.namespace().to_owned(),
+            context: context.to_owned(),
             budget: object.annotation(BUDGET).map(|budget| truncated(&escaped(budget), 300).into_owned()),
-            replicas: rollout::wanted(target.kind, &workload),
+            replicas: rollout::wanted(target.kind, workload),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::row::Row;
 use crate::render::age::age;
-use crate::render::columns::{Columns, NONE};
+use crate::render::grid::{Grid, NONE};
 use crate::render::sanitize::sanitize;
 use winddown_core::observation::Timestamp;
 use winddown_core::shutdown_budget::{FITS, HONOURED, INJECTED, Phases, ROLLED_OUT, ShutdownCounts};
@@ -46,11 +46,11 @@ pub(super) fn describe(row: &Row, now: Timestamp, out: &mut impl Write) -> io::R
             [type_, condition.status.clone(), condition.reason.clone(), since, condition.message.clone()]
         });
         let lines: Vec<_> = [headings].into_iter().chain(lines).collect();
-        Columns::default().print(&lines, out)?;
+        Grid::of_kubectl().print(&lines, out)?;
     }
     list("Findings", &status.findings, out)?;
     list("Recent stops", &status.recent, out)?;
-    list("Not in time", &status.not_honoured, out)?;
+    list("Not honoured", &status.not_honoured, out)?;
     list("What to do", &advice(row), out)
 }
 
@@ -185,7 +185,7 @@ Conditions:
   Fits        True     Fits         24h     it fits
   RolledOut   False    InProgress   24h     2 of 3
   Honoured    False    Killed       24h     the app was killed
-Not in time:
+Not honoured:
   2026-02-02T05:26:30Z web-1 Rollout: Killed
 What to do:
   pods without the current budget: kubectl rollout status deployment/web -n shop

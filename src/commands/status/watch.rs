@@ -18,7 +18,8 @@ use crate::cluster::lists::Scope;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
-use crate::render::columns::Columns;
+use crate::render::age::now;
+use crate::render::grid::Grid;
 use crate::render::sanitize::sanitize;
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::shutdown_budget::{GROUP, KIND, PLURAL, VERSION};
@@ -31,7 +32,7 @@ pub(super) async fn follow(
     cluster: &Cluster,
     query: &Query,
     table: Table,
-    mut columns: Columns,
+    mut grid: Grid,
     rows: Vec<Row>,
 ) -> Result<Exit, Error> {
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, KIND), PLURAL);
@@ -66,7 +67,7 @@ pub(super) async fn follow(
         let before = shown.insert(key(&changed), changed.clone());
         if is_named && before.is_none_or(|before| differs(table, &before, &changed)) {
             let mut out = io::stdout().lock();
-            columns.print(&[table.line(&changed)], &mut out)?;
+            grid.print(&[table.line(&changed, now())], &mut out)?;
             out.flush()?;
         }
     }

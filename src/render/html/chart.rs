@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use crate::render::svg::class;
 use crate::render::timeline::labels;
 use crate::render::timeline::layout::{Scale, times, visible_lanes};
+use winddown_core::current_shutdown::CurrentShutdown;
 use winddown_core::duration::Seconds;
 use winddown_core::evaluation::Evaluation;
 use winddown_core::plan::lanes::Role;
 use winddown_core::plan::timeline::{Activity, Lane, Timeline};
-use winddown_core::today::Today;
 
 /// The units of a bar, which is as wide as the screen permits.
 const WIDTH: usize = 1000;
@@ -19,12 +19,12 @@ const MIN_PHASE: usize = 14;
 const CHARACTER: usize = 26;
 
 /// Both shutdowns, one above the other. `None` for a workload without a budget.
-pub(super) fn charts(evaluation: &Evaluation, today: Option<&Today>) -> Option<Markup> {
+pub(super) fn charts(evaluation: &Evaluation, current: Option<&CurrentShutdown>) -> Option<Markup> {
     let (budget, planned) = (evaluation.budget.as_ref()?, evaluation.timeline.as_ref()?);
-    let now = today.map(|today| &today.timeline);
+    let now = current.map(|current| &current.timeline);
     let all = now.into_iter().flat_map(times).chain(times(planned)).chain([budget.drain]);
     let scale = Scale::of(all, WIDTH, MIN_PHASE);
-    let traffic = today.is_none_or(|today| today.takes_requests == Some(true)).then_some(budget.drain);
+    let traffic = current.is_none_or(|current| current.takes_requests == Some(true)).then_some(budget.drain);
     let is_same = now.is_some_and(|now| now.kill_at == planned.kill_at && evaluation.changes.is_empty());
     let title = match (is_same, evaluation.changes.rolls_out()) {
         (true, _) => "Today, with this budget",

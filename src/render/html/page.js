@@ -2,18 +2,18 @@
   const at = (id) => document.getElementById(id);
   const workloads = [...document.querySelectorAll('[data-workload]')];
   const controls = at('controls');
-  const levels = [...controls.querySelectorAll('[name=level]')];
+  const boxes = [...controls.querySelectorAll('[name=has]')];
 
   const show = () => {
     const words = at('search').value.toLowerCase().split(/\s+/).filter(Boolean);
-    const shownLevels = new Set(levels.filter((box) => box.checked).map((box) => box.value));
+    const wanted = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
     const namespace = at('namespace').value;
     const onlyDrops = at('drops').checked;
     let shown = 0;
     for (const workload of workloads) {
-      const { level, search, namespace: own, drops } = workload.dataset;
+      const { has, search, namespace: own, drops } = workload.dataset;
       const matches =
-        shownLevels.has(level) &&
+        has.split(' ').some((one) => wanted.has(one)) &&
         (!namespace || own === namespace) &&
         (!onlyDrops || drops !== undefined) &&
         words.every((word) => search.includes(word));

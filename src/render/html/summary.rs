@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::chart::legend;
-use super::workload::{Level, with_code};
+use super::workload::{Has, with_code};
 use crate::render::survey::Survey;
 use crate::render::survey::overview::{Count, Overview};
-use crate::render::survey::text::requests;
+use crate::render::survey::text::{findings, requests};
 use crate::render::text::pluralize;
 use crate::render::workload::Workload;
 use winddown_core::object::Object;
@@ -125,7 +125,7 @@ fn codes(survey: &Survey, overview: &Overview) -> Markup {
     let (first, rest) = overview.codes.split_at(overview.codes.len().min(FIRST_CODES));
     html! {
         section aria-labelledby="codes" {
-            h2 #codes { (pluralize(overview.errors, "error")) ", " (pluralize(overview.warnings, "warning")) }
+            h2 #codes { (findings(overview)) }
             p.note { "By the number of workloads. The reason and the fix of each: " code { (survey.program) " explain CODE" } }
             (list(first))
             @if !rest.is_empty() {
@@ -156,8 +156,8 @@ pub(super) fn controls(workloads: &[Workload]) -> Markup {
     for workload in workloads {
         *namespaces.entry(Object::new(&workload.object).namespace()).or_default() += 1;
     }
-    let levels =
-        Level::ALL.map(|level| (level, workloads.iter().filter(|workload| Level::of(workload) == level).count()));
+    let number = |has: Has| workloads.iter().filter(|workload| Has::of(workload).contains(&has)).count();
+    let drops = workloads.iter().filter(|workload| !workload.losses().is_empty()).count();
     html! {
         h2 #workloads { "Workloads" }
         form.controls #controls role="search" hidden {
@@ -169,11 +169,11 @@ pub(super) fn controls(workloads: &[Workload]) -> Markup {
                 }
             }
             fieldset {
-                legend { "Show" }
-                @for (level, count) in levels {
-                    label { input type="checkbox" name="level" value=(level.as_str()) checked; (level.in_words()) " " (count) }
+                legend { "Show workloads" }
+                @for has in Has::ALL {
+                    label { input type="checkbox" name="has" value=(has.as_str()) checked; (has.in_words()) " (" (number(has)) ")" }
                 }
-                label { input #drops type="checkbox"; "only those that can drop requests" }
+                label { input #drops type="checkbox"; "only those that can drop requests (" (drops) ")" }
             }
             p.shown { output #shown for="search namespace drops" { (pluralize(workloads.len(), "workload")) }
                 button #open type="button" { "Open all" } button #close type="button" { "Close all" }

@@ -36,10 +36,34 @@ fn the_page_has_the_numbers_and_every_workload() {
         assert!(page.contains(part), "{part} is missing in:\n{page}");
     }
     assert_eq!(page.matches("<details data-workload").count(), 4);
-    for (name, level) in [("misfit", "error"), ("drops", "warning"), ("fine", "fine"), ("off", "unknown")] {
-        assert!(tag(&page, name).contains(&format!("data-level=\"{level}\"")), "{}", tag(&page, name));
+    for (name, has) in [("misfit", "errors"), ("drops", "neither"), ("fine", "neither"), ("off", "no-budget")] {
+        assert!(tag(&page, name).contains(&format!("data-has=\"{has}\"")), "{}", tag(&page, name));
     }
     assert!(tag(&page, "drops").contains("data-search=\"shop/drops deployment no prestop wait\""));
+}
+
+#[test]
+fn the_filters_count_the_same_workloads_as_the_summary() {
+    let both = workload("both", |it| {
+        it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20);
+        container(it)["readinessProbe"] = Value::Null;
+        container(it)["command"] = json!(["npm", "start"]);
+    });
+    let mut all = workloads();
+    all.push(both);
+    let page = html(&survey(), &all);
+    for part in [
+        "<h2 id=\"codes\">2 errors in 2 workloads, 2 warnings in 1 workload</h2>",
+        "<p class=\"figure\">3<span class=\"of\"> of 4</span></p>",
+        "with errors (2)<",
+        "with warnings (1)<",
+        "with neither (2)<",
+        "not opted in (1)<",
+        "only those that can drop requests (3)<",
+    ] {
+        assert!(page.contains(part), "{part} is missing in:\n{page}");
+    }
+    assert!(tag(&page, "both").contains("data-has=\"errors warnings\""), "{}", tag(&page, "both"));
 }
 
 #[test]
@@ -50,6 +74,8 @@ fn both_shutdowns_are_drawn_and_described() {
         "aria-label=\"new requests arrive until 5s; app: preStop from 0s to 5s, finishes and exits from 5s to 30s; \
          SIGKILL at 35s\"",
         "<rect class=\"lost\" x=\"0.0%\"",
+        "<figcaption><b>Today</b> <span class=\"kill-label\">SIGKILL at 30s</span>",
+        "<figcaption><b>With Winddown</b> <span class=\"kill-label\">SIGKILL at 35s</span>",
     ] {
         assert!(page.contains(part), "{part} is missing in:\n{page}");
     }

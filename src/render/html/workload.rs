@@ -12,70 +12,84 @@ use crate::render::text::{changes, pluralize};
 use crate::render::workload::Workload;
 use winddown_core::annotations::Mode;
 use winddown_core::budget::{Budget, Source};
+use winddown_core::current_shutdown::CurrentShutdown;
 use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::object::Object;
-use winddown_core::today::Today;
 
 /// Lines of a diff that are shown; a template that is replaced as a whole can have thousands.
 const MAX_DIFF: usize = 300;
 
-/// How bad it is, for the filters.
+/// What the filters ask for. A workload with errors and warnings has both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    Error,
-    Warning,
-    Fine,
-    /// Without a budget of its own or an assumed one.
-    Unknown,
+pub(super) enum Has {
+    Errors,
+    Warnings,
+    /// No error and no warning.
+    Neither,
+    /// The same, without a budget of its own or an assumed one.
+    NoBudget,
 }
 
-impl Level {
-    pub(super) const ALL: [Self; 4] = [Self::Error, Self::Warning, Self::Fine, Self::Unknown];
+impl Has {
+    pub(super) const ALL: [Self; 4] = [Self::Errors, Self::Warnings, Self::Neither, Self::NoBudget];
 
-    pub(super) fn of(workload: &Workload) -> Self {
-        if workload.has(Severity::Error) {
-            Self::Error
-        } else if workload.has(Severity::Warning) || !workload.losses().is_empty() {
-            Self::Warning
-        } else if workload.today.is_none() {
-            Self::Unknown
-        } else {
-            Self::Fine
+    pub(super) fn of(workload: &Workload) -> Vec<Self> {
+        let counted = [(Self::Errors, Severity::Error), (Self::Warnings, Severity::Warning)];
+        let counted = counted.into_iter().filter(|(_, severity)| workload.count(*severity) > 0);
+        let all: Vec<_> = counted.map(|(has, _)| has).collect();
+        match (all.is_empty(), workload.current.is_none()) {
+            (false, _) => all,
+            (true, false) => vec![Self::Neither],
+            (true, true) => vec![Self::NoBudget],
         }
     }
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Fine => "fine",
-            Self::Unknown => "unknown",
+            Self::Errors => "errors",
+            Self::Warnings => "warnings",
+            Self::Neither => "neither",
+            Self::NoBudget => "no-budget",
         }
     }
 
+    /// After "Show workloads".
     pub(super) const fn in_words(self) -> &'static str {
         match self {
-            Self::Error => "errors",
-            Self::Warning => "warnings",
-            Self::Fine => "fine",
-            Self::Unknown => "not opted in",
+            Self::Errors => "with errors",
+            Self::Warnings => "with warnings",
+            Self::Neither => "with neither",
+            Self::NoBudget => "not opted in",
         }
+    }
+}
+
+/// The class of the dot beside the name.
+fn dot(workload: &Workload) -> &'static str {
+    if workload.has(Severity::Error) {
+        "error"
+    } else if workload.has(Severity::Warning) || !workload.losses().is_empty() {
+        "warning"
+    } else if workload.current.is_none() {
+        "unknown"
+    } else {
+        "fine"
     }
 }
 
 pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::Result<Markup> {
     let object = Object::new(&workload.object);
     let (namespace, name) = (object.namespace(), object.name().unwrap_or_default());
-    let level = Level::of(workload);
+    let has: Vec<_> = Has::of(workload).into_iter().map(Has::as_str).collect();
     let evaluation = &workload.evaluation;
     let diff = if evaluation.changes.rolls_out() { lines(workload)? } else { Vec::new() };
     let id = format!("{namespace}/{}/{name}", workload.kind.as_str().to_lowercase());
     Ok(html! {
-        details data-workload data-level=(level.as_str()) data-namespace=(namespace) data-search=(words(workload))
+        details data-workload data-has=(has.join(" ")) data-namespace=(namespace) data-search=(words(workload))
             data-drops[!workload.losses().is_empty()] id=(id) open[is_open] {
             summary {
-                span class={ "dot " (level.as_str()) } aria-hidden="true" {}
+                span class={ "dot " (dot(workload)) } aria-hidden="true" {}
                 h3.name { span.namespace { (namespace) "/" } (name) }
                 span.kind { (workload.kind) }
                 span.why { (with_code(&why(workload))) }
@@ -84,7 +98,7 @@ pub(super) fn entry(workload: &Workload, survey: &Survey, is_open: bool) -> io::
             div.body {
                 (origin(workload, survey))
                 (losses(workload))
-                @if let Some(charts) = charts(evaluation, workload.today.as_ref()) { (charts) }
+                @if let Some(charts) = charts(evaluation, workload.current.as_ref()) { (charts) }
                 @if let Some(budget) = &evaluation.budget { (sum(budget)) }
                 div.columns {
                     (findings(&evaluation.findings))
@@ -123,11 +137,11 @@ fn why(workload: &Workload) -> String {
     let causes: Vec<_> = workload.losses().iter().map(|loss| loss.cause.in_words()).collect();
     let causes = (!causes.is_empty()).then(|| causes.join(", "));
     let title = worst(Severity::Error).map(str::to_owned).or(causes).or(worst(Severity::Warning).map(str::to_owned));
-    title.unwrap_or_else(|| match (&workload.today, workload.evaluation.mode) {
+    title.unwrap_or_else(|| match (&workload.current, workload.evaluation.mode) {
         (_, Mode::Off) => "mode Off".to_owned(),
         (None, _) => "not opted in".to_owned(),
-        (Some(Today { takes_requests: None, .. }), _) => "no port; the Services could not be read".to_owned(),
-        (Some(today), _) if today.takes_requests == Some(false) => {
+        (Some(CurrentShutdown { takes_requests: None, .. }), _) => "no port; the Services could not be read".to_owned(),
+        (Some(current), _) if current.takes_requests == Some(false) => {
             "no Service and no port: takes no requests".to_owned()
         }
         _ => "nothing found".to_owned(),
@@ -152,7 +166,7 @@ fn origin(workload: &Workload, survey: &Survey) -> Markup {
         @if let Some(owner) = workload.owner() {
             p.note { (owner) " controls it, so the numbers belong into that object." }
         }
-        @if workload.today.is_none() && workload.evaluation.findings.is_empty() {
+        @if workload.current.is_none() && workload.evaluation.findings.is_empty() {
             @if workload.evaluation.mode == Mode::Off {
                 p { "Its mode is Off, so Winddown leaves it as it is." }
             } @else {
@@ -164,15 +178,15 @@ fn origin(workload: &Workload, survey: &Survey) -> Markup {
 
 fn losses(workload: &Workload) -> Markup {
     html! {
-        @if let Some(today) = &workload.today {
-            @if !today.losses.is_empty() {
+        @if let Some(current) = &workload.current {
+            @if !current.losses.is_empty() {
                 h4 { "A rollout can drop requests today" }
                 dl.losses {
-                    @for loss in &today.losses { dt { (loss.cause.in_words()) } dd { (loss.message) } }
+                    @for loss in &current.losses { dt { (loss.cause.in_words()) } dd { (loss.message) } }
                 }
-            } @else if today.takes_requests == Some(false) {
+            } @else if current.takes_requests == Some(false) {
                 p { "It takes no requests: no Service selects its pods, and no app lists a port." }
-            } @else if today.takes_requests.is_none() {
+            } @else if current.takes_requests.is_none() {
                 p { "Whether it takes requests is unknown: no app lists a port, and the Services could not be read." }
             }
         }

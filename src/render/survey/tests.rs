@@ -8,12 +8,12 @@ use super::{Overview, Survey, sarif, sort, table, text};
 use crate::render::screen::Screen;
 use crate::render::workload::{Source, Workload};
 use winddown_core::annotations::Assumption;
+use winddown_core::current_shutdown::{CurrentShutdown, LossCause};
 use winddown_core::evaluation::{Existing, Origin, evaluate_among};
 use winddown_core::finding::Code;
 use winddown_core::object::Object;
 use winddown_core::policy::Policy;
 use winddown_core::related::Related;
-use winddown_core::today::{Cause, Today};
 
 pub(crate) const ASSUMED: &str = "deadline=25s,drain=5s";
 
@@ -40,10 +40,10 @@ pub(crate) fn workload(name: &str, change: impl FnOnce(&mut Value)) -> Workload 
     let (subject, related) = (assumed.as_ref().unwrap_or(&object), Related::default());
     let policy = Policy::default();
     let evaluation = evaluate_among(subject, Existing::Unchanged, &policy, Origin::ApiServer, Some(&related)).unwrap();
-    let today = Today::of(&Object::new(&object), &evaluation, Some(&related));
+    let current = CurrentShutdown::of(&Object::new(&object), &evaluation, Some(&related));
     let assumed = assumed.map(|_| Rc::new(assumption));
     let kind = Object::new(&object).kind().unwrap();
-    Workload { source: Source::Cluster, kind, object, assumed, evaluation, today }
+    Workload { source: Source::Cluster, kind, object, assumed, evaluation, current }
 }
 
 pub(crate) fn survey() -> Survey {
@@ -93,7 +93,7 @@ fn the_numbers_are_those_of_the_workloads() {
     let overview = Overview::of(&workloads());
     assert_eq!((overview.workloads, overview.namespaces, overview.evaluated, overview.assumed), (4, 1, 3, 3));
     assert_eq!((overview.take_requests, overview.can_drop_requests), (3, 2));
-    assert_eq!(overview.causes, [(Cause::NoWait, 1), (Cause::KilledEarly, 1)]);
+    assert_eq!(overview.causes, [(LossCause::NoWait, 1), (LossCause::KilledEarly, 1)]);
     assert_eq!((overview.errors, overview.codes[0].code), (1, Code::BudgetDoesNotFit));
 }
 
@@ -115,7 +115,7 @@ shop/misfit     Deployment  assumed    35s    20s       1         0  yes    Budg
 2 of 3 workloads with requests can drop some during a rollout today
       1  no preStop wait
       1  SIGKILL before the deadline
-1 error, 0 warnings
+1 error in 1 workload, 0 warnings
       1  error    BudgetDoesNotFit  drain + deadline + margin is more than the grace period.
 Winddown would change the pods of 2 workloads
 Next: kubectl winddown explain BudgetDoesNotFit

@@ -29,7 +29,7 @@ pub(crate) fn numbers(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let overview = Overview::of(workloads);
-    let Overview { namespaces, assumed, owned, errors, warnings, .. } = overview;
+    let Overview { namespaces, assumed, owned, .. } = overview;
     let bold = styles.heading;
     let place = match &survey.namespace {
         Some(_) => survey.place(),
@@ -55,7 +55,7 @@ pub(crate) fn numbers(
     for (cause, count) in &overview.causes {
         writeln!(out, "  {count:>5}  {}", cause.in_words())?;
     }
-    writeln!(out, "{bold}{}, {}{bold:#}", pluralize(errors, "error"), pluralize(warnings, "warning"))?;
+    writeln!(out, "{bold}{}{bold:#}", findings(&overview))?;
     let longest = overview.codes.iter().map(|count| count.code.as_str().len()).max().unwrap_or_default();
     for Count { code, severity, workloads } in &overview.codes {
         let style = styles.severity(*severity);
@@ -69,10 +69,20 @@ pub(crate) fn numbers(
         writeln!(out, "Next: {} explain {}", survey.program, code.as_str())?;
     }
     let has_infos = workloads.iter().any(|workload| workload.count(Severity::Info) > 0);
-    if overview.codes.is_empty() && !has_infos {
+    if overview.codes.is_empty() && overview.can_drop_requests == 0 && !has_infos {
         writeln!(out, "Nothing was found.")?;
     }
     Ok(())
+}
+
+/// `1 error in 1 workload, 8 warnings in 6 workloads`
+pub(crate) fn findings(overview: &Overview) -> String {
+    let of = |number: usize, noun: &str, workloads: usize| match number {
+        0 => pluralize(0, noun),
+        _ => format!("{} in {}", pluralize(number, noun), pluralize(workloads, "workload")),
+    };
+    let Overview { errors, workloads_with_errors, warnings, workloads_with_warnings, .. } = *overview;
+    format!("{}, {}", of(errors, "error", workloads_with_errors), of(warnings, "warning", workloads_with_warnings))
 }
 
 /// `12 of 30 workloads that take requests can drop some during a rollout today`

@@ -1,4 +1,4 @@
-//! Which pod is evicted, what is shown of its stop, and whether it kept its promise.
+//! Which pod is evicted, what is shown of its stop, and whether it honoured its promise.
 
 mod choice;
 mod progress;

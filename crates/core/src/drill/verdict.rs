@@ -1,4 +1,4 @@
-//! Whether the promise was kept.
+//! Whether the promise was honoured.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl Verdict {
         match stop {
             None => Self::Unseen,
             Some(stop) => match stop.promise() {
-                Promise::Kept => Self::Honoured(stop),
+                Promise::Honoured => Self::Honoured(stop),
                 Promise::Killed | Promise::Failed | Promise::Overran => Self::Broken(stop),
                 // A SIGKILL of another process, or the memory limit, is a failure in a rehearsal, too.
                 Promise::NotJudged
@@ -53,10 +53,10 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Honoured(stop) => write!(f, "kept: {stop}"),
-            Self::Broken(stop) => write!(f, "not kept: {stop}"),
-            Self::Unclear(stop) => write!(f, "not clear: {stop}"),
-            Self::Unseen => f.write_str("not clear: the end of the pod was not seen"),
+            Self::Honoured(stop) => write!(f, "honoured: {stop}"),
+            Self::Broken(stop) => write!(f, "broken: {stop}"),
+            Self::Unclear(stop) => write!(f, "unclear: {stop}"),
+            Self::Unseen => f.write_str("unseen: the end of the pod was not seen"),
         }
     }
 }

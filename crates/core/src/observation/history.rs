@@ -94,11 +94,11 @@ pub struct Summary {
     pub shutdowns: Shutdowns,
     /// The last three stops, one line each, the oldest first.
     pub recent: Vec<String>,
-    /// The last three in which the promise was not kept.
+    /// The last three in which the promise was not honoured.
     pub not_honoured: Vec<String>,
     /// What the stops suggest, in words.
     pub recommendation: String,
-    /// Whether the app kept its promise in the stops of the template that stopped last; absent before the first one.
+    /// Whether the app honoured its promise in the stops of the template that stopped last; absent before the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promise: Option<Promise>,
 }
@@ -179,7 +179,7 @@ impl History {
         }
         self.judge(stop, promise);
         let line = truncated(&stop.to_string(), LONGEST_LINE).into_owned();
-        if promise > Promise::Kept {
+        if promise > Promise::Honoured {
             show(&mut self.not_honoured, line.clone());
         }
         show(&mut self.recent, line);

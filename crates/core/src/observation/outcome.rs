@@ -43,13 +43,14 @@ pub enum Unseen {
     Clocks,
 }
 
-/// Whether the app kept its promise to exit in time. The order is by weight.
+/// Whether the app honoured its promise to exit in time. The order is by weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Promise {
     /// The end says nothing about the app: node, memory, a shorter grace period of a caller, or not seen.
     NotJudged,
-    /// It exited in time.
-    Kept,
+    /// It exited in time. Stored statuses have the name `Kept`.
+    #[serde(rename = "Kept")]
+    Honoured,
     /// It exited by itself, but after its deadline.
     Overran,
     /// It exited in time, but failed.

@@ -175,7 +175,7 @@ impl Stop {
         }
     }
 
-    /// Whether the app kept its promise. Node, memory and a caller's shorter grace period are not its fault.
+    /// Whether the app honoured its promise. Node, memory and a caller's shorter grace period are not its fault.
     #[must_use]
     pub fn promise(&self) -> Promise {
         match self.outcome {
@@ -184,7 +184,7 @@ impl Stop {
             Outcome::Killed => Promise::Killed,
             Outcome::Failed => Promise::Failed,
             Outcome::Clean if self.overran() => Promise::Overran,
-            Outcome::Clean => Promise::Kept,
+            Outcome::Clean => Promise::Honoured,
             Outcome::Unknown(_) | Outcome::KilledOtherwise | Outcome::OutOfMemory | Outcome::CutShort => {
                 Promise::NotJudged
             }

@@ -138,7 +138,7 @@ impl Verdict {
             None | Some(Promise::NotJudged) => {
                 Self::unknown("NoStops", "no stop was observed that shows how long the app needs")
             }
-            Some(Promise::Kept) => {
+            Some(Promise::Honoured) => {
                 Self::yes("InTime", "the app exited in time in every stop of the template that stopped last")
             }
             Some(Promise::Overran) => Self::no("Overran", "the app exited after its deadline; see notHonoured"),

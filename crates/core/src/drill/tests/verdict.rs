@@ -1,4 +1,4 @@
-//! Whether the promise was kept.
+//! Whether the promise was honoured.
 
 use super::super::Verdict;
 use crate::duration::Seconds;
@@ -13,14 +13,14 @@ fn evicted(outcome: Outcome) -> Stop {
 #[test]
 fn each_outcome_of_an_eviction_has_its_verdict() {
     for (outcome, verdict, text) in [
-        (Outcome::Clean, "honoured", "kept: "),
-        (Outcome::Failed, "broken", "not kept: "),
-        (Outcome::Killed, "broken", "not kept: "),
-        (Outcome::KilledOtherwise, "broken", "not kept: "),
-        (Outcome::OutOfMemory, "broken", "not kept: "),
-        (Outcome::CutShort, "unclear", "not clear: "),
-        (Outcome::Unknown(Unseen::End), "unclear", "not clear: "),
-        (Outcome::Unknown(Unseen::Status), "unclear", "not clear: "),
+        (Outcome::Clean, "honoured", "honoured: "),
+        (Outcome::Failed, "broken", "broken: "),
+        (Outcome::Killed, "broken", "broken: "),
+        (Outcome::KilledOtherwise, "broken", "broken: "),
+        (Outcome::OutOfMemory, "broken", "broken: "),
+        (Outcome::CutShort, "unclear", "unclear: "),
+        (Outcome::Unknown(Unseen::End), "unclear", "unclear: "),
+        (Outcome::Unknown(Unseen::Status), "unclear", "unclear: "),
     ] {
         let found = Verdict::of(Some(evicted(outcome)));
         assert_eq!(found.as_str(), verdict, "{outcome}");
@@ -32,7 +32,7 @@ fn each_outcome_of_an_eviction_has_its_verdict() {
 fn a_stop_that_was_not_seen_is_no_verdict_about_the_app() {
     let found = Verdict::of(None);
     assert_eq!((found.as_str(), found.clone()), ("unseen", Verdict::Unseen));
-    assert_eq!(found.to_string(), "not clear: the end of the pod was not seen");
+    assert_eq!(found.to_string(), "unseen: the end of the pod was not seen");
 }
 
 #[test]

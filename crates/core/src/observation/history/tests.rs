@@ -114,15 +114,15 @@ fn the_promise_is_the_worst_of_the_template_that_stopped_last() {
     for (stops, promise) in [
         (vec![], None),
         (vec![of("a", 1, unknown)], None),
-        (vec![of("a", 1, clean)], Some(Promise::Kept)),
+        (vec![of("a", 1, clean)], Some(Promise::Honoured)),
         (vec![of("a", 1, killed), of("a", 2, clean), of("a", 3, unknown)], Some(Promise::Killed)),
-        (vec![of("a", 1, killed), of("b", 2, clean)], Some(Promise::Kept)),
+        (vec![of("a", 1, killed), of("b", 2, clean)], Some(Promise::Honoured)),
         // Two rollouts overlap, or the stop of an earlier template is reported late.
         (vec![of("a", 1, clean), of("b", 3, killed), of("a", 4, clean)], Some(Promise::Killed)),
         (vec![of("a", 1, clean), of("b", 3, killed), of("c", 2, clean)], Some(Promise::Killed)),
-        (vec![of("a", 1, killed), of("b", 2, clean), of("a", 3, killed)], Some(Promise::Kept)),
+        (vec![of("a", 1, killed), of("b", 2, clean), of("a", 3, killed)], Some(Promise::Honoured)),
         // A rollback.
-        (vec![of("a", 1, killed), of("b", 2, killed), of("a", 1000, clean)], Some(Promise::Kept)),
+        (vec![of("a", 1, killed), of("b", 2, killed), of("a", 1000, clean)], Some(Promise::Honoured)),
     ] {
         assert_eq!(history(stops).summary().promise, promise);
     }
@@ -194,4 +194,11 @@ fn a_kill_is_forgotten_after_enough_stops_with_a_longer_grace_period() {
         enough.summary().recommendation,
         "the longest of 20 stops is 33s: a deadline of 40s is enough; endpoints were withdrawn within 0.25s"
     );
+}
+
+#[test]
+fn promises_have_stable_names_in_stored_histories() {
+    let names = [Promise::NotJudged, Promise::Honoured, Promise::Overran, Promise::Failed, Promise::Killed];
+    let names = names.map(|promise| serde_json::to_value(promise).unwrap());
+    assert_eq!(names, ["NotJudged", "Kept", "Overran", "Failed", "Killed"]);
 }

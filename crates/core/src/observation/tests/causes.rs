@@ -18,7 +18,7 @@ fn a_disruption_of_the_api_is_judged_and_named() {
     ] {
         let pod = with(running(), &json!({"status": {"conditions": [disruption(reason)]}}));
         for (exit_code, end, outcome, promise) in [
-            (0, 5, Outcome::Clean, Promise::Kept),
+            (0, 5, Outcome::Clean, Promise::Honoured),
             (137, 15, Outcome::Killed, Promise::Killed),
             (1, 6, Outcome::Failed, Promise::Failed),
             (137, 6, Outcome::KilledOtherwise, Promise::NotJudged),
@@ -131,7 +131,7 @@ fn a_caller_with_a_shorter_grace_period_answers_for_the_end() {
     for (exit_code, end, outcome, promise) in [
         (137, 5, Outcome::CutShort, Promise::NotJudged),
         (1, 3, Outcome::Failed, Promise::NotJudged),
-        (0, 3, Outcome::Clean, Promise::Kept),
+        (0, 3, Outcome::Clean, Promise::Honoured),
     ] {
         let stop = only(Watch::new().whole(&running(), 3, &[container("app", exit_code, "Error", end)], end));
         assert_eq!((stop.outcome, stop.promise()), (outcome, promise), "{stop}");

@@ -26,7 +26,7 @@ fn the_app_decides_and_its_helpers_are_named() {
     let pod = pod(&json!([app, {"name": "istio-proxy", "image": "istio/proxyv2:1.29"}]));
     let statuses = [container("app", 0, "Completed", 6), container("istio-proxy", 137, "Error", 15)];
     let stop = only(Watch::new().whole(&pod, 15, &statuses, 15));
-    assert_eq!((stop.outcome, stop.promise()), (Outcome::Clean, Promise::Kept));
+    assert_eq!((stop.outcome, stop.promise()), (Outcome::Clean, Promise::Honoured));
     assert_eq!(stop.containers.iter().map(|container| container.role).collect::<Vec<_>>(), [Role::App, Role::Helper]);
     let line = "15s of 15s, app 6s, exit code 0, helper istio-proxy killed";
     assert!(stop.to_string().ends_with(line), "{stop}");
@@ -59,7 +59,9 @@ fn the_record_names_the_containers_of_the_app_and_the_numbers_of_its_budget() {
 #[test]
 fn an_app_that_exits_after_its_deadline_overran() {
     let pod = with(running(), &record("drain=5s"));
-    for (end, promise) in [(9, Promise::Kept), (10, Promise::Kept), (11, Promise::Overran), (13, Promise::Overran)] {
+    for (end, promise) in
+        [(9, Promise::Honoured), (10, Promise::Honoured), (11, Promise::Overran), (13, Promise::Overran)]
+    {
         let stop = only(Watch::new().whole(&pod, 15, &[container("app", 0, "Completed", end)], end));
         assert_eq!((stop.outcome, stop.promise()), (Outcome::Clean, promise), "{end}");
     }
@@ -127,7 +129,7 @@ fn a_start_of_the_kubelet_that_was_not_seen_in_time_takes_nothing_from_the_time_
         let seen = if matches!(acknowledged, Late) { 17.0 } else { 13.4 };
         let stop = only(watch.apply(seen, &super::ended(pod, &[container("app", 0, "Completed", 13)])));
         // The node may have been busy, so it is not known whether the app needed more than its deadline of 4 s.
-        assert_eq!((stop.app_time, stop.promise()), (Some(Seconds::new(8)), Promise::Kept));
+        assert_eq!((stop.app_time, stop.promise()), (Some(Seconds::new(8)), Promise::Honoured));
     }
 }
 

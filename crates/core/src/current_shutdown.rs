@@ -1,4 +1,4 @@
-//! What a rollout does to the requests of a workload as it is today, before Winddown changes anything: for a survey.
+//! How a workload's pods stop as it is, before Winddown changes anything, and why its rollouts can drop requests.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::{Serialize, Serializer};
@@ -19,7 +19,7 @@ use crate::workload::DEFAULT_GRACE_PERIOD;
 /// A workload as it is, compared with its budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Today {
+pub struct CurrentShutdown {
     /// Whether a Service selects its pods, or an app lists a port for requests. Unknown without a port where the Services are
     /// unknown.
     pub takes_requests: Option<bool>,
@@ -35,7 +35,7 @@ pub struct Today {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// What is missing.
-    pub cause: Cause,
+    pub cause: LossCause,
     /// The names and numbers, in one line.
     pub message: String,
 }
@@ -44,11 +44,11 @@ macro_rules! causes {
     ($($(#[doc = $doc:literal])+ $name:ident $words:literal,)+) => {
         /// What is missing. The names are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Cause {
+        pub enum LossCause {
             $($(#[doc = $doc])+ $name,)+
         }
 
-        impl Cause {
+        impl LossCause {
             /// Every cause, in the order of reports.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
@@ -88,7 +88,26 @@ causes! {
     ProxyStopsFirst "a proxy stops before the app",
 }
 
-impl Today {
+impl LossCause {
+    /// The cause that a finding names, if it is about requests of a rollout.
+    #[must_use]
+    pub const fn of(code: Code) -> Option<Self> {
+        Some(match code {
+            Code::HookFails | Code::HookNeedsShell | Code::HookOnHostNetwork => Self::WaitFails,
+            Code::PreStopShort => Self::WaitShort,
+            Code::StopSignalKills | Code::SignalLost | Code::RestartsOnSigterm | Code::WrapperKillsEarly => {
+                Self::NoStopSignal
+            }
+            Code::ReadinessMissing => Self::NoReadiness,
+            Code::ReadinessPlaceholder => Self::EmptyReadiness,
+            Code::NoPodDuringRollout | Code::RolloutTakesAllCapacity | Code::SingleStatefulPod => Self::NoPod,
+            Code::SidecarStopsFirst | Code::ProxyStopsFirst => Self::ProxyStopsFirst,
+            _ => return None,
+        })
+    }
+}
+
+impl CurrentShutdown {
     /// `None` for a workload without a budget: what it needs is unknown. `evaluation` is that of the same workload, with its
     /// own annotations or with assumed ones. Without `related` objects, the Services are unknown.
     #[must_use]
@@ -139,7 +158,7 @@ impl App<'_> {
         let name = &self.lane.container;
         let message =
             format!("{name} has {left} after SIGTERM, of a grace period of {grace_period}; its deadline is {deadline}");
-        Some(Loss::new(Cause::KilledEarly, &message))
+        Some(Loss::new(LossCause::KilledEarly, &message))
     }
 }
 
@@ -151,14 +170,14 @@ fn no_wait(apps: &[App<'_>], drain: Seconds) -> Option<Loss> {
     }
     let names = without.join(", ");
     let message = format!("{names}: SIGTERM comes at once, while new requests still arrive for up to {drain}");
-    Some(Loss::new(Cause::NoWait, &message))
+    Some(Loss::new(LossCause::NoWait, &message))
 }
 
 /// The losses that are findings. There is one for each cause, with the first finding.
 fn found(evaluation: &Evaluation) -> Vec<Loss> {
     let mut losses: Vec<Loss> = Vec::new();
     for finding in &evaluation.findings {
-        if let Some(cause) = cause_of(finding.code)
+        if let Some(cause) = LossCause::of(finding.code)
             && losses.iter().all(|loss| loss.cause != cause)
         {
             losses.push(Loss::new(cause, &finding.problem));
@@ -167,29 +186,13 @@ fn found(evaluation: &Evaluation) -> Vec<Loss> {
     losses
 }
 
-/// The cause that a finding names, if it is about requests of a rollout.
-fn cause_of(code: Code) -> Option<Cause> {
-    Some(match code {
-        Code::HookFails | Code::HookNeedsShell | Code::HookOnHostNetwork => Cause::WaitFails,
-        Code::PreStopShort => Cause::WaitShort,
-        Code::StopSignalKills | Code::SignalLost | Code::RestartsOnSigterm | Code::WrapperKillsEarly => {
-            Cause::NoStopSignal
-        }
-        Code::ReadinessMissing => Cause::NoReadiness,
-        Code::ReadinessPlaceholder => Cause::EmptyReadiness,
-        Code::NoPodDuringRollout | Code::RolloutTakesAllCapacity | Code::SingleStatefulPod => Cause::NoPod,
-        Code::SidecarStopsFirst | Code::ProxyStopsFirst => Cause::ProxyStopsFirst,
-        _ => return None,
-    })
-}
-
 impl Loss {
-    fn new(cause: Cause, message: &str) -> Self {
+    fn new(cause: LossCause, message: &str) -> Self {
         Self { cause, message: escaped(message).into_owned() }
     }
 }
 
-impl Serialize for Cause {
+impl Serialize for LossCause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -208,7 +211,7 @@ fn grace_period(template: Template<'_>) -> Seconds {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Cause, Today};
+    use super::{CurrentShutdown, LossCause};
     use crate::annotations::Assumption;
     use crate::evaluation::{Existing, Origin, evaluate_among};
     use crate::object::Object;
@@ -244,11 +247,11 @@ mod tests {
         assumption.applied_to(&workload).unwrap_or(workload)
     }
 
-    fn today(change: impl FnOnce(&mut Value), related: &Related) -> Option<Today> {
+    fn current(change: impl FnOnce(&mut Value), related: &Related) -> Option<CurrentShutdown> {
         let (workload, policy) = (workload(change), Policy::default());
         let evaluation =
             evaluate_among(&workload, Existing::Unchanged, &policy, Origin::ApiServer, Some(related)).unwrap();
-        Today::of(&Object::new(&workload), &evaluation, Some(related))
+        CurrentShutdown::of(&Object::new(&workload), &evaluation, Some(related))
     }
 
     fn container(workload: &mut Value) -> &mut Value {
@@ -257,9 +260,9 @@ mod tests {
 
     type Change = fn(&mut Value);
 
-    fn causes(change: impl FnOnce(&mut Value)) -> Vec<Cause> {
-        let today = today(change, &Related::default()).unwrap();
-        today.losses.into_iter().map(|loss| loss.cause).collect()
+    fn causes(change: impl FnOnce(&mut Value)) -> Vec<LossCause> {
+        let current = current(change, &Related::default()).unwrap();
+        current.losses.into_iter().map(|loss| loss.cause).collect()
     }
 
     #[test]
@@ -269,13 +272,16 @@ mod tests {
 
     #[test]
     fn each_missing_part_is_a_cause() {
-        let cases: [(Change, &[Cause]); 6] = [
-            (|it| container(it)["lifecycle"] = Value::Null, &[Cause::NoWait]),
-            (|it| container(it)["readinessProbe"] = Value::Null, &[Cause::NoReadiness]),
-            (|it| container(it)["lifecycle"]["preStop"]["sleep"]["seconds"] = json!(2), &[Cause::WaitShort]),
-            (|it| it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20), &[Cause::KilledEarly]),
-            (|it| it["spec"]["strategy"] = json!({"type": "Recreate"}), &[Cause::NoPod]),
-            (|it| container(it)["command"] = json!(["sh", "-c", "node server.js; true"]), &[Cause::NoStopSignal]),
+        let cases: [(Change, &[LossCause]); 6] = [
+            (|it| container(it)["lifecycle"] = Value::Null, &[LossCause::NoWait]),
+            (|it| container(it)["readinessProbe"] = Value::Null, &[LossCause::NoReadiness]),
+            (|it| container(it)["lifecycle"]["preStop"]["sleep"]["seconds"] = json!(2), &[LossCause::WaitShort]),
+            (
+                |it| it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20),
+                &[LossCause::KilledEarly],
+            ),
+            (|it| it["spec"]["strategy"] = json!({"type": "Recreate"}), &[LossCause::NoPod]),
+            (|it| container(it)["command"] = json!(["sh", "-c", "node server.js; true"]), &[LossCause::NoStopSignal]),
         ];
         for (at, (change, expected)) in cases.into_iter().enumerate() {
             assert_eq!(causes(change), expected, "case {at}");
@@ -285,24 +291,24 @@ mod tests {
     #[test]
     fn a_loss_has_the_numbers() {
         let short = |it: &mut Value| it["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(20);
-        let today = today(short, &Related::default()).unwrap();
+        let current = current(short, &Related::default()).unwrap();
         let message = "app has 15s after SIGTERM, of a grace period of 20s; its deadline is 25s";
-        assert_eq!(today.losses.iter().map(|loss| loss.message.as_str()).collect::<Vec<_>>(), [message]);
-        assert_eq!(today.grace_period.as_i64(), 20);
-        let ends: Vec<_> = today.timeline.lanes[0].phases.iter().map(|phase| phase.end.as_i64()).collect();
+        assert_eq!(current.losses.iter().map(|loss| loss.message.as_str()).collect::<Vec<_>>(), [message]);
+        assert_eq!(current.grace_period.as_i64(), 20);
+        let ends: Vec<_> = current.timeline.lanes[0].phases.iter().map(|phase| phase.end.as_i64()).collect();
         assert_eq!(
-            (ends.as_slice(), today.timeline.kill_at.as_i64(), today.timeline.done.as_i64()),
+            (ends.as_slice(), current.timeline.kill_at.as_i64(), current.timeline.done.as_i64()),
             (&[5, 30][..], 20, 30)
         );
     }
 
     #[test]
     fn without_a_hook_the_app_stops_at_once() {
-        let today = today(|it| container(it)["lifecycle"] = Value::Null, &Related::default()).unwrap();
-        let lane = &today.timeline.lanes[0];
+        let current = current(|it| container(it)["lifecycle"] = Value::Null, &Related::default()).unwrap();
+        let lane = &current.timeline.lanes[0];
         let phases: Vec<_> = lane.phases.iter().map(|it| (it.activity, it.start.as_i64(), it.end.as_i64())).collect();
         assert_eq!(phases, [(Activity::Stopping, 0, 25), (Activity::Slack, 25, 30)]);
-        assert_eq!((lane.signal_at.as_i64(), today.timeline.done.as_i64()), (0, 25));
+        assert_eq!((lane.signal_at.as_i64(), current.timeline.done.as_i64()), (0, 25));
     }
 
     #[test]
@@ -311,15 +317,15 @@ mod tests {
             let container = container(it).as_object_mut().unwrap();
             container.retain(|field, _| ["name", "image"].contains(&field.as_str()));
         };
-        let found = today(worker, &Related::default()).unwrap();
+        let found = current(worker, &Related::default()).unwrap();
         assert!(found.takes_requests == Some(false) && found.losses.is_empty(), "{found:?}");
         let mut related = Related::default();
         related.add(&json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": "web"},
             "spec": {"selector": {"app": "shop"}},
         }));
-        let found = today(worker, &related).unwrap();
-        assert!(found.takes_requests == Some(true) && found.losses[0].cause == Cause::NoWait, "{found:?}");
+        let found = current(worker, &related).unwrap();
+        assert!(found.takes_requests == Some(true) && found.losses[0].cause == LossCause::NoWait, "{found:?}");
     }
 
     #[test]
@@ -328,15 +334,15 @@ mod tests {
             let workload = workload(|it| container(it)["ports"] = ports);
             let policy = Policy::default();
             let evaluation = evaluate_among(&workload, Existing::Unchanged, &policy, Origin::ApiServer, None).unwrap();
-            let today = Today::of(&Object::new(&workload), &evaluation, None).unwrap();
-            assert_eq!(today.takes_requests, expected);
+            let current = CurrentShutdown::of(&Object::new(&workload), &evaluation, None).unwrap();
+            assert_eq!(current.takes_requests, expected);
         }
     }
 
     #[test]
     fn nothing_is_known_of_a_workload_that_opts_out() {
         let off = |it: &mut Value| it["metadata"]["annotations"] = json!({"winddown.dev/mode": "Off"});
-        assert_eq!(today(off, &Related::default()), None);
+        assert_eq!(current(off, &Related::default()), None);
     }
 
     #[test]
@@ -345,7 +351,7 @@ mod tests {
             container(it)["lifecycle"] = Value::Null;
             container(it)["name"] = json!("a\nb");
         };
-        let today = today(hostile, &Related::default()).unwrap();
-        assert!(today.losses[0].message.starts_with(r"a\nb: SIGTERM comes at once"), "{:?}", today.losses);
+        let current = current(hostile, &Related::default()).unwrap();
+        assert!(current.losses[0].message.starts_with(r"a\nb: SIGTERM comes at once"), "{:?}", current.losses);
     }
 }
