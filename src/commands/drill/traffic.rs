@@ -100,13 +100,12 @@ fn end(measured: &Measurement, promised: &Promised) -> Vec<String> {
             "refused by the kernel",
             format!("{dropped} dropped, {overflows} of them because the app accepted too slowly"),
         ),
-        row("", format!("{resets} resets sent, {refused} of them after the app stopped listening")),
+        row("", format!("{} sent, {refused} of them after the app stopped listening", number(*resets, "reset"))),
     ]
 }
 
 fn not_counted(measured: &Measurement) -> Vec<String> {
     let last = |at: Option<u64>| at.map_or_else(String::new, |at| format!(", the last at {}", seconds(at)));
-    let number = |count: u64, noun: &str| pluralize(usize::try_from(count).unwrap_or(usize::MAX), noun);
     let mut texts = Vec::new();
     if measured.probes > 0 {
         let last = last(measured.last_probe);
@@ -119,6 +118,10 @@ fn not_counted(measured: &Measurement) -> Vec<String> {
         texts.push(format!("{} to ports for monitoring ({ports}){used}", number(measured.scrapes, "new connection")));
     }
     texts.into_iter().map(|text| row("not counted", text)).collect()
+}
+
+fn number(count: u64, noun: &str) -> String {
+    pluralize(usize::try_from(count).unwrap_or(usize::MAX), noun)
 }
 
 fn row(name: &str, text: impl Display) -> String {
