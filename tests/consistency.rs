@@ -165,6 +165,25 @@ fn missing_names<'a>(document: &'a str, sources: &[(String, String)]) -> Vec<&'a
 }
 
 #[test]
+fn every_golden_file_is_compared_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = |directory: &str| {
+        let entries = WalkDir::new(root.join(directory)).into_iter().map(Result::unwrap);
+        entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path).collect::<Vec<_>>()
+    };
+    let tests: Vec<_> = files("src").into_iter().filter(|path| path.ends_with("golden.rs")).collect();
+    let tests: String = tests.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let golden = files("tests/golden");
+    assert!(golden.len() >= 20, "only {} golden files found", golden.len());
+    for path in golden {
+        let name = path.strip_prefix(root.join("tests/golden")).unwrap().with_extension("").display().to_string();
+        let last = name.rsplit('/').next().unwrap();
+        let is_named = [name.as_str(), last].iter().any(|name| tests.contains(&format!("\"{name}\"")));
+        assert!(is_named, "no test compares tests/golden/{name}.txt");
+    }
+}
+
+#[test]
 fn the_pieces_of_the_fuzzers_are_yaml() {
     serde_saphyr::from_str::<serde_json::Value>(&file("fuzz/src/pieces.yaml")).unwrap();
 }

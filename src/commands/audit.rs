@@ -25,7 +25,7 @@ use crate::render::screen::Screen;
 use crate::render::survey::{self, Survey};
 use crate::render::workload::{Source, Workload, qualified_name};
 use assume::Assume;
-use fail_on::FailOn;
+use fail_on::FailureReason;
 use listing::Listed;
 use winddown_core::current_shutdown::CurrentShutdown;
 use winddown_core::finding::Code;
@@ -88,7 +88,7 @@ pub struct Arguments {
     assume: Assume,
     /// What exits with 1; several values are separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "error", value_name = "WHAT,...")]
-    fail_on: Vec<FailOn>,
+    fail_on: Vec<FailureReason>,
     /// Which cluster, and as whom.
     #[command(flatten)]
     cluster: ClusterArguments,

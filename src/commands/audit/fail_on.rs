@@ -8,26 +8,27 @@ use crate::render::workload::Workload;
 use winddown_core::current_shutdown::LossCause;
 use winddown_core::finding::Severity;
 
-/// What exits with 1. Several values are judged independently of each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum FailOn {
+/// A reason to exit with 1: one value of `--fail-on`. Several are judged independently of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailureReason {
     /// A finding that is an error or a warning
     Warning,
     /// A finding that is an error
-    #[default]
     Error,
     /// A workload of which a rollout can drop requests today: yes in the column DROPS
     DroppedRequests,
 }
 
 /// One that is found outweighs one that is unknown.
-pub(super) fn judge(wanted: &[FailOn], survey: &Survey, workloads: &[Workload]) -> Exit {
-    let exits = wanted.iter().map(|wanted| match wanted {
-        FailOn::Warning => findings(Severity::Warning, workloads),
-        FailOn::Error => findings(Severity::Error, workloads),
-        FailOn::DroppedRequests => dropped_requests(survey, workloads),
-    });
-    let exits: Vec<_> = exits.collect();
+pub(super) fn judge(reasons: &[FailureReason], survey: &Survey, workloads: &[Workload]) -> Exit {
+    let exits: Vec<_> = reasons
+        .iter()
+        .map(|reason| match reason {
+            FailureReason::Warning => findings(Severity::Warning, workloads),
+            FailureReason::Error => findings(Severity::Error, workloads),
+            FailureReason::DroppedRequests => dropped_requests(survey, workloads),
+        })
+        .collect();
     [Exit::Findings, Exit::Unusable].into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Success)
 }
 
@@ -51,7 +52,7 @@ fn dropped_requests(survey: &Survey, workloads: &[Workload]) -> Exit {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Exit, FailOn, Workload, judge};
+    use super::{Exit, FailureReason, Workload, judge};
     use crate::render::survey::tests::{container, survey, workload};
     use winddown_core::finding::Code;
 
@@ -76,9 +77,9 @@ mod tests {
 
     #[test]
     fn each_value_fails_on_what_it_names() {
-        use FailOn::{DroppedRequests, Error, Warning};
+        use FailureReason::{DroppedRequests, Error, Warning};
         let unprobed = || workload("unprobed", |it| container(it)["readinessProbe"] = Value::Null);
-        for (wanted, found, exit) in [
+        for (reasons, found, exit) in [
             (&[Error][..], vec![fine(), drops()], Exit::Success),
             (&[Error], vec![misfit()], Exit::Findings),
             (&[Error], vec![unprobed()], Exit::Success),
@@ -94,7 +95,7 @@ mod tests {
             (&[Error], vec![unknown()], Exit::Success),
         ] {
             let names: Vec<_> = found.iter().map(Workload::title).collect();
-            assert_eq!(judge(wanted, &survey(), &found), exit, "{wanted:?} {names:?}");
+            assert_eq!(judge(reasons, &survey(), &found), exit, "{reasons:?} {names:?}");
         }
     }
 
@@ -103,8 +104,8 @@ mod tests {
         for (code, exit) in [(Code::SingleStatefulPod, Exit::Unusable), (Code::SurgeCost, Exit::Success)] {
             let mut survey = survey();
             survey.withheld = vec![code];
-            assert_eq!(judge(&[FailOn::DroppedRequests], &survey, &[fine()]), exit, "{code:?}");
-            assert_eq!(judge(&[FailOn::DroppedRequests], &survey, &[drops()]), Exit::Findings);
+            assert_eq!(judge(&[FailureReason::DroppedRequests], &survey, &[fine()]), exit, "{code:?}");
+            assert_eq!(judge(&[FailureReason::DroppedRequests], &survey, &[drops()]), Exit::Findings);
         }
     }
 }
