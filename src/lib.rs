@@ -7,6 +7,10 @@ pub mod commands;
 pub mod exit;
 #[cfg(feature = "cluster")]
 mod message;
+#[cfg(feature = "cluster")]
+mod question;
 mod render;
+#[cfg(feature = "cluster")]
+pub mod rights;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 mod sampling;

@@ -70,6 +70,12 @@ impl Error {
         self.status().is_some_and(|status| status.code == 403)
     }
 
+    /// Whether RBAC refused the request, and neither an admission controller nor a quota, which also answer with 403.
+    pub(crate) fn is_missing_right(&self) -> bool {
+        let is_of_rbac = |status: &Status| status.message.contains(" cannot ") && status.message.contains(" resource ");
+        self.is_forbidden() && self.status().is_some_and(is_of_rbac)
+    }
+
     /// Whether the object, or its resource, is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         self.status().is_some_and(|status| status.code == 404)
@@ -109,6 +115,10 @@ mod tests {
         let error =
             Error::new("list Pods", kube::Error::Api(Box::new(Status::failure(message, "Forbidden").with_code(403))));
         assert_eq!(error.to_string(), format!("cannot list Pods: {message}"));
-        assert!(error.is_forbidden() && !error.is_not_found());
+        assert!(error.is_forbidden() && error.is_missing_right() && !error.is_not_found());
+        let quota =
+            Status::failure("deployments.apps \"web\" is forbidden: exceeded quota: a", "Forbidden").with_code(403);
+        let quota = Error::new("create", kube::Error::Api(Box::new(quota)));
+        assert!(quota.is_forbidden() && !quota.is_missing_right());
     }
 }
