@@ -42,6 +42,22 @@ pub enum Place {
     Operator,
 }
 
+const fn right(
+    group: &'static str,
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+    place: Place,
+) -> Right {
+    Right { group, resources, verbs, place, purpose: "", without: "" }
+}
+
+impl Right {
+    /// What it is for, and what happens without it.
+    const fn means(self, purpose: &'static str, without: &'static str) -> Self {
+        Self { purpose, without, ..self }
+    }
+}
+
 const WORKLOADS: &[&str] = &[Kind::Deployment.resource(), Kind::StatefulSet.resource(), Kind::DaemonSet.resource()];
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const BUDGETS: &[&str] = &["shutdownbudgets"];
@@ -53,46 +69,13 @@ const STATUS: Needs = Needs {
     command: "status",
     also: None,
     rights: &[
-        Right {
-            group: "winddown.dev",
-            resources: BUDGETS,
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "the table",
-            without: "exit 2",
-        },
-        Right {
-            group: "winddown.dev",
-            resources: BUDGETS,
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "a named workload",
-            without: "exit 2",
-        },
-        Right {
-            group: "winddown.dev",
-            resources: BUDGETS,
-            verbs: &["watch"],
-            place: Place::Workloads,
-            purpose: "`-w`",
-            without: "exit 2 after the table",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "`-l`, and clusters without the definition of ShutdownBudget",
-            without: "exit 2",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "a named workload without a ShutdownBudget",
-            without: "exit 2",
-        },
+        right("winddown.dev", BUDGETS, &["list"], Place::Workloads).means("the table", "exit 2"),
+        right("winddown.dev", BUDGETS, &["get"], Place::Workloads).means("a named workload", "exit 2"),
+        right("winddown.dev", BUDGETS, &["watch"], Place::Workloads).means("`-w`", "exit 2 after the table"),
+        right(Kind::GROUP, WORKLOADS, &["list"], Place::Workloads)
+            .means("`-l`, and clusters without the definition of ShutdownBudget", "exit 2"),
+        right(Kind::GROUP, WORKLOADS, &["get"], Place::Workloads)
+            .means("a named workload without a ShutdownBudget", "exit 2"),
     ],
 };
 
@@ -100,62 +83,26 @@ const CHECK: Needs = Needs {
     command: "check",
     also: None,
     rights: &[
-        Right {
-            group: ADMISSION,
-            resources: &["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "the webhooks and their certificates",
-            without: "these checks are unknown",
-        },
-        Right {
-            group: "",
-            resources: &["namespaces"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "which namespaces are excluded",
-            without: "this check is unknown",
-        },
-        Right {
-            group: "apiextensions.k8s.io",
-            resources: &["customresourcedefinitions"],
-            verbs: &["get"],
-            place: Place::Cluster,
-            purpose: "the version of the definitions",
-            without: "only whether they are installed is known",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "the operator; annotated workloads in excluded namespaces",
-            without: "these checks are unknown; `--winddown-namespace` needs it in one namespace to find the operator",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["create"],
-            place: Place::Workloads,
-            purpose: "whether the webhooks answer, as dry runs in the namespace of `-n`",
-            without: "these checks are unknown",
-        },
-        Right {
-            group: "coordination.k8s.io",
-            resources: &["leases"],
-            verbs: &["get"],
-            place: Place::Operator,
-            purpose: "the leader",
-            without: "this check is unknown",
-        },
-        Right {
-            group: "",
-            resources: &["secrets"],
-            verbs: &["get"],
-            place: Place::Operator,
-            purpose: "the stored certificate",
-            without: "this check is unknown",
-        },
+        right(
+            ADMISSION,
+            &["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+            &["list"],
+            Place::Cluster,
+        )
+        .means("the webhooks and their certificates", "these checks are unknown"),
+        right("", &["namespaces"], &["list"], Place::Cluster)
+            .means("which namespaces are excluded", "this check is unknown"),
+        right("apiextensions.k8s.io", &["customresourcedefinitions"], &["get"], Place::Cluster)
+            .means("the version of the definitions", "only whether they are installed is known"),
+        right(Kind::GROUP, WORKLOADS, &["list"], Place::Cluster).means(
+            "the operator; annotated workloads in excluded namespaces",
+            "these checks are unknown; `--winddown-namespace` needs it in one namespace to find the operator",
+        ),
+        right(Kind::GROUP, WORKLOADS, &["create"], Place::Workloads)
+            .means("whether the webhooks answer, as dry runs in the namespace of `-n`", "these checks are unknown"),
+        right("coordination.k8s.io", &["leases"], &["get"], Place::Operator)
+            .means("the leader", "this check is unknown"),
+        right("", &["secrets"], &["get"], Place::Operator).means("the stored certificate", "this check is unknown"),
     ],
 };
 
@@ -163,54 +110,19 @@ const RESTORE: Needs = Needs {
     command: "restore",
     also: None,
     rights: &[
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "`--all`",
-            without: "exit 2; nothing is changed",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "a named workload; its rollout",
-            without: "exit 2; `--wait 0` with `--all` does not need it",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["patch"],
-            place: Place::Workloads,
-            purpose: "the change, and its dry run before",
-            without: "the workload is left as it is; exit 2",
-        },
-        Right {
-            group: Kind::GROUP,
-            resources: &["deployments"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "without `--remove-annotations`: whether an operator runs, which would inject again",
-            without: "a message; the dry run still asks the webhooks",
-        },
-        Right {
-            group: ADMISSION,
-            resources: &["mutatingwebhookconfigurations"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "the same, for an operator without the labels of the chart",
-            without: "the same",
-        },
-        Right {
-            group: "",
-            resources: &["namespaces"],
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "whether the namespace opts in, if Winddown injects again",
-            without: "a message",
-        },
+        right(Kind::GROUP, WORKLOADS, &["list"], Place::Workloads).means("`--all`", "exit 2; nothing is changed"),
+        right(Kind::GROUP, WORKLOADS, &["get"], Place::Workloads)
+            .means("a named workload; its rollout", "exit 2; `--wait 0` with `--all` does not need it"),
+        right(Kind::GROUP, WORKLOADS, &["patch"], Place::Workloads)
+            .means("the change, and its dry run before", "the workload is left as it is; exit 2"),
+        right(Kind::GROUP, &["deployments"], &["list"], Place::Cluster).means(
+            "without `--remove-annotations`: whether an operator runs, which would inject again",
+            "a message; the dry run still asks the webhooks",
+        ),
+        right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster)
+            .means("the same, for an operator without the labels of the chart", "the same"),
+        right("", &["namespaces"], &["get"], Place::Workloads)
+            .means("whether the namespace opts in, if Winddown injects again", "a message"),
     ],
 };
 
@@ -218,86 +130,25 @@ const AUDIT: Needs = Needs {
     command: "audit",
     also: None,
     rights: &[
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "the workloads",
-            without: "the other kinds are shown; exit 2",
-        },
-        Right {
-            group: "",
-            resources: &["services"],
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "which workloads take requests",
-            without: "the findings that need it are withheld, and their codes are listed",
-        },
-        Right {
-            group: "autoscaling",
-            resources: &["horizontalpodautoscalers"],
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "autoscalers",
-            without: "the same",
-        },
-        Right {
-            group: "policy",
-            resources: &["poddisruptionbudgets"],
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "disruption budgets",
-            without: "the same",
-        },
-        Right {
-            group: "networking.k8s.io",
-            resources: &["ingresses"],
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "the balancers in front",
-            without: "the same",
-        },
-        Right {
-            group: "networking.k8s.io",
-            resources: &["ingressclasses"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "the same",
-            without: "the same",
-        },
-        Right {
-            group: "keda.sh",
-            resources: &["scaledobjects"],
-            verbs: &["list"],
-            place: Place::Workloads,
-            purpose: "autoscalers, where KEDA is installed",
-            without: "the same",
-        },
-        Right {
-            group: "",
-            resources: &["namespaces"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "meshes and policies by the labels of namespaces",
-            without: "the same",
-        },
-        Right {
-            group: "",
-            resources: &["namespaces"],
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "the same with `-n`",
-            without: "the same",
-        },
-        Right {
-            group: "winddown.dev",
-            resources: &["shutdownpolicies"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "policies, where their definition is installed",
-            without: "all budgets are under the built-in policy",
-        },
+        right(Kind::GROUP, WORKLOADS, &["list"], Place::Workloads)
+            .means("the workloads", "the other kinds are shown; exit 2"),
+        right("", &["services"], &["list"], Place::Workloads).means(
+            "which workloads take requests",
+            "the findings that need it are withheld, and their codes are listed",
+        ),
+        right("autoscaling", &["horizontalpodautoscalers"], &["list"], Place::Workloads)
+            .means("autoscalers", "the same"),
+        right("policy", &["poddisruptionbudgets"], &["list"], Place::Workloads).means("disruption budgets", "the same"),
+        right("networking.k8s.io", &["ingresses"], &["list"], Place::Workloads)
+            .means("the balancers in front", "the same"),
+        right("networking.k8s.io", &["ingressclasses"], &["list"], Place::Cluster).means("the same", "the same"),
+        right("keda.sh", &["scaledobjects"], &["list"], Place::Workloads)
+            .means("autoscalers, where KEDA is installed", "the same"),
+        right("", &["namespaces"], &["list"], Place::Cluster)
+            .means("meshes and policies by the labels of namespaces", "the same"),
+        right("", &["namespaces"], &["get"], Place::Workloads).means("the same with `-n`", "the same"),
+        right("winddown.dev", &["shutdownpolicies"], &["list"], Place::Cluster)
+            .means("policies, where their definition is installed", "all budgets are under the built-in policy"),
     ],
 };
 
@@ -305,46 +156,14 @@ const DRILL: Needs = Needs {
     command: "drill",
     also: None,
     rights: &[
-        Right {
-            group: Kind::GROUP,
-            resources: WORKLOADS,
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "the workload",
-            without: "exit 2; no pod is evicted",
-        },
-        Right {
-            group: "",
-            resources: &["pods"],
-            verbs: &["list", "watch"],
-            place: Place::Workloads,
-            purpose: "its pods",
-            without: "exit 2; no pod is evicted",
-        },
-        Right {
-            group: "",
-            resources: &["pods/eviction"],
-            verbs: &["create"],
-            place: Place::Workloads,
-            purpose: "the eviction, and its dry run before",
-            without: "exit 2; no pod is evicted",
-        },
-        Right {
-            group: "discovery.k8s.io",
-            resources: &["endpointslices"],
-            verbs: &["list", "watch"],
-            place: Place::Workloads,
-            purpose: "when the pod is removed from its Services",
-            without: "the timeline does not have it",
-        },
-        Right {
-            group: "",
-            resources: &["events"],
-            verbs: &["list", "watch"],
-            place: Place::Workloads,
-            purpose: "what the kubelet reports",
-            without: "the timeline does not have it",
-        },
+        right(Kind::GROUP, WORKLOADS, &["get"], Place::Workloads).means("the workload", "exit 2; no pod is evicted"),
+        right("", &["pods"], &["list", "watch"], Place::Workloads).means("its pods", "exit 2; no pod is evicted"),
+        right("", &["pods/eviction"], &["create"], Place::Workloads)
+            .means("the eviction, and its dry run before", "exit 2; no pod is evicted"),
+        right("discovery.k8s.io", &["endpointslices"], &["list", "watch"], Place::Workloads)
+            .means("when the pod is removed from its Services", "the timeline does not have it, without a message"),
+        right("", &["events"], &["list", "watch"], Place::Workloads)
+            .means("what the kubelet reports", "the timeline does not have it, without a message"),
     ],
 };
 
@@ -352,38 +171,14 @@ const MEASURE: Needs = Needs {
     command: "drill --measure",
     also: Some("drill"),
     rights: &[
-        Right {
-            group: "",
-            resources: &["pods"],
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "whether the measuring container runs",
-            without: "exit 2; no pod is evicted",
-        },
-        Right {
-            group: "",
-            resources: &["pods/ephemeralcontainers"],
-            verbs: &["patch"],
-            place: Place::Workloads,
-            purpose: "the measuring container",
-            without: "the traffic is not measured; the rest is reported",
-        },
-        Right {
-            group: "",
-            resources: &["pods/log"],
-            verbs: &["get"],
-            place: Place::Workloads,
-            purpose: "what it measures",
-            without: "the traffic is not measured; the rest is reported",
-        },
-        Right {
-            group: "",
-            resources: &["pods"],
-            verbs: &["list"],
-            place: Place::Cluster,
-            purpose: "the image of the operator; `--image` does not need it",
-            without: "the published image",
-        },
+        right("", &["pods"], &["get"], Place::Workloads)
+            .means("whether the measuring container runs", "exit 2; no pod is evicted"),
+        right("", &["pods/ephemeralcontainers"], &["patch"], Place::Workloads)
+            .means("the measuring container", "the traffic is not measured; the rest is reported"),
+        right("", &["pods/log"], &["get"], Place::Workloads)
+            .means("what it measures", "the traffic is not measured; the rest is reported"),
+        right("", &["pods"], &["list"], Place::Cluster)
+            .means("the image of the operator; `--image` does not need it", "the published image, without a message"),
     ],
 };
 

@@ -7,6 +7,7 @@ use kube::core::Status;
 
 use super::connection::MINIMUM_MINOR;
 use winddown_core::drill::Refusal;
+use winddown_core::error_chain::ErrorChain;
 
 /// Why the cluster gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +29,9 @@ pub(crate) enum Error {
     /// The API server's message names user, verb, resource and namespace.
     #[error("cannot {call}: {}", status.message)]
     Refused { call: String, status: Box<Status> },
-    #[error("cannot {call}")]
-    Failed {
-        call: String,
-        #[source]
-        source: Box<kube::Error>,
-    },
+    /// No answer, or one that cannot be read.
+    #[error("cannot {call}: {}", cause(.error))]
+    Failed { call: String, error: Box<kube::Error> },
     #[error("cannot {call}: no answer within {} s; --request-timeout sets the limit", limit.as_secs())]
     TimedOut { call: String, limit: Duration },
     #[error("cannot {call}: there are more than {limit}; choose a namespace with -n or labels with -l")]
@@ -53,7 +51,7 @@ impl Error {
         match source {
             // kube's Display prints the whole status as a Rust structure.
             kube::Error::Api(status) => Self::Refused { call, status },
-            source => Self::Failed { call, source: Box::new(source) },
+            error => Self::Failed { call, error: Box::new(error) },
         }
     }
 
@@ -82,6 +80,22 @@ impl Error {
     }
 }
 
+/// The cause without the layers of the client: where there is no connection, they say nothing.
+fn cause(error: &kube::Error) -> String {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    let kind = innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    match kind {
+        Some(ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut) => {
+            innermost.to_string()
+        }
+        _ => ErrorChain(error).to_string().trim_start_matches("ServiceError: ").to_owned(),
+    }
+}
+
 /// The contexts that there are, as the end of a sentence.
 fn listed(contexts: &[String]) -> String {
     const SHOWN: usize = 10;
@@ -96,6 +110,16 @@ fn listed(contexts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_connection_only_its_cause_is_said() {
+        let failed = |kind: std::io::ErrorKind| {
+            let error = std::io::Error::from(kind);
+            Error::new("read", kube::Error::Service(Box::new(error))).to_string()
+        };
+        assert_eq!(failed(std::io::ErrorKind::ConnectionRefused), "cannot read: connection refused");
+        assert_eq!(failed(std::io::ErrorKind::NotFound), "cannot read: entity not found");
+    }
 
     #[test]
     fn an_unknown_context_names_those_that_there_are() {

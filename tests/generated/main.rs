@@ -10,6 +10,8 @@ mod findings;
 #[cfg(feature = "operator")]
 mod metrics;
 mod presets;
+#[cfg(feature = "cluster")]
+mod rights;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +37,12 @@ fn the_reference_of_the_command_line_is_up_to_date() {
 #[test]
 fn the_reference_of_the_plugin_is_up_to_date() {
     check("docs/kubectl.md", &cli::plugin_page());
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn the_page_of_the_rights_is_up_to_date() {
+    check(rights::PAGE, &rights::page());
 }
 
 #[cfg(feature = "operator")]

@@ -31,6 +31,7 @@ mod ownership;
 mod plugin;
 mod policies;
 mod policy_changes;
+mod program;
 mod reapply;
 mod related;
 mod request;

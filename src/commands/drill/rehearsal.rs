@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::eviction::Evictions;
 use super::recording::{NotStarted, Recording};
 use super::report::PodReport;
-use super::watches::{Seen, Watches};
+use super::watches::{Seen, Watches, permitted};
 use super::{Screen, Stopping};
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::{Candidate, Mark, Progress, Verdict};
@@ -52,6 +52,7 @@ impl<'a> Rehearsal<'a> {
         namespace: &'a str,
         candidate: &'a Candidate,
     ) -> Result<Self, String> {
+        permitted(cluster, namespace, candidate).await?;
         let mut watches = Watches::start(cluster, namespace, candidate);
         let mut observed = Observed::new(candidate);
         observed.first_look(&mut watches).await?;

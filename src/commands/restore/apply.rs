@@ -142,7 +142,7 @@ async fn refusal(cluster: &Cluster, target: &Target, error: Error) -> Unrestored
 }
 
 /// What is true of a workload now.
-pub(super) async fn look_again(cluster: &Cluster, target: &Target) -> Result<State, Error> {
+async fn look_again(cluster: &Cluster, target: &Target) -> Result<State, Error> {
     match read(cluster, &target.namespace, &target.workload).await {
         Ok(now) => Ok(target.state(&now)),
         Err(error) if error.is_not_found() => Ok(State::Deleted),
@@ -151,7 +151,7 @@ pub(super) async fn look_again(cluster: &Cluster, target: &Target) -> Result<Sta
 }
 
 /// Whether a request may have been carried out: there was no answer, or one of a proxy or of a time limit in the API server.
-pub(super) fn is_lost(error: &Error) -> bool {
+fn is_lost(error: &Error) -> bool {
     match error {
         Error::Failed { .. } | Error::TimedOut { .. } => true,
         Error::Refused { status, .. } => matches!(status.code, 502..=504),

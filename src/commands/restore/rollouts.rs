@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::apply::{self, is_lost};
+use super::apply;
 use super::target::Target;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
@@ -24,7 +24,7 @@ const REPEAT: Duration = Duration::from_mins(1);
 /// Why the end of a rollout was not seen.
 #[derive(Debug, thiserror::Error)]
 enum Unfinished {
-    #[error("the rollout did not end within {} s{}", limit.as_secs(), unread(last))]
+    #[error("the rollout did not end within {} s{}", limit.as_secs(), unread(last.as_ref()))]
     Lasts { limit: Duration, last: Option<Error> },
     #[error("the rollout makes no progress, and its progressDeadlineSeconds are over")]
     Stuck,
@@ -37,10 +37,8 @@ enum Unfinished {
 }
 
 /// The last look at a rollout, if it failed.
-fn unread(last: &Option<Error>) -> String {
-    last.as_ref()
-        .map(|error| format!(", and at the end, it could not be read: {}", ErrorChain(error)))
-        .unwrap_or_default()
+fn unread(last: Option<&Error>) -> String {
+    last.map(|error| format!(", and at the end, it could not be read: {}", ErrorChain(error))).unwrap_or_default()
 }
 
 /// Restores the targets. A failure of one does not keep the others, unless a rollout that is waited for is open.
@@ -105,7 +103,9 @@ async fn until_replaced(cluster: &Cluster, target: &Target, counted: &str, limit
     loop {
         let last = match apply::read(cluster, &target.namespace, &target.workload).await {
             Err(error) if error.is_not_found() => return Err(Unfinished::Deleted),
-            Err(error) if !is_lost(&error) => return Err(Unfinished::Unreadable(error)),
+            Err(error) if error.status().is_some_and(|status| matches!(status.code, 401 | 403)) => {
+                return Err(Unfinished::Unreadable(error));
+            }
             Err(error) => Some(error),
             Ok(workload) if !target.is_of(&workload) => return Err(Unfinished::Replaced),
             Ok(workload) if is_over(kind, &workload) => {
@@ -113,7 +113,9 @@ async fn until_replaced(cluster: &Cluster, target: &Target, counted: &str, limit
             }
             Ok(workload) => {
                 let progress = progress(updated(kind, &workload), wanted(kind, &workload));
-                if progress != shown.0 || shown.1.elapsed() >= REPEAT {
+                // A rollout that ends within the first interval needs no line.
+                let is_new = progress != shown.0 && start.elapsed() >= INTERVAL;
+                if is_new || shown.1.elapsed() >= REPEAT {
                     message!("{counted}{}: {progress}", target.title());
                     shown = (progress, Instant::now());
                 }

@@ -96,8 +96,8 @@ impl Target {
         patch.0.extend(self.removed.iter().filter(|_| !removes_all).map(annotation));
         let Patch(mut guarded) = guarded(&self.object, patch);
         if let Some(uid) = uid(&self.object) {
-            let path = PointerBuf::from_tokens(["metadata", "uid"]);
-            guarded.insert(0, PatchOperation::Test(TestOperation { path, value: uid.clone() }));
+            let test = TestOperation { path: PointerBuf::from_tokens(["metadata", "uid"]), value: uid.clone() };
+            guarded.insert(0, PatchOperation::Test(test));
         }
         Patch(guarded)
     }
