@@ -77,6 +77,14 @@ pub(crate) const fn resource(kind: Kind) -> Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::lists::Scope;
+
+    #[test]
+    fn a_kind_has_the_path_of_its_resource() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.path("shop"), resource(kind).path(&Scope::Namespace("shop".to_owned())));
+        }
+    }
 
     #[test]
     fn the_types_that_kubectl_accepts_name_a_workload() {

@@ -112,9 +112,9 @@ async fn a_pod_that_vanishes_before_its_eviction_is_not_replaced_by_another_one(
         let pod = pods(&namespace, "web").await?;
         let name = pod.first().and_then(|pod| pod["metadata"]["name"].as_str()).context("no pod")?.to_owned();
         let path = format!("/api/v1/namespaces/{}/pods/{name}", namespace.name);
-        let rule = move |seen: &Seen| match seen.path.ends_with("/eviction") && seen.is_dry_run == is_dry_run {
-            true => Act::After(vec![delete_within(&path, 0)]),
-            false => Act::Forward,
+        let rule = move |seen: &Seen| {
+            let is_eviction = seen.path.ends_with("/eviction") && seen.is_dry_run == is_dry_run;
+            if is_eviction { Act::After(vec![delete_within(&path, 0)]) } else { Act::Forward }
         };
         let proxy = Proxy::with_rule(&namespace.environment.server, rule).await?;
         let program = namespace.program()?.with_kubeconfig(&proxy.kubeconfig);

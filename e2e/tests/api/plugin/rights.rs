@@ -34,7 +34,7 @@ type Named = (String, String);
 /// A rule of a role with one verb on one resource.
 #[derive(Clone, Debug)]
 struct Atom {
-    /// The namespace of a Role; `None` of a ClusterRole.
+    /// The namespace of a Role; `None` of a `ClusterRole`.
     namespace: Option<String>,
     rule: Value,
 }
@@ -52,15 +52,15 @@ fn rights(command: &str) -> Result<Vec<Atom>> {
     let section = PAGE.split("\n## ").find(|section| section.starts_with(&heading)).context("no section")?;
     let mut atoms = Vec::new();
     for block in section.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-        let role: Value = serde_saphyr::from_str(block)?;
-        let namespace = role["metadata"]["namespace"].as_str().map(str::to_owned);
-        for rule in role["rules"].as_array().context("no rules")? {
+        let document: Value = serde_saphyr::from_str(block)?;
+        let namespace = document["metadata"]["namespace"].as_str().map(str::to_owned);
+        for rule in document["rules"].as_array().context("no rules")? {
             for resource in rule["resources"].as_array().into_iter().flatten() {
                 for verb in rule["verbs"].as_array().into_iter().flatten() {
-                    let mut rule = rule.clone();
-                    rule["resources"] = json!([resource]);
-                    rule["verbs"] = json!([verb]);
-                    atoms.push(Atom { namespace: namespace.clone(), rule });
+                    let mut single = rule.clone();
+                    single["resources"] = json!([resource]);
+                    single["verbs"] = json!([verb]);
+                    atoms.push(Atom { namespace: namespace.clone(), rule: single });
                 }
             }
         }
