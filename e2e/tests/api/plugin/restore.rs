@@ -1,6 +1,6 @@
 //! `kubectl winddown restore`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,6 +19,7 @@ pub(super) fn tests() -> Vec<Test> {
         several_workloads_are_restored_one_rollout_at_a_time,
         after_a_lost_answer_restore_says_what_is_true,
         a_workload_that_vanishes_before_the_patch_does_not_keep_the_others,
+        during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost,
         only_the_operator_of_the_chart_is_left_out,
     ]
 }
@@ -202,6 +203,32 @@ async fn a_workload_that_vanishes_before_the_patch_does_not_keep_the_others(name
     );
     assert_eq!(ran.stderr, expected);
     assert!(is_injected(&namespace, "again").await? && !is_injected(&namespace, "stays").await?);
+    Ok(())
+}
+
+async fn during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost(namespace: Namespace) -> Result<()> {
+    for name in ["gone", "shaky"] {
+        create_settled(&namespace, deployment(name).with_budget()).await?;
+    }
+    let (path, shaky) = (namespace.deployment_path("gone"), namespace.deployment_path("shaky"));
+    let deletion = vec![delete(&path)];
+    let looks = AtomicU32::new(0);
+    let rule = move |seen: &Seen| match (seen.method == http::Method::GET, &seen.path) {
+        (true, read) if *read == path => Act::After(deletion.clone()),
+        (true, read) if *read == shaky && looks.fetch_add(1, Ordering::Relaxed) < 2 => Act::Lose,
+        _ => Act::Forward,
+    };
+    let proxy = Proxy::with_rule(&namespace.environment.server, rule).await?;
+    let program = namespace.program()?.with_kubeconfig(&proxy.kubeconfig);
+    // The workloads are listed, and each is read only to follow its rollout.
+    let ran = program.run("restore --all --remove-annotations --yes").await?;
+    ran.assert(2);
+    let expected = format!("winddown: deployment/gone in {}: it was deleted during its rollout\n", namespace.name);
+    assert_eq!(ran.stderr, expected);
+    assert!(ran.stdout.ends_with(&format!("deployment/shaky in {} restored\n", namespace.name)), "{ran:?}");
+    let looks = proxy.seen().into_iter().filter(|seen| seen.path == namespace.deployment_path("shaky"));
+    assert!(looks.filter(|seen| seen.method == http::Method::GET).count() >= 3);
+    assert!(!is_injected(&namespace, "shaky").await?);
     Ok(())
 }
 
