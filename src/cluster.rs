@@ -9,12 +9,3 @@ pub(crate) mod workloads;
 
 pub(crate) use connection::Cluster;
 pub(crate) use error::Error;
-
-use kube::core::{ApiResource, GroupVersionKind};
-use winddown_core::kind::Kind;
-
-/// A kind in the form of kube's dynamic types.
-pub(crate) fn api_resource(kind: Kind) -> ApiResource {
-    let gvk = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
-    ApiResource::from_gvk_with_plural(&gvk, kind.resource())
-}

@@ -9,6 +9,10 @@ pub mod exit;
 mod golden;
 #[cfg(feature = "cluster")]
 mod message;
+#[cfg(feature = "cluster")]
+mod question;
 mod render;
+#[cfg(feature = "cluster")]
+pub mod rights;
 #[cfg(all(feature = "sampling", target_os = "linux"))]
 mod sampling;

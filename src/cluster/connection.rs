@@ -68,10 +68,11 @@ impl Cluster {
         config.auth_info.impersonate.clone_from(&arguments.impersonate);
         config.auth_info.impersonate_groups =
             Some(arguments.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
-        let (server, default_namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let (call, default_namespace) = (format!("reach the API server {server}"), config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|source| Error::Client { server, source: Box::new(source) })?;
         let mut cluster = Self { client, default_namespace, context, version: String::new(), timeout: limit };
-        let info = cluster.within("reach the API server", cluster.client.apiserver_version()).await?;
+        let info = cluster.within(call, cluster.client.apiserver_version()).await?;
         if !is_supported(&info.major, &info.minor) {
             return Err(Error::TooOld(info.git_version));
         }

@@ -7,6 +7,7 @@ use kube::core::Status;
 
 use super::connection::MINIMUM_MINOR;
 use winddown_core::drill::Refusal;
+use winddown_core::error_chain::ErrorChain;
 
 /// Why the cluster gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +29,9 @@ pub(crate) enum Error {
     /// The API server's message names user, verb, resource and namespace.
     #[error("cannot {call}: {}", status.message)]
     Refused { call: String, status: Box<Status> },
-    #[error("cannot {call}")]
-    Failed {
-        call: String,
-        #[source]
-        source: Box<kube::Error>,
-    },
+    /// No answer, or one that cannot be read.
+    #[error("cannot {call}: {}", cause(.error))]
+    Failed { call: String, error: Box<kube::Error> },
     #[error("cannot {call}: no answer within {} s; --request-timeout sets the limit", limit.as_secs())]
     TimedOut { call: String, limit: Duration },
     #[error("cannot {call}: there are more than {limit}; choose a namespace with -n or labels with -l")]
@@ -53,7 +51,7 @@ impl Error {
         match source {
             // kube's Display prints the whole status as a Rust structure.
             kube::Error::Api(status) => Self::Refused { call, status },
-            source => Self::Failed { call, source: Box::new(source) },
+            error => Self::Failed { call, error: Box::new(error) },
         }
     }
 
@@ -70,9 +68,31 @@ impl Error {
         self.status().is_some_and(|status| status.code == 403)
     }
 
+    /// Whether RBAC refused the request, and neither an admission controller nor a quota, which also answer with 403.
+    pub(crate) fn is_missing_right(&self) -> bool {
+        let is_of_rbac = |status: &Status| status.message.contains(" cannot ") && status.message.contains(" resource ");
+        self.is_forbidden() && self.status().is_some_and(is_of_rbac)
+    }
+
     /// Whether the object, or its resource, is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         self.status().is_some_and(|status| status.code == 404)
+    }
+}
+
+/// The cause without the layers of the client: where there is no connection, they say nothing.
+fn cause(error: &kube::Error) -> String {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    let kind = innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    match kind {
+        Some(ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut) => {
+            innermost.to_string()
+        }
+        _ => ErrorChain(error).to_string().trim_start_matches("ServiceError: ").to_owned(),
     }
 }
 
@@ -92,6 +112,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn without_a_connection_only_its_cause_is_said() {
+        let failed = |kind: std::io::ErrorKind| {
+            let error = std::io::Error::from(kind);
+            Error::new("read", kube::Error::Service(Box::new(error))).to_string()
+        };
+        assert_eq!(failed(std::io::ErrorKind::ConnectionRefused), "cannot read: connection refused");
+        assert_eq!(failed(std::io::ErrorKind::NotFound), "cannot read: entity not found");
+    }
+
+    #[test]
     fn an_unknown_context_names_those_that_there_are() {
         let error = |known: &[&str]| {
             let known = known.iter().map(|&name| name.to_owned()).collect();
@@ -109,6 +139,10 @@ mod tests {
         let error =
             Error::new("list Pods", kube::Error::Api(Box::new(Status::failure(message, "Forbidden").with_code(403))));
         assert_eq!(error.to_string(), format!("cannot list Pods: {message}"));
-        assert!(error.is_forbidden() && !error.is_not_found());
+        assert!(error.is_forbidden() && error.is_missing_right() && !error.is_not_found());
+        let quota =
+            Status::failure("deployments.apps \"web\" is forbidden: exceeded quota: a", "Forbidden").with_code(403);
+        let quota = Error::new("create", kube::Error::Api(Box::new(quota)));
+        assert!(quota.is_forbidden() && !quota.is_missing_right());
     }
 }

@@ -108,6 +108,11 @@ impl Cluster {
         self.within(call, self.client.request(request)).await
     }
 
+    /// Reads a Namespace.
+    pub(crate) async fn namespace(&self, name: &str) -> Result<Value, Error> {
+        self.read(format!("read the namespace {name}"), &format!("/api/v1/namespaces/{name}")).await
+    }
+
     /// Whether the API server has a resource. Needs no right: every authenticated user may read which resources there are.
     pub(crate) async fn knows(&self, resource: Resource) -> Result<bool, Error> {
         let call = format!("read the resources of {}", resource.api_version);

@@ -1,9 +1,9 @@
-//! The workloads of a cluster, as the command line names them, and their API paths.
+//! The workloads of a cluster, as the command line names them.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::lists::{Resource, Scope};
+use super::lists::Resource;
 use winddown_core::kind::Kind;
 
 /// A workload on the command line: `deploy/web`.
@@ -33,6 +33,11 @@ impl WorkloadName {
     /// As `kubectl get -o name` prints it: `deployment.apps/web`.
     pub(crate) fn qualified(&self) -> String {
         format!("{}.{}/{}", self.kind.as_str().to_lowercase(), Kind::GROUP, self.name)
+    }
+
+    /// The command that shows it.
+    pub(crate) fn shown_by(&self, namespace: &str) -> String {
+        format!("kubectl get {self} -n {namespace} -o yaml")
     }
 }
 
@@ -74,14 +79,17 @@ pub(crate) const fn resource(kind: Kind) -> Resource {
     Resource::namespaced(Kind::API_VERSION, kind.resource())
 }
 
-/// The path of one workload.
-pub(crate) fn path(kind: Kind, namespace: &str) -> String {
-    resource(kind).path(&Scope::Namespace(namespace.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::lists::Scope;
+
+    #[test]
+    fn a_kind_has_the_path_of_its_resource() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.path("shop"), resource(kind).path(&Scope::Namespace("shop".to_owned())));
+        }
+    }
 
     #[test]
     fn the_types_that_kubectl_accepts_name_a_workload() {

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use kube::api::{ObjectMeta, PostParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Status};
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::PostParams;
+use kube::core::{Request, Status};
 use serde_json::{Value, json};
 
 use winddown_core::annotations::{DEADLINE, DRAIN};
@@ -44,14 +44,15 @@ pub(super) async fn dry_run(
     namespace: &str,
     kind: Kind,
     grace_period: Option<i64>,
-) -> kube::Result<DynamicObject> {
-    let workloads: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource(kind));
+) -> kube::Result<Value> {
     let parameters = PostParams { dry_run: true, field_manager: Some(NAME.to_owned()) };
-    workloads.create(&parameters, &workload(kind, grace_period)).await
+    let body = serde_json::to_vec(&workload(kind, grace_period)).map_err(kube::Error::SerdeError)?;
+    let request = Request::new(kind.path(namespace)).create(&parameters, body);
+    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }
 
 /// Whether the workload without a grace period was mutated.
-pub(super) fn mutated(kind: Kind, admitted: &DynamicObject) -> Result<Shutdown, Failure> {
+pub(super) fn mutated(kind: Kind, admitted: &Value) -> Result<Shutdown, Failure> {
     let shutdown = Shutdown::of(admitted);
     if shutdown == EXPECTED { Ok(shutdown) } else { Err(Failure::NotMutated(kind, shutdown)) }
 }
@@ -70,13 +71,8 @@ pub(super) fn labels() -> std::collections::BTreeMap<String, String> {
     [("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into()
 }
 
-fn resource(kind: Kind) -> ApiResource {
-    let gvk = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
-    ApiResource::from_gvk_with_plural(&gvk, kind.resource())
-}
-
 /// A workload with the fields that every kind requires.
-fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
+fn workload(kind: Kind, grace_period: Option<i64>) -> Value {
     let labels = json!({"app.kubernetes.io/name": NAME});
     let spec = json!({
         "selector": {"matchLabels": labels},
@@ -93,16 +89,17 @@ fn workload(kind: Kind, grace_period: Option<i64>) -> DynamicObject {
             },
         },
     });
-    let workload = DynamicObject::new(NAME, &resource(kind)).data(json!({"spec": spec}));
-    let annotations = [(DRAIN, "5s"), (DEADLINE, "25s")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let labels = [("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into();
-    let metadata = ObjectMeta { annotations: Some(annotations.into()), labels: Some(labels), ..workload.metadata };
-    DynamicObject { metadata, ..workload }
+    json!({
+        "apiVersion": Kind::API_VERSION,
+        "kind": kind.as_str(),
+        "metadata": {"name": NAME, "labels": labels, "annotations": {DRAIN: "5s", DEADLINE: "25s"}},
+        "spec": spec,
+    })
 }
 
 impl Shutdown {
-    fn of(workload: &DynamicObject) -> Self {
-        let seconds = |pointer: &str| workload.data.pointer(pointer).and_then(Value::as_i64);
+    fn of(workload: &Value) -> Self {
+        let seconds = |pointer: &str| workload.pointer(pointer).and_then(Value::as_i64);
         Self {
             sleep: seconds("/spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds"),
             grace_period: seconds("/spec/template/spec/terminationGracePeriodSeconds"),
@@ -130,8 +127,7 @@ mod tests {
             assert_eq!(Shutdown::of(&workload(kind, None)), Shutdown { sleep: None, grace_period: None });
             let short = workload(kind, Some(10));
             assert_eq!(Shutdown::of(&short), Shutdown { sleep: None, grace_period: Some(10) });
-            let sent = serde_json::to_value(short).unwrap();
-            let evaluation = evaluate(&sent, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
+            let evaluation = evaluate(&short, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
             assert_eq!(evaluation.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
         }
     }

@@ -23,6 +23,7 @@ use crate::cluster::scope::parse_namespace;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::render::age::now;
+use winddown_core::kind::Kind;
 
 /// Time between two attempts of `--wait`.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -126,16 +127,21 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
     report
 }
 
-/// Namespace and name of an operator with ready replicas; `None` also if that cannot be read.
-pub(super) async fn running_operator(cluster: &Cluster) -> Option<String> {
+/// Namespace and name of an operator with ready replicas, if there is one.
+pub(super) async fn running_operator(cluster: &Cluster) -> Result<Option<String>, Error> {
     let configurations = Configurations::read(cluster).await;
-    let found = operator::find(cluster, None, &configurations).await.ok()?;
-    found.into_iter().find(operator::Operator::is_running).map(|operator| operator.place())
+    let found = operator::find(cluster, None, &configurations).await?;
+    let running = found.iter().find(|operator| operator.is_running()).map(operator::Operator::place);
+    match configurations.mutating {
+        // They name an operator without the usual labels.
+        Err(error) if found.is_empty() => Err(error),
+        _ => Ok(running),
+    }
 }
 
-/// Whether a Deployment runs the operator.
-pub(super) fn is_operator(deployment: &serde_json::Value) -> bool {
-    operator::Operator::of(deployment).is_some()
+/// Whether an object of this kind is the operator of the chart. Flags alone say little: others may have the same.
+pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
+    kind == Kind::Deployment && operator::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
 }
 
 /// The locale of the user, by the first variable that is set.

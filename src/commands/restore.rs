@@ -1,29 +1,33 @@
 //! `winddown restore`: takes what Winddown injected out of the templates, for leaving it behind.
 
 mod apply;
+mod rollouts;
 mod target;
 
-use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
 use self::apply::Unrestored;
-use self::target::{Target, is_injected};
+use self::target::{Target, is_injected, title};
 use crate::cluster::connection::{ClusterArguments, parse_timeout};
+use crate::cluster::lists::Selection;
 use crate::cluster::scope::ScopeArguments;
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::message::message;
+use crate::question::{Answer, ask};
 use crate::render::diff;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::structured::manifest;
 use winddown_core::annotations::PREFIX;
 use winddown_core::error_chain::ErrorChain;
+use winddown_core::kind::Kind;
 use winddown_core::object::Object;
 use winddown_core::policy::INJECT;
 
@@ -33,15 +37,22 @@ Examples:
   winddown restore deploy/web -n shop
 
   # Before helm uninstall: the whole cluster, with the annotations, one rollout at a time
-  winddown restore --all -A --remove-annotations --wait 10m
+  winddown restore --all -A --remove-annotations
 
-  # In scripts
-  winddown restore --all -n shop --remove-annotations --yes
+  # In scripts: some workloads of a namespace, with more time for each rollout
+  winddown restore --all -n shop -l tier=web --remove-annotations --yes --wait 30m
+
+  # All rollouts at the same time, without waiting for their ends
+  winddown restore --all -n shop --remove-annotations --wait 0
 
 Exit codes:
-  0  nothing of Winddown is left in the workloads
+  0  nothing of Winddown is left in the workloads, and their rollouts have ended if they were waited for
   1  something is left: the answer was no, standard input is not a terminal and --yes is not set, or Winddown would inject again
-  2  a workload could not be read or patched";
+  2  a workload could not be read or patched, was deleted meanwhile, or its rollout did not end";
+
+/// Why `--all` leaves the operator out.
+const OPERATOR: &str = "it has the labels and the flags of Winddown's operator, whose budget is a part of the chart; \
+    helm uninstall removes it";
 
 /// Flags of `winddown restore`.
 #[derive(Clone, Debug, Args)]
@@ -53,19 +64,32 @@ pub struct Arguments {
     /// All workloads of the namespace; with -A, of all namespaces
     #[arg(long)]
     all: bool,
+    /// With --all, only the workloads with these labels, for example app=web
+    #[arg(short = 'l', long, value_name = "LABELS", requires = "all")]
+    selector: Option<String>,
     #[command(flatten)]
     scope: ScopeArguments,
     /// Also remove the annotations, without which a running operator would inject again
     #[arg(long)]
     remove_annotations: bool,
     /// Do not ask
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
-    /// Wait for each rollout before the next one starts, for this long at most
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout)]
-    wait: Option<Duration>,
+    /// How long each rollout may take: the next one starts when it has ended. With 0 or false, no rollout is waited for
+    ///
+    /// If a rollout takes longer, or makes no progress, the workloads after it are not changed.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_wait)]
+    wait: Wait,
     #[command(flatten)]
     cluster: ClusterArguments,
+}
+
+/// How long to wait for a rollout; `None`: not at all.
+type Wait = Option<Duration>;
+
+/// A duration, or what says that there is no wait; `false` as in `kubectl delete --wait=false`.
+fn parse_wait(text: &str) -> Result<Wait, String> {
+    if matches!(text, "0" | "0s" | "false") { Ok(None) } else { parse_timeout(text).map(Some) }
 }
 
 /// Shows the changes, asks, and restores.
@@ -94,40 +118,53 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let rollouts = targets.iter().filter(|target| target.rolls_out()).count();
     let what = format!("{} of {} restored workloads replace their pods", rollouts, targets.len());
     if !arguments.yes {
-        if !io::stdin().is_terminal() {
-            message!("Nothing was changed: {what}. --yes restores them");
-            return Ok(exit.max(Exit::Findings));
-        }
-        if !confirmed(&format!("{what}. Restore? [y/N] "))? {
-            message!("Nothing was changed");
-            return Ok(exit.max(Exit::Findings));
+        match ask(format!("{what}. Restore? [y/N] ")).await? {
+            Answer::Yes => {}
+            Answer::No => {
+                message!("Nothing was changed");
+                return Ok(exit.max(Exit::Findings));
+            }
+            Answer::NoTerminal => {
+                message!("Nothing was changed: {what}. --yes restores them");
+                return Ok(exit.max(Exit::Findings));
+            }
         }
     }
-    restore(&cluster, &targets, arguments.wait, exit).await
+    rollouts::restore(&cluster, &targets, arguments.wait, exit).await
 }
 
 async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error> {
     let with_annotations = arguments.remove_annotations;
     let mut plan = Plan { targets: Vec::new(), exit: Exit::Success };
     let found = if arguments.all {
-        let is_wanted = |workload: &serde_json::Value| {
-            let annotations = Object::new(workload).annotations().unwrap_or_default();
-            // The operator's own budget is a part of its chart.
+        let selection = Selection { scope: arguments.scope.scope(cluster), labels: arguments.selector.clone() };
+        let is_wanted = |kind: Kind, workload: &serde_json::Value| {
+            let view = Object::new(workload);
+            let annotations = view.annotations().unwrap_or_default();
             let is_declared = || with_annotations && annotations.keys().any(|key| key.starts_with(PREFIX));
-            !super::check::is_operator(workload) && (is_injected(workload) || is_declared())
+            if !is_injected(workload) && !is_declared() {
+                return false;
+            }
+            let is_operator = super::check::is_operator(kind, workload);
+            if is_operator {
+                let title = title(&WorkloadName::new(kind, view.name().unwrap_or_default()), view.namespace());
+                message!("winddown: {} is left out: {OPERATOR}", sanitize(&title));
+            }
+            !is_operator
         };
-        apply::read_all(cluster, &arguments.scope.scope(cluster), is_wanted).await?
+        apply::read_all(cluster, &selection, is_wanted).await?
     } else {
         let namespace = arguments.scope.namespace(cluster);
-        let mut found = Vec::new();
-        for workload in &arguments.workloads {
+        let mut found: Vec<(Kind, serde_json::Value)> = Vec::new();
+        let mut read = HashSet::new();
+        for workload in arguments.workloads.iter().filter(|&workload| read.insert(workload)) {
             found.push((workload.kind, apply::read(cluster, &namespace, workload).await?));
         }
         found
     };
     for (kind, workload) in found {
         let view = Object::new(&workload);
-        let title = format!("{} in {}", WorkloadName::new(kind, view.name().unwrap_or_default()), view.namespace());
+        let title = title(&WorkloadName::new(kind, view.name().unwrap_or_default()), view.namespace());
         match Target::of(kind, workload, with_annotations) {
             Ok(target) => plan.targets.extend(target),
             Err(error) => {
@@ -146,7 +183,7 @@ fn print(targets: &[Target]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     for target in targets {
         let bold = styles.heading;
-        let title = format!("{} in {}", target.workload, target.namespace);
+        let title = target.title();
         writeln!(out, "{bold}--- {title}{bold:#}\n{bold}+++ {title} (restored){bold:#}")?;
         let (before, after) = target.sides();
         diff::write(&diff::between(&manifest(&before)?, &manifest(&after)?), &styles, &mut out)?;
@@ -164,35 +201,43 @@ fn print(targets: &[Target]) -> Result<(), Error> {
 async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Result<Plan, Error> {
     let mut accepted = Vec::new();
     let declaring = targets.iter().any(Target::keeps_its_declaration);
-    let operator = if declaring { super::check::running_operator(cluster).await } else { None };
+    let operator = match if declaring { super::check::running_operator(cluster).await } else { Ok(None) } {
+        Ok(operator) => operator,
+        Err(error) => {
+            let error = ErrorChain(&error).to_string();
+            message!("winddown: an operator that runs would inject again, and it is not known: {}", sanitize(&error));
+            None
+        }
+    };
     let mut labelled = BTreeMap::new();
     for target in targets {
-        let title = format!("{} in {}", target.workload, target.namespace);
-        match apply::patch(cluster, &target, true).await {
+        let title = target.title();
+        match apply::rehearse(cluster, &target).await {
             // Its webhooks may be off while its controller runs.
-            Ok(_) if operator.is_some() && target.keeps_its_declaration() => {
+            Ok(()) if operator.is_some() && target.keeps_its_declaration() => {
                 let place = operator.as_deref().unwrap_or_default();
                 message!("winddown: {title} is left as it is: {}", sanitize(&kept(&format!("the operator {place}"))));
                 exit = exit.max(Exit::Findings);
             }
-            Ok(_) => accepted.push(target),
+            Ok(()) => accepted.push(target),
             Err(Unrestored::InjectedAgain) => {
                 let namespace = &target.namespace;
                 if !labelled.contains_key(namespace) {
                     labelled.insert(namespace.clone(), opts_in(cluster, namespace).await);
                 }
-                let why = if target.keeps_its_declaration() {
-                    kept("Winddown")
-                } else if labelled.get(namespace) == Some(&true) {
-                    format!("its namespace opts in: kubectl label namespace {namespace} {INJECT}-")
-                } else {
-                    "Winddown would inject again".to_owned()
+                let why = match labelled.get(namespace) {
+                    _ if target.keeps_its_declaration() => kept("Winddown"),
+                    Some(Ok(true)) => {
+                        format!("its namespace opts in: kubectl label namespace {namespace} {INJECT}-")
+                    }
+                    Some(Err(error)) => format!("Winddown would inject again; {}", sanitize(error)),
+                    _ => "Winddown would inject again".to_owned(),
                 };
                 message!("winddown: {title} is left as it is: {why}");
                 exit = exit.max(Exit::Findings);
             }
             Err(error) => {
-                message!("winddown: {title}: {}", sanitize(&ErrorChain(&error).to_string()));
+                message!("winddown: {title} {}", sanitize(&ErrorChain(&error).to_string()));
                 exit = Exit::Unusable;
             }
         }
@@ -207,39 +252,25 @@ fn kept(by: &str) -> String {
     )
 }
 
-/// Whether the label of a namespace opts its workloads in. Only explains; without the right to read it, the answer is no.
-async fn opts_in(cluster: &Cluster, namespace: &str) -> bool {
-    let path = format!("/api/v1/namespaces/{namespace}");
-    let read = cluster.read(format!("read the namespace {namespace}"), &path).await;
-    read.is_ok_and(|namespace| namespace["metadata"]["labels"][INJECT] == "enabled")
+/// Whether the label of a namespace opts its workloads in. If it cannot be read, why not.
+async fn opts_in(cluster: &Cluster, namespace: &str) -> Result<bool, String> {
+    let read = cluster.namespace(namespace).await.map_err(|error| ErrorChain(&error).to_string())?;
+    Ok(read["metadata"]["labels"][INJECT] == "enabled")
 }
 
-fn confirmed(question: &str) -> io::Result<bool> {
-    let mut err = io::stderr().lock();
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// Restores one workload after the other. A failure of one does not keep the others, unless its rollout is waited for.
-async fn restore(cluster: &Cluster, targets: &[Target], wait: Option<Duration>, mut exit: Exit) -> Result<Exit, Error> {
-    for target in targets {
-        let title = format!("{} in {}", target.workload, target.namespace);
-        if let Err(error) = apply::patch(cluster, target, false).await {
-            message!("winddown: {title} was not restored: {}", sanitize(&ErrorChain(&error).to_string()));
-            exit = Exit::Unusable;
-            continue;
+    use super::parse_wait;
+
+    #[test]
+    fn a_wait_is_a_duration_and_0_or_false_is_none() {
+        assert_eq!(parse_wait("30m"), Ok(Some(Duration::from_mins(30))));
+        assert_eq!(parse_wait("90"), Ok(Some(Duration::from_secs(90))));
+        for text in ["0", "0s", "false"] {
+            assert_eq!(parse_wait(text), Ok(None), "{text}");
         }
-        writeln!(io::stdout().lock(), "{title} restored")?;
-        if let Some(limit) = wait.filter(|_| target.rolls_out())
-            && let Err(error) = apply::wait(cluster, target, limit).await
-        {
-            let error = ErrorChain(&error).to_string();
-            message!("winddown: {title}: {}; the workloads after it were not changed", sanitize(&error));
-            return Ok(Exit::Unusable);
-        }
+        assert!(parse_wait("soon").is_err());
     }
-    Ok(exit)
 }

@@ -41,8 +41,8 @@ pub(crate) fn plugin_page() -> String {
 # kubectl winddown
 
 The same binary as `winddown`, under the name `kubectl-winddown`, is a plugin of kubectl. It runs with the rights of the
-user, and needs nothing in the cluster but what a command names. [Releases](release.md) has a manifest for
-[krew](https://krew.sigs.k8s.io); without krew, put a link into a folder of your `PATH`:
+user ([which ones](rights.md)), and needs nothing in the cluster but what a command names. [Releases](release.md) has a
+manifest for [krew](https://krew.sigs.k8s.io); without krew, put a link into a folder of your `PATH`:
 
 ```sh
 ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl-winddown
@@ -61,6 +61,8 @@ The commands that read files ([`plan`](plan.md), `explain`, `crd`, `completions`
     table(&mut text, first.get_arguments().filter(|arg| arg.get_help_heading() == Some(CLUSTER)));
     for mut command in commands {
         describe(&mut text, 2, &mut command);
+        let anchor = command.get_bin_name().unwrap_or_default().replace(' ', "-");
+        writeln!(text, "**Rights**: [verbs and resources](rights.md#{anchor})\n").unwrap();
     }
     format!("{}\n", text.trim_end())
 }

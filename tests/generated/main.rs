@@ -11,6 +11,8 @@ mod findings;
 mod metrics;
 mod outputs;
 mod presets;
+#[cfg(feature = "cluster")]
+mod rights;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +45,12 @@ fn the_pages_show_the_outputs_of_the_golden_files() {
     for page in outputs::PAGES {
         check(page, &outputs::with_outputs(&read(page)));
     }
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn the_page_of_the_rights_is_up_to_date() {
+    check(rights::PAGE, &rights::page());
 }
 
 #[cfg(feature = "operator")]

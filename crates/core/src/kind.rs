@@ -58,6 +58,12 @@ impl Kind {
             Self::DaemonSet => "daemonsets",
         }
     }
+
+    /// The API path of the workloads of a namespace, for example `/apis/apps/v1/namespaces/shop/deployments`.
+    #[must_use]
+    pub fn path(self, namespace: &str) -> String {
+        format!("/apis/{}/namespaces/{namespace}/{}", Self::API_VERSION, self.resource())
+    }
 }
 
 impl fmt::Display for Kind {

@@ -25,6 +25,20 @@ pub fn wanted(kind: Kind, workload: &Value) -> usize {
     usize::try_from(wanted).unwrap_or(0)
 }
 
+/// The number of pods that have the newest template.
+#[must_use]
+pub fn updated(kind: Kind, workload: &Value) -> usize {
+    let updated = if is_unobserved(workload) { 0 } else { replaced(kind, workload) };
+    usize::try_from(updated).unwrap_or(0)
+}
+
+/// Whether the controller has given up a rollout: a Deployment is past its `progressDeadlineSeconds`. The other kinds do not
+/// report it.
+#[must_use]
+pub fn is_stuck(kind: Kind, workload: &Value) -> bool {
+    kind == Kind::Deployment && !is_unobserved(workload) && progressing(workload, "status") == Some("False")
+}
+
 /// Tracks whether a rollout makes progress, to decide how long to wait for it.
 ///
 /// Only a Deployment reports that its rollout is stuck. A `StatefulSet` does not continue if a new pod does not become ready,
@@ -157,7 +171,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{MAX_TIMEOUT, PROGRESS_TIMEOUT, ProgressTracker, is_in_progress};
+    use super::{MAX_TIMEOUT, PROGRESS_TIMEOUT, ProgressTracker, is_in_progress, is_stuck, updated};
     use crate::kind::Kind::{self, DaemonSet, Deployment, StatefulSet};
 
     fn workload(status: &Value) -> Value {
@@ -245,7 +259,8 @@ mod tests {
         let mut stuck = halfway(Deployment);
         stuck["status"]["conditions"] =
             json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
-        assert!(!is_in_progress(Deployment, &stuck));
+        assert!(!is_in_progress(Deployment, &stuck) && is_stuck(Deployment, &stuck));
+        assert!(!is_stuck(Deployment, &halfway(Deployment)) && !is_stuck(Deployment, &paused));
         for kind in [StatefulSet, DaemonSet] {
             let mut on_delete = halfway(kind);
             on_delete["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
@@ -258,7 +273,17 @@ mod tests {
         let mut fixed = halfway(Deployment);
         fixed["status"]["observedGeneration"] = json!(1);
         fixed["status"]["conditions"] = json!([{"type": "Progressing", "status": "False"}]);
-        assert!(is_in_progress(Deployment, &fixed));
+        assert!(is_in_progress(Deployment, &fixed) && !is_stuck(Deployment, &fixed));
+    }
+
+    #[test]
+    fn pods_are_updated_once_the_controller_has_observed_the_template() {
+        for kind in Kind::ALL {
+            let mut rollout = halfway(kind);
+            assert_eq!(updated(kind, &rollout), 1, "{kind}");
+            rollout["status"]["observedGeneration"] = json!(1);
+            assert_eq!(updated(kind, &rollout), 0, "{kind}");
+        }
     }
 
     #[test]

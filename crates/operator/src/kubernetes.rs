@@ -5,12 +5,11 @@ use std::time::Duration;
 use http::uri::Authority;
 use kube::client::ClientBuilder;
 use kube::config::InferConfigError;
-use kube::core::{ApiResource, GroupVersionKind, Status};
+use kube::core::Status;
 use kube::runtime::watcher;
 use kube::{Client, Config};
 
 use crate::metrics::ApiRequests;
-use winddown_core::kind::Kind;
 
 /// Timeout of a short call, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,13 +138,6 @@ pub(crate) async fn connect_counted(requests: &ApiRequests) -> Result<Clients, E
         Ok(builder.with_layer(&counting).build())
     };
     Ok(Clients { short: client(short)?, watching: client(watching)? })
-}
-
-/// A kind in the form of kube's dynamic types.
-#[must_use]
-pub fn api_resource(kind: Kind) -> ApiResource {
-    let gvk = GroupVersionKind::gvk(Kind::GROUP, Kind::VERSION, kind.as_str());
-    ApiResource::from_gvk_with_plural(&gvk, kind.resource())
 }
 
 /// Runs a short call with a timeout. `call` names it as in "cannot {call}".

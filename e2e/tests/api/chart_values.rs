@@ -1,5 +1,7 @@
 //! Values of the chart that no other test sets: what they render, and that the API server accepts it.
 
+use std::process::Stdio;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -7,6 +9,7 @@ use winddown_e2e::api_server::ApiServer;
 use winddown_e2e::chart::{Manifests, RELEASE, chart_path};
 
 use crate::namespace::Namespace;
+use crate::program::Ran;
 use crate::request::{create, get, send};
 use crate::suite::{Test, tests, until};
 
@@ -97,9 +100,9 @@ async fn an_upgrade_installs_the_definitions_and_an_uninstall_keeps_them(_: Name
         let mut command = Command::from(server.tools().command("helm4")?);
         command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory()).kill_on_drop(true);
         command.args(arguments.split(' ')).args(["--namespace", RELEASE]);
-        let output = command.output().await.with_context(|| format!("run helm4 {arguments}"))?;
-        let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "helm4 {arguments}: {error}");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ran = Ran::of(command.spawn()?, &format!("helm4 {arguments}")).await?;
+        ensure!(ran.code == 0, "helm4 {arguments}: {}", ran.stderr);
         Ok(())
     };
     let chart = chart_path().display().to_string();

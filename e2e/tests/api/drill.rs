@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use self::app::App;
 use self::terminal::Terminal;
 use crate::namespace::Namespace;
-use crate::plugin::program::{Ran, command};
+use crate::program::Ran;
 use crate::request::{create, merge};
 use crate::suite::{Test, tests, until};
 
@@ -32,14 +32,10 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the plugin while something else happens.
 async fn meanwhile(namespace: &Namespace, arguments: &str, other: impl Future<Output = Result<()>>) -> Result<Ran> {
-    let child = command(namespace, arguments)?.spawn()?;
-    let run = async {
-        timeout(LIMIT, child.wait_with_output()).await.context("the command does not end")?.map_err(Into::into)
-    };
-    let (output, ()) = tokio::try_join!(run, other)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let code = output.status.code().context("no exit code")?;
-    Ok(Ran { code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    let run = Ran::of(namespace.program()?.command(arguments).spawn()?, arguments);
+    let run = async { timeout(LIMIT, run).await.context("the command does not end")? };
+    let (ran, ()) = tokio::try_join!(run, other)?;
+    Ok(ran)
 }
 
 async fn the_measuring_container_is_one_that_the_restricted_standard_admits(namespace: Namespace) -> Result<()> {

@@ -32,6 +32,7 @@ mod ownership;
 mod plugin;
 mod policies;
 mod policy_changes;
+mod program;
 mod reapply;
 mod related;
 mod request;

@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use crate::environment::Environment;
 use crate::manifest::{GRACE_PERIOD, KINDS, Manifest};
+use crate::program::Ran;
 use crate::request::{self, Request, Response, create, send};
 use crate::suite::until;
 
@@ -18,12 +19,6 @@ use crate::suite::until;
 pub(crate) struct Namespace {
     pub(crate) environment: Arc<Environment>,
     pub(crate) name: String,
-}
-
-struct Output {
-    success: bool,
-    stdout: String,
-    stderr: String,
 }
 
 /// A manifest is converted to a create request.
@@ -165,22 +160,22 @@ impl Namespace {
 
     /// Runs kubectl with the manifest as its standard input. It must succeed. Returns its standard output.
     pub(crate) async fn kubectl(&self, arguments: &str, manifest: Option<&Manifest>) -> Result<String> {
-        let output = self.run("kubectl", arguments, manifest).await?;
-        ensure!(output.success, "kubectl {arguments}: {}", output.stderr);
-        Ok(output.stdout)
+        let ran = self.run("kubectl", arguments, manifest).await?;
+        ensure!(ran.code == 0, "kubectl {arguments}: {}", ran.stderr);
+        Ok(ran.stdout)
     }
 
     /// Runs kubectl, which must fail. Returns its standard error.
     pub(crate) async fn kubectl_fails(&self, arguments: &str, manifest: Option<&Manifest>) -> Result<String> {
-        let output = self.run("kubectl", arguments, manifest).await?;
-        assert!(!output.success, "kubectl {arguments} succeeded: {}", output.stdout);
-        Ok(output.stderr)
+        let ran = self.run("kubectl", arguments, manifest).await?;
+        assert_ne!(ran.code, 0, "kubectl {arguments} succeeded: {}", ran.stdout);
+        Ok(ran.stderr)
     }
 
     /// Runs a version of helm, `helm3` or `helm4`. It must succeed.
     pub(crate) async fn helm(&self, helm: &str, arguments: &str) -> Result<()> {
-        let output = self.run(helm, arguments, None).await?;
-        ensure!(output.success, "{helm} {arguments}: {}", output.stderr);
+        let ran = self.run(helm, arguments, None).await?;
+        ensure!(ran.code == 0, "{helm} {arguments}: {}", ran.stderr);
         Ok(())
     }
 
@@ -197,9 +192,9 @@ impl Namespace {
         action: &str,
         manifest: &Manifest,
     ) -> Result<String> {
-        let output = self.run("gitops", &format!("{options} {tool} {action}"), Some(manifest)).await?;
-        ensure!(output.success, "{tool} {action}: {}", output.stderr);
-        Ok(output.stdout)
+        let ran = self.run("gitops", &format!("{options} {tool} {action}"), Some(manifest)).await?;
+        ensure!(ran.code == 0, "{tool} {action}: {}", ran.stderr);
+        Ok(ran.stdout)
     }
 
     /// The file that `kubectl edit` reads as the edited text.
@@ -207,7 +202,7 @@ impl Namespace {
         self.environment.server.directory().join(format!("{}-edited.json", self.name))
     }
 
-    async fn run(&self, program: &str, arguments: &str, manifest: Option<&Manifest>) -> Result<Output> {
+    async fn run(&self, program: &str, arguments: &str, manifest: Option<&Manifest>) -> Result<Ran> {
         let context = || format!("run {program} {arguments}");
         let server = &self.environment.server;
         let mut command = Command::from(server.tools().command(program)?);
@@ -221,8 +216,6 @@ impl Namespace {
         {
             stdin.write_all(manifest.as_ref().to_string().as_bytes()).await.with_context(context)?;
         }
-        let output = child.wait_with_output().await.with_context(context)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Output { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+        Ran::of(child, &format!("{program} {arguments}")).await
     }
 }

@@ -120,7 +120,8 @@ pub(crate) fn run(tests: Vec<Test>) -> ExitCode {
 }
 
 fn trial(test: Test, shared: Arc<Shared>) -> Trial {
-    let module = test.module.rsplit("::").next().unwrap_or_default();
+    // Without the crate.
+    let module = test.module.split_once("::").map_or(test.module, |(_, path)| path);
     Trial::test(format!("{module}::{}", test.name), move || {
         // A test that panicked does not leave shared state inconsistent: exclusive tests are followed by `restore`.
         let (_read, _write);

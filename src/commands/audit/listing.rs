@@ -1,7 +1,6 @@
 //! Lists the workloads and everything that says more about them, as far as the user may. No list waits for another.
 
 use futures::future::{join, join_all};
-use kube::core::Request;
 use serde_json::Value;
 
 use crate::cluster::lists::{Resource, Scope, Selection};
@@ -179,7 +178,7 @@ async fn namespaces(cluster: &Cluster, scope: &Scope) -> List<Related> {
     };
     let read = match scope {
         Scope::All => cluster.list(NAMESPACES, &Selection { scope: Scope::All, labels: None }, add).await,
-        Scope::Namespace(name) => match namespace(cluster, name).await {
+        Scope::Namespace(name) => match cluster.namespace(name).await {
             Ok(namespace) => {
                 add(namespace);
                 Ok(())
@@ -190,13 +189,6 @@ async fn namespaces(cluster: &Cluster, scope: &Scope) -> List<Related> {
         },
     };
     List::new(vec![related], Vec::new(), read)
-}
-
-async fn namespace(cluster: &Cluster, name: &str) -> Result<Value, Error> {
-    let call = format!("read the namespace {name}");
-    let request = Request::new("/api/v1/namespaces").get(name, &kube::api::GetParams::default());
-    let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
-    cluster.within(call, cluster.client.request(request)).await
 }
 
 /// The policies that count; a cluster without Winddown has none.
@@ -222,12 +214,7 @@ async fn policies(cluster: &Cluster) -> List<Policy> {
 /// Whether the API server has a resource. A user without rights gets 403 from a list also where there is none, and may read
 /// what there is. If that fails as well, the list says why.
 async fn is_served(cluster: &Cluster, resource: Resource) -> bool {
-    let call = format!("look for {}", resource.api_version);
-    let found = cluster.within(call, cluster.client.list_api_group_resources(resource.api_version)).await;
-    match found {
-        Ok(resources) => resources.resources.iter().any(|found| found.name == resource.plural),
-        Err(error) => !error.is_not_found(),
-    }
+    cluster.knows(resource).await.unwrap_or(true)
 }
 
 /// Sets version and kind, which the items of a list lack.

@@ -37,9 +37,8 @@ pub(super) async fn checks(
     hook: Option<&Hook>,
     namespaces: Option<&Namespaces>,
 ) -> Vec<Check> {
-    if let Some(reason) = hook.and_then(|hook| not_called(hook, namespace, namespaces)) {
-        let check = Check::unknown("the webhooks answer", reason);
-        return vec![check.hint("choose another namespace with -n")];
+    if let Some((reason, hint)) = hook.and_then(|hook| not_called(hook, namespace, namespaces)) {
+        return vec![Check::unknown("the webhooks answer", reason, hint)];
     }
     let mut checks = Vec::new();
     for kind in Kind::ALL {
@@ -75,10 +74,9 @@ async fn rejection(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
 
 /// The request was admitted as if there were no webhook.
 fn not_answered(title: String, failure: &Failure) -> Check {
-    Check::failed(title, failure.to_string())
-        .hint("the webhook was not called, or gave no answer: look at the configurations, the replicas and their log; a policy \
-               with the actions Warn or Audit for this namespace also rejects nothing")
-        .see(Page::Unavailable)
+    let hint = "the webhook was not called, or gave no answer: look at the other checks, and at the log of the operator; a \
+        policy with the actions Warn or Audit for this namespace also rejects nothing (kubectl get shutdownpolicies)";
+    Check::failed(title, failure.to_string(), hint).see(Page::Unavailable)
 }
 
 /// The request failed. Only an answer about the webhook is a failure of it.
@@ -87,22 +85,30 @@ fn refused(title: String, error: &Error) -> Check {
         Some(status)
             if status.code >= 500 && status.message.contains("webhook") && status.message.contains("winddown") =>
         {
-            Check::failed(title, status.message.clone())
-                .hint("failurePolicy is Fail: until the webhook answers, annotated workloads cannot be changed")
-                .see(Page::Emergency)
+            let hint = "failurePolicy is Fail: until the webhook answers, annotated workloads cannot be changed; look at the \
+                replicas and their log, or switch Winddown off as the page says";
+            Check::failed(title, status.message.clone(), hint).see(Page::Emergency)
+        }
+        Some(status) if !error.is_missing_right() && status.code != 401 && (400..500).contains(&status.code) => {
+            let hint = "this is no answer of Winddown: choose another namespace with -n, or look at what answered";
+            Check::unreadable(title, error).hint(hint)
         }
         _ => Check::unreadable(title, error),
     }
 }
 
-/// Why the API server does not call the webhook for the workloads of the check.
-fn not_called(hook: &Hook, namespace: &str, namespaces: Option<&Namespaces>) -> Option<String> {
+/// Why the API server does not call the webhook for the workloads of the check, and what to do.
+fn not_called(hook: &Hook, namespace: &str, namespaces: Option<&Namespaces>) -> Option<(String, &'static str)> {
     let labels = namespaces.and_then(|namespaces| namespaces.get(namespace));
     if labels.is_some_and(|labels| !matches(hook.namespaces.as_ref(), labels)) {
-        return Some(format!("the namespace {namespace} is excluded by the namespaceSelector of {}", hook.name));
+        let reason = format!("the namespace {namespace} is excluded by the namespaceSelector of {}", hook.name);
+        return Some((reason, "choose another namespace with -n"));
     }
     let excluded = !matches(hook.objects.as_ref(), &admission::labels());
-    excluded.then(|| format!("the objectSelector of {} selects only workloads with certain labels", hook.name))
+    excluded.then(|| {
+        let reason = format!("the objectSelector of {} selects only workloads with certain labels", hook.name);
+        (reason, "annotate a workload that has these labels, and look at it: kubectl winddown status TYPE/NAME")
+    })
 }
 
 /// An absent or unreadable selector selects everything.

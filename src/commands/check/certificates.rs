@@ -43,37 +43,37 @@ impl Certificate {
     }
 }
 
-/// Judges the `caBundle` of a webhook configuration.
-pub(super) fn bundle(title: String, pem: Option<&[u8]>, now: Timestamp) -> Check {
+/// Judges the `caBundle` of a webhook configuration. `log` is the command that shows the operator's log.
+pub(super) fn bundle(title: String, pem: Option<&[u8]>, log: &str, now: Timestamp) -> Check {
     let Some(pem) = pem.filter(|pem| !pem.is_empty()) else {
-        return Check::failed(title, "the caBundle is empty: the API server trusts no certificate of the webhook")
-            .hint("the operator or cert-manager fills it; look at the operator's log")
+        let message = "the caBundle is empty: the API server trusts no certificate of the webhook";
+        return Check::failed(title, message, format!("the operator or cert-manager fills it; look at the log: {log}"))
             .see(Page::Certificates);
     };
     let all = Certificate::all(pem);
     let Some(first) = all.first() else {
-        return Check::failed(title, "the caBundle contains no certificate that can be parsed")
-            .hint("remove it: the operator or cert-manager writes it again")
-            .see(Page::Certificates);
+        let message = "the caBundle contains no certificate that can be parsed";
+        let hint = format!("the operator or cert-manager writes it again while it runs; look at the log: {log}");
+        return Check::failed(title, message, hint).see(Page::Certificates);
     };
-    validity(title, all.iter().find(|certificate| !certificate.is_expired(now)).unwrap_or(first), now)
+    validity(title, all.iter().find(|certificate| !certificate.is_expired(now)).unwrap_or(first), log, now)
 }
 
-/// Judges how long a certificate is valid.
-pub(super) fn validity(title: String, certificate: &Certificate, now: Timestamp) -> Check {
+/// Judges how long a certificate is valid. `log` is the command that shows the operator's log.
+pub(super) fn validity(title: String, certificate: &Certificate, log: &str, now: Timestamp) -> Check {
     let until = certificate.not_after;
     if certificate.is_expired(now) {
-        return Check::failed(title, format!("it expired at {until}"))
-            .hint("the operator or cert-manager replaces it; restart the operator and look at its log")
-            .see(Page::Certificates);
+        let hint = format!("the operator or cert-manager replaces it; restart the operator and look at its log: {log}");
+        return Check::failed(title, format!("it expired at {until}"), hint).see(Page::Certificates);
     }
     if certificate.not_before > now {
-        return Check::failed(title, format!("it is not valid before {}; is a clock wrong?", certificate.not_before))
-            .see(Page::Certificates);
+        let message = format!("it is not valid before {}; is a clock wrong?", certificate.not_before);
+        let hint = "compare the clock of this machine with those of the nodes: date -u";
+        return Check::failed(title, message, hint).see(Page::Certificates);
     }
     if certificate.is_late(now) {
         return Check::warning(title, format!("it expires at {until} and should have been replaced"))
-            .hint("look at the log of the operator, or of cert-manager")
+            .hint(format!("look at the log of the operator, or of cert-manager: {log}"))
             .see(Page::Certificates);
     }
     Check::ok(format!("{title}, until {until}"))
@@ -103,7 +103,7 @@ mod tests {
             (600, Outcome::Warning),
             (601, Outcome::Failed),
         ] {
-            let check = validity("x".to_owned(), &certificate(0, 600), Timestamp::from_second(now));
+            let check = validity("x".to_owned(), &certificate(0, 600), "log", Timestamp::from_second(now));
             assert_eq!(check.outcome, outcome, "{now}");
         }
     }
@@ -114,7 +114,7 @@ mod tests {
         for pem in
             [None, Some(&b""[..]), Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Some(b"x")]
         {
-            assert_eq!(bundle("x".to_owned(), pem, now).outcome, Outcome::Failed, "{pem:?}");
+            assert_eq!(bundle("x".to_owned(), pem, "log", now).outcome, Outcome::Failed, "{pem:?}");
         }
     }
 }

@@ -79,6 +79,11 @@ impl Operator {
         self.ready > 0
     }
 
+    /// The command that shows its log.
+    fn log(&self) -> String {
+        format!("kubectl logs deployment/{} -n {}", self.name, self.namespace)
+    }
+
     fn replicas(&self) -> Check {
         let (ready, wanted) = (self.ready, self.wanted);
         let title = format!("its replicas are ready ({ready} of {wanted})");
@@ -88,15 +93,16 @@ impl Operator {
             (ready, wanted) if ready < wanted => format!("{} of them are not", wanted - ready),
             _ => return Check::ok(title),
         };
-        let check =
-            if ready == 0 || wanted == 0 { Check::failed(title, message) } else { Check::warning(title, message) };
         let Self { namespace, name, .. } = self;
         let hint = if wanted == 0 {
             format!("kubectl scale deployment {name} -n {namespace} --replicas=2")
         } else {
-            format!("kubectl describe deployment {name} -n {namespace}; kubectl logs deployment/{name} -n {namespace}")
+            format!("kubectl describe deployment {name} -n {namespace}; {}", self.log())
         };
-        check.hint(hint).see(Page::Unavailable)
+        let is_off = ready == 0 || wanted == 0;
+        let check =
+            if is_off { Check::failed(title, message, hint) } else { Check::warning(title, message).hint(hint) };
+        check.see(Page::Unavailable)
     }
 
     /// The tag of the image beside the version of the plugin.
@@ -108,9 +114,20 @@ impl Operator {
             Some(tag) => Check::warning(title, format!("its image has the tag {tag}"))
                 .hint("use the plugin of the same version, or upgrade the chart")
                 .see(Page::Upgrade),
-            None => Check::warning(title, format!("the image {} has no tag", self.image)),
+            None => Check::warning(title, format!("the image {} has no tag", self.image))
+                .hint(format!("its log begins with its version: {}", self.log())),
         }
     }
+}
+
+/// Whether a Deployment and its pods have the labels of the chart. With `nameOverride`, only `helm.sh/chart` has its name.
+pub(super) fn has_labels_of_the_chart(deployment: &Value) -> bool {
+    let label = |object: &str, key: &str| deployment.pointer(object)?.get(key)?.as_str().map(str::to_owned);
+    let name = label("/metadata/labels", "app.kubernetes.io/name");
+    let chart = label("/metadata/labels", "helm.sh/chart");
+    let component = label("/spec/template/metadata/labels", "app.kubernetes.io/component");
+    let is_chart = name.is_some_and(|name| name == "winddown") || chart.is_some_and(|it| it.starts_with("winddown-"));
+    is_chart && component.is_some_and(|component| component == "operator")
 }
 
 /// The value of `--NAME=VALUE` in the arguments of a container.
@@ -137,13 +154,9 @@ pub(super) async fn find(
     let Some((namespace, name)) = service.filter(|_| found.is_empty()) else {
         return listed.map(|()| found);
     };
-    let call = format!("read the Deployment {namespace}/{name}");
-    let path = format!("{}/{name}", deployments.path(&Scope::Namespace(namespace)));
-    match cluster.read(call, &path).await {
-        Ok(deployment) => Ok(Operator::of(&deployment).into_iter().collect()),
-        Err(error) if error.is_not_found() => listed.map(|()| found),
-        Err(error) => Err(error),
-    }
+    let each = |deployment: Value| found.extend(Operator::of(&deployment).filter(|operator| operator.name == name));
+    let all = Selection { scope: Scope::Namespace(namespace), labels: None };
+    cluster.list(deployments, &all, each).await.map(|()| found)
 }
 
 /// Judges the operator that was found.
@@ -155,10 +168,16 @@ pub(super) async fn checks(
 ) -> Vec<Check> {
     let title = "the Deployment of the operator is there";
     let operator = match found.as_deref() {
-        Err(error) => return vec![Check::unreadable(title, error).hint("or name its namespace: --winddown-namespace")],
+        Err(error) => {
+            let check = Check::unreadable(title, error);
+            let hint = "with rights in the namespace of the operator only, name it: --winddown-namespace NAME";
+            return vec![if error.is_missing_right() { check.hint(hint) } else { check }];
+        }
         Ok([]) => {
-            let check = Check::failed(title, format!("no Deployment has the label {LABEL} and runs the operator"));
-            return vec![check.hint("install the chart").see(Page::Install)];
+            let message = format!("no Deployment has the label {LABEL} and runs the operator");
+            let hint =
+                "install the chart: helm install winddown charts/winddown --namespace winddown --create-namespace";
+            return vec![Check::failed(title, message, hint).see(Page::Install)];
         }
         Ok([operator]) => operator,
         Ok([operator, others @ ..]) => {
@@ -179,7 +198,8 @@ async fn of_one(cluster: &Cluster, operator: &Operator, configurations: &Configu
     let call = format!("read the Lease {namespace}/{}", operator.lease);
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{}", operator.lease);
     let lease = cluster.read(call, &path).await;
-    let mut checks = vec![operator.replicas(), operator.version(env!("CARGO_PKG_VERSION")), leader(&lease, now)];
+    let mut checks =
+        vec![operator.replicas(), operator.version(env!("CARGO_PKG_VERSION")), leader(&lease, &operator.log(), now)];
     let (name, key) = match &operator.secret {
         StoredCertificate::Authority(name) => (name, "ca.crt"),
         StoredCertificate::Serving(name) => (name, "tls.crt"),
@@ -187,25 +207,26 @@ async fn of_one(cluster: &Cluster, operator: &Operator, configurations: &Configu
     };
     let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
     let secret = cluster.read(format!("read the Secret {namespace}/{name}"), &path).await;
-    checks.push(stored(&format!("{namespace}/{name}"), key, secret, configurations.bundle(), now));
+    let stored = Stored { place: format!("{namespace}/{name}"), key, log: operator.log() };
+    checks.push(stored.judged(secret, configurations.bundle(), now));
     checks
 }
 
-/// Judges the Lease.
-fn leader(lease: &Result<Value, Error>, now: Timestamp) -> Check {
+/// Judges the Lease. `log` is the command that shows the operator's log.
+fn leader(lease: &Result<Value, Error>, log: &str, now: Timestamp) -> Check {
     let title = "one replica leads";
     let lease = match lease {
         Ok(lease) => serde_json::from_value::<Lease>(lease.clone()).unwrap_or_default().spec.unwrap_or_default(),
         Err(error) if error.is_not_found() => {
-            return Check::failed(title, "there is no Lease: no replica has ever led").see(Page::Unavailable);
+            let message = "there is no Lease: no replica has ever led";
+            return Check::failed(title, message, format!("look why: {log}")).see(Page::Unavailable);
         }
         Err(error) => return Check::unreadable(title, error),
     };
     let holder = lease.holder_identity.filter(|holder| !holder.is_empty());
     let Some(holder) = holder else {
-        return Check::failed(title, "no replica holds the Lease: no status and no Event is written")
-            .hint("look at the log of the operator")
-            .see(Page::Unavailable);
+        let message = "no replica holds the Lease: no status and no Event is written";
+        return Check::failed(title, message, format!("look why: {log}")).see(Page::Unavailable);
     };
     let renewed = lease.renew_time.map(|time| Timestamp::from_second(time.0.as_second()));
     let age = renewed.map(|renewed| now.since(renewed));
@@ -214,34 +235,47 @@ fn leader(lease: &Result<Value, Error>, now: Timestamp) -> Check {
         Some(age) if age <= limit => Check::ok(format!("{title}: {holder}")),
         age => {
             let age = age.map_or("never".to_owned(), |age| format!("{age} s ago"));
-            Check::failed(title, format!("{holder} holds the Lease, and renewed it {age}: it does not run any more"))
-                .hint("look at the replicas and their log")
-                .see(Page::Unavailable)
+            let message = format!("{holder} holds the Lease, and renewed it {age}: it does not run any more");
+            Check::failed(title, message, format!("look at the replicas and their log: {log}")).see(Page::Unavailable)
         }
     }
 }
 
-/// Judges the certificate in a Secret.
-fn stored(place: &str, key: &str, secret: Result<Value, Error>, bundle: Option<&[u8]>, now: Timestamp) -> Check {
-    let title = format!("the certificate in the Secret {place} is valid");
-    let secret = match secret {
-        Ok(secret) => serde_json::from_value::<Secret>(secret).unwrap_or_default().data.unwrap_or_default(),
-        Err(error) if error.is_not_found() => {
-            return Check::failed(title, "the Secret is not there").see(Page::Certificates);
+/// A Secret with a certificate.
+struct Stored<'a> {
+    /// Namespace and name.
+    place: String,
+    key: &'a str,
+    /// The command that shows the operator's log.
+    log: String,
+}
+
+impl Stored<'_> {
+    fn judged(&self, secret: Result<Value, Error>, bundle: Option<&[u8]>, now: Timestamp) -> Check {
+        let Self { place, key, log } = self;
+        let title = format!("the certificate in the Secret {place} is valid");
+        let is_own = *key == "ca.crt";
+        let writer = if is_own {
+            format!("the operator writes it while it runs; look at its log: {log}")
+        } else {
+            let namespace = place.split('/').next().unwrap_or_default();
+            format!("cert-manager writes it; look at its state: kubectl describe certificate -n {namespace}")
+        };
+        let failed = |title, message: String| Check::failed(title, message, writer.clone()).see(Page::Certificates);
+        let secret = match secret {
+            Ok(secret) => serde_json::from_value::<Secret>(secret).unwrap_or_default().data.unwrap_or_default(),
+            Err(error) if error.is_not_found() => return failed(title, "the Secret is not there".to_owned()),
+            Err(error) => return Check::unreadable(title, &error),
+        };
+        let pem = secret.get(*key).map(|ByteString(pem)| pem.as_slice()).unwrap_or_default();
+        let all = Certificate::all(pem);
+        let Some(certificate) = all.first() else { return failed(title, format!("{key} is no certificate")) };
+        if is_own && bundle.is_some_and(|bundle| !certificates::is_trusted(certificate, bundle)) {
+            let message = "the caBundle does not contain it: the API server does not trust the webhooks";
+            return failed(title, message.to_owned());
         }
-        Err(error) => return Check::unreadable(title, &error),
-    };
-    let pem = secret.get(key).map(|ByteString(pem)| pem.as_slice()).unwrap_or_default();
-    let all = Certificate::all(pem);
-    let Some(certificate) = all.first() else {
-        return Check::failed(title, format!("{key} is no certificate")).see(Page::Certificates);
-    };
-    if key == "ca.crt" && bundle.is_some_and(|bundle| !certificates::is_trusted(certificate, bundle)) {
-        return Check::failed(title, "the caBundle does not contain it: the API server does not trust the webhooks")
-            .hint("the operator adds it; look at its log")
-            .see(Page::Certificates);
+        certificates::validity(title, certificate, log, now)
     }
-    certificates::validity(title, certificate, now)
 }
 
 #[cfg(test)]
@@ -268,6 +302,26 @@ mod tests {
         assert_eq!((operator.place().as_str(), operator.lease.as_str()), ("ops/wd", "wd"));
         assert_eq!(operator.secret, StoredCertificate::Authority("wd-ca".to_owned()));
         assert_eq!(Operator::of(&json!({"spec": {}})), None);
+    }
+
+    #[test]
+    fn the_labels_of_the_chart_are_on_the_deployment_and_on_its_pods() {
+        let labelled = |key: &str, value: &str, component: &str| {
+            has_labels_of_the_chart(&json!({
+                "metadata": {"labels": {key: value}},
+                "spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/component": component}}}},
+            }))
+        };
+        assert!(labelled("app.kubernetes.io/name", "winddown", "operator"));
+        assert!(labelled("helm.sh/chart", "winddown-1.2.3", "operator"));
+        for (key, value, component) in [
+            ("app.kubernetes.io/name", "winddown", "web"),
+            ("app.kubernetes.io/name", "shop", "operator"),
+            ("helm.sh/chart", "shop-1.2.3", "operator"),
+        ] {
+            assert!(!labelled(key, value, component), "{key} {value} {component}");
+        }
+        assert!(!has_labels_of_the_chart(&json!({})));
     }
 
     #[test]
@@ -304,7 +358,7 @@ mod tests {
             (lease("", "2026-02-02T00:01:55.000000Z"), Outcome::Failed),
             (Ok(json!({"spec": {"holderIdentity": "wd-0"}})), Outcome::Failed),
         ] {
-            assert_eq!(leader(&lease, now).outcome, outcome, "{lease:?}");
+            assert_eq!(leader(&lease, "log", now).outcome, outcome, "{lease:?}");
         }
     }
 }

@@ -64,11 +64,12 @@ pub(super) enum Page {
     Emergency,
     Unavailable,
     Values,
+    Rights,
 }
 
 impl Page {
     #[cfg(test)]
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Install,
         Self::Certificates,
         Self::Upgrade,
@@ -76,6 +77,7 @@ impl Page {
         Self::Emergency,
         Self::Unavailable,
         Self::Values,
+        Self::Rights,
     ];
 
     /// File and anchor in the repository.
@@ -85,6 +87,7 @@ impl Page {
             Self::Certificates => "charts/winddown/README.md#certificates",
             Self::Upgrade => "charts/winddown/README.md#upgrade",
             Self::Values => "charts/winddown/README.md#values",
+            Self::Rights => "docs/rights.md#kubectl-winddown-check",
             Self::Budgets => "docs/budgets.md",
             Self::Emergency => "docs/emergency.md",
             Self::Unavailable => "docs/how-it-works.md#when-winddown-is-unavailable",
@@ -105,23 +108,20 @@ impl Check {
         Self { message: Some(message.into()), ..Self::new(title, Outcome::Warning) }
     }
 
-    pub(super) fn failed(title: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), ..Self::new(title, Outcome::Failed) }
+    /// It is wrong; the hint says what to do.
+    pub(super) fn failed(title: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(title, Outcome::Failed) }.hint(hint)
     }
 
-    /// Something else is missing that this check needs.
-    pub(super) fn unknown(title: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), ..Self::new(title, Outcome::Unknown) }
+    /// Something else is missing that this check needs; the hint says what to do.
+    pub(super) fn unknown(title: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::new(title, Outcome::Unknown) }.hint(hint)
     }
 
     /// The API server's answer to a missing right names user, verb, resource and namespace.
     pub(super) fn unreadable(title: impl Into<String>, error: &Error) -> Self {
-        let check = Self::unknown(title, ErrorChain(error).to_string());
-        if error.is_forbidden() {
-            check.hint("ask an administrator for this right, or to run the check")
-        } else {
-            check
-        }
+        let check = Self::unknown(title, ErrorChain(error).to_string(), remedy(error));
+        if error.is_missing_right() { check.see(Page::Rights) } else { check }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -130,6 +130,20 @@ impl Check {
 
     pub(super) fn see(self, page: Page) -> Self {
         Self { page: Some(format!("{ROOT}{}", page.path())), ..self }
+    }
+}
+
+/// What to do after a request that failed.
+fn remedy(error: &Error) -> &'static str {
+    match error {
+        _ if error.is_missing_right() => "ask an administrator for this right, or to run the check",
+        Error::TimedOut { .. } => "repeat the check with more time: kubectl winddown check --request-timeout 2m",
+        Error::Failed { .. } => "look whether the API server can be reached: kubectl get --raw '/readyz?verbose'",
+        Error::Refused { status, .. } if status.code == 401 => "log in again: the API server does not know the user",
+        Error::Refused { status, .. } if status.code == 429 || status.code >= 500 => {
+            "repeat the check, and look at the state of the API server: kubectl get --raw '/readyz?verbose'"
+        }
+        _ => "repeat the check; if the answer stays, it says what the API server does not accept",
     }
 }
 
@@ -229,6 +243,9 @@ impl Symbols {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
+
+    use kube::core::Status;
 
     use super::*;
 
@@ -252,7 +269,7 @@ mod tests {
 
     #[test]
     fn each_failure_has_what_to_do_and_a_page() {
-        let failed = Check::failed("the replicas are ready", "0 of 2\u{1b}").hint("wait").see(Page::Emergency);
+        let failed = Check::failed("the replicas are ready", "0 of 2\u{1b}", "wait").see(Page::Emergency);
         let report = Report { groups: vec![Group { name: "operator", checks: vec![Check::ok("found"), failed] }] };
         let print = |symbols, only_problems| {
             let mut out = Vec::new();
@@ -274,6 +291,24 @@ operator
         let short = print(Symbols::Ascii, true);
         assert!(short.is_ascii() || short.contains('\u{fffd}'), "{short}");
         assert!(!short.contains("found") && short.contains("FAIL the replicas are ready\n     0 of 2"), "{short}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_to_do() {
+        let answered = |code, message: &str| {
+            Error::new("read", kube::Error::Api(Box::new(Status::failure(message, "x").with_code(code))))
+        };
+        for (error, hint) in [
+            (answered(403, "User \"eve\" cannot list resource \"pods\" in API group \"\""), "for this right"),
+            (answered(403, "exceeded quota"), "does not accept"),
+            (answered(401, "Unauthorized"), "log in again"),
+            (answered(503, "etcdserver: request timed out"), "kubectl get --raw"),
+            (Error::TimedOut { call: "read".to_owned(), limit: Duration::from_secs(30) }, "--request-timeout"),
+        ] {
+            let check = Check::unreadable("x", &error);
+            assert!(check.hint.as_ref().is_some_and(|text| text.contains(hint)), "{check:?}");
+            assert_eq!(check.page.is_some(), error.is_missing_right(), "{check:?}");
+        }
     }
 
     #[test]

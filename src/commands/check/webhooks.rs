@@ -129,6 +129,16 @@ impl Hook {
     }
 }
 
+impl Hook {
+    /// The command that shows the log of the operator. In the chart, its Deployment has the name of the Service.
+    fn log(&self) -> String {
+        match &self.service {
+            Some((namespace, name)) => format!("kubectl logs deployment/{name} -n {namespace}"),
+            None => "kubectl logs deployment/winddown -n winddown".to_owned(),
+        }
+    }
+}
+
 /// The first configuration that has a webhook of Winddown.
 async fn find<T: DeserializeOwned>(
     cluster: &Cluster,
@@ -152,8 +162,8 @@ fn judged(side: Side, found: &Result<Option<Configuration>, Error>, now: Timesta
         Ok(Some(configuration)) => configuration,
         Ok(None) => {
             let message = format!("no configuration has the webhook {}", side.main_hook());
-            let check = Check::failed(side.title(), message);
-            return vec![check.hint("install the chart again: helm upgrade --install").see(Page::Install)];
+            let hint = "install the chart again: helm upgrade --install";
+            return vec![Check::failed(side.title(), message, hint).see(Page::Install)];
         }
         Err(error) => return vec![Check::unreadable(side.title(), error)],
     };
@@ -165,7 +175,8 @@ fn judged(side: Side, found: &Result<Option<Configuration>, Error>, now: Timesta
     for (hook, bundle) in bundles {
         let whose = if all_same { configuration.name.as_str() } else { hook.name.as_str() };
         let kind = if side == Side::Mutating { "mutating" } else { "validating" };
-        checks.push(certificates::bundle(format!("the caBundle of {whose} ({kind}) is valid"), bundle, now));
+        let log = hook.log();
+        checks.push(certificates::bundle(format!("the caBundle of {whose} ({kind}) is valid"), bundle, &log, now));
     }
     checks
 }

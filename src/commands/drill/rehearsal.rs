@@ -9,7 +9,7 @@ use super::container::{Container, NotStarted, deleted};
 use super::eviction::Evictions;
 use super::recording::Recording;
 use super::report::{self, PodReport, Recorded};
-use super::watches::{Seen, Watches};
+use super::watches::{Seen, Watches, permitted};
 use super::{Stopping, Transcript};
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::{Candidate, Mark, Progress};
@@ -46,6 +46,7 @@ struct Observed {
 impl<'a> Rehearsal<'a> {
     /// Watches the pod. If the watch does not show it, why.
     pub(super) async fn prepare(cluster: &Cluster, namespace: &str, candidate: &'a Candidate) -> Result<Self, String> {
+        permitted(cluster, namespace, candidate).await?;
         let mut watches = Watches::start(cluster, namespace, candidate);
         let mut observed = Observed::new(candidate);
         observed.first_look(&mut watches).await?;

@@ -5,12 +5,12 @@ use std::fmt;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Api;
-use kube::core::{DynamicObject, Selector};
+use kube::core::Selector;
 use serde_json::Value;
 
 use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::workloads::WorkloadName;
-use crate::cluster::{Cluster, Error, api_resource};
+use crate::cluster::{Cluster, Error};
 use winddown_core::annotations::BUDGET;
 use winddown_core::drill::{Candidate, Choice, Refusal, choose};
 use winddown_core::object::Object;
@@ -36,11 +36,8 @@ impl Selected {
         target: &WorkloadName,
         choice: Choice<'_>,
     ) -> Result<Self, Error> {
-        let workloads: Api<DynamicObject> =
-            Api::namespaced_with(cluster.client.clone(), namespace, &api_resource(target.kind));
         let call = format!("read {target} in the namespace {namespace}");
-        let workload = cluster.within(call, workloads.get(&target.name)).await?;
-        let mut workload = serde_json::to_value(workload).unwrap_or_default();
+        let mut workload = cluster.read(call, &format!("{}/{}", target.kind.path(namespace), target.name)).await?;
         if let Value::Object(fields) = &mut workload {
             fields.insert("kind".to_owned(), target.kind.as_str().into());
         }

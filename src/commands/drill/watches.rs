@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Event as PodEvent, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
+use kube::api::WatchParams;
 use kube::core::Status;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cluster::Cluster;
 use winddown_core::drill::Candidate;
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::observation::{EndpointSliceView, PodView};
 
 /// What a watch reports. A watch that fails starts again; of endpoints and Events, one that is forbidden reports nothing.
@@ -36,6 +38,15 @@ pub(super) enum Seen {
 
 /// The watches of one pod.
 pub(super) struct Watches(SelectAll<BoxStream<'static, Seen>>);
+
+/// Whether the user may watch pods; if not, the answer of the API server. The watches begin with a list, so that without this
+/// right a pod would be evicted whose end is not seen.
+pub(super) async fn permitted(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Result<(), String> {
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
+    let parameters = WatchParams::default().fields(&format!("metadata.name={}", candidate.name)).timeout(1);
+    let started = cluster.within(format!("watch the pod {}", candidate.name), pods.watch(&parameters, "0")).await;
+    started.map(drop).map_err(|error| ErrorChain(&error).to_string())
+}
 
 impl Watches {
     pub(super) fn start(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Self {

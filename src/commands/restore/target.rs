@@ -1,6 +1,6 @@
 //! One workload to restore: what would change, and what would undo that again.
 
-use json_patch::{Patch, PatchOperation, RemoveOperation, jsonptr::PointerBuf};
+use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 
 use crate::cluster::workloads::WorkloadName;
@@ -9,6 +9,17 @@ use winddown_core::evaluation::{Changes, RemovalError, removal};
 use winddown_core::kind::Kind;
 use winddown_core::object::Object;
 use winddown_core::patch::guarded;
+
+/// What has become of a workload since it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing is left of what was to be removed.
+    Restored,
+    Unrestored,
+    Deleted,
+    /// Another one has its name.
+    Replaced,
+}
 
 /// A workload that has something of Winddown.
 #[derive(Clone, Debug)]
@@ -45,6 +56,16 @@ impl Target {
         Ok(Some(Self { namespace, workload, object, changes, removed }))
     }
 
+    /// As messages name it: `deployment/web in shop`.
+    pub(super) fn title(&self) -> String {
+        title(&self.workload, &self.namespace)
+    }
+
+    /// Whether an object is this workload, and no later one with its name.
+    pub(super) fn is_of(&self, now: &Value) -> bool {
+        uid(now) == uid(&self.object)
+    }
+
     /// Whether its pods are replaced.
     pub(super) fn rolls_out(&self) -> bool {
         self.changes.rolls_out()
@@ -56,7 +77,16 @@ impl Target {
         DECLARING.iter().any(|key| view.has_annotation(key) && !self.removed.iter().any(|removed| removed == key))
     }
 
-    /// The patch, which fails if spec or annotations changed since the workload was read.
+    /// What the workload with this name is now.
+    pub(super) fn state(&self, now: &Value) -> State {
+        if !self.is_of(now) {
+            return State::Replaced;
+        }
+        let is_left = |key: &String| Object::new(now).has_annotation(key);
+        if is_injected(now) || self.removed.iter().any(is_left) { State::Unrestored } else { State::Restored }
+    }
+
+    /// The patch, which fails if another workload has the name, or spec or annotations changed since it was read.
     pub(super) fn patch(&self) -> Patch {
         let mut patch = self.changes.patch(Object::new(&self.object));
         let removes_all = patch.0.iter().any(|operation| operation.path().as_str() == "/metadata/annotations");
@@ -64,7 +94,12 @@ impl Target {
             PatchOperation::Remove(RemoveOperation { path: PointerBuf::from_tokens(["metadata", "annotations", key]) })
         };
         patch.0.extend(self.removed.iter().filter(|_| !removes_all).map(annotation));
-        guarded(&self.object, patch)
+        let Patch(mut guarded) = guarded(&self.object, patch);
+        if let Some(uid) = uid(&self.object) {
+            let test = TestOperation { path: PointerBuf::from_tokens(["metadata", "uid"]), value: uid.clone() };
+            guarded.insert(0, PatchOperation::Test(test));
+        }
+        Patch(guarded)
     }
 
     /// The annotations and the template, before and after.
@@ -107,6 +142,15 @@ impl Target {
     }
 }
 
+/// As messages name a workload: `deployment/web in shop`.
+pub(super) fn title(workload: &WorkloadName, namespace: &str) -> String {
+    format!("{workload} in {namespace}")
+}
+
+fn uid(object: &Value) -> Option<&Value> {
+    object.pointer("/metadata/uid")
+}
+
 /// Whether a workload has something that Winddown injected.
 pub(super) fn is_injected(workload: &Value) -> bool {
     let view = Object::new(workload);
@@ -138,7 +182,7 @@ mod tests {
         let given = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "web", "namespace": "shop", "generation": 3, "annotations": {
+            "metadata": {"name": "web", "namespace": "shop", "uid": "a-1", "generation": 3, "annotations": {
                 "winddown.dev/drain": "5s", "winddown.dev/deadline": "25s", "team": "a"}},
             "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {
                 "terminationGracePeriodSeconds": 30,
@@ -165,6 +209,27 @@ mod tests {
             let annotations = &restored["metadata"]["annotations"];
             assert_eq!(annotations.as_object().unwrap().len(), if with_annotations { 1 } else { 3 }, "{annotations}");
         }
+    }
+
+    #[test]
+    fn a_workload_that_was_created_again_is_not_patched() {
+        let target = target(injected(), true);
+        let mut again = injected();
+        again["metadata"]["uid"] = json!("b-2");
+        assert!(patch(&mut again, &target.patch()).is_err());
+        assert_eq!(target.state(&again), State::Replaced);
+    }
+
+    #[test]
+    fn a_workload_is_restored_if_nothing_is_left_of_what_was_to_be_removed() {
+        let (with, without) = (target(injected(), true), target(injected(), false));
+        assert_eq!(with.state(&injected()), State::Unrestored);
+        let mut fields_only = injected();
+        patch(&mut fields_only, &without.patch()).unwrap();
+        assert_eq!((without.state(&fields_only), with.state(&fields_only)), (State::Restored, State::Unrestored));
+        let mut all = injected();
+        patch(&mut all, &with.patch()).unwrap();
+        assert_eq!(with.state(&all), State::Restored);
     }
 
     #[test]

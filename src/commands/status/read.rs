@@ -9,7 +9,7 @@ use kube::core::{DynamicObject, Request};
 use super::row::Row;
 use crate::cluster::budgets::{BUDGETS, StoredBudget, WorkloadMetadata};
 use crate::cluster::lists::{Scope, Selection};
-use crate::cluster::workloads::{WorkloadName, path};
+use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use winddown_core::shutdown_budget::name;
 
@@ -140,7 +140,7 @@ async fn read_one(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -
 
 async fn read_metadata(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -> Result<ObjectMeta, Error> {
     let call = format!("read {} in the namespace {namespace}", workload.qualified());
-    let request = Request::new(path(workload.kind, namespace)).get_metadata(&workload.name, &GetParams::default());
+    let request = Request::new(workload.kind.path(namespace)).get_metadata(&workload.name, &GetParams::default());
     let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
     let read = cluster.client.request::<PartialObjectMeta<DynamicObject>>(request);
     Ok(cluster.within(call, read).await?.metadata)

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Request};
-use kube::{Api, Client, Resource as _};
+use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::kubernetes::{Error, api_resource, within};
+use crate::kubernetes::{Error, within};
 use winddown_core::kind::Kind;
 use winddown_core::observation::WorkloadRef;
 use winddown_core::shutdown_budget::{GROUP, KIND, PLURAL, ShutdownBudgetStatus, VERSION, name};
@@ -123,8 +123,8 @@ impl BudgetClient {
 
     /// The number of pods of a workload; `None` if it does not exist.
     pub(super) async fn count_pods(&self, workload: &WorkloadRef) -> Result<Option<u32>, Error> {
-        let url = DynamicObject::url_path(&api_resource(workload.kind), Some(&workload.namespace));
-        let request = Request::new(url).get(&workload.name, &kube::api::GetParams::default());
+        let request =
+            Request::new(workload.kind.path(&workload.namespace)).get(&workload.name, &kube::api::GetParams::default());
         let read = async { self.0.request::<Counted>(request.map_err(kube::Error::BuildRequest)?).await };
         match within("read the number of pods of a workload", read).await {
             Ok(Counted { status }) if workload.kind == Kind::DaemonSet => Ok(Some(status.current_number_scheduled)),

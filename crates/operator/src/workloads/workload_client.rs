@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation};
+use kube::Client;
 use kube::api::{Patch, PatchParams};
-use kube::core::{DynamicObject, Request};
-use kube::{Client, Resource};
+use kube::core::Request;
 use serde_json::Value;
 
-use crate::kubernetes::{Error, api_resource, within, within_limit};
+use crate::kubernetes::{Error, within, within_limit};
 use crate::trimming::Trimming;
 use winddown_core::object::{self, PartialObject};
 use winddown_core::observation::WorkloadRef;
@@ -104,5 +104,5 @@ fn managed_by_winddown(object: &Value) -> Option<usize> {
 }
 
 fn request(workload: &WorkloadRef) -> Request {
-    Request::new(DynamicObject::url_path(&api_resource(workload.kind), Some(&workload.namespace)))
+    Request::new(workload.kind.path(&workload.namespace))
 }

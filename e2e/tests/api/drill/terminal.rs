@@ -9,7 +9,6 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::namespace::Namespace;
-use crate::plugin::program::plugin;
 
 /// For the question, and for the end.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -27,7 +26,7 @@ impl Terminal {
     /// Starts the plugin, and waits for its question.
     pub(super) async fn asked(namespace: &Namespace, arguments: &str) -> Result<Self> {
         let server = &namespace.environment.server;
-        let words = format!("{} {arguments} -n {}", plugin(namespace)?.display(), namespace.name);
+        let words = format!("{} {arguments} -n {}", namespace.program()?.binary.display(), namespace.name);
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--return", "--command", &words, "/dev/null"]);
         command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory()).kill_on_drop(true);

@@ -1,0 +1,159 @@
+//! Restores one workload after the other, and waits for each rollout.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::apply;
+use super::target::Target;
+use crate::cluster::{Cluster, Error};
+use crate::exit::Exit;
+use crate::message::message;
+use crate::render::sanitize::sanitize;
+use winddown_core::error_chain::ErrorChain;
+use winddown_core::kind::Kind;
+use winddown_core::object::Object;
+use winddown_core::rollout::{is_in_progress, is_stuck, updated, wanted};
+
+/// Time between two looks at a rollout.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Progress that does not change is printed again after this time.
+const REPEAT: Duration = Duration::from_mins(1);
+
+/// Why the end of a rollout was not seen.
+#[derive(Debug, thiserror::Error)]
+enum Unfinished {
+    #[error("the rollout did not end within {} s{}", limit.as_secs(), unread(last.as_ref()))]
+    Lasts { limit: Duration, last: Option<Error> },
+    #[error("the rollout makes no progress, and its progressDeadlineSeconds are over")]
+    Stuck,
+    #[error("it was deleted during its rollout")]
+    Deleted,
+    #[error("it was deleted and created again during its rollout, and the new one was not changed")]
+    Replaced,
+    #[error("its rollout cannot be watched")]
+    Unreadable(#[source] Error),
+}
+
+/// The last look at a rollout, if it failed.
+fn unread(last: Option<&Error>) -> String {
+    last.map(|error| format!(", and at the end, it could not be read: {}", ErrorChain(error))).unwrap_or_default()
+}
+
+/// Restores the targets. A failure of one does not keep the others, unless a rollout that is waited for is open.
+pub(super) async fn restore(
+    cluster: &Cluster,
+    targets: &[Target],
+    wait: Option<Duration>,
+    mut exit: Exit,
+) -> Result<Exit, Error> {
+    for (index, target) in targets.iter().enumerate() {
+        let (title, left) = (target.title(), targets.len() - index - 1);
+        match apply::restore(cluster, target).await {
+            Ok(None) => {}
+            Ok(Some(error)) => message!(
+                "winddown: {title} is restored, as reading it again shows; {}",
+                sanitize(&ErrorChain(&error).to_string())
+            ),
+            Err(error) => {
+                message!("winddown: {title} {}", sanitize(&ErrorChain(&error).to_string()));
+                exit = Exit::Unusable;
+                if wait.is_some() && error.is_open() && left > 0 {
+                    message!("winddown: {}", unchanged(left));
+                    return Ok(exit);
+                }
+                continue;
+            }
+        }
+        if let Err(error) = writeln!(io::stdout().lock(), "{title} restored") {
+            message!("winddown: {title} was restored, but the output is closed{}", and_unchanged(left));
+            return Err(error.into());
+        }
+        let Some(limit) = wait.filter(|_| target.rolls_out()) else { continue };
+        let counted = if targets.len() > 1 { format!("{} of {}: ", index + 1, targets.len()) } else { String::new() };
+        let Err(error) = until_replaced(cluster, target, &counted, limit).await else { continue };
+        let goes_on = matches!(error, Unfinished::Deleted | Unfinished::Replaced);
+        let rest = if goes_on { String::new() } else { and_unchanged(left) };
+        message!("winddown: {title}: {}{rest}", sanitize(&ErrorChain(&error).to_string()));
+        exit = Exit::Unusable;
+        if !goes_on {
+            return Ok(exit);
+        }
+    }
+    Ok(exit)
+}
+
+fn and_unchanged(left: usize) -> String {
+    if left == 0 { String::new() } else { format!("; {}", unchanged(left)) }
+}
+
+fn unchanged(left: usize) -> String {
+    match left {
+        1 => "the workload after it was not changed".to_owned(),
+        _ => format!("the {left} workloads after it were not changed"),
+    }
+}
+
+/// Waits until the pods of a workload are replaced. A look that gets no answer is repeated.
+async fn until_replaced(cluster: &Cluster, target: &Target, counted: &str, limit: Duration) -> Result<(), Unfinished> {
+    let kind = target.workload.kind;
+    let start = Instant::now();
+    let mut shown = (String::new(), start);
+    loop {
+        let last = match apply::read(cluster, &target.namespace, &target.workload).await {
+            Err(error) if error.is_not_found() => return Err(Unfinished::Deleted),
+            Err(error) if error.status().is_some_and(|status| matches!(status.code, 401 | 403)) => {
+                return Err(Unfinished::Unreadable(error));
+            }
+            Err(error) => Some(error),
+            Ok(workload) if !target.is_of(&workload) => return Err(Unfinished::Replaced),
+            Ok(workload) if is_over(kind, &workload) => {
+                return if is_stuck(kind, &workload) { Err(Unfinished::Stuck) } else { Ok(()) };
+            }
+            Ok(workload) => {
+                let progress = progress(updated(kind, &workload), wanted(kind, &workload));
+                // A rollout that ends within the first interval needs no line.
+                let is_new = progress != shown.0 && start.elapsed() >= INTERVAL;
+                if is_new || shown.1.elapsed() >= REPEAT {
+                    message!("{counted}{}: {progress}", target.title());
+                    shown = (progress, Instant::now());
+                }
+                None
+            }
+        };
+        if start.elapsed() >= limit {
+            return Err(Unfinished::Lasts { limit, last });
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// Whether no pod is replaced any more.
+fn is_over(kind: Kind, workload: &serde_json::Value) -> bool {
+    let is_observed = workload.pointer("/status/observedGeneration") == workload.pointer("/metadata/generation");
+    is_observed && (Object::new(workload).is_deleted() || !is_in_progress(kind, workload))
+}
+
+fn progress(updated: usize, wanted: usize) -> String {
+    let rest = if updated < wanted { "" } else { ", not all are available, or old ones still stop" };
+    format!("{updated} of {wanted} pods are updated{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{and_unchanged, progress};
+
+    #[test]
+    fn what_is_left_is_counted() {
+        assert_eq!(and_unchanged(0), "");
+        assert_eq!(and_unchanged(1), "; the workload after it was not changed");
+        assert_eq!(and_unchanged(3), "; the 3 workloads after it were not changed");
+    }
+
+    #[test]
+    fn progress_says_what_is_waited_for_after_the_last_pod() {
+        assert_eq!(progress(1, 3), "1 of 3 pods are updated");
+        assert_eq!(progress(3, 3), "3 of 3 pods are updated, not all are available, or old ones still stop");
+    }
+}
