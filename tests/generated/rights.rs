@@ -10,11 +10,12 @@ pub(crate) fn page() -> String {
     let mut text = "\
 # Rights
 
-The commands of `kubectl winddown` do everything with the rights of their user. The operator has none for them. A message about
-a missing right names user, verb, resource and namespace, as the API server says it; the last column says what follows.
+The commands of `kubectl winddown` do everything with the rights of their user. The operator has none for them. A message
+about a missing right names user, verb, resource and namespace, as the API server says it; the last column says what
+follows.
 
-Each section has the rights of one command as a table, and as roles to bind. Bind a ClusterRole with a ClusterRoleBinding. For
-one namespace (`-n`), a RoleBinding in it is enough for all rows but those of the whole cluster.
+Each section has the rights of one command as a table, and as roles to bind. Bind a ClusterRole with a
+ClusterRoleBinding. For one namespace (`-n`), a RoleBinding in it is enough for all rows but those of the whole cluster.
 
 To show, without a change, whether a user has a right:
 
