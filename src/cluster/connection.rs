@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::Error;
@@ -41,6 +41,9 @@ pub(crate) struct ClusterArguments {
     /// How long to wait for an answer of the API server
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
     request_timeout: Duration,
+    /// Credential plugins of the kubeconfig must not ask.
+    #[arg(skip)]
+    unattended: bool,
 }
 
 /// A connection to a cluster.
@@ -63,6 +66,9 @@ impl Cluster {
     pub(crate) async fn connect(arguments: &ClusterArguments) -> Result<Self, Error> {
         let (mut config, context) = arguments.config().await?;
         let limit = arguments.request_timeout;
+        if let Some(exec) = config.auth_info.exec.as_mut().filter(|_| arguments.unattended) {
+            exec.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT.min(limit));
         config.auth_info.impersonate.clone_from(&arguments.impersonate);
@@ -103,9 +109,10 @@ pub(crate) struct KubeconfigNames {
 }
 
 impl ClusterArguments {
-    /// The same with another `--request-timeout`.
-    pub(crate) fn answered_within(self, request_timeout: Duration) -> Self {
-        Self { request_timeout, ..self }
+    /// The same for completion: with this `--request-timeout`, and without a terminal for the credential plugins of the
+    /// kubeconfig.
+    pub(crate) fn unattended(self, request_timeout: Duration) -> Self {
+        Self { request_timeout, unattended: true, ..self }
     }
 
     /// The names in the kubeconfig; none if it cannot be read.

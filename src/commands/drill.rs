@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::cluster::connection::ClusterArguments;
 use crate::cluster::scope::parse_namespace;
@@ -32,7 +32,7 @@ use eviction::Evictions;
 use rehearsal::Rehearsal;
 use report::Report;
 use selected::Selected;
-use winddown_core::drill::{Candidate, Choice, Refusal, Step, Wanted};
+use winddown_core::drill::{Candidate, Choice, Step, Wanted};
 use winddown_core::error_chain::ErrorChain;
 
 const EXAMPLES: &str = "\
@@ -291,16 +291,19 @@ impl Drill<'_> {
     }
 
     /// Waits until the workload is complete again, and chooses its next pod.
-    async fn wait_for_replacement(&self, choice: Choice<'_>) -> Result<Selected, Error> {
-        let mut waited = Duration::ZERO;
+    async fn wait_for_replacement(&mut self, choice: Choice<'_>) -> Result<Selected, Error> {
+        let until = Instant::now() + REPLACEMENT;
+        let mut said = false;
         loop {
-            let selected = Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await;
-            match selected {
-                Err(Error::NotRehearsed(refusal)) if refusal != Refusal::NothingLeft && waited < REPLACEMENT => {}
+            match Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await {
+                Err(Error::NotRehearsed(refusal)) if refusal.may_pass() && Instant::now() < until => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.screen.line(&format!("\nwaiting for the next pod: {refusal}"))?;
+                    }
+                }
                 selected => return selected,
             }
             sleep(POLL).await;
-            waited += POLL;
         }
     }
 

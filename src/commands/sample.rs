@@ -18,6 +18,8 @@ use winddown_core::measurement::{Ending, Line, Recorder, Snapshot, Start, millis
 /// Between two snapshots. More, if a snapshot takes long: at most a tenth of the time is spent in them.
 const INTERVAL: Duration = Duration::from_millis(25);
 const SHARE: u32 = 10;
+/// After SIGTERM: the pod stops only when this process does. A snapshot that takes longer is followed by a pause as long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -92,7 +94,8 @@ async fn record(arguments: &Arguments) -> Result<(), Failure> {
         }
         let pause = INTERVAL.max(begun.elapsed() * SHARE);
         match signalled {
-            Some(_) => sleep(pause).await,
+            // A long pause would prolong the stop of the pod.
+            Some(_) => sleep(pause.min(LONGEST_PAUSE.max(begun.elapsed()))).await,
             None if received(&mut terminated, pause).await => {
                 signalled = Some(Instant::now());
                 let at = started.elapsed();

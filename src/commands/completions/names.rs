@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
@@ -16,7 +17,7 @@ use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::workloads::{resource, type_names};
 use winddown_core::kind::Kind;
 
-/// For all requests of one completion. Somebody waits for the answer to a key.
+/// For all requests of one completion: a user waits for the answer to a key.
 const LIMIT: Duration = Duration::from_secs(2);
 /// More candidates help less.
 const MOST: usize = 500;
@@ -31,14 +32,14 @@ pub(super) fn with_names(command_line: Command, words: &[OsString]) -> Command {
     }
     let Ok(cluster) = ClusterArguments::from_arg_matches(matches) else { return command_line };
     let namespace = matches.try_get_one::<String>("namespace").ok().flatten().cloned();
-    let from = Arc::new(Source { cluster: cluster.answered_within(LIMIT), namespace });
+    let from = Arc::new(Source { cluster: cluster.unattended(LIMIT), namespace });
     command_line.mut_subcommand(name, |command| {
         command.mut_args(|argument| {
             let Some(what) = What::of(argument.get_id().as_str()) else { return argument };
             let from = from.clone();
             argument.add(ArgValueCompleter::new(move |current: &OsStr| {
                 let current = current.to_string_lossy();
-                let names = from.names(what, &current).into_iter().filter(|name| name.starts_with(&*current));
+                let names = from.clone().names(what, &current).into_iter().filter(|name| name.starts_with(&*current));
                 names.take(MOST).map(CompletionCandidate::new).collect()
             }))
         })
@@ -75,13 +76,9 @@ struct Source {
 }
 
 impl Source {
-    fn names(&self, what: What, current: &str) -> Vec<String> {
+    fn names(self: Arc<Self>, what: What, current: &str) -> Vec<String> {
         let KubeconfigNames { contexts, clusters, users } = match what {
-            What::Workload | What::Namespace => {
-                let listed = async { tokio::time::timeout(LIMIT, self.listed(what, current)).await };
-                let listed = crate::commands::block_on(listed);
-                return listed.ok().and_then(Result::ok).flatten().unwrap_or_default();
-            }
+            What::Workload | What::Namespace => return self.listed_in_time(what, current.to_owned()),
             _ => self.cluster.names(),
         };
         match what {
@@ -89,6 +86,17 @@ impl Source {
             What::User => users,
             _ => contexts,
         }
+    }
+
+    /// On a thread, which ends with the process: a credential plugin of the kubeconfig blocks it.
+    fn listed_in_time(self: Arc<Self>, what: What, current: String) -> Vec<String> {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let listed = crate::commands::block_on(self.listed(what, &current));
+            // Fails if the limit is over.
+            let _ = sender.send(listed.ok().flatten());
+        });
+        receiver.recv_timeout(LIMIT).ok().flatten().unwrap_or_default()
     }
 
     async fn listed(&self, what: What, current: &str) -> Option<Vec<String>> {
@@ -124,7 +132,11 @@ fn type_for(kind: Kind, current: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use clap_complete::engine::complete;
+    use serde_json::json;
+
     use super::*;
+    use crate::cli::Program;
 
     #[test]
     fn the_type_that_is_typed_goes_on() {
@@ -138,5 +150,31 @@ mod tests {
         ] {
             assert_eq!(Kind::ALL.map(|kind| type_for(kind, current)), types, "{current}");
         }
+    }
+
+    /// The plugin waits until the test lets it end, for 30 s at most.
+    #[test]
+    fn a_credential_plugin_that_hangs_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let [kubeconfig, done, late] = ["kubeconfig", "done", "late"].map(|name| folder.path().join(name));
+        let script = format!(
+            "for _ in $(seq 300); do [ -e {0} ] && exit; sleep 0.1; done; touch {1}",
+            done.display(),
+            late.display()
+        );
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script]});
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "clusters": [{"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}],
+            "users": [{"name": "a", "user": {"exec": exec}}],
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let words = ["kubectl-winddown", "drill", "--kubeconfig", kubeconfig.to_str().unwrap(), "deploy/"];
+        let words = words.map(OsString::from).to_vec();
+        let mut command_line = with_names(Program::Plugin.command_line(), &words[..4]);
+        let found = complete(&mut command_line, words, 4, None).unwrap_or_default();
+        std::fs::write(&done, "").unwrap();
+        assert!(found.is_empty() && !late.exists());
     }
 }

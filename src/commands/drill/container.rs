@@ -94,7 +94,10 @@ enum Judgement {
 fn judge(status: &Status) -> Judgement {
     let fields = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
     match status.code {
-        404 | 409 => Judgement::Gone,
+        404 => Judgement::Gone,
+        409 if status.message.contains("UID") => Judgement::Gone,
+        // Another client changed the pod at the same time.
+        409 => Judgement::Wrong,
         400 if status.message.contains("does not support dry run") => Judgement::Unknown,
         // The API server's own validation names fields; an admission policy or a webhook with this code does not.
         422 if fields.into_iter().any(|field| field.starts_with("spec.")) => Judgement::Wrong,
@@ -191,7 +194,13 @@ mod tests {
             (400, "admission webhook \"w\" does not support dry run", "", Judgement::Unknown),
             (422, "Pod \"web-0\" is invalid", "spec.ephemeralContainers[0].image", Judgement::Wrong),
             (404, "pods \"web-0\" not found", "", Judgement::Gone),
-            (409, "the UID in the precondition does not match", "", Judgement::Gone),
+            (409, "Precondition failed: UID in precondition: a, UID in object meta: b", "", Judgement::Gone),
+            (
+                409,
+                "the object has been modified; please apply your changes to the latest version",
+                "",
+                Judgement::Wrong,
+            ),
             (401, "Unauthorized", "", Judgement::Error),
             (429, "too many requests", "", Judgement::Error),
             (500, "internal error", "", Judgement::Error),

@@ -14,6 +14,9 @@ use winddown_core::sanitize::{escaped, truncated};
 /// The longest answer that is shown, in characters.
 const LONGEST: usize = 500;
 
+/// A part of the answer where several disruption budgets select the pod (`registry/core/pod/storage/eviction.go`).
+const SEVERAL_BUDGETS: &str = "more than one PodDisruptionBudget";
+
 /// The evictions of a namespace.
 pub(super) struct Evictions<'a> {
     cluster: &'a Cluster,
@@ -46,8 +49,7 @@ impl<'a> Evictions<'a> {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.status() {
                 Some(status) if status.code == 404 => Ok(Err(deleted(name))),
-                // 429: a disruption budget does not allow it. 500: several select the pod. 409: it was replaced.
-                Some(status) if [409, 429, 500].contains(&status.code) => Ok(Err(refusal(status))),
+                Some(status) if is_refusal(status) => Ok(Err(refusal(status))),
                 _ => Err(error),
             },
         }
@@ -63,6 +65,16 @@ fn eviction(name: &str, uid: &str) -> Eviction {
     }
 }
 
+/// Whether the pod is surely not evicted, for a reason that the answer names. 429: a disruption budget does not allow it. 409: it
+/// was replaced. 500: several budgets select the pod; any other 500, such as a timeout of etcd, says nothing about the eviction.
+fn is_refusal(status: &kube::core::Status) -> bool {
+    match status.code {
+        409 | 429 => true,
+        500 => status.message.contains(SEVERAL_BUDGETS),
+        _ => false,
+    }
+}
+
 /// The API server's own words, with the causes, which name the disruption budget.
 fn refusal(status: &kube::core::Status) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.message.as_str());
@@ -74,7 +86,25 @@ fn refusal(status: &kube::core::Status) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::eviction;
+    use super::{eviction, is_refusal};
+
+    #[test]
+    fn an_answer_that_leaves_the_eviction_open_is_no_refusal() {
+        for (code, message, expected) in [
+            (429, "Cannot evict pod as it would violate the pod's disruption budget.", true),
+            (409, "Precondition failed: UID in precondition", true),
+            (
+                500,
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+                true,
+            ),
+            (500, "etcdserver: request timed out", false),
+            (504, "Timeout: request did not complete within the allotted timeout", false),
+        ] {
+            let status = kube::core::Status { code, message: message.to_owned(), ..kube::core::Status::default() };
+            assert_eq!(is_refusal(&status), expected, "{code} {message}");
+        }
+    }
 
     #[test]
     fn only_the_pod_with_the_uid_is_evicted() {

@@ -68,11 +68,20 @@ impl<'a> Rehearsal<'a> {
         screen.line(report::HEADINGS)?;
         let requested = Instant::now();
         let evicted = stopping.insert(Stopping { pod: self.candidate.name.clone(), answered: false });
-        if let Err(refused) = evictions.evict(self.candidate).await? {
-            *stopping = None;
-            return Ok(Err(refused));
+        match evictions.evict(self.candidate).await {
+            Ok(Ok(())) => evicted.answered = true,
+            Ok(Err(refused)) => {
+                *stopping = None;
+                return Ok(Err(refused));
+            }
+            Err(error) => {
+                // Without an answer, or after an internal error, it may be stopping.
+                if error.status().is_some_and(|status| status.code < 500) {
+                    *stopping = None;
+                }
+                return Err(error);
+            }
         }
-        evicted.answered = true;
         let grace = u64::try_from(self.candidate.promised.grace_period.as_i64()).unwrap_or_default();
         let limit = requested + Duration::from_secs(grace) + SLACK;
         let Self { watches, observed, recording, .. } = &mut self;

@@ -11,6 +11,7 @@ use crate::render::text::pluralize;
 use winddown_core::drill::{Candidate, Mark, Promised, Verdict};
 use winddown_core::measurement::{Advice, Line, Measurement};
 use winddown_core::observation::Stop;
+use winddown_core::sanitize::escaped;
 
 /// The API server's answer to the dry run.
 pub(super) const WOULD_EVICT: &str = "dry run:  the API server would evict it";
@@ -19,6 +20,7 @@ pub(super) const HEADINGS: &str = "\n  seconds  promised   seen";
 
 /// What a measurement adds to the pod.
 pub(super) fn measuring(image: &str) -> String {
+    let image = escaped(image);
     format!("measure:  a container with the image {image} joins the pod; its entry stays until the pod is gone")
 }
 

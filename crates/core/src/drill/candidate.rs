@@ -107,6 +107,14 @@ pub enum Refusal {
     OtherBudget(String),
 }
 
+impl Refusal {
+    /// Whether it can pass while a replacement starts.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::System(_) | Self::Deleted | Self::NothingLeft | Self::NoPod(_))
+    }
+}
+
 /// Chooses a ready pod of the workload: the first by name, or the one that the user named.
 pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Candidate, Refusal> {
     let object = Object::new(workload);
