@@ -114,12 +114,17 @@ async fn a_pod_that_is_killed_did_not_keep_its_promise(environment: Environment)
     environment.clean_up().await
 }
 
+/// A drill in the namespace `$0`, which is interrupted as soon as the pod is stopping.
+const INTERRUPTED: &str = r#"output=$(mktemp)
+kubectl winddown drill deploy/node-http --yes --namespace "$0" > "$output" & drill=$!
+for _ in $(seq 600); do grep --quiet 'the pod is stopping' "$output" && break; sleep 0.1; done
+kill -INT "$drill"; wait "$drill"; code=$?
+cat "$output"; rm "$output"; exit "$code""#;
+
 async fn an_interrupted_drill_says_that_the_pod_goes_on_stopping(environment: Environment) -> Result<()> {
     let app = example(&environment, "winddown.dev/drain=8s winddown.dev/deadline=25s").await?;
     let before = uids(&app).await?;
-    // The eviction is requested after less than 1 s, and the pod needs 9 s.
-    let command = CommandLine::new("timeout --signal=INT --preserve-status 5");
-    let command = command.words("kubectl winddown drill deploy/node-http --yes --namespace").word(app.namespace());
+    let command = CommandLine::new("bash -c").word(INTERRUPTED).word(app.namespace());
     let output = command.output().await?;
     ensure!(output.code == Some(2) && output.stdout.contains("goes on stopping"), "{output:?}");
     ensure!(!before.is_subset(&uids(&app).await?) || app.all_pods().await?.len() > 3, "no pod was evicted");
