@@ -142,7 +142,7 @@ async fn where_a_policy_forbids_the_container_the_rest_is_observed(namespace: Na
     forbid_containers(&namespace, &app).await?;
     let measure = format!("drill deploy/web --measure {IMAGE}");
 
-    // It is said before the question, which nobody answers.
+    // It is said before the question, to which there is no answer.
     let unasked = namespace.plugin(&measure).await?;
     unasked.assert(2);
     let said =
@@ -222,7 +222,7 @@ async fn what_vanishes_during_the_drill_is_said(namespace: Namespace) -> Result<
     })
     .await?;
     ran.assert(2);
-    assert!(ran.stdout.contains("the pod is removed\n") && ran.stdout.contains("\npromise not clear: "), "{ran:?}");
+    assert!(ran.stdout.contains("the pod is removed\n") && ran.stdout.contains("\npromise unclear: "), "{ran:?}");
 
     // The Deployment is deleted while its pod stops: the pod is followed to its end, and no other one is evicted.
     let ran = meanwhile(&namespace, "drill deploy/web --yes --pods 2", async {
@@ -232,13 +232,13 @@ async fn what_vanishes_during_the_drill_is_said(namespace: Namespace) -> Result<
     })
     .await?;
     ran.assert(2);
-    assert!(ran.stdout.contains("promise kept: ") && ran.stdout.contains(": no other pod is evicted\n"), "{ran:?}");
+    assert!(ran.stdout.contains("promise honoured: ") && ran.stdout.contains(": no other pod is evicted\n"), "{ran:?}");
     assert!(ran.stdout.contains("\"web\" not found") && app.is_untouched("web-c").await?, "{ran:?}");
 
     // The control: nothing vanishes.
     let other = App::start(&namespace, "other", &["other-a", "other-b"]).await?;
     let ran = meanwhile(&namespace, "drill deploy/other --yes", other.exit("other-a")).await?;
     ran.assert(0);
-    assert!(ran.stdout.contains("promise kept: "), "{ran:?}");
+    assert!(ran.stdout.contains("promise honoured: "), "{ran:?}");
     Ok(())
 }

@@ -120,7 +120,7 @@ async fn a_pod_that_vanishes_before_its_eviction_is_not_replaced_by_another_one(
         let program = namespace.program()?.with_kubeconfig(&proxy.kubeconfig);
         let ran = program.run("drill deploy/web --allow-single --yes").await?;
         ran.assert(2);
-        assert!(ran.stdout.contains(&format!("not rehearsed: pods \"{name}\" not found")), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("not rehearsed: the pod {name} was deleted in the meantime")), "{ran:?}");
         let evictions = proxy.seen().into_iter().filter(|seen| seen.path.ends_with("/eviction") && !seen.is_dry_run);
         assert_eq!(evictions.count(), usize::from(!is_dry_run));
     }
