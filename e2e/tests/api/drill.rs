@@ -142,7 +142,7 @@ async fn where_a_policy_forbids_the_container_the_rest_is_observed(namespace: Na
     forbid_containers(&namespace, &app).await?;
     let measure = format!("drill deploy/web --measure {IMAGE}");
 
-    // It is said before the question, which nobody answers.
+    // It is said before the question, to which there is no answer.
     let unasked = namespace.plugin(&measure).await?;
     unasked.assert(2);
     let said =
