@@ -36,7 +36,8 @@ fn findings(least: Severity, workloads: &[Workload]) -> Exit {
     if workloads.iter().any(|workload| workload.has(least)) { Exit::Findings } else { Exit::Success }
 }
 
-/// Unknown where Services could not be read, or findings that name a cause are withheld.
+/// Unknown where Services could not be read, findings that name a cause are withheld, or a workload was not judged, as with
+/// `winddown.dev/mode: Off`.
 fn dropped_requests(survey: &Survey, workloads: &[Workload]) -> Exit {
     if workloads.iter().any(|workload| !workload.losses().is_empty()) {
         return Exit::Findings;
@@ -44,7 +45,8 @@ fn dropped_requests(survey: &Survey, workloads: &[Workload]) -> Exit {
     let current = || workloads.iter().filter_map(|workload| workload.current.as_ref());
     let is_withheld = survey.withheld.iter().any(|code| LossCause::of(*code).is_some());
     let takes_requests = |takes: Option<bool>| current().any(|current| current.takes_requests == takes);
-    let is_unknown = takes_requests(None) || is_withheld && takes_requests(Some(true));
+    let is_unjudged = workloads.iter().any(|workload| workload.current.is_none());
+    let is_unknown = is_unjudged || takes_requests(None) || is_withheld && takes_requests(Some(true));
     if is_unknown { Exit::Unusable } else { Exit::Success }
 }
 
@@ -75,6 +77,13 @@ mod tests {
         workload
     }
 
+    /// As with `winddown.dev/mode: Off`.
+    fn unjudged() -> Workload {
+        let mut workload = fine();
+        workload.current = None;
+        workload
+    }
+
     #[test]
     fn each_value_fails_on_what_it_names() {
         use FailureReason::{DroppedRequests, Error, Warning};
@@ -93,6 +102,8 @@ mod tests {
             (&[DroppedRequests], vec![unknown(), drops()], Exit::Findings),
             (&[Error, DroppedRequests], vec![unknown(), misfit()], Exit::Findings),
             (&[Error], vec![unknown()], Exit::Success),
+            (&[DroppedRequests], vec![unjudged()], Exit::Unusable),
+            (&[Error], vec![unjudged()], Exit::Success),
         ] {
             let names: Vec<_> = found.iter().map(Workload::title).collect();
             assert_eq!(judge(reasons, &survey(), &found), exit, "{reasons:?} {names:?}");
