@@ -32,8 +32,8 @@ const TOLERANCE: u64 = 300;
 const PORT: u64 = 3000;
 /// Of one connection with a request and an answer, with the headers of IP and TCP, in each direction.
 const LEAST_BYTES: u64 = 200;
-/// Connections from the node that were less than a second old at the start, and those that are open twice for a look.
-const YOUNG: u64 = 3;
+/// Connections that were opened shortly before the start and closed after it, between two looks: those of a quarter of a second.
+const YOUNG: u64 = RATE as u64 / 4;
 
 /// The longest difference of the time until the pod is removed, with and without the measuring container, in seconds. The
 /// kubelet removes a pod 0.4 to 2 s after its last container.

@@ -70,7 +70,7 @@ pub struct Measurement {
     pub finished: Option<u64>,
     /// Open connections in the last sample before that.
     pub open_at_end: usize,
-    /// The most open connections in a sample after the start.
+    /// The most open connections at the start, or in a sample after it.
     pub open_at_most: usize,
     /// Segments with RST that were sent after the listener was closed, without those for probes.
     pub refused: u64,
@@ -186,7 +186,7 @@ impl Measurement {
             listener_closed: times.closed.map(relative),
             finished: finished.map(relative),
             open_at_end: open_at_end(&samples, finished, subject),
-            open_at_most: after.iter().map(|sample| open(sample)).max().unwrap_or(0),
+            open_at_most: after.iter().map(|sample| open(sample)).chain(open_by(signal)).max().unwrap_or(0),
             refused,
             last_refused: anonymous.refused(times).map(|(at, _)| relative(at)).max(),
             cut_short: refused > 0 || ((opened_before > 0 || opened_after > 0) && is_cut),

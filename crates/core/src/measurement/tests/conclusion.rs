@@ -262,6 +262,8 @@ fn what_was_opened_and_closed_after_the_start_is_counted_and_so_are_bytes_and_ov
     ]]);
     let found = measured(&lines, &subject(0, &[]));
     assert_eq!((found.open_at_start, found.open_at_most, found.open_at_end), (4, 6, 1));
+    let fewer = recording([vec![at(1_000, port(4, 4, 0), 0), signal(5_000), at(6_000, port(1, 0, 3), 0), end(9_000)]]);
+    assert_eq!(measured(&fewer, &subject(0, &[])).open_at_most, 4);
     // The one that no look saw is closed, too.
     assert_eq!((found.opened, found.closed), (4, 7));
     assert_eq!((found.received_bytes, found.sent_bytes), (340, 680));
