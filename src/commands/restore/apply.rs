@@ -151,10 +151,11 @@ async fn look_again(cluster: &Cluster, target: &Target) -> Result<State, Error> 
 }
 
 /// Whether a request may have been carried out: there was no answer, or one of a proxy or of a time limit in the API server.
+/// A time limit of etcd is answered with 500.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::Failed { .. } | Error::TimedOut { .. } => true,
-        Error::Refused { status, .. } => matches!(status.code, 502..=504),
+        Error::Refused { status, .. } => matches!(status.code, 500 | 502..=504),
         _ => false,
     }
 }
@@ -172,15 +173,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_request_without_an_answer_of_the_api_server_may_have_been_carried_out() {
+    fn a_request_without_an_answer_or_with_one_about_the_server_may_have_been_carried_out() {
         let answered = |code| {
             let status = Status::failure("no", "x").with_code(code);
             Error::new("patch", kube::Error::Api(Box::new(status)))
         };
-        for code in [400, 403, 404, 409, 422, 429, 500] {
+        for code in [400, 403, 404, 409, 422, 429] {
             assert!(!is_lost(&answered(code)), "{code}");
         }
-        for code in [502, 503, 504] {
+        for code in [500, 502, 503, 504] {
             assert!(is_lost(&answered(code)), "{code}");
         }
         assert!(is_lost(&Error::TimedOut { call: "patch".to_owned(), limit: Duration::from_secs(1) }));
