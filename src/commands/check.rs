@@ -7,6 +7,7 @@ mod definitions;
 mod golden;
 mod operator;
 mod report;
+mod search;
 mod webhooks;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -107,7 +108,7 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
     let now = now();
     let (configurations, namespaces, definitions) =
         futures::join!(Configurations::read(cluster), answers::namespaces(cluster), definitions::checks(cluster));
-    let found = operator::find(cluster, arguments.winddown_namespace.as_deref(), &configurations).await;
+    let found = search::find(cluster, arguments.winddown_namespace.as_deref(), &configurations).await;
     let hook = configurations.main();
     let namespace = arguments.namespace.as_ref().unwrap_or(&cluster.default_namespace);
     let (operator, answers, exclusions) = futures::join!(
@@ -130,18 +131,18 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
 /// Namespace and name of an operator with ready replicas, if there is one.
 pub(super) async fn running_operator(cluster: &Cluster) -> Result<Option<String>, Error> {
     let configurations = Configurations::read(cluster).await;
-    let found = operator::find(cluster, None, &configurations).await?;
+    let found = search::find(cluster, None, &configurations).await?;
     let running = found.iter().find(|operator| operator.is_running()).map(operator::Operator::place);
     match configurations.mutating {
-        // They name an operator without the usual labels.
-        Err(error) if found.is_empty() => Err(error),
+        // They say where the operator is; the label alone proves none that does not run.
+        Err(error) if running.is_none() => Err(error),
         _ => Ok(running),
     }
 }
 
 /// Whether an object of this kind is the operator of the chart. Flags alone say little: others may have the same.
 pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
-    kind == Kind::Deployment && operator::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
+    kind == Kind::Deployment && search::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
 }
 
 /// The locale of the user, by the first variable that is set.
