@@ -25,6 +25,7 @@ use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::render::age::now;
 use winddown_core::kind::Kind;
+use winddown_core::object::Object;
 
 /// Time between two attempts of `--wait`.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -140,8 +141,20 @@ pub(super) async fn running_operator(cluster: &Cluster) -> Result<Option<String>
     }
 }
 
-/// Whether an object of this kind is the operator of the chart. Flags alone say little: others may have the same.
-pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
+/// The namespace of the webhooks' Service, in which the operator is; `None` without a Service.
+pub(super) async fn operator_namespace(cluster: &Cluster) -> Result<Option<String>, Error> {
+    let configurations = Configurations::read(cluster).await;
+    let namespace = configurations.service().map(|(namespace, _)| namespace.clone());
+    configurations.mutating.map(|_| namespace)
+}
+
+/// Whether an object of this kind is the operator of the chart, which is in this namespace.
+pub(super) fn is_operator(kind: Kind, object: &serde_json::Value, namespace: Option<&str>) -> bool {
+    looks_like_operator(kind, object) && namespace == Some(Object::new(object).namespace())
+}
+
+/// Whether an object of this kind has the labels and the flags of the operator of the chart, which anyone can set.
+pub(super) fn looks_like_operator(kind: Kind, object: &serde_json::Value) -> bool {
     kind == Kind::Deployment && search::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
 }
 
@@ -150,4 +163,30 @@ pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
 fn locale() -> Option<String> {
     let variables = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
     variables.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_operator;
+    use winddown_core::kind::Kind;
+
+    #[test]
+    fn only_where_the_service_of_the_webhooks_is_a_workload_with_the_labels_of_the_operator_is_the_operator() {
+        let object = json!({
+            "metadata": {"name": "wd", "namespace": "ops", "labels": {"app.kubernetes.io/name": "winddown"}},
+            "spec": {"template": {
+                "metadata": {"labels": {"app.kubernetes.io/component": "operator"}},
+                "spec": {"containers": [{"args": ["--lease-name=wd"]}]},
+            }},
+        });
+        assert!(is_operator(Kind::Deployment, &object, Some("ops")));
+        assert!(!is_operator(Kind::Deployment, &object, Some("shop")));
+        assert!(!is_operator(Kind::Deployment, &object, None));
+        assert!(!is_operator(Kind::StatefulSet, &object, Some("ops")));
+        let mut without_labels = object;
+        without_labels["metadata"]["labels"] = json!({});
+        assert!(!is_operator(Kind::Deployment, &without_labels, Some("ops")));
+    }
 }

@@ -65,12 +65,12 @@ pub(super) async fn read(cluster: &Cluster, namespace: &str, workload: &Workload
 pub(super) async fn read_all(
     cluster: &Cluster,
     selection: &Selection,
-    mut is_wanted: impl FnMut(Kind, &Value) -> bool,
+    mut is_wanted: impl FnMut(&Value) -> bool,
 ) -> Result<Vec<(Kind, Value)>, Error> {
     let mut found = Vec::new();
     for kind in Kind::ALL {
         let each = |workload: Value| {
-            if is_wanted(kind, &workload) {
+            if is_wanted(&workload) {
                 found.push((kind, workload));
             }
         };
