@@ -234,7 +234,7 @@ async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Re
                 exit = exit.max(Exit::Findings);
             }
             Ok(()) => accepted.push(target),
-            Err(Unrestored::InjectedAgain) => {
+            Err(Unrestored::InjectedAgain { .. }) => {
                 let namespace = &target.namespace;
                 if !labelled.contains_key(namespace) {
                     labelled.insert(namespace.clone(), opts_in(cluster, namespace).await);

@@ -30,8 +30,9 @@ pub(super) enum Unrestored {
     Deleted,
     #[error("was deleted and created again in the meantime: the new one was not changed; run the command again")]
     Replaced,
-    #[error("was not restored: Winddown injected again")]
-    InjectedAgain,
+    /// Of a real patch: the template may have changed, and these annotations of the user were removed.
+    #[error("was changed, and Winddown injected again{}", and_removed(removed))]
+    InjectedAgain { removed: Vec<String> },
     /// There was no answer, and the workload is as before.
     #[error("is not restored so far, and the API server may still do it; `{look}` shows it")]
     Unanswered {
@@ -49,10 +50,15 @@ pub(super) enum Unrestored {
 }
 
 impl Unrestored {
-    /// Whether the patch may still be carried out, so that a rollout may start.
+    /// Whether the patch was or may still be carried out, so that a rollout may start.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self, Self::Unanswered { .. } | Self::Unknown { .. })
+        matches!(self, Self::InjectedAgain { .. } | Self::Unanswered { .. } | Self::Unknown { .. })
     }
+}
+
+/// What was changed although Winddown injected again, as the end of a sentence.
+fn and_removed(removed: &[String]) -> String {
+    if removed.is_empty() { String::new() } else { format!("; removed were {}", removed.join(", ")) }
 }
 
 /// Reads one workload.
@@ -82,7 +88,7 @@ pub(super) async fn read_all(
 /// Sends the patch as a dry run, which shows whether Winddown would inject again, and whether the user may patch.
 pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
     match patch(cluster, target, true).await {
-        Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain),
+        Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain { removed: Vec::new() }),
         Ok(_) => Ok(()),
         Err(error) => Err(refusal(cluster, target, error).await),
     }
@@ -92,7 +98,9 @@ pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), U
 /// there was no answer.
 pub(super) async fn restore(cluster: &Cluster, target: &Target) -> Result<Option<Error>, Unrestored> {
     let error = match patch(cluster, target, false).await {
-        Ok(patched) if is_injected(&patched) => return Err(Unrestored::InjectedAgain),
+        Ok(patched) if is_injected(&patched) => {
+            return Err(Unrestored::InjectedAgain { removed: target.removed_from(&patched) });
+        }
         Ok(_) => return Ok(None),
         Err(error) if is_lost(&error) => error,
         Err(error) => return Err(refusal(cluster, target, error).await),
@@ -171,6 +179,18 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+
+    #[test]
+    fn where_winddown_injected_again_a_rollout_may_run_and_the_removed_annotations_are_named() {
+        let again = |removed: &[&str]| {
+            let removed = removed.iter().map(|&key| key.to_owned()).collect();
+            Unrestored::InjectedAgain { removed }
+        };
+        assert!(again(&[]).is_open() && !Unrestored::Changed.is_open() && !Unrestored::Deleted.is_open());
+        assert_eq!(again(&[]).to_string(), "was changed, and Winddown injected again");
+        let text = again(&["winddown.dev/drain", "winddown.dev/deadline"]).to_string();
+        assert!(text.ends_with("injected again; removed were winddown.dev/drain, winddown.dev/deadline"), "{text}");
+    }
 
     #[test]
     fn a_request_without_an_answer_or_with_one_about_the_server_may_have_been_carried_out() {

@@ -86,6 +86,12 @@ impl Target {
         if is_injected(now) || self.removed.iter().any(is_left) { State::Unrestored } else { State::Restored }
     }
 
+    /// The annotations of the user that the patch has removed, as its answer shows.
+    pub(super) fn removed_from(&self, patched: &Value) -> Vec<String> {
+        let is_gone = |key: &&String| !Object::new(patched).has_annotation(key);
+        self.removed.iter().filter(is_gone).cloned().collect()
+    }
+
     /// The patch, which fails if another workload has the name, or spec or annotations changed since it was read.
     pub(super) fn patch(&self) -> Patch {
         let mut patch = self.changes.patch(Object::new(&self.object));
@@ -206,6 +212,8 @@ mod tests {
             patch(&mut restored, &target.patch()).unwrap();
             assert_eq!(shown(&restored), target.sides().1);
             assert!(!is_injected(&restored) && is_injected(&injected()));
+            assert_eq!(target.removed_from(&restored).len(), if with_annotations { 2 } else { 0 });
+            assert!(target.removed_from(&injected()).is_empty());
             let annotations = &restored["metadata"]["annotations"];
             assert_eq!(annotations.as_object().unwrap().len(), if with_annotations { 1 } else { 3 }, "{annotations}");
         }
