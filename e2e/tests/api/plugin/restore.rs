@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test> {
         after_a_lost_answer_restore_says_what_is_true,
         a_workload_that_vanishes_before_the_patch_does_not_keep_the_others,
         during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost,
+        pods_of_a_paused_deployment_are_left_to_the_user,
         the_labels_and_flags_of_the_operator_keep_no_workload_injected,
     ]
 }
@@ -229,6 +230,21 @@ async fn during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost(namespac
     let looks = proxy.seen().into_iter().filter(|seen| seen.path == namespace.deployment_path("shaky"));
     assert!(looks.filter(|seen| seen.method == http::Method::GET).count() >= 3);
     assert!(!is_injected(&namespace, "shaky").await?);
+    Ok(())
+}
+
+async fn pods_of_a_paused_deployment_are_left_to_the_user(namespace: Namespace) -> Result<()> {
+    create_settled(&namespace, deployment("paused").with_budget().with("/spec/replicas", 1)).await?;
+    namespace.accepts(namespace.merge("paused", json!({"spec": {"paused": true}}))).await?;
+    settled(&namespace, "paused").await?;
+    let ran = namespace.plugin("restore deploy/paused --remove-annotations --yes").await?;
+    ran.assert(0);
+    let expected = format!(
+        "deployment/paused in {0}: 0 of 1 pods are updated; the others are replaced only after `kubectl rollout resume \
+         deployment/paused -n {0}`\n",
+        namespace.name
+    );
+    assert_eq!(ran.stderr, expected);
     Ok(())
 }
 
