@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
-use self::report::{Check, Outcome, Report, Symbols};
+use self::report::{Check, Report, Symbols};
 use self::webhooks::Configurations;
 use crate::cluster::connection::{ClusterArguments, parse_timeout};
 use crate::cluster::scope::parse_namespace;
@@ -89,7 +89,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let report = loop {
         let report = checked(&cluster, arguments).await;
         let is_over = arguments.wait.is_none_or(|limit| start.elapsed() >= limit);
-        if is_over || report.outcome() != Outcome::Failed {
+        if is_over || !report.may_improve() {
             break report;
         }
         sleep(INTERVAL).await;
