@@ -87,6 +87,14 @@ pub(super) async fn read_all(
 
 /// Sends the patch as a dry run, which shows whether Winddown would inject again, and whether the user may patch.
 pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
+    let again = match rehearse_once(cluster, target).await {
+        Err(Unrestored::Changed) => renewed(cluster, target).await.ok_or(Unrestored::Changed)?,
+        rehearsed => return rehearsed,
+    };
+    rehearse_once(cluster, &again).await
+}
+
+async fn rehearse_once(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
     match patch(cluster, target, true).await {
         Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain { removed: Vec::new() }),
         Ok(_) => Ok(()),
@@ -96,7 +104,23 @@ pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), U
 
 /// Sends the patch. If its answer is lost, the workload is read again: where it turns out to be restored, the result is why
 /// there was no answer.
+///
+/// Where the workload changed since it was read, and what is to be removed is the same, it is patched as it is now: all are
+/// read before the question, and rollouts of others may take long.
 pub(super) async fn restore(cluster: &Cluster, target: &Target) -> Result<Option<Error>, Unrestored> {
+    let again = match restore_once(cluster, target).await {
+        Err(Unrestored::Changed) => renewed(cluster, target).await.ok_or(Unrestored::Changed)?,
+        restored => return restored,
+    };
+    restore_once(cluster, &again).await
+}
+
+/// Reads a workload that changed. `None` if it can no longer be restored as it was shown, or cannot be read.
+async fn renewed(cluster: &Cluster, target: &Target) -> Option<Target> {
+    target.renewed(read(cluster, &target.namespace, &target.workload).await.ok()?)
+}
+
+async fn restore_once(cluster: &Cluster, target: &Target) -> Result<Option<Error>, Unrestored> {
     let error = match patch(cluster, target, false).await {
         Ok(patched) if is_injected(&patched) => {
             return Err(Unrestored::InjectedAgain { removed: target.removed_from(&patched) });

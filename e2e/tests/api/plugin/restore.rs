@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test> {
         after_a_lost_answer_restore_says_what_is_true,
         a_workload_that_vanishes_before_the_patch_does_not_keep_the_others,
         during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost,
+        a_workload_that_was_scaled_meanwhile_is_restored_and_one_whose_template_changed_is_not,
         pods_of_a_paused_deployment_are_left_to_the_user,
         the_labels_and_flags_of_the_operator_keep_no_workload_injected,
     ]
@@ -230,6 +231,37 @@ async fn during_a_rollout_a_workload_may_vanish_and_answers_may_be_lost(namespac
     let looks = proxy.seen().into_iter().filter(|seen| seen.path == namespace.deployment_path("shaky"));
     assert!(looks.filter(|seen| seen.method == http::Method::GET).count() >= 3);
     assert!(!is_injected(&namespace, "shaky").await?);
+    Ok(())
+}
+
+async fn a_workload_that_was_scaled_meanwhile_is_restored_and_one_whose_template_changed_is_not(
+    namespace: Namespace,
+) -> Result<()> {
+    for name in ["edited", "scaled"] {
+        create_settled(&namespace, deployment(name).with_budget()).await?;
+    }
+    let edited = namespace.merge("edited", json!({"spec": {"template": {"metadata": {"labels": {"tier": "b"}}}}}));
+    let scaled = namespace.merge("scaled", json!({"spec": {"replicas": 2}}));
+    let rule = move |seen: &Seen| {
+        if seen.changes("edited") {
+            Act::After(vec![edited.clone()])
+        } else if seen.changes("scaled") {
+            Act::After(vec![scaled.clone()])
+        } else {
+            Act::Forward
+        }
+    };
+    let proxy = Proxy::with_rule(&namespace.environment.server, rule).await?;
+    let program = namespace.program()?.with_kubeconfig(&proxy.kubeconfig);
+    let ran = program.run("restore --all --remove-annotations --yes --wait 0").await?;
+    ran.assert(2);
+    let expected = format!(
+        "winddown: deployment/edited in {} was not restored: it changed since it was read; run the command again\n",
+        namespace.name
+    );
+    assert_eq!(ran.stderr, expected);
+    assert!(is_injected(&namespace, "edited").await? && !is_injected(&namespace, "scaled").await?);
+    assert_eq!(namespace.deployment("scaled").await?["spec"]["replicas"], 2);
     Ok(())
 }
 
