@@ -119,8 +119,10 @@ const RESTORE: Needs = Needs {
             "without `--remove-annotations`: whether an operator runs, which would inject again",
             "a message; the dry run still asks the webhooks",
         ),
-        right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster)
-            .means("the same, for an operator without the labels of the chart", "the same"),
+        right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster).means(
+            "the same: where the operator is",
+            "the same; the operator is looked for by its label, which others may set",
+        ),
         right("", &["namespaces"], &["get"], Place::Workloads)
             .means("whether the namespace opts in, if Winddown injects again", "a message"),
     ],

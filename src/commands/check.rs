@@ -7,6 +7,7 @@ mod definitions;
 mod golden;
 mod operator;
 mod report;
+mod search;
 mod webhooks;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tokio::time::{Instant, sleep};
 
-use self::report::{Check, Outcome, Report, Symbols};
+use self::report::{Check, Report, Symbols};
 use self::webhooks::Configurations;
 use crate::cluster::connection::{ClusterArguments, parse_timeout};
 use crate::cluster::scope::parse_namespace;
@@ -24,6 +25,7 @@ use crate::cluster::{Cluster, Error};
 use crate::exit::Exit;
 use crate::render::age::now;
 use winddown_core::kind::Kind;
+use winddown_core::object::Object;
 
 /// Time between two attempts of `--wait`.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -87,7 +89,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let report = loop {
         let report = checked(&cluster, arguments).await;
         let is_over = arguments.wait.is_none_or(|limit| start.elapsed() >= limit);
-        if is_over || report.outcome() != Outcome::Failed {
+        if is_over || !report.may_improve() {
             break report;
         }
         sleep(INTERVAL).await;
@@ -107,7 +109,7 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
     let now = now();
     let (configurations, namespaces, definitions) =
         futures::join!(Configurations::read(cluster), answers::namespaces(cluster), definitions::checks(cluster));
-    let found = operator::find(cluster, arguments.winddown_namespace.as_deref(), &configurations).await;
+    let found = search::find(cluster, arguments.winddown_namespace.as_deref(), &configurations).await;
     let hook = configurations.main();
     let namespace = arguments.namespace.as_ref().unwrap_or(&cluster.default_namespace);
     let (operator, answers, exclusions) = futures::join!(
@@ -130,18 +132,30 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
 /// Namespace and name of an operator with ready replicas, if there is one.
 pub(super) async fn running_operator(cluster: &Cluster) -> Result<Option<String>, Error> {
     let configurations = Configurations::read(cluster).await;
-    let found = operator::find(cluster, None, &configurations).await?;
+    let found = search::find(cluster, None, &configurations).await?;
     let running = found.iter().find(|operator| operator.is_running()).map(operator::Operator::place);
     match configurations.mutating {
-        // They name an operator without the usual labels.
-        Err(error) if found.is_empty() => Err(error),
+        // They say where the operator is; the label alone proves none that does not run.
+        Err(error) if running.is_none() => Err(error),
         _ => Ok(running),
     }
 }
 
-/// Whether an object of this kind is the operator of the chart. Flags alone say little: others may have the same.
-pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
-    kind == Kind::Deployment && operator::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
+/// The namespace of the webhooks' Service, in which the operator is; `None` without a Service.
+pub(super) async fn operator_namespace(cluster: &Cluster) -> Result<Option<String>, Error> {
+    let configurations = Configurations::read(cluster).await;
+    let namespace = configurations.service().map(|(namespace, _)| namespace.clone());
+    configurations.mutating.map(|_| namespace)
+}
+
+/// Whether an object of this kind is the operator of the chart, which is in this namespace.
+pub(super) fn is_operator(kind: Kind, object: &serde_json::Value, namespace: Option<&str>) -> bool {
+    looks_like_operator(kind, object) && namespace == Some(Object::new(object).namespace())
+}
+
+/// Whether an object of this kind has the labels and the flags of the operator of the chart, which anyone can set.
+pub(super) fn looks_like_operator(kind: Kind, object: &serde_json::Value) -> bool {
+    kind == Kind::Deployment && search::has_labels_of_the_chart(object) && operator::Operator::of(object).is_some()
 }
 
 /// The locale of the user, by the first variable that is set.
@@ -149,4 +163,30 @@ pub(super) fn is_operator(kind: Kind, object: &serde_json::Value) -> bool {
 fn locale() -> Option<String> {
     let variables = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter();
     variables.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_operator;
+    use winddown_core::kind::Kind;
+
+    #[test]
+    fn only_where_the_service_of_the_webhooks_is_a_workload_with_the_labels_of_the_operator_is_the_operator() {
+        let object = json!({
+            "metadata": {"name": "wd", "namespace": "ops", "labels": {"app.kubernetes.io/name": "winddown"}},
+            "spec": {"template": {
+                "metadata": {"labels": {"app.kubernetes.io/component": "operator"}},
+                "spec": {"containers": [{"args": ["--lease-name=wd"]}]},
+            }},
+        });
+        assert!(is_operator(Kind::Deployment, &object, Some("ops")));
+        assert!(!is_operator(Kind::Deployment, &object, Some("shop")));
+        assert!(!is_operator(Kind::Deployment, &object, None));
+        assert!(!is_operator(Kind::StatefulSet, &object, Some("ops")));
+        let mut without_labels = object;
+        without_labels["metadata"]["labels"] = json!({});
+        assert!(!is_operator(Kind::Deployment, &without_labels, Some("ops")));
+    }
 }

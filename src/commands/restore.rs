@@ -138,21 +138,14 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
     let mut plan = Plan { targets: Vec::new(), exit: Exit::Success };
     let found = if arguments.all {
         let selection = Selection { scope: arguments.scope.scope(cluster), labels: arguments.selector.clone() };
-        let is_wanted = |kind: Kind, workload: &serde_json::Value| {
-            let view = Object::new(workload);
-            let annotations = view.annotations().unwrap_or_default();
+        let is_wanted = |workload: &serde_json::Value| {
+            let annotations = Object::new(workload).annotations().unwrap_or_default();
             let is_declared = || with_annotations && annotations.keys().any(|key| key.starts_with(PREFIX));
-            if !is_injected(workload) && !is_declared() {
-                return false;
-            }
-            let is_operator = super::check::is_operator(kind, workload);
-            if is_operator {
-                let title = title(&WorkloadName::new(kind, view.name().unwrap_or_default()), view.namespace());
-                message!("winddown: {} is left out: {OPERATOR}", sanitize(&title));
-            }
-            !is_operator
+            is_injected(workload) || is_declared()
         };
-        apply::read_all(cluster, &selection, is_wanted).await?
+        let mut found = apply::read_all(cluster, &selection, is_wanted).await?;
+        leave_operator_out(cluster, &mut found).await;
+        found
     } else {
         let namespace = arguments.scope.namespace(cluster);
         let mut found: Vec<(Kind, serde_json::Value)> = Vec::new();
@@ -175,6 +168,27 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
     }
     plan.targets.sort_by_cached_key(|target| (target.namespace.clone(), target.workload.to_string()));
     Ok(plan)
+}
+
+/// Leaves the operator of the chart out. Others may have its labels and flags, and are restored like all workloads.
+async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json::Value)>) {
+    if !found.iter().any(|(kind, workload)| super::check::looks_like_operator(*kind, workload)) {
+        return;
+    }
+    let namespace = super::check::operator_namespace(cluster).await.unwrap_or_else(|error| {
+        let error = ErrorChain(&error).to_string();
+        message!("winddown: the operator is not left out, because it is not known: {}", sanitize(&error));
+        None
+    });
+    found.retain(|(kind, workload)| {
+        let is_operator = super::check::is_operator(*kind, workload, namespace.as_deref());
+        if is_operator {
+            let view = Object::new(workload);
+            let title = title(&WorkloadName::new(*kind, view.name().unwrap_or_default()), view.namespace());
+            message!("winddown: {} is left out: {OPERATOR}", sanitize(&title));
+        }
+        !is_operator
+    });
 }
 
 /// Prints the differences.
@@ -220,7 +234,7 @@ async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Re
                 exit = exit.max(Exit::Findings);
             }
             Ok(()) => accepted.push(target),
-            Err(Unrestored::InjectedAgain) => {
+            Err(Unrestored::InjectedAgain { .. }) => {
                 let namespace = &target.namespace;
                 if !labelled.contains_key(namespace) {
                     labelled.insert(namespace.clone(), opts_in(cluster, namespace).await);

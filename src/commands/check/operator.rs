@@ -7,13 +7,11 @@ use serde_json::Value;
 
 use super::certificates::{self, Certificate};
 use super::report::{Check, Page};
+use super::search::LABEL;
 use super::webhooks::Configurations;
-use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::{Cluster, Error};
 use winddown_core::observation::Timestamp;
 
-/// The label of the chart.
-const LABEL: &str = "app.kubernetes.io/name=winddown";
 /// How far the clocks of this machine and of the leader may be apart, in seconds.
 const SKEW: i64 = 60;
 /// If the Lease does not say for how long it is valid.
@@ -48,14 +46,15 @@ impl Operator {
         let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
         let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
-        let runs = |container: &&Value| argument(container, "--lease-name").is_some();
-        let container = containers.iter().find(runs)?;
+        let lease = |container| argument(container, "--lease-name").filter(|name| is_name(name));
+        let (container, lease) = containers.iter().find_map(|container| Some((container, lease(container)?)))?;
         let volumes = deployment.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
         let serving = volumes.into_iter().flatten().find(|volume| volume["name"] == "tls");
         let serving = serving.and_then(|volume| volume.pointer("/secret/secretName")?.as_str());
-        let secret = match (argument(container, "--ca-secret-name"), serving) {
-            (Some(name), _) => StoredCertificate::Authority(name.to_owned()),
-            (None, Some(name)) => StoredCertificate::Serving(name.to_owned()),
+        let named = |name: Option<&str>| name.filter(|name| is_name(name)).map(str::to_owned);
+        let secret = match (named(argument(container, "--ca-secret-name")), named(serving)) {
+            (Some(name), _) => StoredCertificate::Authority(name),
+            (None, Some(name)) => StoredCertificate::Serving(name),
             (None, None) => StoredCertificate::Unnamed,
         };
         Some(Self {
@@ -64,7 +63,7 @@ impl Operator {
             image: container["image"].as_str().unwrap_or_default().to_owned(),
             ready: number("/status/readyReplicas").unwrap_or(0),
             wanted: number("/spec/replicas").unwrap_or(1),
-            lease: argument(container, "--lease-name").unwrap_or_default().to_owned(),
+            lease: lease.to_owned(),
             secret,
         })
     }
@@ -120,43 +119,16 @@ impl Operator {
     }
 }
 
-/// Whether a Deployment and its pods have the labels of the chart. With `nameOverride`, only `helm.sh/chart` has its name.
-pub(super) fn has_labels_of_the_chart(deployment: &Value) -> bool {
-    let label = |object: &str, key: &str| deployment.pointer(object)?.get(key)?.as_str().map(str::to_owned);
-    let name = label("/metadata/labels", "app.kubernetes.io/name");
-    let chart = label("/metadata/labels", "helm.sh/chart");
-    let component = label("/spec/template/metadata/labels", "app.kubernetes.io/component");
-    let is_chart = name.is_some_and(|name| name == "winddown") || chart.is_some_and(|it| it.starts_with("winddown-"));
-    is_chart && component.is_some_and(|component| component == "operator")
-}
-
 /// The value of `--NAME=VALUE` in the arguments of a container.
 fn argument<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     let mut arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
     arguments.find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Finds the operator by its label, otherwise as the Deployment with the name of the webhooks' Service.
-pub(super) async fn find(
-    cluster: &Cluster,
-    namespace: Option<&str>,
-    configurations: &Configurations,
-) -> Result<Vec<Operator>, Error> {
-    let deployments = Resource::namespaced("apps/v1", "deployments");
-    let service = configurations.main().and_then(|hook| hook.service.clone());
-    let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.to_owned()));
-    let mut found = Vec::new();
-    let each = |deployment: Value| found.extend(Operator::of(&deployment));
-    let listed = cluster.list(deployments, &Selection { scope, labels: Some(LABEL.to_owned()) }, each).await;
-    // The one that the API server calls is first.
-    found.sort_by_key(|operator| service.as_ref().is_none_or(|(namespace, _)| &operator.namespace != namespace));
-    let service = service.filter(|(of_service, _)| namespace.is_none_or(|namespace| namespace == of_service));
-    let Some((namespace, name)) = service.filter(|_| found.is_empty()) else {
-        return listed.map(|()| found);
-    };
-    let each = |deployment: Value| found.extend(Operator::of(&deployment).filter(|operator| operator.name == name));
-    let all = Selection { scope: Scope::Namespace(namespace), labels: None };
-    cluster.list(deployments, &all, each).await.map(|()| found)
+/// Whether a text can be the name of a Lease or a Secret, and so a part of a path.
+fn is_name(text: &str) -> bool {
+    let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '-' | '.');
+    !text.is_empty() && text.len() <= 253 && !text.starts_with('.') && text.chars().all(is_valid)
 }
 
 /// Judges the operator that was found.
@@ -174,7 +146,10 @@ pub(super) async fn checks(
             return vec![if error.is_missing_right() { check.hint(hint) } else { check }];
         }
         Ok([]) => {
-            let message = format!("no Deployment has the label {LABEL} and runs the operator");
+            let message = format!(
+                "no Deployment runs the operator: without a Service of the webhooks, it is looked for by the label {LABEL}, \
+                 and with one, only in its namespace"
+            );
             let hint =
                 "install the chart: helm install winddown charts/winddown --namespace winddown --create-namespace";
             return vec![Check::failed(title, message, hint).see(Page::Install)];
@@ -305,23 +280,17 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_of_the_chart_are_on_the_deployment_and_on_its_pods() {
-        let labelled = |key: &str, value: &str, component: &str| {
-            has_labels_of_the_chart(&json!({
-                "metadata": {"labels": {key: value}},
-                "spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/component": component}}}},
-            }))
+    fn what_cannot_be_a_name_gets_into_no_path() {
+        let with = |lease: &str, secret: &str| {
+            let arguments = [format!("--lease-name={lease}"), format!("--ca-secret-name={secret}")];
+            let spec = json!({"template": {"spec": {"containers": [{"args": arguments}]}}});
+            Operator::of(&json!({"metadata": {"namespace": "ops", "name": "wd"}, "spec": spec}))
         };
-        assert!(labelled("app.kubernetes.io/name", "winddown", "operator"));
-        assert!(labelled("helm.sh/chart", "winddown-1.2.3", "operator"));
-        for (key, value, component) in [
-            ("app.kubernetes.io/name", "winddown", "web"),
-            ("app.kubernetes.io/name", "shop", "operator"),
-            ("helm.sh/chart", "shop-1.2.3", "operator"),
-        ] {
-            assert!(!labelled(key, value, component), "{key} {value} {component}");
+        assert_eq!(with("wd", "wd-ca").unwrap().secret, StoredCertificate::Authority("wd-ca".to_owned()));
+        for text in ["", "x?watch=true", "a/b", "..", "A", &"a".repeat(254)] {
+            assert_eq!(with(text, "wd-ca"), None, "{text}");
+            assert_eq!(with("wd", text).unwrap().secret, StoredCertificate::Unnamed, "{text}");
         }
-        assert!(!has_labels_of_the_chart(&json!({})));
     }
 
     #[test]

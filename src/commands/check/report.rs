@@ -39,6 +39,9 @@ pub(super) struct Check {
     hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<String>,
+    /// It is unknown because the user lacks a right, which no repetition changes.
+    #[serde(skip)]
+    lacks_right: bool,
 }
 
 /// Checks about one part of the installation.
@@ -97,7 +100,7 @@ impl Page {
 
 impl Check {
     fn new(title: impl Into<String>, outcome: Outcome) -> Self {
-        Self { title: title.into(), outcome, message: None, hint: None, page: None }
+        Self { title: title.into(), outcome, message: None, hint: None, page: None, lacks_right: false }
     }
 
     pub(super) fn ok(title: impl Into<String>) -> Self {
@@ -121,7 +124,7 @@ impl Check {
     /// The API server's answer to a missing right names user, verb, resource and namespace.
     pub(super) fn unreadable(title: impl Into<String>, error: &Error) -> Self {
         let check = Self::unknown(title, ErrorChain(error).to_string(), remedy(error));
-        if error.is_missing_right() { check.see(Page::Rights) } else { check }
+        if error.is_missing_right() { Self { lacks_right: true, ..check }.see(Page::Rights) } else { check }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -156,6 +159,12 @@ impl Report {
     pub(super) fn outcome(&self) -> Outcome {
         let checks = self.groups.iter().flat_map(|group| &group.checks);
         checks.map(|check| check.outcome).max().unwrap_or(Outcome::Ok)
+    }
+
+    /// Whether a repetition may lead to a better outcome. Right after an installation, much is unknown for a while.
+    pub(super) fn may_improve(&self) -> bool {
+        let checks = self.groups.iter().flat_map(|group| &group.checks);
+        checks.into_iter().any(|check| check.outcome >= Outcome::Unknown && !check.lacks_right)
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -308,6 +317,27 @@ operator
             let check = Check::unreadable("x", &error);
             assert!(check.hint.as_ref().is_some_and(|text| text.contains(hint)), "{check:?}");
             assert_eq!(check.page.is_some(), error.is_missing_right(), "{check:?}");
+        }
+    }
+
+    #[test]
+    fn a_repetition_may_help_unless_it_is_well_or_only_rights_are_missing() {
+        let unreadable = |code, message: &str| {
+            let status = Status::failure(message, "x").with_code(code);
+            Check::unreadable("x", &Error::new("read", kube::Error::Api(Box::new(status))))
+        };
+        let forbidden = || unreadable(403, "User \"eve\" cannot list resource \"pods\" in API group \"\"");
+        let silent = Error::TimedOut { call: "read".to_owned(), limit: Duration::from_secs(30) };
+        for (checks, expected) in [
+            (vec![Check::ok("x"), Check::warning("x", "y")], false),
+            (vec![Check::ok("x"), forbidden()], false),
+            (vec![forbidden(), unreadable(503, "unavailable")], true),
+            (vec![unreadable(429, "too many requests")], true),
+            (vec![Check::unreadable("x", &silent)], true),
+            (vec![Check::failed("x", "y", "z"), forbidden()], true),
+        ] {
+            let report = Report { groups: vec![Group { name: "g", checks }] };
+            assert_eq!(report.may_improve(), expected, "{report:?}");
         }
     }
 

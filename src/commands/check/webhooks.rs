@@ -95,6 +95,11 @@ impl Configurations {
         configuration.hooks.iter().find(|hook| hook.name == Side::Mutating.main_hook())
     }
 
+    /// Namespace and name of its Service.
+    pub(super) fn service(&self) -> Option<&(String, String)> {
+        self.main()?.service.as_ref()
+    }
+
     /// What the API server trusts; empty if it is not known.
     pub(super) fn bundle(&self) -> Option<&[u8]> {
         self.main()?.bundle.as_deref()

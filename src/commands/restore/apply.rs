@@ -30,8 +30,9 @@ pub(super) enum Unrestored {
     Deleted,
     #[error("was deleted and created again in the meantime: the new one was not changed; run the command again")]
     Replaced,
-    #[error("was not restored: Winddown injected again")]
-    InjectedAgain,
+    /// Of a real patch: the template may have changed, and these annotations of the user were removed.
+    #[error("was changed, and Winddown injected again{}", and_removed(removed))]
+    InjectedAgain { removed: Vec<String> },
     /// There was no answer, and the workload is as before.
     #[error("is not restored so far, and the API server may still do it; `{look}` shows it")]
     Unanswered {
@@ -49,10 +50,15 @@ pub(super) enum Unrestored {
 }
 
 impl Unrestored {
-    /// Whether the patch may still be carried out, so that a rollout may start.
+    /// Whether the patch was or may still be carried out, so that a rollout may start.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self, Self::Unanswered { .. } | Self::Unknown { .. })
+        matches!(self, Self::InjectedAgain { .. } | Self::Unanswered { .. } | Self::Unknown { .. })
     }
+}
+
+/// What was changed although Winddown injected again, as the end of a sentence.
+fn and_removed(removed: &[String]) -> String {
+    if removed.is_empty() { String::new() } else { format!("; removed were {}", removed.join(", ")) }
 }
 
 /// Reads one workload.
@@ -65,12 +71,12 @@ pub(super) async fn read(cluster: &Cluster, namespace: &str, workload: &Workload
 pub(super) async fn read_all(
     cluster: &Cluster,
     selection: &Selection,
-    mut is_wanted: impl FnMut(Kind, &Value) -> bool,
+    mut is_wanted: impl FnMut(&Value) -> bool,
 ) -> Result<Vec<(Kind, Value)>, Error> {
     let mut found = Vec::new();
     for kind in Kind::ALL {
         let each = |workload: Value| {
-            if is_wanted(kind, &workload) {
+            if is_wanted(&workload) {
                 found.push((kind, workload));
             }
         };
@@ -81,8 +87,16 @@ pub(super) async fn read_all(
 
 /// Sends the patch as a dry run, which shows whether Winddown would inject again, and whether the user may patch.
 pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
+    let again = match rehearse_once(cluster, target).await {
+        Err(Unrestored::Changed) => renewed(cluster, target).await.ok_or(Unrestored::Changed)?,
+        rehearsed => return rehearsed,
+    };
+    rehearse_once(cluster, &again).await
+}
+
+async fn rehearse_once(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
     match patch(cluster, target, true).await {
-        Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain),
+        Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain { removed: Vec::new() }),
         Ok(_) => Ok(()),
         Err(error) => Err(refusal(cluster, target, error).await),
     }
@@ -90,9 +104,27 @@ pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), U
 
 /// Sends the patch. If its answer is lost, the workload is read again: where it turns out to be restored, the result is why
 /// there was no answer.
+///
+/// Where the workload changed since it was read, and what is to be removed is the same, it is patched as it is now: all are
+/// read before the question, and rollouts of others may take long.
 pub(super) async fn restore(cluster: &Cluster, target: &Target) -> Result<Option<Error>, Unrestored> {
+    let again = match restore_once(cluster, target).await {
+        Err(Unrestored::Changed) => renewed(cluster, target).await.ok_or(Unrestored::Changed)?,
+        restored => return restored,
+    };
+    restore_once(cluster, &again).await
+}
+
+/// Reads a workload that changed. `None` if it can no longer be restored as it was shown, or cannot be read.
+async fn renewed(cluster: &Cluster, target: &Target) -> Option<Target> {
+    target.renewed(read(cluster, &target.namespace, &target.workload).await.ok()?)
+}
+
+async fn restore_once(cluster: &Cluster, target: &Target) -> Result<Option<Error>, Unrestored> {
     let error = match patch(cluster, target, false).await {
-        Ok(patched) if is_injected(&patched) => return Err(Unrestored::InjectedAgain),
+        Ok(patched) if is_injected(&patched) => {
+            return Err(Unrestored::InjectedAgain { removed: target.removed_from(&patched) });
+        }
         Ok(_) => return Ok(None),
         Err(error) if is_lost(&error) => error,
         Err(error) => return Err(refusal(cluster, target, error).await),
@@ -151,10 +183,11 @@ async fn look_again(cluster: &Cluster, target: &Target) -> Result<State, Error> 
 }
 
 /// Whether a request may have been carried out: there was no answer, or one of a proxy or of a time limit in the API server.
+/// A time limit of etcd is answered with 500.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::Failed { .. } | Error::TimedOut { .. } => true,
-        Error::Refused { status, .. } => matches!(status.code, 502..=504),
+        Error::Refused { status, .. } => matches!(status.code, 500 | 502..=504),
         _ => false,
     }
 }
@@ -172,15 +205,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_request_without_an_answer_of_the_api_server_may_have_been_carried_out() {
+    fn where_winddown_injected_again_a_rollout_may_run_and_the_removed_annotations_are_named() {
+        let again = |removed: &[&str]| {
+            let removed = removed.iter().map(|&key| key.to_owned()).collect();
+            Unrestored::InjectedAgain { removed }
+        };
+        assert!(again(&[]).is_open() && !Unrestored::Changed.is_open() && !Unrestored::Deleted.is_open());
+        assert_eq!(again(&[]).to_string(), "was changed, and Winddown injected again");
+        let text = again(&["winddown.dev/drain", "winddown.dev/deadline"]).to_string();
+        assert!(text.ends_with("injected again; removed were winddown.dev/drain, winddown.dev/deadline"), "{text}");
+    }
+
+    #[test]
+    fn a_request_without_an_answer_or_with_one_about_the_server_may_have_been_carried_out() {
         let answered = |code| {
             let status = Status::failure("no", "x").with_code(code);
             Error::new("patch", kube::Error::Api(Box::new(status)))
         };
-        for code in [400, 403, 404, 409, 422, 429, 500] {
+        for code in [400, 403, 404, 409, 422, 429] {
             assert!(!is_lost(&answered(code)), "{code}");
         }
-        for code in [502, 503, 504] {
+        for code in [500, 502, 503, 504] {
             assert!(is_lost(&answered(code)), "{code}");
         }
         assert!(is_lost(&Error::TimedOut { call: "patch".to_owned(), limit: Duration::from_secs(1) }));

@@ -109,7 +109,13 @@ async fn until_replaced(cluster: &Cluster, target: &Target, counted: &str, limit
             Err(error) => Some(error),
             Ok(workload) if !target.is_of(&workload) => return Err(Unfinished::Replaced),
             Ok(workload) if is_over(kind, &workload) => {
-                return if is_stuck(kind, &workload) { Err(Unfinished::Stuck) } else { Ok(()) };
+                if is_stuck(kind, &workload) {
+                    return Err(Unfinished::Stuck);
+                }
+                if let Some(left) = left_to_the_user(target, &workload) {
+                    message!("winddown: {}: {left}", target.title());
+                }
+                return Ok(());
             }
             Ok(workload) => {
                 let progress = progress(updated(kind, &workload), wanted(kind, &workload));
@@ -135,6 +141,21 @@ fn is_over(kind: Kind, workload: &serde_json::Value) -> bool {
     is_observed && (Object::new(workload).is_deleted() || !is_in_progress(kind, workload))
 }
 
+/// What has to be done by hand before the pods that keep the injected fields are replaced, where no rollout does it.
+fn left_to_the_user(target: &Target, workload: &serde_json::Value) -> Option<String> {
+    let (kind, name) = (target.workload.kind, &target.workload);
+    let (updated, wanted) = (updated(kind, workload), wanted(kind, workload));
+    if Object::new(workload).is_deleted() || updated >= wanted {
+        return None;
+    }
+    let how = match kind {
+        Kind::Deployment => format!("after `kubectl rollout resume {name} -n {}`", target.namespace),
+        Kind::StatefulSet => "when they are deleted by hand, or after its partition is lowered".to_owned(),
+        Kind::DaemonSet => "when they are deleted by hand".to_owned(),
+    };
+    Some(format!("{updated} of {wanted} pods are updated; the others are replaced only {how}"))
+}
+
 fn progress(updated: usize, wanted: usize) -> String {
     let rest = if updated < wanted { "" } else { ", not all are available, or old ones still stop" };
     format!("{updated} of {wanted} pods are updated{rest}")
@@ -142,7 +163,39 @@ fn progress(updated: usize, wanted: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{and_unchanged, progress};
+    use serde_json::{Value, json};
+    use winddown_core::kind::Kind;
+
+    use super::{Target, and_unchanged, is_over, left_to_the_user, progress};
+
+    #[test]
+    fn pods_that_no_rollout_replaces_are_left_to_the_user() {
+        let of = |kind: Kind, spec: &Value, updated: u32| {
+            let mut object = json!({
+                "metadata": {"name": "web", "namespace": "shop", "generation": 2,
+                    "annotations": {"winddown.dev/drain": "5s"}},
+                "spec": {"replicas": 3, "template": {"spec": {"containers": []}}},
+                "status": {"observedGeneration": 2, "updatedReplicas": updated, "availableReplicas": 3, "desiredNumberScheduled": 3,
+                    "updatedNumberScheduled": updated},
+            });
+            object["spec"].as_object_mut().unwrap().extend(spec.as_object().cloned().unwrap());
+            assert!(is_over(kind, &object), "{object}");
+            left_to_the_user(&Target::of(kind, object.clone(), true).unwrap().unwrap(), &object)
+        };
+        let on_delete = json!({"updateStrategy": {"type": "OnDelete"}});
+        let partition = json!({"updateStrategy": {"rollingUpdate": {"partition": 2}}});
+        for (kind, spec, updated, text) in [
+            (Kind::Deployment, json!({"paused": true}), 0, "after `kubectl rollout resume deployment/web -n shop`"),
+            (Kind::StatefulSet, on_delete.clone(), 1, "when they are deleted by hand"),
+            (Kind::StatefulSet, partition, 1, "after its partition is lowered"),
+            (Kind::DaemonSet, on_delete.clone(), 2, "when they are deleted by hand"),
+        ] {
+            let left = of(kind, &spec, updated).unwrap();
+            let counted = format!("{updated} of 3 pods are updated; the others are replaced only ");
+            assert!(left.starts_with(&counted) && left.contains(text), "{left}");
+        }
+        assert_eq!(of(Kind::DaemonSet, &on_delete, 3), None);
+    }
 
     #[test]
     fn what_is_left_is_counted() {

@@ -29,6 +29,7 @@ pub(super) struct Target {
     /// As received, with `kind`.
     object: Value,
     changes: Changes,
+    with_annotations: bool,
     /// The annotations of the user that are removed as well.
     removed: Vec<String>,
 }
@@ -53,7 +54,7 @@ impl Target {
         }
         let namespace = view.namespace().to_owned();
         let workload = WorkloadName::new(kind, view.name().unwrap_or_default());
-        Ok(Some(Self { namespace, workload, object, changes, removed }))
+        Ok(Some(Self { namespace, workload, object, changes, with_annotations, removed }))
     }
 
     /// As messages name it: `deployment/web in shop`.
@@ -64,6 +65,12 @@ impl Target {
     /// Whether an object is this workload, and no later one with its name.
     pub(super) fn is_of(&self, now: &Value) -> bool {
         uid(now) == uid(&self.object)
+    }
+
+    /// The same workload as it is now, if restoring it still changes what was shown. For example, it was scaled meanwhile.
+    pub(super) fn renewed(&self, now: Value) -> Option<Self> {
+        let renewed = Self::of(self.workload.kind, now, self.with_annotations).ok()??;
+        (renewed.is_of(&self.object) && renewed.sides() == self.sides()).then_some(renewed)
     }
 
     /// Whether its pods are replaced.
@@ -84,6 +91,12 @@ impl Target {
         }
         let is_left = |key: &String| Object::new(now).has_annotation(key);
         if is_injected(now) || self.removed.iter().any(is_left) { State::Unrestored } else { State::Restored }
+    }
+
+    /// The annotations of the user that the patch has removed, as its answer shows.
+    pub(super) fn removed_from(&self, patched: &Value) -> Vec<String> {
+        let is_gone = |key: &&String| !Object::new(patched).has_annotation(key);
+        self.removed.iter().filter(is_gone).cloned().collect()
     }
 
     /// The patch, which fails if another workload has the name, or spec or annotations changed since it was read.
@@ -206,6 +219,8 @@ mod tests {
             patch(&mut restored, &target.patch()).unwrap();
             assert_eq!(shown(&restored), target.sides().1);
             assert!(!is_injected(&restored) && is_injected(&injected()));
+            assert_eq!(target.removed_from(&restored).len(), if with_annotations { 2 } else { 0 });
+            assert!(target.removed_from(&injected()).is_empty());
             let annotations = &restored["metadata"]["annotations"];
             assert_eq!(annotations.as_object().unwrap().len(), if with_annotations { 1 } else { 3 }, "{annotations}");
         }
@@ -218,6 +233,29 @@ mod tests {
         again["metadata"]["uid"] = json!("b-2");
         assert!(patch(&mut again, &target.patch()).is_err());
         assert_eq!(target.state(&again), State::Replaced);
+    }
+
+    #[test]
+    fn a_workload_that_changed_is_patched_as_it_is_now_if_the_difference_is_the_same() {
+        let target = target(injected(), true);
+        let mut scaled = injected();
+        scaled["spec"]["replicas"] = json!(5);
+        scaled["metadata"]["generation"] = json!(4);
+        assert!(patch(&mut scaled.clone(), &target.patch()).is_err());
+        let renewed = target.renewed(scaled.clone()).unwrap();
+        patch(&mut scaled, &renewed.patch()).unwrap();
+        assert_eq!((renewed.state(&scaled), &scaled["spec"]["replicas"]), (State::Restored, &json!(5)));
+
+        for (pointer, value) in [
+            ("/spec/template/spec/containers/0/image", json!("app:2")),
+            ("/metadata/annotations/winddown.dev~1drain", json!("9s")),
+            ("/metadata/uid", json!("b-2")),
+        ] {
+            let mut other = injected();
+            *other.pointer_mut(pointer).unwrap() = value;
+            assert!(target.renewed(other).is_none(), "{pointer}");
+        }
+        assert!(target.renewed(scaled).is_none(), "nothing is left to restore");
     }
 
     #[test]
