@@ -117,10 +117,19 @@ async fn a_pod_that_is_killed_did_not_keep_its_promise(environment: Environment)
 async fn an_interrupted_drill_says_that_the_pod_goes_on_stopping(environment: Environment) -> Result<()> {
     let app = example(&environment, "winddown.dev/drain=8s winddown.dev/deadline=25s").await?;
     let before = uids(&app).await?;
+    let interrupted = |flags: &str| {
+        let command = CommandLine::new("timeout --signal=INT --preserve-status 5");
+        let command = command.words("kubectl winddown drill deploy/node-http --yes").words(flags);
+        command.word("--namespace").word(app.namespace())
+    };
+    // The container starts in about 2 s, and records for 5 s.
+    let output = interrupted("--measure").output().await?;
+    let left = "interrupted: no pod was evicted; the container winddown-sample-1 in the pod ";
+    ensure!(output.code == Some(2) && output.stdout.contains(left), "{output:?}");
+    ensure!(output.stdout.contains("recording the traffic"), "{output:?}");
+    ensure!(before == uids(&app).await?, "a pod was evicted");
     // The eviction is requested after less than 1 s, and the pod needs 9 s.
-    let command = CommandLine::new("timeout --signal=INT --preserve-status 5");
-    let command = command.words("kubectl winddown drill deploy/node-http --yes --namespace").word(app.namespace());
-    let output = command.output().await?;
+    let output = interrupted("").output().await?;
     ensure!(output.code == Some(2) && output.stdout.contains("goes on stopping"), "{output:?}");
     ensure!(!before.is_subset(&uids(&app).await?) || app.all_pods().await?.len() > 3, "no pod was evicted");
     app.wait_until_available().await?;
