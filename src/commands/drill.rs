@@ -14,7 +14,7 @@ mod selected;
 mod traffic;
 mod watches;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,8 +51,7 @@ Examples:
 Exit codes:
   0  every pod honoured its promise; a drain that is too short is no finding
   1  a pod was killed, failed, or ran longer than its deadline
-  2  not all pods were rehearsed, the end of a pod was not seen, or the recording of its traffic cannot be used;
-     also without a yes to the question, because then nothing was learned about the app";
+  2  not all pods were rehearsed (also after no: nothing was learned), or the end or the traffic of one was not seen";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -127,7 +126,13 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         // What was seen of earlier pods is shown in any case.
         Some(Err(error)) if drill.report.pods.is_empty() && drill.left.is_empty() => return Err(error),
         Some(Err(error)) => Some(sanitize(&ErrorChain(&error).to_string()).into_owned()),
-        None => Some("interrupted".to_owned()),
+        None => {
+            // After the `^C` of the terminal.
+            if io::stderr().is_terminal() {
+                message!("");
+            }
+            Some("interrupted".to_owned())
+        }
     };
     if let Some(refused) = refused {
         let line = drill.left.line(&refused, drill.report.pods.len());

@@ -219,7 +219,7 @@ async fn an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_s
 ) -> Result<()> {
     let app = App::start(&namespace, "web", &["web-a", "web-b"]).await?;
     let (code, shown) = Terminal::asked(&namespace, "drill deploy/web").await?.interrupt().await?;
-    assert!(code == 2 && shown.ends_with("\ninterrupted: no pod was evicted\n"), "{code} {shown}");
+    assert!(code == 2 && shown.ends_with("^C\ninterrupted: no pod was evicted\n"), "{code} {shown}");
     assert!(app.is_untouched("web-a").await? && app.is_untouched("web-b").await?);
 
     let mut terminal = Terminal::asked(&namespace, &format!("drill deploy/web --measure {IMAGE}")).await?;
@@ -228,7 +228,7 @@ async fn an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_s
     // For the answer to the patch. No kubelet starts the container.
     sleep(Duration::from_secs(2)).await;
     let (code, shown) = terminal.interrupt().await?;
-    let left = "interrupted: no pod was evicted; the container winddown-sample-1 in the pod web-a exits at most 60 s after \
+    let left = "\ninterrupted: no pod was evicted; the container winddown-sample-1 in the pod web-a exits at most 60 s after \
                 its start, and its entry stays until the pod is gone\n";
     assert!(code == 2 && shown.ends_with(left), "{code} {shown}");
     assert!(app.pod("web-a").await?["metadata"]["deletionTimestamp"].is_null() && app.is_untouched("web-b").await?);

@@ -241,10 +241,16 @@ async fn the_rights_of_drill_are_enough_and_each_missing_one_is_named(namespace:
     let commands = lines(&["drill deploy/web --allow-single"]);
     let is_named = |(_, resource): &Named| !["statefulsets", "daemonsets"].contains(&resource.as_str());
     each_is_named(&namespace, "drill", &commands, is_named).await?;
-    let unasked = namespace.plugin("drill deploy/web --allow-single --measure --as drill").await?;
-    let image = "image:    the published one; that of the operator is not known: cannot list pods: ";
-    let lacks = unasked.stdout.lines().find_map(|line| line.strip_prefix(image));
-    assert!(lacks.is_some_and(|answer| answer.contains("at the cluster scope")), "{unasked:?}");
+    // With the same rights in this namespace only, the image of the operator is not known.
+    let here = rights("drill")?.into_iter().map(|atom| Atom { namespace: Some(namespace.name.clone()), ..atom });
+    user(&namespace, "here", &here.collect::<Vec<_>>()).await?;
+    let image = "image:    the published one; that of the operator is not known: cannot list pods in all namespaces: ";
+    until("the image to be said", async || {
+        let unasked = namespace.plugin("drill deploy/web --allow-single --measure --as here").await?;
+        let answer = unasked.stdout.lines().find_map(|line| line.strip_prefix(image));
+        Ok(answer.is_some_and(|answer| answer.contains("at the cluster scope")).then_some(()))
+    })
+    .await?;
     let before = pods(&namespace, "web").await?;
     let ran = namespace.plugin("drill deploy/web --allow-single --yes --as drill").await?;
     assert!(ran.stdout.contains("dry run:  the API server would evict it"), "{ran:?}");
