@@ -163,9 +163,9 @@ const DRILL: Needs = Needs {
         right("", &["pods/eviction"], &["create"], Place::Workloads)
             .means("the eviction, and its dry run before", "exit 2; no pod is evicted"),
         right("discovery.k8s.io", &["endpointslices"], &["list", "watch"], Place::Workloads)
-            .means("when the pod is removed from its Services", "the timeline does not have it, without a message"),
+            .means("when the pod is removed from its Services", "a message; the timeline does not have it"),
         right("", &["events"], &["list", "watch"], Place::Workloads)
-            .means("what the kubelet reports", "the timeline does not have it, without a message"),
+            .means("what the kubelet reports", "a message; the timeline does not have it"),
     ],
 };
 
@@ -180,7 +180,7 @@ const MEASURE: Needs = Needs {
         right("", &["pods/log"], &["get"], Place::Workloads)
             .means("what it measures", "the traffic is not measured; the rest is reported"),
         right("", &["pods"], &["list"], Place::Cluster)
-            .means("the image of the operator; `--image` does not need it", "the published image, without a message"),
+            .means("the image of the operator; `--image` does not need it", "a message; the published image"),
     ],
 };
 

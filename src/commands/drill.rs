@@ -6,6 +6,7 @@ mod eviction;
 #[cfg(test)]
 mod golden;
 mod image;
+mod left_behind;
 mod recording;
 mod rehearsal;
 mod report;
@@ -13,7 +14,7 @@ mod selected;
 mod traffic;
 mod watches;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::message::message;
 use crate::render::sanitize::sanitize;
 use container::{Container, NotStarted, deleted};
 use eviction::Evictions;
+use left_behind::LeftBehind;
 use rehearsal::Rehearsal;
 use report::Report;
 use selected::Selected;
@@ -47,9 +49,9 @@ Examples:
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
-  0  every pod honoured its promise
+  0  every pod honoured its promise; a drain that is too short is no finding
   1  a pod was killed, failed, or ran longer than its deadline
-  2  not all pods were rehearsed, the end of a pod was not seen, or the recording of its traffic cannot be used";
+  2  not all pods were rehearsed (also after no: nothing was learned), or the end or the traffic of one was not seen";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -114,7 +116,7 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
     let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
     let report = Report::new(&arguments.target, &namespace);
-    let mut drill = Drill { cluster, arguments, namespace, screen, report, stopping: None };
+    let mut drill = Drill { cluster, arguments, namespace, screen, report, left: LeftBehind::default() };
     let ended = tokio::select! {
         ended = drill.all() => Some(ended),
         _ = tokio::signal::ctrl_c() => None,
@@ -122,20 +124,18 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let refused = match ended {
         Some(Ok(())) => None,
         // What was seen of earlier pods is shown in any case.
-        Some(Err(error)) if drill.report.pods.is_empty() && drill.stopping.is_none() => return Err(error),
+        Some(Err(error)) if drill.report.pods.is_empty() && drill.left.is_empty() => return Err(error),
         Some(Err(error)) => Some(sanitize(&ErrorChain(&error).to_string()).into_owned()),
-        None => Some("interrupted".to_owned()),
+        None => {
+            // After the `^C` of the terminal.
+            if io::stderr().is_terminal() {
+                message!("");
+            }
+            Some("interrupted".to_owned())
+        }
     };
     if let Some(refused) = refused {
-        let line = match &drill.stopping {
-            Some(Stopping { pod, answered: true }) => {
-                format!("{refused}: the pod {pod} goes on stopping, as after kubectl delete")
-            }
-            Some(Stopping { pod, answered: false }) => {
-                format!("{refused}: the pod {pod} may be stopping; look with kubectl get pods before you try again")
-            }
-            None => format!("{refused}: no other pod is evicted"),
-        };
+        let line = drill.left.line(&refused, drill.report.pods.len());
         // The output may be closed, which is then the reason.
         if drill.screen.line(&line).is_err() {
             message!("winddown: {line}");
@@ -153,15 +153,7 @@ struct Drill<'a> {
     namespace: String,
     screen: Transcript,
     report: Report,
-    /// The pod that is stopping, or may be.
-    stopping: Option<Stopping>,
-}
-
-/// A pod whose eviction was requested.
-struct Stopping {
-    pod: String,
-    /// Whether the API server has agreed.
-    answered: bool,
+    left: LeftBehind,
 }
 
 impl Drill<'_> {
@@ -170,7 +162,13 @@ impl Drill<'_> {
         let image = match (measure, image) {
             (false, _) => None,
             (true, Some(image)) => Some(image.clone()),
-            (true, None) => Some(image::find(self.cluster).await?),
+            (true, None) => {
+                let (image, forbidden) = image::find(self.cluster).await?;
+                if let Some(forbidden) = forbidden {
+                    self.screen.line(&report::published_image(&forbidden))?;
+                }
+                Some(image)
+            }
         };
         // Of the pods that are ready at the start, each is evicted at most once: a replacement may have its name.
         let mut left: Option<Vec<String>> = None;
@@ -214,6 +212,10 @@ impl Drill<'_> {
                     let answer = evictions.dry_run(candidate).await?;
                     if answer.is_ok() {
                         self.screen.line(report::WOULD_EVICT)?;
+                        if first {
+                            let forbidden = watches::forbidden(cluster, &namespace, candidate).await?;
+                            forbidden.iter().try_for_each(|answer| self.screen.line(&report::not_shown(answer)))?;
+                        }
                     }
                     answer
                 }
@@ -237,7 +239,7 @@ impl Drill<'_> {
                 }),
                 (Step::LookAgain, _, Some(rehearsal)) => self.look_again(candidate, rehearsal).await?,
                 (Step::Measure, Some(container), Some(rehearsal)) if rehearsal.unmeasured.is_none() => {
-                    rehearsal.measure(container, &mut self.screen).await?
+                    rehearsal.measure(container, &mut self.screen, &mut self.left.joined).await?
                 }
                 (Step::Evict, _, running) => match running.take() {
                     Some(rehearsal) => self.evict(rehearsal, &evictions).await?,
@@ -273,13 +275,12 @@ impl Drill<'_> {
         rehearsal: Rehearsal<'_>,
         evictions: &Evictions<'_>,
     ) -> Result<Result<(), String>, Error> {
-        let (screen, stopping) = (&mut self.screen, &mut self.stopping);
-        let seen = match rehearsal.run(evictions, screen, stopping).await? {
+        let seen = match rehearsal.run(evictions, &mut self.screen, &mut self.left.stopping).await? {
             Ok(seen) => seen,
             Err(refused) => return Ok(Err(refused)),
         };
         seen.lines().iter().try_for_each(|line| self.screen.line(line))?;
-        self.stopping = None;
+        self.left = LeftBehind::default();
         self.report.pods.push(seen);
         Ok(Ok(()))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::app::App;
 use self::terminal::Terminal;
@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
         where_a_policy_forbids_the_container_the_rest_is_observed,
         what_vanishes_before_the_eviction_evicts_nothing,
         what_vanishes_during_the_drill_is_said,
+        an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_stays,
     ]
 }
 
@@ -210,6 +211,27 @@ async fn what_vanishes_before_the_eviction_evicts_nothing(namespace: Namespace) 
     let nothing = namespace.plugin("drill deploy/web --yes").await?;
     nothing.assert(2);
     assert!(nothing.stderr.contains("\"web\" not found"), "{nothing:?}");
+    Ok(())
+}
+
+async fn an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_stays(
+    namespace: Namespace,
+) -> Result<()> {
+    let app = App::start(&namespace, "web", &["web-a", "web-b"]).await?;
+    let (code, shown) = Terminal::asked(&namespace, "drill deploy/web").await?.interrupt().await?;
+    assert!(code == 2 && shown.ends_with("^C\ninterrupted: no pod was evicted\n"), "{code} {shown}");
+    assert!(app.is_untouched("web-a").await? && app.is_untouched("web-b").await?);
+
+    let mut terminal = Terminal::asked(&namespace, &format!("drill deploy/web --measure {IMAGE}")).await?;
+    terminal.say_yes().await?;
+    app.added_container("web-a").await?;
+    // For the answer to the patch. No kubelet starts the container.
+    sleep(Duration::from_secs(2)).await;
+    let (code, shown) = terminal.interrupt().await?;
+    let left = "\ninterrupted: no pod was evicted; the container winddown-sample-1 in the pod web-a exits at most 60 s after \
+                its start, and its entry stays until the pod is gone\n";
+    assert!(code == 2 && shown.ends_with(left), "{code} {shown}");
+    assert!(app.pod("web-a").await?["metadata"]["deletionTimestamp"].is_null() && app.is_untouched("web-b").await?);
     Ok(())
 }
 

@@ -114,18 +114,25 @@ async fn a_pod_that_is_killed_did_not_keep_its_promise(environment: Environment)
     environment.clean_up().await
 }
 
-/// A drill in the namespace `$0`, which is interrupted as soon as the pod is stopping.
+/// A drill in the namespace `$0` with the flags `$2`, which is interrupted as soon as it prints `$1`.
 const INTERRUPTED: &str = r#"output=$(mktemp)
-kubectl winddown drill deploy/node-http --yes --namespace "$0" > "$output" & drill=$!
-for _ in $(seq 600); do grep --quiet 'the pod is stopping' "$output" && break; sleep 0.1; done
+kubectl winddown drill deploy/node-http --yes --namespace "$0" $2 > "$output" & drill=$!
+for _ in $(seq 600); do grep --quiet "$1" "$output" && break; sleep 0.1; done
 kill -INT "$drill"; wait "$drill"; code=$?
 cat "$output"; rm "$output"; exit "$code""#;
 
 async fn an_interrupted_drill_says_that_the_pod_goes_on_stopping(environment: Environment) -> Result<()> {
     let app = example(&environment, "winddown.dev/drain=8s winddown.dev/deadline=25s").await?;
     let before = uids(&app).await?;
-    let command = CommandLine::new("bash -c").word(INTERRUPTED).word(app.namespace());
-    let output = command.output().await?;
+    let interrupted = async |text: &str, flags: &str| {
+        let command = CommandLine::new("bash -c").word(INTERRUPTED).word(app.namespace());
+        command.word(text).words(flags).output().await
+    };
+    let output = interrupted("recording the traffic", "--measure").await?;
+    let left = "interrupted: no pod was evicted; the container winddown-sample-1 in the pod ";
+    ensure!(output.code == Some(2) && output.stdout.contains(left), "{output:?}");
+    ensure!(before == uids(&app).await?, "a pod was evicted");
+    let output = interrupted("the pod is stopping", "").await?;
     ensure!(output.code == Some(2) && output.stdout.contains("goes on stopping"), "{output:?}");
     ensure!(!before.is_subset(&uids(&app).await?) || app.all_pods().await?.len() > 3, "no pod was evicted");
     app.wait_until_available().await?;

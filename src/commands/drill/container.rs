@@ -11,7 +11,7 @@ use winddown_core::drill::Candidate;
 use winddown_core::sanitize::{escaped, truncated};
 
 /// How long the container waits for SIGTERM.
-const WAIT_SECONDS: u64 = 60;
+pub(super) const WAIT_SECONDS: u64 = 60;
 /// The longest reason that is shown, in characters.
 const LONGEST: usize = 500;
 
@@ -58,7 +58,7 @@ impl<'a> Container<'a> {
         let earlier = current.spec.and_then(|spec| spec.ephemeral_containers).map_or(0, |containers| containers.len());
         let name = format!("winddown-sample-{}", earlier + 1);
         let patch = Patch::Strategic(patch(&name, self.image, self.candidate));
-        let call = format!("add the measuring container to the pod {pod}{}", if dry_run { " (dry run)" } else { "" });
+        let call = call(pod, dry_run);
         let parameters = PatchParams { dry_run, ..PatchParams::default() };
         let added = self.pods.patch_ephemeral_containers(pod, &parameters, &patch);
         match self.cluster.within(call, added).await {
@@ -74,6 +74,11 @@ impl<'a> Container<'a> {
             },
         }
     }
+}
+
+/// The request, as in "cannot …".
+pub(super) fn call(pod: &str, dry_run: bool) -> String {
+    format!("add the measuring container to the pod {pod}{}", if dry_run { " (dry run)" } else { "" })
 }
 
 /// What an answer to the patch means.

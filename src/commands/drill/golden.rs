@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::container;
 use super::report::{self, PodReport, Recorded, Report};
 use super::selected::Selected;
+use crate::cluster::Error;
 use crate::golden::check;
 use winddown_core::drill::{Choice, Mark, Progress};
 use winddown_core::measurement::{EndReason, Line, PortSample, Sample, Start};
@@ -39,6 +41,8 @@ struct Traffic {
     last_request: u64,
     /// Kept connections that are open until the app ends.
     open: usize,
+    /// Every second, a scrape of port 9090 until then.
+    scrapes: Option<u64>,
 }
 
 /// An app that exits a second after its SIGTERM.
@@ -50,8 +54,14 @@ fn clean() -> Case {
         grace_period: 35,
         end: 6_400,
         exit: (0, "Completed"),
-        events: &[],
+        events: &[("Killing", "Stopping container app")],
     }
+}
+
+/// The same with the measuring container, which stops, too.
+fn measured() -> Case {
+    let events = &[("Killing", "Stopping container app"), ("Killing", "Stopping container winddown-sample-1")];
+    Case { events, ..clean() }
 }
 
 fn time(milliseconds: u64) -> Timestamp {
@@ -89,6 +99,7 @@ impl Case {
     }
 
     fn pod(&self, name: &str, uid: &str) -> Value {
+        let ports = json!([{"name": "http", "containerPort": 3000}, {"name": "metrics", "containerPort": 9090}]);
         json!({
             "metadata": {
                 "name": name, "namespace": "shop", "uid": uid, "generation": 1,
@@ -102,7 +113,7 @@ impl Case {
             "spec": {
                 "nodeName": "worker-1",
                 "terminationGracePeriodSeconds": self.grace_period,
-                "containers": [{"name": self.container, "lifecycle": {"preStop": {"sleep": {"seconds": self.drain}}}}],
+                "containers": [{"name": self.container, "ports": ports, "lifecycle": {"preStop": {"sleep": {"seconds": self.drain}}}}],
             },
             "status": {
                 "phase": "Running", "observedGeneration": 1,
@@ -151,14 +162,14 @@ impl Case {
         }
         marks.extend(progress.see(&pods[1], at(30)));
         stops.extend(observer.see(Event::Apply(&pods[1]), clock(30)));
+        for (number, (reason, message)) in self.events.iter().enumerate() {
+            marks.extend(progress.see_event(&number.to_string(), 1, reason, message, at(40)));
+        }
         marks.extend(progress.see_slice(&slice, at(120)));
         stops.extend(observer.see(Event::Slice(&slice), clock(120)));
-        for (number, (reason, message)) in self.events.iter().enumerate() {
-            marks.extend(progress.see_event(&number.to_string(), 1, reason, message, at(self.end)));
-        }
         marks.extend(progress.see(&pods[2], at(self.end + 100)));
         stops.extend(observer.see(Event::Apply(&pods[2]), clock(self.end + 100)));
-        marks.push(progress.removed(at(self.end + 600)));
+        marks.push(Progress::removed(at(self.end + 600)));
         stops.extend(observer.see(Event::Delete(&pods[2]), clock(self.end + 600)));
         (marks, stops.pop())
     }
@@ -166,7 +177,7 @@ impl Case {
     /// The log of the measuring container: new connections every [`STEP`], which are refused as soon as the app has its
     /// SIGTERM and has stopped listening.
     fn log(&self, traffic: &Traffic) -> Vec<Line> {
-        let Traffic { until, last_request, open } = *traffic;
+        let Traffic { until, last_request, open, scrapes } = *traffic;
         let (closed, end) = (BEFORE + self.drain * 1_000 + 50, BEFORE + self.end);
         let mut lines = vec![Line::Start(Start {
             clock: u64::try_from(REQUESTED).unwrap() * 1_000 - BEFORE,
@@ -189,7 +200,9 @@ impl Case {
             };
             let resets = u64::from(!listening && arrives);
             let (received, sent) = (opened * 640, opened * 1_180);
-            lines.push(Line::Sample(Sample { at, ports: vec![port], resets, received, sent, ..Sample::default() }));
+            let scraped = scrapes.map(|last| scrape(at, at < closed && at <= BEFORE + last && at % 1_000 == 0));
+            let ports = [port].into_iter().chain(scraped).collect();
+            lines.push(Line::Sample(Sample { at, ports, resets, received, sent, ..Sample::default() }));
             if at == BEFORE {
                 lines.push(Line::Signal { at });
             }
@@ -221,6 +234,19 @@ impl Case {
     }
 }
 
+/// The port for monitoring in a sample.
+fn scrape(at: u64, is_scraped: bool) -> PortSample {
+    let opened = u64::from(is_scraped);
+    PortSample {
+        port: 9090,
+        listening: true,
+        opened,
+        opened_at: is_scraped.then_some(at),
+        closed: opened,
+        ..PortSample::default()
+    }
+}
+
 #[test]
 fn an_app_that_exits_in_time() {
     check("drill/clean", &clean().rehearsed(None, None));
@@ -228,29 +254,42 @@ fn an_app_that_exits_in_time() {
 
 #[test]
 fn an_app_that_is_killed() {
-    let events = &[("ExceededGracePeriod", "Container runtime did not kill the pod within specified grace period.")];
-    let killed = Case { end: 35_200, exit: (137, "Error"), events, ..clean() };
+    let killed = Case { end: 35_200, exit: (137, "Error"), ..clean() };
     check("drill/killed", &killed.rehearsed(None, None));
 }
 
 #[test]
 fn traffic_with_kept_connections_that_ends_within_the_drain() {
-    let traffic = Traffic { until: 300, last_request: 4_900, open: 3 };
-    check("drill/measured", &clean().rehearsed(Some(&traffic), None));
+    let traffic = Traffic { until: 300, last_request: 4_900, open: 3, scrapes: None };
+    check("drill/measured", &measured().rehearsed(Some(&traffic), None));
+}
+
+#[test]
+fn kept_connections_that_are_served_to_the_end_and_scrapes() {
+    let case = Case { end: 6_000, ..measured() };
+    let traffic = Traffic { until: 1_700, last_request: 5_900, open: 3, scrapes: Some(4_000) };
+    check("drill/scrapes", &case.rehearsed(Some(&traffic), None));
 }
 
 #[test]
 fn traffic_that_goes_on_after_a_drain_that_is_too_short() {
-    let short = Case { drain: 2, grace_period: 32, end: 3_100, ..clean() };
-    let traffic = Traffic { until: 3_000, last_request: 1_900, open: 1 };
+    let short = Case { drain: 2, grace_period: 32, end: 3_100, ..measured() };
+    let traffic = Traffic { until: 3_000, last_request: 1_900, open: 1, scrapes: None };
     check("drill/short-drain", &short.rehearsed(Some(&traffic), None));
 }
 
 #[test]
 fn a_cluster_that_does_not_allow_the_measuring_container() {
-    let reason =
-        "pods \"web-7d9f8c6b54-2x9kq\" is forbidden: User \"jane\" cannot patch resource \"pods/ephemeralcontainers\"";
-    check("drill/not-allowed", &clean().rehearsed(None, Some(reason)));
+    let case = clean();
+    // As the API server answers without the right.
+    let message = format!(
+        "pods {:?} is forbidden: User \"jane\" cannot patch resource \"pods/ephemeralcontainers\" in API group \"\" in the \
+         namespace \"shop\"",
+        case.pod
+    );
+    let status = read(&json!({"code": 403, "message": message}));
+    let error = Error::new(container::call(&case.pod, true), kube::Error::Api(Box::new(status)));
+    check("drill/not-allowed", &case.rehearsed(None, Some(&container::shown(&error.to_string()))));
 }
 
 #[test]

@@ -16,19 +16,20 @@ const PUBLISHED: &str = concat!("ghcr.io/winddown/winddown:", env!("CARGO_PKG_VE
 /// The argument that only the operator has.
 const ARGUMENT: &str = "--lease-name";
 
-/// The image of the operator in the cluster; without an operator, or the right to list its pods, the published one. Anybody can
-/// set the labels, so that with several images the user has to choose.
-pub(super) async fn find(cluster: &Cluster) -> Result<String, Error> {
+/// The image of the operator in the cluster; without an operator, or the right to list its pods, the published one. In that case,
+/// also the answer of the API server. Anybody can set the labels, so that with several images the user has to choose.
+pub(super) async fn find(cluster: &Cluster) -> Result<(String, Option<String>), Error> {
     let pods = Resource::namespaced("v1", "pods");
     let selection = Selection { scope: Scope::All, labels: Some(OPERATOR.to_owned()) };
     let mut images = BTreeSet::new();
     match cluster.list(pods, &selection, |pod: Value| images.extend(image(&pod))).await {
-        Err(error) if !error.is_forbidden() => return Err(error),
-        _ => {}
+        Err(error) if error.is_forbidden() => return Ok((PUBLISHED.to_owned(), Some(error.to_string()))),
+        Err(error) => return Err(error),
+        Ok(()) => {}
     }
     match images.len() {
-        0 => Ok(PUBLISHED.to_owned()),
-        1 => Ok(images.pop_first().unwrap_or_default()),
+        0 => Ok((PUBLISHED.to_owned(), None)),
+        1 => Ok((images.pop_first().unwrap_or_default(), None)),
         _ => Err(Error::SeveralImages(listed(images.iter().map(String::as_str)))),
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::container::{Container, NotStarted, deleted, shown};
+use super::left_behind::Joined;
 use crate::cluster::{Cluster, Error};
 use winddown_core::measurement::Line;
 
@@ -29,13 +30,22 @@ pub(super) struct Recording {
 
 impl Recording {
     /// Adds the container to the pod, and waits until it runs. If it cannot be added, or does not start, the reason.
-    pub(super) async fn start(container: &Container<'_>) -> Result<Result<Self, NotStarted>, Error> {
+    /// `joined` is set from the request on.
+    pub(super) async fn start(
+        container: &Container<'_>,
+        joined: &mut Option<Joined>,
+    ) -> Result<Result<Self, NotStarted>, Error> {
         let Container { cluster, pods, candidate, .. } = container;
         let pod = &candidate.name;
+        let added = joined.insert(Joined { pod: pod.clone(), container: None });
         let name = match container.add().await? {
             Ok(name) => name,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => {
+                *joined = None;
+                return Ok(Err(reason));
+            }
         };
+        added.container = Some(name.clone());
         if let Err(reason) = started(cluster, pods, pod, &name).await? {
             return Ok(Err(NotStarted::Failed(shown(&reason))));
         }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use kube::runtime::watcher::Event as WatchEvent;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::Transcript;
 use super::container::{Container, NotStarted, deleted};
 use super::eviction::Evictions;
+use super::left_behind::{Joined, Stopping};
 use super::recording::Recording;
 use super::report::{self, PodReport, Recorded};
 use super::watches::{Seen, Watches, permitted};
-use super::{Stopping, Transcript};
 use crate::cluster::{Cluster, Error};
 use winddown_core::drill::{Candidate, Mark, Progress};
 use winddown_core::observation::{Event, Observer, PodView, Stop};
@@ -106,14 +107,15 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Adds the measuring container, and records for a while. If it is not allowed, says so: the rest can be observed. If it does
-    /// not work, the reason.
+    /// not work, the reason. `joined` is set as soon as the container is requested.
     pub(super) async fn measure(
         &mut self,
         container: &Container<'_>,
         screen: &mut Transcript,
+        joined: &mut Option<Joined>,
     ) -> Result<Result<(), String>, Error> {
         let Self { watches, observed, .. } = self;
-        let recording = match Recording::start(container).await? {
+        let recording = match Recording::start(container, joined).await? {
             Ok(recording) => self.recording.insert(recording),
             Err(NotStarted::NotAllowed(reason)) => {
                 screen.line(&report::not_measured(&reason))?;
@@ -214,7 +216,7 @@ impl Observed {
                 marks.extend(self.progress.see(pod, at));
                 if self.is_own(pod) {
                     self.removed = true;
-                    marks.push(self.progress.removed(at));
+                    marks.push(Progress::removed(at));
                 }
                 self.observer.see(Event::Delete(pod), now)
             }
@@ -235,7 +237,7 @@ impl Observed {
             && !self.removed
         {
             self.removed = true;
-            marks.push(self.progress.removed(at));
+            marks.push(Progress::removed(at));
         }
         self.stop = self.stop.take().or(stops.into_iter().find(|stop| stop.uid == self.uid));
         self.marks.extend(marks.iter().cloned());

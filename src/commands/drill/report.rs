@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::container::shown;
 use super::traffic;
 use crate::cluster::workloads::WorkloadName;
 use crate::exit::Exit;
@@ -27,6 +28,16 @@ pub(super) fn measuring(image: &str) -> String {
 /// The recording has begun, and the pod is evicted after this time.
 pub(super) fn recording(before: Duration) -> String {
     format!("recording the traffic for {} s before the eviction", before.as_secs())
+}
+
+/// The image of the operator is not known: the answer of the API server to the list of its pods.
+pub(super) fn published_image(answer: &str) -> String {
+    format!("image:    the published one; that of the operator is not known: {}", shown(answer))
+}
+
+/// What the timeline does not have: the answer of the API server to its list or watch.
+pub(super) fn not_shown(answer: &str) -> String {
+    format!("not shown: {}", shown(answer))
 }
 
 /// The measuring container is not allowed; the rest is observed.
@@ -88,7 +99,11 @@ impl Report {
         let honoured = self.pods.iter().filter(|pod| matches!(pod.verdict, Verdict::Honoured(_))).count();
         let mut lines = vec![
             String::new(),
-            format!("result: {honoured} of {} honoured the promise", pluralize(self.pods.len(), "pod")),
+            format!(
+                "result: {honoured} of {} honoured the promise{}",
+                pluralize(self.pods.len(), "pod"),
+                self.short_drain().unwrap_or_default()
+            ),
         ];
         let (Some(advice), Some(pod)) = (self.advice(), self.pods.first()) else { return lines };
         lines.push(String::new());
@@ -107,6 +122,13 @@ impl Report {
             lines.push(format!("to write: kubectl annotate {target} -n {namespace} --overwrite {annotations}"));
         }
         lines
+    }
+
+    /// The exit code is only about the promise, so this is beside it.
+    fn short_drain(&self) -> Option<String> {
+        let refused = self.pods.iter().filter_map(|pod| Some(pod.measurement.as_ref()?.refused)).sum::<u64>();
+        let resets = traffic::number(refused, "reset");
+        (refused > 0).then(|| format!("; the drain seems to be too short: {resets} after the app stopped listening"))
     }
 
     /// One object with everything.
@@ -173,6 +195,7 @@ impl PodReport {
             json!({
                 "at": mark.at.as_secs_f64(),
                 "promised": mark.promised,
+                "late": mark.is_late(),
                 "what": mark.moment.to_string(),
             })
         });

@@ -93,7 +93,7 @@ fn end(measured: &Measurement, promised: &Promised) -> Vec<String> {
     };
     let allowed = promised.deadline.map(|deadline| format!(" (deadline {deadline})")).unwrap_or_default();
     let Measurement { dropped, overflows, resets, refused, .. } = measured;
-    vec![
+    let mut rows = vec![
         row("stopped listening", measured.listener_closed.map_or("not seen".to_owned(), seconds)),
         row("app finished", format!("{finished}{allowed}")),
         row(
@@ -101,7 +101,9 @@ fn end(measured: &Measurement, promised: &Promised) -> Vec<String> {
             format!("{dropped} dropped, {overflows} of them because the app accepted too slowly"),
         ),
         row("", format!("{} sent, {refused} of them after the app stopped listening", number(*resets, "reset"))),
-    ]
+    ];
+    rows.extend(measured.last_refused.map(|at| row("last refused", seconds(at))));
+    rows
 }
 
 fn not_counted(measured: &Measurement) -> Vec<String> {
@@ -120,7 +122,7 @@ fn not_counted(measured: &Measurement) -> Vec<String> {
     texts.into_iter().map(|text| row("not counted", text)).collect()
 }
 
-fn number(count: u64, noun: &str) -> String {
+pub(super) fn number(count: u64, noun: &str) -> String {
     pluralize(usize::try_from(count).unwrap_or(usize::MAX), noun)
 }
 
@@ -210,6 +212,7 @@ traffic, measured in the pod; 0 s is the start of its termination, 0.1 s after t
   app finished           6.1 s, 1.1 s after its SIGTERM (deadline 25s)
   refused by the kernel  4 dropped, 3 of them because the app accepted too slowly
                          2 resets sent, 1 of them after the app stopped listening
+  last refused           5.4 s
   not counted            6 connections of the kubelet's probes, the last at 5.0 s
   not counted            1 new connection to ports for monitoring (9090, 9102), last used at 4.0 s
   not seen               UDP (QUIC, HTTP/3), and what is inside TLS, such as the requests of HTTP/2;

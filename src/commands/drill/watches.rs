@@ -7,14 +7,14 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Event as PodEvent, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
-use kube::api::WatchParams;
+use kube::api::{ListParams, WatchParams};
 use kube::core::Status;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Error};
 use winddown_core::drill::Candidate;
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::observation::{EndpointSliceView, PodView};
@@ -46,6 +46,34 @@ pub(super) async fn permitted(cluster: &Cluster, namespace: &str, candidate: &Ca
     let parameters = WatchParams::default().fields(&format!("metadata.name={}", candidate.name)).timeout(1);
     let started = cluster.within(format!("watch the pod {}", candidate.name), pods.watch(&parameters, "0")).await;
     started.map(drop).map_err(|error| ErrorChain(&error).to_string())
+}
+
+/// Where the user may not list or watch endpoints or Events: the answers of the API server. Without them, the timeline is shorter.
+pub(super) async fn forbidden(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Result<Vec<String>, Error> {
+    let slices = Api::<EndpointSlice>::namespaced(cluster.client.clone(), namespace);
+    let events = Api::<PodEvent>::namespaced(cluster.client.clone(), namespace);
+    let mut answers = denied(cluster, "endpointslices", &slices, None).await?;
+    let of_pod = format!("involvedObject.uid={}", candidate.uid);
+    answers.extend(denied(cluster, "events", &events, Some(of_pod)).await?);
+    Ok(answers)
+}
+
+async fn denied<K>(cluster: &Cluster, what: &str, api: &Api<K>, fields: Option<String>) -> Result<Vec<String>, Error>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let list = ListParams { field_selector: fields.clone(), limit: Some(1), ..ListParams::default() };
+    let watch = WatchParams { field_selector: fields, ..WatchParams::default() }.timeout(1);
+    let listed = cluster.within(format!("list {what}"), api.list(&list)).await.map(drop);
+    let watched = cluster.within(format!("watch {what}"), api.watch(&watch, "0")).await.map(drop);
+    let mut answers = Vec::new();
+    for answer in [listed, watched] {
+        match answer {
+            Err(error) if error.is_forbidden() => answers.push(error.to_string()),
+            answer => answer?,
+        }
+    }
+    Ok(answers)
 }
 
 impl Watches {

@@ -51,7 +51,7 @@ pub struct Candidate {
     pub ready: Vec<String>,
     /// What it promises.
     pub promised: Promised,
-    /// What a measurement needs to be told apart from the probes.
+    /// What a measurement needs to distinguish traffic from probes.
     pub subject: measurement::Subject,
     /// Why its traffic cannot be measured, if it cannot.
     pub unmeasurable: Option<&'static str>,
@@ -174,8 +174,8 @@ impl<'a> Ready<'a> {
             && owner.namespace == workload.namespace();
         let is_ready =
             view.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True");
-        let stands = view.metadata.deletion_timestamp.is_none() && view.uid().is_some();
-        (is_of_workload && is_ready && stands).then_some(Self { pod, view, spec })
+        let is_running = view.metadata.deletion_timestamp.is_none() && view.uid().is_some();
+        (is_of_workload && is_ready && is_running).then_some(Self { pod, view, spec })
     }
 
     fn name(&self) -> &str {
@@ -232,12 +232,21 @@ impl<'a> Ready<'a> {
 /// The preStop hook of the app, after which it gets SIGTERM. `None` if its length is unknown, or if the containers of the app
 /// have different ones.
 fn hook_of_app(pod: &PodView, record: Option<&Record>) -> Option<Seconds> {
-    let declaration = Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
-    let for_roles = pod.for_roles();
-    let apps: Vec<_> = lanes::apps(&for_roles, &declaration).into_iter().map(|app| app.name.as_str()).collect();
-    let of_app = pod.containers().filter(|(container, _)| apps.contains(&container.name.as_str()));
+    let apps = names_of_apps(pod, record);
+    let of_app = pod.containers().filter(|(container, _)| apps.contains(&container.name));
     let hooks: Option<BTreeSet<_>> = of_app.map(|(container, _)| container.hook()).collect();
     hooks.filter(|hooks| hooks.len() == 1)?.pop_first()
+}
+
+/// The containers of the app, to which the promise applies.
+pub(super) fn apps(pod: &PodView) -> BTreeSet<String> {
+    let record = pod.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
+    names_of_apps(pod, record.and_then(|record| Record::parse(record).ok()).as_ref())
+}
+
+fn names_of_apps(pod: &PodView, record: Option<&Record>) -> BTreeSet<String> {
+    let declaration = Declaration { containers: record.and_then(Record::named_containers), ..Declaration::default() };
+    lanes::apps(&pod.for_roles(), &declaration).into_iter().map(|app| app.name.clone()).collect()
 }
 
 /// The probes of all containers that open a connection, as all do but those that run a command. A startup probe of a

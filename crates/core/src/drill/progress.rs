@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::Promised;
+use super::{Promised, candidate};
 use crate::duration::Seconds;
 use crate::observation::{EndpointSliceView, PodView};
 use crate::sanitize::{escaped, truncated};
@@ -14,15 +14,17 @@ const OF_STOPS: [&str; 4] = ["Killing", "FailedPreStopHook", "FailedKillPod", "E
 /// The longest message of an Event that is shown, in characters.
 const LONGEST: usize = 200;
 
-/// Events that are told apart; later ones are not shown.
+/// Events that are counted by name; later ones are not shown.
 const MAX_EVENTS: usize = 1_000;
+/// An end is late if it is later by more than this: the observer compares whole seconds, and has the same second.
+const PRECISION: Duration = Duration::from_secs(1);
 
 /// A line: what happened, and when it was promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Since the eviction was requested, when the API showed it.
     pub at: Duration,
-    /// When it was promised; `None` for what has no promise.
+    /// The latest time that was promised: only for the end of a container of the app.
     pub promised: Option<Seconds>,
     /// What.
     pub moment: Moment,
@@ -97,6 +99,7 @@ impl Progress {
             marks.push(Mark { at, promised: None, moment: Moment::Deleted { grace_period: grace } });
             marks.extend(self.unready.then(|| self.withdraw(at)).flatten());
         }
+        let apps = if self.deleted { candidate::apps(pod) } else { BTreeSet::new() };
         for (container, status) in pod.containers().filter(|_| self.deleted) {
             let Some(end) = status.and_then(|status| status.terminated()) else { continue };
             if self.ended.insert(container.name.clone()) {
@@ -105,7 +108,9 @@ impl Progress {
                     exit_code: end.exit_code,
                     reason: end.reason.clone().unwrap_or_default(),
                 };
-                marks.push(Mark { at, promised: self.promised.end(), moment });
+                // A helper may end after the app.
+                let promised = self.promised.end().filter(|_| apps.contains(&container.name));
+                marks.push(Mark { at, promised, moment });
             }
         }
         marks
@@ -123,7 +128,7 @@ impl Progress {
 
     fn withdraw(&mut self, at: Duration) -> Option<Mark> {
         let is_known = std::mem::replace(&mut self.withdrawn, true);
-        (!is_known).then_some(Mark { at, promised: Some(Seconds::ZERO), moment: Moment::Withdrawn })
+        (!is_known).then_some(Mark { at, promised: None, moment: Moment::Withdrawn })
     }
 
     /// An Event about the stop of the pod; each count of one Event is shown once. A list of Events that arrives late also has
@@ -142,8 +147,8 @@ impl Progress {
 
     /// The pod is gone.
     #[must_use]
-    pub fn removed(&self, at: Duration) -> Mark {
-        Mark { at, promised: Some(self.promised.grace_period), moment: Moment::Removed }
+    pub const fn removed(at: Duration) -> Mark {
+        Mark { at, promised: None, moment: Moment::Removed }
     }
 }
 
@@ -174,10 +179,20 @@ impl fmt::Display for Moment {
     }
 }
 
+impl Mark {
+    /// Whether it came later than promised.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let promised = self.promised.map(|promised| Duration::from_secs(promised.as_i64().unsigned_abs()));
+        promised.is_some_and(|promised| self.at > promised + PRECISION)
+    }
+}
+
 impl fmt::Display for Mark {
-    /// `   5.1 s  <= 30s     app ended with exit code 0 (Completed)`.
+    /// `   5.1 s  <= 30s     app ended with exit code 0 (Completed)`, or with `, later than promised`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let promised = self.promised.map(|promised| format!("<= {promised}")).unwrap_or_default();
-        write!(f, "{:>6.1} s  {promised:<9}  {}", self.at.as_secs_f64(), self.moment)
+        let late = if self.is_late() { ", later than promised" } else { "" };
+        write!(f, "{:>6.1} s  {promised:<9}  {}{late}", self.at.as_secs_f64(), self.moment)
     }
 }

@@ -52,7 +52,22 @@ impl Terminal {
 
     /// Answers yes, and returns the exit code and everything that was shown.
     pub(super) async fn yes(mut self) -> Result<(i32, String)> {
-        self.stdin.write_all(b"y\n").await?;
+        self.say_yes().await?;
+        self.end().await
+    }
+
+    /// Answers yes, and goes on.
+    pub(super) async fn say_yes(&mut self) -> Result<()> {
+        Ok(self.stdin.write_all(b"y\n").await?)
+    }
+
+    /// Types Ctrl-C, and returns the exit code and everything that was shown.
+    pub(super) async fn interrupt(mut self) -> Result<(i32, String)> {
+        self.stdin.write_all(b"\x03").await?;
+        self.end().await
+    }
+
+    async fn end(mut self) -> Result<(i32, String)> {
         let rest = async {
             self.stdout.read_to_end(&mut self.shown).await?;
             self.child.wait().await

@@ -63,16 +63,47 @@ fn the_timeline_of_a_stop_is_in_order_and_has_each_line_once() {
     let both = [("app", 143, ""), ("proxy", 0, "Completed")];
     all.extend(progress.see(&pod(UID, true, &both), at(7)));
     all.extend(progress.see(&pod(UID, true, &both), at(8)));
-    all.push(progress.removed(at(9)));
+    all.push(Progress::removed(at(9)));
     let expected = [
         "   1.0 s             the pod is stopping, with a grace period of 35s",
-        "   2.0 s  <= 0s      its endpoint is no longer ready",
+        "   2.0 s             its endpoint is no longer ready",
         "   3.0 s             Killing: Stopping container app",
         "   6.0 s  <= 30s     proxy ended with exit code 0 (Completed)",
         "   7.0 s  <= 30s     app ended with exit code 143",
-        "   9.0 s  <= 35s     the pod is removed",
+        "   9.0 s             the pod is removed",
     ];
     assert_eq!(lines(all), expected);
+}
+
+#[test]
+fn an_end_of_the_app_is_late_after_its_promised_end() {
+    let ended = |milliseconds| {
+        let mut progress = progress();
+        progress.see(&pod(UID, true, &[]), at(0));
+        progress.see(&pod(UID, true, &[("app", 0, "")]), Duration::from_millis(milliseconds))
+    };
+    // The hook of 5 s and the deadline of 25 s, and a second for the precision of the API.
+    for (milliseconds, late) in [(29_900, false), (31_000, false), (31_100, true)] {
+        let marks = ended(milliseconds);
+        assert_eq!(marks[0].is_late(), late, "{milliseconds}");
+        assert_eq!(marks[0].to_string().ends_with("exit code 0, later than promised"), late, "{marks:?}");
+    }
+}
+
+#[test]
+fn a_helper_that_ends_after_the_app_is_not_late() {
+    let mut progress = progress();
+    let mut pod = json!({
+        "metadata": {"name": "web-a", "uid": UID, "deletionTimestamp": "2026-01-31T21:00:38Z",
+            "annotations": {"winddown.dev/injected": json!({"v": 2, "template": "4d3875ae84dc27e1",
+                "declared": "containers=app", "resolved": "drain=5s deadline=25s margin=5s"}).to_string()}},
+        "spec": {"terminationGracePeriodSeconds": 35, "containers": [{"name": "app"}, {"name": "logs"}]},
+    });
+    let ended = |name: &str| json!({"name": name, "state": {"terminated": {"exitCode": 0}}});
+    pod["status"] = json!({"containerStatuses": [ended("app"), ended("logs")]});
+    let marks = progress.see(&serde_json::from_value(pod).unwrap(), at(34));
+    let late: Vec<_> = marks.iter().map(|mark| (mark.promised.is_some(), mark.is_late())).collect();
+    assert_eq!(late[1..], [(true, true), (false, false)], "{marks:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Connections of unknown origin: probes of the kubelet are told from traffic by their rhythm.
+//! Connections of unknown origin: probes of the kubelet differ from traffic by their rhythm.
 
 use super::super::{Line, Measurement};
 use super::{
