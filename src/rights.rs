@@ -179,7 +179,9 @@ const MEASURE: Needs = Needs {
             .means("the measuring container", "the traffic is not measured; the rest is reported"),
         right("", &["pods/log"], &["get"], Place::Workloads)
             .means("what it measures", "the traffic is not measured; the rest is reported"),
-        right("", &["pods"], &["list"], Place::Cluster)
+        right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster)
+            .means("where the operator is; `--image` does not need it", "a message; the published image"),
+        right(Kind::GROUP, &["deployments"], &["list"], Place::Operator)
             .means("the image of the operator; `--image` does not need it", "a message; the published image"),
     ],
 };

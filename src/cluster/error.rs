@@ -36,8 +36,6 @@ pub(crate) enum Error {
     TimedOut { call: String, limit: Duration },
     #[error("cannot {call}: there are more than {limit}; choose a namespace with -n or labels with -l")]
     TooMany { call: String, limit: usize },
-    #[error("several images look like the operator's: {0}; choose one with --image")]
-    SeveralImages(String),
     #[error("not rehearsed: {0}")]
     NotRehearsed(#[source] Refusal),
     #[error("cannot write the output")]

@@ -148,6 +148,16 @@ pub(super) async fn operator_namespace(cluster: &Cluster) -> Result<Option<Strin
     configurations.mutating.map(|_| namespace)
 }
 
+/// The image of the operator in the namespace of the webhooks' Service; `None` without a Service, or an operator there.
+pub(super) async fn operator_image(cluster: &Cluster) -> Result<Option<String>, Error> {
+    let configurations = Configurations::read(cluster).await;
+    if configurations.service().is_none() {
+        return configurations.mutating.map(|_| None);
+    }
+    let found = search::find(cluster, None, &configurations).await?;
+    Ok(found.into_iter().next().map(|operator| operator.image))
+}
+
 /// Whether an object of this kind is the operator of the chart, which is in this namespace.
 pub(super) fn is_operator(kind: Kind, object: &serde_json::Value, namespace: Option<&str>) -> bool {
     looks_like_operator(kind, object) && namespace == Some(Object::new(object).namespace())

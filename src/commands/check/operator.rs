@@ -22,7 +22,7 @@ const LEASE_DURATION: i32 = 15;
 pub(super) struct Operator {
     pub(super) namespace: String,
     pub(super) name: String,
-    image: String,
+    pub(super) image: String,
     ready: i64,
     wanted: i64,
     lease: String,

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::Api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::Selector;
 use serde_json::Value;
 
@@ -72,12 +70,12 @@ impl Selected {
 
 /// Whether the pod was deleted or replaced since it was chosen.
 pub(super) async fn is_gone(cluster: &Cluster, namespace: &str, candidate: &Candidate) -> Result<bool, Error> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    let name = &candidate.name;
-    let pod = cluster.within(format!("read the pod {name}"), pods.get_opt(name)).await?;
-    Ok(pod.is_none_or(|pod| {
-        pod.metadata.uid.as_ref() != Some(&candidate.uid) || pod.metadata.deletion_timestamp.is_some()
-    }))
+    // The right to list pods is needed in any case.
+    let selection = Selection { scope: Scope::Namespace(namespace.to_owned()), labels: None };
+    let mut is_there = false;
+    let same = |pod: &ObjectMeta| pod.uid.as_ref() == Some(&candidate.uid) && pod.deletion_timestamp.is_none();
+    cluster.list_metadata(Resource::namespaced("v1", "pods"), &selection, |pod| is_there |= same(&pod)).await?;
+    Ok(!is_there)
 }
 
 impl fmt::Display for Selected {
