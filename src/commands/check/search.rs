@@ -22,13 +22,10 @@ struct Place {
 impl Place {
     /// `service` is namespace and name of the webhooks' Service; `wanted` is the namespace that the user chose.
     fn of(service: Option<&(String, String)>, wanted: Option<&str>) -> Self {
-        match service.filter(|(namespace, _)| wanted.is_none_or(|wanted| wanted == namespace)) {
-            Some((namespace, name)) => Self { scope: Scope::Namespace(namespace.clone()), name: Some(name.clone()) },
-            None => {
-                let scope = wanted.map_or(Scope::All, |wanted| Scope::Namespace(wanted.to_owned()));
-                Self { scope, name: None }
-            }
-        }
+        let at = service.filter(|(namespace, _)| wanted.is_none_or(|wanted| wanted == namespace));
+        let namespace = at.map(|(namespace, _)| namespace.as_str()).or(wanted);
+        let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.to_owned()));
+        Self { scope, name: at.map(|(_, name)| name.clone()) }
     }
 
     fn selection(&self) -> Selection {

@@ -1,6 +1,6 @@
 //! `kubectl winddown check`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use winddown_e2e::chart::RELEASE;
 
@@ -12,7 +12,10 @@ use crate::request::{apply, delete, get, json_patch, merge};
 use crate::suite::{Test, tests, until};
 
 pub(super) fn tests() -> Vec<Test> {
-    tests![exclusive: check_names_what_is_wrong]
+    tests![exclusive:
+        check_names_what_is_wrong,
+        the_service_of_the_webhooks_says_which_deployment_is_the_operator,
+    ]
 }
 
 /// The lines of a report that begin with this mark.
@@ -110,5 +113,35 @@ async fn check_names_what_is_wrong(namespace: Namespace) -> Result<()> {
     namespace.accepts(apply(&installed)).await?;
     namespace.accepts(delete(&operator)).await?;
     assert_eq!(operator, format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/winddown"));
+    Ok(())
+}
+
+async fn the_service_of_the_webhooks_says_which_deployment_is_the_operator(namespace: Namespace) -> Result<()> {
+    let operator = namespace.environment.install_operator_deployment().await?;
+    let fake = deployment("fake")
+        .with("/metadata/labels/app.kubernetes.io~1name", "winddown")
+        .with("/spec/template/spec/containers/0/args", json!(["--lease-name=x"]));
+    namespace.accepts(fake).await?;
+    let configuration = namespace.accepts(get(CONFIGURATIONS[0])).await?;
+    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+    let index = webhooks.position(|webhook| webhook["name"] == "mutate.winddown.dev").context("no webhook")?;
+    let replace = |client: &Value| {
+        let path = format!("/webhooks/{index}/clientConfig");
+        json_patch(CONFIGURATIONS[0], json!([{"op": "replace", "path": path, "value": client}]))
+    };
+    // The webhooks of these tests have an address instead.
+    let by_label = namespace.plugin(&format!("check -n {}", namespace.name)).await?;
+    let service = json!({"service": {"namespace": RELEASE, "name": "winddown", "path": "/mutate"}});
+    namespace.accepts(replace(&service)).await?;
+    let by_service = namespace.plugin(&format!("check -n {}", namespace.name)).await;
+    let restored = namespace.plugin(&format!("restore --all -n {RELEASE} --remove-annotations")).await;
+    namespace.accepts(replace(&configuration["webhooks"][index]["clientConfig"])).await?;
+    namespace.accepts(delete(&operator)).await?;
+    assert!(marked(&by_label, "warn ").contains(&"the Deployment of the operator is there"), "{by_label:?}");
+    let (by_service, restored) = (by_service?, restored?);
+    let found = format!("the Deployment of the operator is there: {RELEASE}/winddown");
+    assert!(marked(&by_service, "ok   ").contains(&found.as_str()), "{by_service:?}");
+    let left_out = format!("winddown: deployment/winddown in {RELEASE} is left out: ");
+    assert!(restored.stderr.starts_with(&left_out), "{restored:?}");
     Ok(())
 }

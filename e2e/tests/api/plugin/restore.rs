@@ -272,7 +272,7 @@ async fn pods_of_a_paused_deployment_are_left_to_the_user(namespace: Namespace) 
     let ran = namespace.plugin("restore deploy/paused --remove-annotations --yes").await?;
     ran.assert(0);
     let expected = format!(
-        "deployment/paused in {0}: 0 of 1 pods are updated; the others are replaced only after `kubectl rollout resume \
+        "winddown: deployment/paused in {0}: 0 of 1 pods are updated; the others are replaced only after `kubectl rollout resume \
          deployment/paused -n {0}`\n",
         namespace.name
     );
