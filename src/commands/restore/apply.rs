@@ -80,7 +80,7 @@ pub(super) async fn read_all(
 }
 
 /// Sends the patch as a dry run, which shows whether Winddown would inject again, and whether the user may patch.
-pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
+pub(super) async fn dry_run(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
     match patch(cluster, target, true).await {
         Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain),
         Ok(_) => Ok(()),
