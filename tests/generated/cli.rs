@@ -35,8 +35,8 @@ These are some of kubectl's flags, with the same meaning. They are written after
 `kubectl winddown status -n shop`, not `kubectl winddown -n shop status`. Without `--request-timeout`, kubectl waits without
 a limit, and the plugin for 30 seconds.
 
-kubectl's other flags, such as `--server`, `--token`, `--insecure-skip-tls-verify` and `--as-uid`, are not there: set them in
-a kubeconfig, and name it with `--kubeconfig`. Not every combination of kubectl is possible: `status` has no `-w` with `-l`.
+kubectl's other flags, such as `--server`, `--token` and `--insecure-skip-tls-verify`, are not there: set them in a
+kubeconfig, and name it with `--kubeconfig`. Not every combination of kubectl is possible: `status` has no `-w` with `-l`.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.
