@@ -43,6 +43,21 @@ Examples:
   # Show why a finding matters and how to fix it
   winddown explain BudgetDoesNotFit";
 
+/// The examples of the plugin: what a user of kubectl starts with.
+#[cfg(feature = "cluster")]
+const PLUGIN_EXAMPLES: &str = "\
+Examples:
+  # Show which workloads of the cluster can drop requests during a rollout, with nothing installed in it
+  winddown audit
+
+  # Evict one pod of a Deployment, after a question, and measure how long traffic keeps arriving
+  winddown drill deploy/shop --measure
+
+  # Show why a finding matters and how to fix it
+  winddown explain BudgetDoesNotFit";
+#[cfg(not(feature = "cluster"))]
+const PLUGIN_EXAMPLES: &str = EXAMPLES;
+
 /// Shuts down Kubernetes workloads without dropped requests
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, long_about = ABOUT, after_help = EXAMPLES)]
@@ -55,29 +70,6 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Evaluate the workloads in files, without a cluster
-    ///
-    /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
-    /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
-    Plan(plan::Arguments),
-    /// Show the workloads of a cluster that Winddown manages, and how their pods stop
-    ///
-    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets, which the roles view,
-    /// edit and admin have in their namespace.
-    #[cfg(feature = "cluster")]
-    Status(Box<status::Arguments>),
-    /// Check that Winddown itself is well in a cluster
-    ///
-    /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
-    /// server-side dry run, which stores nothing.
-    #[cfg(feature = "cluster")]
-    Check(Box<check::Arguments>),
-    /// Take what Winddown injected out of workloads, for leaving it behind
-    ///
-    /// Shows the differences first, and asks. Fields that the owner has set since stay. A workload whose template changes
-    /// replaces its pods.
-    #[cfg(feature = "cluster")]
-    Restore(Box<restore::Arguments>),
     /// Evaluate all workloads of a cluster, with nothing installed in it
     ///
     /// Lists the Deployments, StatefulSets and DaemonSets, and the objects that say more about them, with the rights of the user.
@@ -85,10 +77,18 @@ pub enum Command {
     /// that Winddown would make. Workloads without annotations are evaluated under assumed ones. Changes nothing.
     #[cfg(feature = "cluster")]
     Audit(Box<audit::Arguments>),
-    /// Show why a finding matters and how to fix it
+    /// Check that Winddown itself is well in a cluster
     ///
-    /// Without a code, lists the codes of all findings with their severity.
-    Explain(explain::Arguments),
+    /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
+    /// server-side dry run, which stores nothing.
+    #[cfg(feature = "cluster")]
+    Check(Box<check::Arguments>),
+    /// Show the workloads of a cluster that Winddown manages, and how their pods stop
+    ///
+    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets, which the roles view,
+    /// edit and admin have in their namespace.
+    #[cfg(feature = "cluster")]
+    Status(Box<status::Arguments>),
     /// Rehearse the shutdown of a pod, and measure how long traffic keeps arriving
     ///
     /// Evicts one pod through the eviction API, which respects disruption budgets, with the rights of the user: never two
@@ -96,6 +96,21 @@ pub enum Command {
     /// how long connections and requests keep arriving at the pod, and the annotations that follow.
     #[cfg(feature = "cluster")]
     Drill(Box<drill::Arguments>),
+    /// Take what Winddown injected out of workloads, for leaving it behind
+    ///
+    /// Shows the differences first, and asks. Fields that the owner has set since stay. A workload whose template changes
+    /// replaces its pods.
+    #[cfg(feature = "cluster")]
+    Restore(Box<restore::Arguments>),
+    /// Evaluate the workloads in files, without a cluster
+    ///
+    /// For each Deployment, StatefulSet and DaemonSet, shows the budget, the timeline of a pod's shutdown, the findings, and
+    /// the changes that the webhook would make. Needs neither a cluster nor a kubeconfig.
+    Plan(plan::Arguments),
+    /// Show why a finding matters and how to fix it
+    ///
+    /// Without a code, lists the codes of all findings with their severity.
+    Explain(explain::Arguments),
     /// Print the custom resource definitions
     Crd(crd::Arguments),
     /// Generate a shell completion script
@@ -146,7 +161,7 @@ impl Program {
             Self::Winddown => Cli::command(),
             Self::Plugin => {
                 let command_line = Cli::command().name("kubectl-winddown").bin_name("kubectl winddown");
-                let command_line = as_typed(command_line);
+                let command_line = as_typed(command_line.after_help(PLUGIN_EXAMPLES));
                 command_line.mut_subcommands(|command| {
                     let is_for_the_image = command.get_name() == "run" || command.is_hide_set();
                     as_typed(command.hide(is_for_the_image))
@@ -218,7 +233,7 @@ mod tests {
 
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Program};
+    use super::{Cli, PLUGIN_EXAMPLES, Program};
 
     #[test]
     fn the_definition_of_the_command_line_is_valid() {
@@ -242,6 +257,8 @@ mod tests {
         plugin.build();
         let help = plugin.render_long_help().to_string();
         assert!(help.contains("Usage: kubectl winddown <COMMAND>") && !help.contains("\n  run "), "{help}");
+        #[cfg(feature = "cluster")]
+        assert!(help.contains("\n  kubectl winddown audit\n\n  # "), "{help}");
         let plan = plugin.find_subcommand_mut("plan").unwrap().render_usage().to_string();
         assert!(plan.starts_with("Usage: kubectl winddown plan "), "{plan}");
     }
@@ -259,6 +276,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         let mut found = examples(&cli.render_long_help().to_string());
+        found.extend(examples(PLUGIN_EXAMPLES));
         for command in cli.get_subcommands_mut() {
             found.extend(examples(&command.render_long_help().to_string()));
         }

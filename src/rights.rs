@@ -60,6 +60,8 @@ impl Right {
 
 const WORKLOADS: &[&str] = &[Kind::Deployment.resource(), Kind::StatefulSet.resource(), Kind::DaemonSet.resource()];
 const ADMISSION: &str = "admissionregistration.k8s.io";
+/// What follows for the audit if objects beside the workloads cannot be read.
+const WITHHELD: &str = "the findings that need it are withheld, and their codes are listed";
 const BUDGETS: &[&str] = &["shutdownbudgets"];
 
 /// The commands that read a cluster.
@@ -120,8 +122,8 @@ const RESTORE: Needs = Needs {
             "a message; the dry run still asks the webhooks",
         ),
         right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster).means(
-            "the same: where the operator is",
-            "the same; the operator is looked for by its label, which others may set",
+            "without `--remove-annotations`: where the operator is",
+            "a message; the operator is looked for by its label, which others may set",
         ),
         right("", &["namespaces"], &["get"], Place::Workloads)
             .means("whether the namespace opts in, if Winddown injects again", "a message"),
@@ -134,21 +136,19 @@ const AUDIT: Needs = Needs {
     rights: &[
         right(Kind::GROUP, WORKLOADS, &["list"], Place::Workloads)
             .means("the workloads", "the other kinds are shown; exit 2"),
-        right("", &["services"], &["list"], Place::Workloads).means(
-            "which workloads take requests",
-            "the findings that need it are withheld, and their codes are listed",
-        ),
-        right("autoscaling", &["horizontalpodautoscalers"], &["list"], Place::Workloads)
-            .means("autoscalers", "the same"),
-        right("policy", &["poddisruptionbudgets"], &["list"], Place::Workloads).means("disruption budgets", "the same"),
+        right("", &["services"], &["list"], Place::Workloads).means("which workloads take requests", WITHHELD),
+        right("autoscaling", &["horizontalpodautoscalers"], &["list"], Place::Workloads).means("autoscalers", WITHHELD),
+        right("policy", &["poddisruptionbudgets"], &["list"], Place::Workloads).means("disruption budgets", WITHHELD),
         right("networking.k8s.io", &["ingresses"], &["list"], Place::Workloads)
-            .means("the balancers in front", "the same"),
-        right("networking.k8s.io", &["ingressclasses"], &["list"], Place::Cluster).means("the same", "the same"),
+            .means("the balancers in front", WITHHELD),
+        right("networking.k8s.io", &["ingressclasses"], &["list"], Place::Cluster)
+            .means("the controllers of these balancers", WITHHELD),
         right("keda.sh", &["scaledobjects"], &["list"], Place::Workloads)
-            .means("autoscalers, where KEDA is installed", "the same"),
+            .means("autoscalers, where KEDA is installed", WITHHELD),
         right("", &["namespaces"], &["list"], Place::Cluster)
-            .means("meshes and policies by the labels of namespaces", "the same"),
-        right("", &["namespaces"], &["get"], Place::Workloads).means("the same with `-n`", "the same"),
+            .means("meshes and policies by the labels of namespaces", WITHHELD),
+        right("", &["namespaces"], &["get"], Place::Workloads)
+            .means("with `-n`: meshes and policies by the labels of the namespace", WITHHELD),
         right("winddown.dev", &["shutdownpolicies"], &["list"], Place::Cluster)
             .means("policies, where their definition is installed", "all budgets are under the built-in policy"),
     ],

@@ -38,13 +38,16 @@ pub(crate) struct ClusterArguments {
     /// Group to impersonate; can be repeated
     #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
     impersonate_groups: Vec<String>,
-    /// How long to wait for an answer of the API server
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_timeout)]
-    request_timeout: Duration,
+    /// How long to wait for an answer of the API server; 0 is no limit
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_limit)]
+    request_timeout: Limit,
     /// Credential plugins of the kubeconfig must not ask.
     #[arg(skip)]
     unattended: bool,
 }
+
+/// The longest time of a request; `None`: no limit.
+type Limit = Option<Duration>;
 
 /// A connection to a cluster.
 #[derive(Clone)]
@@ -57,7 +60,7 @@ pub(crate) struct Cluster {
     pub(crate) context: String,
     /// The version of the API server, for example `v1.37.2`.
     pub(crate) version: String,
-    timeout: Duration,
+    timeout: Limit,
 }
 
 impl Cluster {
@@ -70,7 +73,7 @@ impl Cluster {
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }
         config.default_retry = false;
-        config.connect_timeout = Some(CONNECT.min(limit));
+        config.connect_timeout = Some(limit.map_or(CONNECT, |limit| CONNECT.min(limit)));
         config.auth_info.impersonate.clone_from(&arguments.impersonate);
         config.auth_info.impersonate_groups =
             Some(arguments.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
@@ -92,11 +95,14 @@ impl Cluster {
         call: impl Into<String>,
         answer: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Error::new(call, error)),
-            Err(_) => Err(Error::TimedOut { call: call.into(), limit: self.timeout }),
-        }
+        let answered = match self.timeout {
+            None => answer.await,
+            Some(limit) => match tokio::time::timeout(limit, answer).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(Error::TimedOut { call: call.into(), limit }),
+            },
+        };
+        answered.map_err(|error| Error::new(call, error))
     }
 }
 
@@ -112,7 +118,7 @@ impl ClusterArguments {
     /// The same for completion: with this `--request-timeout`, and without a terminal for the credential plugins of the
     /// kubeconfig.
     pub(crate) fn unattended(self, request_timeout: Duration) -> Self {
-        Self { request_timeout, unattended: true, ..self }
+        Self { request_timeout: Some(request_timeout), unattended: true, ..self }
     }
 
     /// The names in the kubeconfig; none if it cannot be read.
@@ -173,6 +179,11 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
     if seconds == 0 { Err("must be at least 1s".to_owned()) } else { Ok(Duration::from_secs(seconds)) }
 }
 
+/// The same, or, as in kubectl, 0 for no limit.
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if matches!(text, "0" | "0s") { Ok(None) } else { parse_timeout(text).map(Some) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +207,12 @@ mod tests {
         assert_eq!(parse_timeout("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_timeout("5"), Ok(Duration::from_secs(5)));
         assert!(parse_timeout("0").is_err() && parse_timeout("soon").is_err());
+    }
+
+    #[test]
+    fn a_request_has_no_limit_with_0() {
+        assert_eq!((parse_limit("0"), parse_limit("0s")), (Ok(None), Ok(None)));
+        assert_eq!(parse_limit("90"), Ok(Some(Duration::from_secs(90))));
+        assert!(parse_limit("").is_err() && parse_limit("-1").is_err());
     }
 }

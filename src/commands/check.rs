@@ -117,16 +117,29 @@ async fn checked(cluster: &Cluster, arguments: &Arguments) -> Report {
         answers::checks(cluster, namespace, hook, namespaces.as_ref().ok()),
         answers::exclusions(cluster, hook, namespaces.as_ref()),
     );
-    let mut report = Report::default();
-    report.group(
-        "kubernetes-api",
-        vec![Check::ok(format!("the API server of {} answers and has version {}", cluster.context, cluster.version))],
-    );
-    report.group("winddown-operator", operator);
-    report.group("winddown-definitions", definitions);
-    report.group("winddown-webhooks", configurations.checks(now).into_iter().chain(answers).collect());
-    report.group("winddown-exclusions", exclusions);
-    report
+    let webhooks = configurations.checks(now).into_iter().chain(answers).collect();
+    Checks { operator, definitions, webhooks, exclusions }.report(&cluster.context, &cluster.version)
+}
+
+/// The checks of each part of the installation.
+struct Checks {
+    operator: Vec<Check>,
+    definitions: Vec<Check>,
+    webhooks: Vec<Check>,
+    exclusions: Vec<Check>,
+}
+
+impl Checks {
+    fn report(self, context: &str, version: &str) -> Report {
+        let mut report = Report::default();
+        let api = format!("the API server of {context} answers and has version {version}");
+        report.group("kubernetes-api", vec![Check::ok(api)]);
+        report.group("winddown-operator", self.operator);
+        report.group("winddown-definitions", self.definitions);
+        report.group("winddown-webhooks", self.webhooks);
+        report.group("winddown-exclusions", self.exclusions);
+        report
+    }
 }
 
 /// Namespace and name of an operator with ready replicas, if there is one.

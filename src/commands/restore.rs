@@ -1,6 +1,8 @@
 //! `winddown restore`: takes what Winddown injected out of the templates, for leaving it behind.
 
 mod apply;
+#[cfg(test)]
+mod golden;
 mod rollouts;
 mod target;
 
@@ -25,6 +27,8 @@ use crate::render::diff;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::structured::manifest;
+use crate::render::styles::Styles;
+use crate::render::text::pluralize;
 use winddown_core::annotations::PREFIX;
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
@@ -47,7 +51,7 @@ Examples:
 
 Exit codes:
   0  nothing of Winddown is left in the workloads, and their rollouts have ended if they were waited for
-  1  something is left: the answer was no, standard input is not a terminal and --yes is not set, or Winddown would inject again
+  1  something of Winddown is left in a workload: the answer was no, nothing could be asked because standard input is not a terminal, or Winddown would inject again
   2  a workload could not be read or patched, was deleted meanwhile, or its rollout did not end";
 
 /// Why `--all` leaves the operator out.
@@ -110,22 +114,21 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         message!("Nothing of Winddown is in these workloads");
         return Ok(exit);
     }
-    print(&targets)?;
+    print(&targets, &Screen::of(&io::stdout()).styles, &mut io::stdout().lock())?;
     let Plan { targets, exit } = accepted(&cluster, targets, exit).await?;
     if targets.is_empty() {
         return Ok(exit);
     }
-    let rollouts = targets.iter().filter(|target| target.rolls_out()).count();
-    let what = format!("{} of {} restored workloads replace their pods", rollouts, targets.len());
     if !arguments.yes {
-        match ask(format!("{what}. Restore? [y/N] ")).await? {
+        match ask(format!("{} [y/N] ", question(&targets))).await? {
             Answer::Yes => {}
             Answer::No => {
                 message!("Nothing was changed");
                 return Ok(exit.max(Exit::Findings));
             }
             Answer::NoTerminal => {
-                message!("Nothing was changed: {what}. --yes restores them");
+                let question = question(&targets);
+                message!("Nothing was changed: standard input is not a terminal, and --yes is not set. {question}");
                 return Ok(exit.max(Exit::Findings));
             }
         }
@@ -191,24 +194,29 @@ async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json
     });
 }
 
+/// `Restore 3 workloads? The pods of 2 are replaced.`
+fn question(targets: &[Target]) -> String {
+    let rollouts = targets.iter().filter(|target| target.rolls_out()).count();
+    let pods =
+        if rollouts == 0 { "No pod is replaced".to_owned() } else { format!("The pods of {rollouts} are replaced") };
+    format!("Restore {}? {pods}.", pluralize(targets.len(), "workload"))
+}
+
 /// Prints the differences.
-fn print(targets: &[Target]) -> Result<(), Error> {
-    let styles = Screen::of(&io::stdout()).styles;
-    let mut out = io::stdout().lock();
+fn print(targets: &[Target], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     for target in targets {
         let bold = styles.heading;
         let title = target.title();
         writeln!(out, "{bold}--- {title}{bold:#}\n{bold}+++ {title} (restored){bold:#}")?;
         let (before, after) = target.sides();
-        diff::write(&diff::between(&manifest(&before)?, &manifest(&after)?), &styles, &mut out)?;
+        diff::write(&diff::between(&manifest(&before)?, &manifest(&after)?), styles, out)?;
         for source in target.sources() {
             let note =
                 format!("{source} writes it again if its source still has the annotations: remove them there first");
             writeln!(out, "note: {}", sanitize(&note))?;
         }
     }
-    out.flush()?;
-    Ok(())
+    out.flush()
 }
 
 /// The targets that stay restored: a dry run of each patch asks the webhooks, and checks the rights.
@@ -226,7 +234,7 @@ async fn accepted(cluster: &Cluster, targets: Vec<Target>, mut exit: Exit) -> Re
     let mut labelled = BTreeMap::new();
     for target in targets {
         let title = target.title();
-        match apply::rehearse(cluster, &target).await {
+        match apply::dry_run(cluster, &target).await {
             // Its webhooks may be off while its controller runs.
             Ok(()) if operator.is_some() && target.keeps_its_declaration() => {
                 let place = operator.as_deref().unwrap_or_default();

@@ -51,7 +51,7 @@ pub struct Arguments {
     workloads: Vec<WorkloadName>,
     #[command(flatten)]
     scope: ScopeArguments,
-    /// Only workloads with these labels, for example app=web
+    /// Only workloads with these labels, for example app=web; not with -w
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "watch")]
     selector: Option<String>,
     /// Output format

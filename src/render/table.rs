@@ -8,10 +8,11 @@ use super::sanitize::sanitize;
 use super::screen::Screen;
 use super::text::{pluralize, summary};
 use super::workload::{Workload, qualified_name};
-use winddown_core::annotations::Mode;
+use winddown_core::annotations::{Mode, OPTING_IN};
 use winddown_core::budget::Budget;
 use winddown_core::finding::{Finding, Severity};
 use winddown_core::kind::Kind;
+use winddown_core::object::Object;
 use winddown_core::sanitize::truncated;
 
 /// Names are cut at this length, and at a quarter of a terminal.
@@ -88,7 +89,7 @@ pub(crate) fn without_findings(workload: &Workload) -> &'static str {
     }
 }
 
-/// `2 budgets do not fit` and `280 workloads with assumed deadline=25s,drain=5s`, one line each.
+/// `2 budgets do not fit` and `280 workloads with assumed drain=5s,deadline=25s`, one line each.
 fn totals(workloads: &[Workload], layout: &Layout) -> String {
     let number = |matches: fn(&Workload) -> bool| workloads.iter().filter(|workload| matches(workload)).count();
     let mut parts = Vec::new();
@@ -130,8 +131,13 @@ impl Layout {
     /// The headings of name, kind and origin, and these others.
     pub(crate) fn headings(&self, others: &[&str]) -> Vec<String> {
         let first = if self.wide { ["NAMESPACE/NAME", "KIND"] } else { ["NAME", "KIND"] };
-        let origin = self.has_origins().then_some("BUDGET");
+        let origin = self.has_origins().then_some("FROM");
         first.iter().copied().chain(origin).chain(others.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// What the mark of assumed annotations means, if a name has it.
+    pub(crate) fn legend(&self) -> Option<String> {
+        (self.assumes && !self.wide).then(|| format!("{ASSUMED} assumed"))
     }
 
     /// The headings of errors and warnings.
@@ -146,8 +152,7 @@ impl Layout {
             name.push(ASSUMED);
         }
         let kind = if self.wide { workload.kind.as_str() } else { short(workload.kind) }.to_owned();
-        let declared = workload.evaluation.budget.as_ref().map(|_| "declared");
-        let origin = workload.assumed.as_ref().map(|_| "assumed").or(declared).map(str::to_owned);
+        let origin = origin(workload).map(str::to_owned);
         let origin = self.has_origins().then_some(origin);
         let others = origin.into_iter().chain(others).map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
         [name, kind].into_iter().chain(others).collect()
@@ -157,6 +162,17 @@ impl Layout {
     pub(crate) fn text_columns(&self, headings: &[String], others: &[&str]) -> Vec<bool> {
         let first = if self.has_origins() { 3 } else { 2 };
         headings.iter().enumerate().map(|(at, heading)| at < first || others.contains(&heading.as_str())).collect()
+    }
+}
+
+/// Where a budget is from: the annotations of the workload, a policy that opts it in, or `--assume`.
+fn origin(workload: &Workload) -> Option<&'static str> {
+    let object = Object::new(&workload.object);
+    match &workload.evaluation.budget {
+        None => None,
+        Some(_) if workload.assumed.is_some() => Some("assumed"),
+        Some(_) if OPTING_IN.iter().any(|key| object.has_annotation(key)) => Some("annotation"),
+        Some(_) => Some("policy"),
     }
 }
 

@@ -15,16 +15,29 @@ const HIDDEN: [(&str, &str); 2] = [
 ];
 
 /// Commands of the plugin with outputs to show: what was run, and the golden file.
-const OUTPUTS: [(&str, &str, &str); 5] = [
+const OUTPUTS: [(&str, &str, &str); 6] = [
     ("status", "kubectl winddown status -A", "status/table"),
     ("status", "kubectl winddown status deploy/web -n shop", "status/killed"),
     ("check", "kubectl winddown check", "check/failed"),
+    ("restore", "kubectl winddown restore deploy/web -n shop --remove-annotations", "restore/web"),
     ("audit", "kubectl winddown audit", "audit/table"),
     ("drill", "kubectl winddown drill deploy/web -n shop --measure", "drill/measured"),
 ];
 
 /// The page of the plugin.
 const PLUGIN_PAGE: &str = "kubectl.md";
+
+/// What the flags of all commands have in common with those of kubectl.
+const FLAGS: &str = "\
+## Flags of all commands
+
+These are some of kubectl's flags, with the same meaning. They are written after the command:
+`kubectl winddown status -n shop`, not `kubectl winddown -n shop status`. Without `--request-timeout`, kubectl waits without
+a limit, and the plugin for 30 seconds.
+
+kubectl's other flags, such as `--server`, `--token` and `--insecure-skip-tls-verify`, are not there: set them in a
+kubeconfig, and name it with `--kubeconfig`. Not every combination of kubectl is possible: `status` has no `-w` with `-l`.
+";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.
 const CLUSTER: &str = "Cluster";
@@ -60,7 +73,7 @@ The commands that read files ([`plan`](plan.md), `explain`, `crd`, `completions`
     .to_owned();
     let commands: Vec<_> = plugin.get_subcommands().filter(|command| reads_cluster(command)).cloned().collect();
     table_of(&mut text, commands.iter(), "");
-    writeln!(text, "\n## Flags of all commands\n\nThey are those of kubectl.\n").unwrap();
+    writeln!(text, "\n{FLAGS}").unwrap();
     let first = commands.first().unwrap();
     table(&mut text, first.get_arguments().filter(|arg| arg.get_help_heading() == Some(CLUSTER)));
     for mut command in commands {

@@ -74,7 +74,7 @@ async fn all_workloads_are_evaluated(audit: &Audit) -> Result<()> {
     let kinds: BTreeSet<_> = found.iter().filter_map(|workload| workload["kind"].as_str()).collect();
     ensure!(kinds.len() == 3, "{kinds:?}");
     let count = |matches: &dyn Fn(&Value) -> bool| found.iter().filter(|workload| matches(workload)).count();
-    ensure!(count(&|it| it["assumed"] == "deadline=25s,drain=5s") == WORKLOADS - ANNOTATED);
+    ensure!(count(&|it| it["assumed"] == "drain=5s,deadline=25s") == WORKLOADS - ANNOTATED);
     ensure!(count(&|it| errors(it) > 0) == misfits(), "{} with errors", count(&|it| errors(it) > 0));
     ensure!(count(&|it| it["owner"] == "Etcd main") == OWNED);
     let errors: Vec<_> = found.iter().map(|workload| errors(workload)).collect();
@@ -99,7 +99,7 @@ async fn the_table_has_errors_first(audit: &Audit) -> Result<()> {
         ensure!(line.contains("BudgetDoesNotFit: "), "{line}");
     }
     ensure!(!lines[misfits + 1].contains("BudgetDoesNotFit"), "{}", lines[misfits + 1]);
-    ensure!(output.stdout.contains("can drop some during a rollout today"), "{}", output.stdout);
+    ensure!(output.stdout.contains("can drop requests during a rollout today"), "{}", output.stdout);
     ensure!(output.stdout.contains("Next: kubectl winddown explain BudgetDoesNotFit"), "{}", output.stdout);
     let text = audit.run("-o text").await?;
     ensure!(text.stdout.matches("Deployment team-").count() >= WORKLOADS / 3);

@@ -37,7 +37,7 @@ mod tests {
     fn nothing_is_assumed_with_the_word_none_only() {
         assert!("none".parse::<Assume>().unwrap().annotations().is_none());
         let assumed = "drain=5s,deadline=25s".parse::<Assume>().unwrap();
-        assert_eq!(assumed.annotations().unwrap().to_string(), "deadline=25s,drain=5s");
+        assert_eq!(assumed.annotations().unwrap().to_string(), "drain=5s,deadline=25s");
         assert!("".parse::<Assume>().is_err() && "None".parse::<Assume>().is_err());
     }
 }

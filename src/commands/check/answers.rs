@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{Selector, SelectorExt as _};
+use serde_json::Value;
 
 use super::report::{Check, Page};
 use super::webhooks::Hook;
@@ -16,6 +17,9 @@ use winddown_core::kind::Kind;
 
 /// Excluded namespaces that are named; the others are counted.
 const MAX_NAMED: usize = 10;
+
+/// The title of the check of excluded namespaces.
+const EXCLUDED: &str = "no annotated workload is in an excluded namespace";
 
 /// The labels of all namespaces.
 pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
@@ -49,9 +53,14 @@ pub(super) async fn checks(
 }
 
 async fn mutation(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
-    let title = format!("a {kind} is mutated (dry run in the namespace {namespace})");
     let admitted = admission::dry_run(&cluster.client, namespace, kind, None);
-    match cluster.within(format!("create a {kind} as a dry run"), admitted).await {
+    mutated(namespace, kind, cluster.within(format!("create a {kind} as a dry run"), admitted).await)
+}
+
+/// Judges the answer about a workload that has to be mutated.
+pub(super) fn mutated(namespace: &str, kind: Kind, answer: Result<Value, Error>) -> Check {
+    let title = format!("a {kind} is mutated (dry run in the namespace {namespace})");
+    match answer {
         Ok(admitted) => match admission::mutated(kind, &admitted) {
             Ok(_) => Check::ok(title),
             Err(failure) => not_answered(title, &failure),
@@ -61,9 +70,14 @@ async fn mutation(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
 }
 
 async fn rejection(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
-    let title = format!("a {kind} whose grace period is too short is rejected");
     let admitted = admission::dry_run(&cluster.client, namespace, kind, Some(TOO_SHORT));
-    match cluster.within(format!("create a {kind} as a dry run"), admitted).await {
+    rejected(kind, cluster.within(format!("create a {kind} as a dry run"), admitted).await)
+}
+
+/// Judges the answer about a workload that has to be rejected.
+pub(super) fn rejected(kind: Kind, answer: Result<Value, Error>) -> Check {
+    let title = format!("a {kind} whose grace period is too short is rejected");
+    match answer {
         Ok(_) => not_answered(title, &Failure::NotRejected(kind)),
         Err(error) => match error.status() {
             Some(status) if admission::rejected(status).is_ok() => Check::ok(title),
@@ -124,25 +138,14 @@ pub(super) async fn exclusions(
     namespaces: Result<&Namespaces, &Error>,
 ) -> Vec<Check> {
     let Some(hook) = hook else { return Vec::new() };
-    let title = "no annotated workload is in an excluded namespace";
     let mut checks = Vec::new();
     match namespaces {
-        Err(error) => checks.push(Check::unreadable(title, error)),
+        Err(error) => checks.push(Check::unreadable(EXCLUDED, error)),
         Ok(namespaces) => {
-            let excluded: Vec<_> =
-                namespaces.iter().filter(|(_, labels)| !matches(hook.namespaces.as_ref(), labels)).collect();
-            let names = listed(excluded.iter().map(|(name, _)| name.as_str()));
-            let check = match annotated(cluster, excluded.iter().map(|(name, _)| name.as_str())).await {
-                Err(error) => Check::unreadable(title, &error),
-                Ok(found) if found.is_empty() => Check::ok(format!("{title} (excluded: {names})")),
-                Ok(found) => Check::warning(
-                    title,
-                    format!("nothing is injected into {}", listed(found.iter().map(String::as_str))),
-                )
-                .hint("remove the annotations, or change webhook.mutating.namespaceSelector of the chart")
-                .see(Page::Values),
-            };
-            checks.push(check);
+            let excluded = namespaces.iter().filter(|(_, labels)| !matches(hook.namespaces.as_ref(), labels));
+            let excluded: Vec<_> = excluded.map(|(name, _)| name.as_str()).collect();
+            let annotated = annotated(cluster, excluded.iter().copied()).await;
+            checks.push(without_effect(&excluded, annotated));
         }
     }
     let objects = hook.objects.as_ref().filter(|selector| **selector != LabelSelector::default());
@@ -150,6 +153,22 @@ pub(super) async fn exclusions(
         checks.push(Check::ok(format!("only workloads with {selector} are injected (objectSelector)")));
     }
     checks
+}
+
+/// Judges the annotated workloads in the excluded namespaces.
+pub(super) fn without_effect(excluded: &[&str], annotated: Result<Vec<String>, Error>) -> Check {
+    match annotated {
+        Err(error) => Check::unreadable(EXCLUDED, &error),
+        Ok(found) if found.is_empty() => {
+            Check::ok(format!("{EXCLUDED} (excluded: {})", listed(excluded.iter().copied())))
+        }
+        Ok(found) => {
+            let message = format!("nothing is injected into {}", listed(found.iter().map(String::as_str)));
+            Check::warning(EXCLUDED, message)
+                .hint("remove the annotations, or change webhook.mutating.namespaceSelector of the chart")
+                .see(Page::Values)
+        }
+    }
 }
 
 /// The workloads with annotations in these namespaces.

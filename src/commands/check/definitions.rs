@@ -36,12 +36,17 @@ async fn undisclosed(cluster: &Cluster, name: &str, error: &Error) -> Check {
     };
     match cluster.knows(resource).await {
         Ok(false) => absent(name),
-        Ok(true) => Check::unreadable(format!("{name} is that of this version"), error),
+        Ok(true) => unread(name, error),
         Err(error) => Check::unreadable(format!("{name} is installed"), &error),
     }
 }
 
-fn judged(name: &str, own: &Value, found: Result<&Value, &Error>) -> Check {
+/// It is installed, and must not be read.
+pub(super) fn unread(name: &str, error: &Error) -> Check {
+    Check::unreadable(format!("{name} is that of this version"), error)
+}
+
+pub(super) fn judged(name: &str, own: &Value, found: Result<&Value, &Error>) -> Check {
     match found {
         Ok(found) if is_same(own, found) => Check::ok(format!("{name} is installed")),
         Ok(_) => Check::warning(

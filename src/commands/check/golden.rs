@@ -1,91 +1,150 @@
-//! The outputs for people, of an installation that is well, one that is broken, and one that the user may not read.
+//! The outputs for people, of an installation that is well, one that is broken, and one that the user may not read. The checks
+//! judge answers of the API server.
 
 use kube::core::Status;
+use serde_json::{Value, json};
 
-use super::report::{Check, Outcome, Page, Report, Symbols};
-use super::webhooks::{Configuration, Configurations, Hook};
+use super::operator::{self, Operator};
+use super::report::{Check, Outcome, Report, Symbols};
+use super::webhooks::{self, Configuration, Configurations, Hook};
+use super::{Checks, answers, certificates, definitions};
 use crate::cluster::Error;
+use crate::commands::crd::DEFINITIONS;
 use crate::golden::{check, text_of};
+use winddown_core::kind::Kind;
 use winddown_core::observation::Timestamp;
+
+/// The API group of the webhook configurations.
+const ADMISSION: &str = "admissionregistration.k8s.io";
 
 fn now() -> Timestamp {
     "2026-02-03T00:00:00Z".parse().unwrap()
 }
 
-fn api() -> Check {
-    Check::ok("the API server of prod answers and has version v1.37.2")
+fn report(checks: Checks) -> Report {
+    checks.report("prod", "v1.37.2")
+}
+
+/// The Deployment of the chart's default release.
+fn operator(name: &str, replicas: i64, ready: i64) -> Operator {
+    let image = concat!("ghcr.io/winddown/winddown:", env!("CARGO_PKG_VERSION"));
+    let arguments = ["run", "--lease-name=winddown", "--ca-secret-name=winddown-ca"];
+    let container = json!({"name": "winddown", "image": image, "args": arguments});
+    Operator::of(&json!({
+        "metadata": {"namespace": "winddown", "name": name},
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": [container]}}},
+        "status": {"readyReplicas": ready},
+    }))
+    .unwrap()
+}
+
+/// The checks of an operator with these answers about its Lease and its Secret.
+fn of_operator(operator: Operator, lease: &Result<Value, Error>, secret: Option<Result<Value, Error>>) -> Vec<Check> {
+    let judged = operator.judged(lease, secret, None, now());
+    [operator::presence(&Ok(vec![operator]))].into_iter().chain(judged).collect()
+}
+
+/// The definitions as this version has them.
+fn installed() -> Vec<Check> {
+    let definitions = DEFINITIONS.map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let name = |definition: &Value| definition["metadata"]["name"].as_str().unwrap().to_owned();
+    definitions.iter().map(|definition| definitions::judged(&name(definition), definition, Ok(definition))).collect()
+}
+
+/// The answers of webhooks that mutate and reject.
+fn answered() -> Vec<Check> {
+    let container = json!({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}});
+    let pod = json!({"terminationGracePeriodSeconds": 35, "containers": [container]});
+    let admitted = json!({"spec": {"template": {"spec": pod}}});
+    let refused = || Status::failure("spec.template.spec.terminationGracePeriodSeconds", "Invalid").with_code(422);
+    let error = || Error::new("create", kube::Error::Api(Box::new(refused())));
+    let of = |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Err(error()))];
+    Kind::ALL.into_iter().flat_map(of).collect()
+}
+
+/// The answers of an API server that reaches no webhook, and admits what it cannot ask about.
+fn not_answered() -> Vec<Check> {
+    let pod = json!({"terminationGracePeriodSeconds": 30, "containers": [{}]});
+    let admitted = json!({"spec": {"template": {"spec": pod}}});
+    let of =
+        |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Ok(admitted.clone()))];
+    Kind::ALL.into_iter().flat_map(of).collect()
 }
 
 fn well() -> Report {
-    let mut report = Report::default();
-    report.group("kubernetes-api", vec![api()]);
-    report.group(
-        "winddown-operator",
-        vec![
-            Check::ok("the Deployment of the operator is there: winddown/winddown"),
-            Check::ok("its replicas are ready (2 of 2)"),
-            Check::ok("one replica leads: winddown-7d9f8c6b54-2x9kq"),
-        ],
-    );
-    report.group("winddown-webhooks", vec![Check::ok("a Deployment is mutated (dry run in the namespace shop)")]);
-    report
+    let lease = json!({"spec": {"holderIdentity": "winddown-7d9f8c6b54-2x9kq", "renewTime": "2026-02-02T23:59:55.0Z"}});
+    let certificate = certificates::tests::certificate(now().as_second() - 86_400, now().as_second() + 864_000);
+    let valid = |kind| certificates::validity(webhooks::trust("winddown", kind), &certificate, "", now());
+    report(Checks {
+        operator: of_operator(operator("winddown", 2, 2), &Ok(lease), None),
+        definitions: installed(),
+        webhooks: [valid("mutating"), valid("validating")].into_iter().chain(answered()).collect(),
+        exclusions: vec![answers::without_effect(&["kube-system", "winddown"], Ok(Vec::new()))],
+    })
 }
 
-/// The webhook configurations as the checks judge them: one without a caBundle, one that is not there.
+/// One webhook configuration without a caBundle, and one that is not there.
 fn broken() -> Report {
     let hook = Hook { name: "mutate.winddown.dev".to_owned(), ..Hook::default() };
     let mutating = Configuration { name: "winddown".to_owned(), hooks: vec![hook] };
     let configurations = Configurations { mutating: Ok(Some(mutating)), validating: Ok(None) };
-    let mut report = Report::default();
-    report.group("kubernetes-api", vec![api()]);
-    report.group(
-        "winddown-operator",
-        vec![
-            Check::warning("its replicas are ready (1 of 3)", "2 of them are not")
-                .hint("kubectl describe deployment winddown -n winddown")
-                .see(Page::Unavailable),
-            Check::unreadable("one replica leads", &forbidden("read the Lease winddown/winddown", "leases")),
-        ],
-    );
-    report.group("winddown-webhooks", configurations.checks(now()));
-    report
+    let place = "in the namespace \"winddown\"";
+    let secret = forbidden("read the Secret winddown/winddown-ca", "get", "secrets", "", place);
+    let lease = forbidden("read the Lease winddown/winddown", "get", "leases", "coordination.k8s.io", place);
+    let annotated = vec!["deployment/dns-autoscaler in kube-system".to_owned()];
+    report(Checks {
+        operator: of_operator(operator("winddown", 3, 1), &Err(lease), Some(Err(secret))),
+        definitions: installed(),
+        webhooks: configurations.checks(now()).into_iter().chain(not_answered()).collect(),
+        exclusions: vec![answers::without_effect(&["kube-system", "winddown"], Ok(annotated))],
+    })
 }
 
+/// A user with the role edit in the namespace shop, and no other right.
 fn unreadable() -> Report {
-    let mut report = Report::default();
-    report.group("kubernetes-api", vec![api()]);
-    report.group(
-        "winddown-operator",
-        vec![
-            Check::unreadable(
-                "the Deployment of the operator is there",
-                &forbidden("list deployments.apps", "deployments"),
-            )
-            .hint("or name its namespace: --winddown-namespace"),
-        ],
-    );
-    report
+    let list = |resource: &str, group| {
+        let call = format!("list {resource}{}", if group == ADMISSION { "" } else { " in all namespaces" });
+        forbidden(&call, "list", resource.split('.').next().unwrap_or_default(), group, "at the cluster scope")
+    };
+    let configurations = Configurations {
+        mutating: Err(list("mutatingwebhookconfigurations.admissionregistration.k8s.io", ADMISSION)),
+        validating: Err(list("validatingwebhookconfigurations.admissionregistration.k8s.io", ADMISSION)),
+    };
+    let definition = |plural: &str| {
+        let name = format!("{plural}.winddown.dev");
+        let (call, resource, group) =
+            (format!("read the definition {name}"), "customresourcedefinitions", "apiextensions.k8s.io");
+        definitions::unread(&name, &forbidden(&call, "get", resource, group, "at the cluster scope"))
+    };
+    report(Checks {
+        operator: vec![operator::presence(&Err(list("deployments.apps", "apps")))],
+        definitions: ["shutdownbudgets", "shutdownpolicies"].map(definition).into(),
+        webhooks: configurations.checks(now()).into_iter().chain(answered()).collect(),
+        exclusions: Vec::new(),
+    })
 }
 
 /// With texts of another user.
 fn hostile() -> Report {
-    let name = "winddown-".repeat(25);
     let hook = Hook { name: "mutate.winddown.dev".to_owned(), ..Hook::default() };
     let mutating = Configuration { name: "a\u{1b}[31m\nok   b\u{7}".to_owned(), hooks: vec![hook] };
-    let configurations =
-        Configurations { mutating: Ok(Some(mutating)), validating: Err(forbidden("list\r", "x\u{9b}2K\n")) };
-    let mut report = Report::default();
-    report.group(
-        "winddown-operator",
-        vec![Check::ok(format!("the Deployment of the operator is there: winddown/{name}"))],
-    );
-    report.group("winddown-webhooks", configurations.checks(now()));
-    report
+    let error = forbidden("list\r", "list", "x\u{9b}2K\n", ADMISSION, "at the cluster scope");
+    let configurations = Configurations { mutating: Ok(Some(mutating)), validating: Err(error) };
+    let lease = json!({"spec": {"holderIdentity": "\u{1b}]0;x\u{7}\nok   y", "renewTime": "2026-02-02T23:59:55.0Z"}});
+    report(Checks {
+        operator: of_operator(operator(&"winddown-".repeat(25), 2, 2), &Ok(lease), None),
+        definitions: Vec::new(),
+        webhooks: configurations.checks(now()),
+        exclusions: vec![answers::without_effect(&[], Ok(vec!["deployment/\u{1b}[31m in x".to_owned()]))],
+    })
 }
 
 /// The answer of the API server to a user without a right.
-fn forbidden(call: &str, resource: &str) -> Error {
-    let message = format!("User \"jane\" cannot get resource \"{resource}\" in the namespace \"winddown\"");
+fn forbidden(call: &str, verb: &str, resource: &str, group: &str, place: &str) -> Error {
+    let dot = if group.is_empty() { "" } else { "." };
+    let message = format!(
+        "{resource}{dot}{group} is forbidden: User \"jane\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {place}"
+    );
     Error::new(call, kube::Error::Api(Box::new(Status::failure(&message, "Forbidden").with_code(403))))
 }
 
@@ -101,8 +160,8 @@ fn each_outcome_is_printed_with_its_mark() {
         ("unknown", unreadable(), Outcome::Unknown),
         ("hostile", hostile(), Outcome::Failed),
     ] {
-        assert_eq!(report.outcome(), outcome, "{name}");
         check(&format!("check/{name}"), &printed(&report, Symbols::Ascii, false));
+        assert_eq!(report.outcome(), outcome, "{name}");
     }
 }
 

@@ -104,6 +104,30 @@ impl Operator {
         check.see(Page::Unavailable)
     }
 
+    /// Judges it with the answers about its Lease and its Secret, and what the API server trusts.
+    pub(super) fn judged(
+        &self,
+        lease: &Result<Value, Error>,
+        secret: Option<Result<Value, Error>>,
+        bundle: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Vec<Check> {
+        let mut checks =
+            vec![self.replicas(), self.version(env!("CARGO_PKG_VERSION")), leader(lease, &self.log(), now)];
+        checks.extend(self.stored().zip(secret).map(|(stored, secret)| stored.judged(secret, bundle, now)));
+        checks
+    }
+
+    /// The Secret with its certificate.
+    fn stored(&self) -> Option<Stored<'_>> {
+        let (name, key) = match &self.secret {
+            StoredCertificate::Authority(name) => (name, "ca.crt"),
+            StoredCertificate::Serving(name) => (name, "tls.crt"),
+            StoredCertificate::Unnamed => return None,
+        };
+        Some(Stored { name, place: format!("{}/{name}", self.namespace), key, log: self.log() })
+    }
+
     /// The tag of the image beside the version of the plugin.
     fn version(&self, own: &str) -> Check {
         let title = format!("it has the version of this plugin, {own}");
@@ -138,12 +162,32 @@ pub(super) async fn checks(
     configurations: &Configurations,
     now: Timestamp,
 ) -> Vec<Check> {
+    let mut checks = vec![presence(found)];
+    if let Ok([operator, ..]) = found.as_deref() {
+        let namespace = &operator.namespace;
+        let call = format!("read the Lease {namespace}/{}", operator.lease);
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{}", operator.lease);
+        let lease = cluster.read(call, &path).await;
+        let secret = match operator.stored() {
+            Some(Stored { name, place, .. }) => {
+                let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+                Some(cluster.read(format!("read the Secret {place}"), &path).await)
+            }
+            None => None,
+        };
+        checks.extend(operator.judged(&lease, secret, configurations.bundle(), now));
+    }
+    checks
+}
+
+/// Whether the operator is there, and only once.
+pub(super) fn presence(found: &Result<Vec<Operator>, Error>) -> Check {
     let title = "the Deployment of the operator is there";
-    let operator = match found.as_deref() {
+    match found.as_deref() {
         Err(error) => {
             let check = Check::unreadable(title, error);
             let hint = "with rights in the namespace of the operator only, name it: --winddown-namespace NAME";
-            return vec![if error.is_missing_right() { check.hint(hint) } else { check }];
+            if error.is_missing_right() { check.hint(hint) } else { check }
         }
         Ok([]) => {
             let message = format!(
@@ -152,39 +196,15 @@ pub(super) async fn checks(
             );
             let hint =
                 "install the chart: helm install winddown charts/winddown --namespace winddown --create-namespace";
-            return vec![Check::failed(title, message, hint).see(Page::Install)];
+            Check::failed(title, message, hint).see(Page::Install)
         }
-        Ok([operator]) => operator,
+        Ok([operator]) => Check::ok(format!("{title}: {}", operator.place())),
         Ok([operator, others @ ..]) => {
             let places: Vec<_> = others.iter().map(Operator::place).collect();
             let check = Check::warning(title, format!("besides {}, there is {}", operator.place(), places.join(", ")));
-            let mut checks = vec![check.hint("remove all but one, or choose one with --winddown-namespace")];
-            checks.extend(of_one(cluster, operator, configurations, now).await);
-            return checks;
+            check.hint("remove all but one, or choose one with --winddown-namespace")
         }
-    };
-    let mut checks = vec![Check::ok(format!("{title}: {}", operator.place()))];
-    checks.extend(of_one(cluster, operator, configurations, now).await);
-    checks
-}
-
-async fn of_one(cluster: &Cluster, operator: &Operator, configurations: &Configurations, now: Timestamp) -> Vec<Check> {
-    let namespace = &operator.namespace;
-    let call = format!("read the Lease {namespace}/{}", operator.lease);
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{}", operator.lease);
-    let lease = cluster.read(call, &path).await;
-    let mut checks =
-        vec![operator.replicas(), operator.version(env!("CARGO_PKG_VERSION")), leader(&lease, &operator.log(), now)];
-    let (name, key) = match &operator.secret {
-        StoredCertificate::Authority(name) => (name, "ca.crt"),
-        StoredCertificate::Serving(name) => (name, "tls.crt"),
-        StoredCertificate::Unnamed => return checks,
-    };
-    let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
-    let secret = cluster.read(format!("read the Secret {namespace}/{name}"), &path).await;
-    let stored = Stored { place: format!("{namespace}/{name}"), key, log: operator.log() };
-    checks.push(stored.judged(secret, configurations.bundle(), now));
-    checks
+    }
 }
 
 /// Judges the Lease. `log` is the command that shows the operator's log.
@@ -218,6 +238,7 @@ fn leader(lease: &Result<Value, Error>, log: &str, now: Timestamp) -> Check {
 
 /// A Secret with a certificate.
 struct Stored<'a> {
+    name: &'a str,
     /// Namespace and name.
     place: String,
     key: &'a str,
@@ -227,7 +248,7 @@ struct Stored<'a> {
 
 impl Stored<'_> {
     fn judged(&self, secret: Result<Value, Error>, bundle: Option<&[u8]>, now: Timestamp) -> Check {
-        let Self { place, key, log } = self;
+        let Self { place, key, log, .. } = self;
         let title = format!("the certificate in the Secret {place} is valid");
         let is_own = *key == "ca.crt";
         let writer = if is_own {

@@ -181,9 +181,14 @@ fn judged(side: Side, found: &Result<Option<Configuration>, Error>, now: Timesta
         let whose = if all_same { configuration.name.as_str() } else { hook.name.as_str() };
         let kind = if side == Side::Mutating { "mutating" } else { "validating" };
         let log = hook.log();
-        checks.push(certificates::bundle(format!("the caBundle of {whose} ({kind}) is valid"), bundle, &log, now));
+        checks.push(certificates::bundle(trust(whose, kind), bundle, &log, now));
     }
     checks
+}
+
+/// The title of the check of a `caBundle`.
+pub(super) fn trust(whose: &str, kind: &str) -> String {
+    format!("the caBundle of {whose} ({kind}) is valid")
 }
 
 #[cfg(test)]

@@ -86,15 +86,15 @@ pub(super) async fn read_all(
 }
 
 /// Sends the patch as a dry run, which shows whether Winddown would inject again, and whether the user may patch.
-pub(super) async fn rehearse(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
-    let again = match rehearse_once(cluster, target).await {
+pub(super) async fn dry_run(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
+    let again = match dry_run_once(cluster, target).await {
         Err(Unrestored::Changed) => renewed(cluster, target).await.ok_or(Unrestored::Changed)?,
-        rehearsed => return rehearsed,
+        answer => return answer,
     };
-    rehearse_once(cluster, &again).await
+    dry_run_once(cluster, &again).await
 }
 
-async fn rehearse_once(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
+async fn dry_run_once(cluster: &Cluster, target: &Target) -> Result<(), Unrestored> {
     match patch(cluster, target, true).await {
         Ok(patched) if is_injected(&patched) => Err(Unrestored::InjectedAgain { removed: Vec::new() }),
         Ok(_) => Ok(()),

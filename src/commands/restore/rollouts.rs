@@ -66,7 +66,7 @@ pub(super) async fn restore(
                 continue;
             }
         }
-        if let Err(error) = writeln!(io::stdout().lock(), "{title} restored") {
+        if let Err(error) = writeln!(io::stdout().lock(), "{}", restored(target)) {
             message!("winddown: {title} was restored, but the output is closed{}", and_unchanged(left));
             return Err(error.into());
         }
@@ -82,6 +82,11 @@ pub(super) async fn restore(
         }
     }
     Ok(exit)
+}
+
+/// The line of a workload whose patch was carried out.
+pub(super) fn restored(target: &Target) -> String {
+    format!("{} restored", target.title())
 }
 
 fn and_unchanged(left: usize) -> String {

@@ -184,14 +184,14 @@ fn shown(object: &Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use json_patch::patch;
     use winddown_core::evaluation::{Existing, Origin, evaluate};
     use winddown_core::policy::Policy;
 
     use super::*;
 
-    fn injected() -> Value {
+    pub(in super::super) fn injected() -> Value {
         let given = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",

@@ -6,6 +6,7 @@ use super::row::Row;
 use crate::render::age::age;
 use crate::render::grid::{Grid, NONE};
 use crate::render::sanitize::sanitize;
+use crate::render::text::pluralize;
 use winddown_core::observation::Timestamp;
 use winddown_core::shutdown_budget::{FITS, HONOURED, INJECTED, Phases, ROLLED_OUT, ShutdownCounts};
 
@@ -33,6 +34,7 @@ pub(super) fn describe(row: &Row, now: Timestamp, out: &mut impl Write) -> io::R
         fields.push(("Stops", stops_of(stops)));
         fields.extend(times_of(stops).map(|times| ("Time of the app", times)));
     }
+    fields.extend(status.recommendation.clone().map(|recommendation| ("Recommendation", recommendation)));
     for (name, value) in fields {
         let value = if value.is_empty() { NONE.into() } else { sanitize(&value) };
         writeln!(out, "{:<18}{value}", format!("{name}:"))?;
@@ -55,8 +57,12 @@ pub(super) fn describe(row: &Row, now: Timestamp, out: &mut impl Write) -> io::R
 }
 
 fn phases_of(phases: &Phases) -> Vec<(&'static str, String)> {
-    let with_source =
-        |value: &str, source: &str| if source.is_empty() { value.to_owned() } else { format!("{value} ({source})") };
+    let with_source = |value: &str, source: &str| match source {
+        "" => value.to_owned(),
+        // As in the sum.
+        "built in" => format!("{value} (default)"),
+        _ => format!("{value} ({source})"),
+    };
     let mut fields = vec![
         ("Drain", with_source(&phases.drain, &phases.drain_from)),
         ("Deadline", with_source(&phases.deadline, &phases.deadline_from)),
@@ -85,11 +91,12 @@ fn stops_of(stops: &ShutdownCounts) -> String {
     if outcomes.is_empty() { all } else { format!("{all}: {}", outcomes.join(", ")) }
 }
 
-/// From SIGTERM to the exit of the app.
+/// From SIGTERM to the exit of the app, of the stops in which it exited by itself.
 fn times_of(stops: &ShutdownCounts) -> Option<String> {
     let times = [("p50", &stops.p50), ("p90", &stops.p90), ("p99", &stops.p99), ("longest", &stops.longest)];
     let times: Vec<_> = times.iter().filter_map(|(name, time)| Some(format!("{name} {}", time.as_ref()?))).collect();
-    (!times.is_empty()).then(|| times.join(", "))
+    let measured = pluralize(usize::try_from(stops.measured).unwrap_or_default(), "stop");
+    (!times.is_empty()).then(|| format!("{} ({measured}, without kills)", times.join(", ")))
 }
 
 fn list(heading: &str, lines: &[String], out: &mut impl Write) -> io::Result<()> {
@@ -132,10 +139,7 @@ fn advice(row: &Row) -> Vec<String> {
         steps.push(format!("pods without the current budget: kubectl rollout status {} -n {namespace}", row.title()));
     }
     if row.failed_by(HONOURED).is_some() {
-        steps.extend(status.recommendation.clone());
         steps.push(format!("pods that do not end in time: {PAGE}#a-pod-was-killed-what-now"));
-    } else {
-        steps.extend(status.recommendation.clone());
     }
     steps
 }
@@ -164,7 +168,7 @@ mod tests {
                 condition("RolledOut", "False", "InProgress", "2 of 3"),
                 condition("Honoured", "False", "Killed", "the app was killed"),
             ],
-            "shutdowns": {"count": 3, "clean": 1, "killed": 2, "p50": "4s", "since": "2026-02-02T02:40:00Z"},
+            "shutdowns": {"count": 3, "clean": 1, "killed": 2, "measured": 1, "p50": "4s", "since": "2026-02-02T02:40:00Z"},
             "notHonoured": ["2026-02-02T05:26:30Z web-1 Rollout: Killed"],
             "recommendation": "try a deadline of 60s",
         }));
@@ -179,7 +183,8 @@ Margin:           5s
 Grace period:     35s
 Running pods:     2 with this budget, 1 with another one, 0 without one
 Stops:            3 since 2026-02-02T02:40:00Z: 1 clean, 2 killed
-Time of the app:  p50 4s
+Time of the app:  p50 4s (1 stop, without kills)
+Recommendation:   try a deadline of 60s
 Conditions:
   TYPE        STATUS   REASON       SINCE   MESSAGE
   Fits        True     Fits         24h     it fits
@@ -189,7 +194,6 @@ Not honoured:
   2026-02-02T05:26:30Z web-1 Rollout: Killed
 What to do:
   pods without the current budget: kubectl rollout status deployment/web -n shop
-  try a deadline of 60s
   pods that do not end in time: https://github.com/winddown/winddown/blob/main/docs/budgets.md#a-pod-was-killed-what-now
 ";
         assert_eq!(text, expected);

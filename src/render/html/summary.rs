@@ -8,7 +8,7 @@ use super::chart::legend;
 use super::workload::{Has, with_code};
 use crate::render::survey::Survey;
 use crate::render::survey::overview::{Count, Overview};
-use crate::render::survey::text::{findings, requests};
+use crate::render::survey::text::findings;
 use crate::render::text::pluralize;
 use crate::render::workload::Workload;
 use winddown_core::object::Object;
@@ -63,10 +63,12 @@ pub(super) fn numbers(survey: &Survey, overview: &Overview) -> Markup {
     }
 }
 
-fn sentence(overview: &Overview) -> String {
-    match (overview.can_drop_requests, overview.take_requests) {
-        (1.., _) => "workloads that take requests can drop some during a rollout today".to_owned(),
-        _ => requests(overview),
+/// What follows `12 of 30`.
+fn sentence(overview: &Overview) -> &'static str {
+    match overview.take_requests {
+        0 => "no workload takes requests",
+        1 => "workload that takes requests can drop requests during a rollout today",
+        _ => "workloads that take requests can drop requests during a rollout today",
     }
 }
 

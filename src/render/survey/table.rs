@@ -30,6 +30,9 @@ pub(crate) fn table(survey: &Survey, workloads: &[Workload], screen: &Screen, ou
         let style = worst.map_or(screen.styles.dim, |severity| screen.styles.severity(severity));
         writeln!(out, "{}", grid.line(cells, &why(workload), |text| format!("{style}{text}{style:#}")))?;
     }
+    if let Some(legend) = layout.legend() {
+        writeln!(out, "{legend}")?;
+    }
     writeln!(out)?;
     text::numbers(survey, workloads, &screen.styles, out)
 }

@@ -15,7 +15,7 @@ use winddown_core::object::Object;
 use winddown_core::policy::Policy;
 use winddown_core::related::Related;
 
-pub(crate) const ASSUMED: &str = "deadline=25s,drain=5s";
+pub(crate) const ASSUMED: &str = "drain=5s,deadline=25s";
 
 /// A Deployment of a cluster that waits before SIGTERM and has a probe, after a change.
 pub(crate) fn workload(name: &str, change: impl FnOnce(&mut Value)) -> Workload {
@@ -102,7 +102,7 @@ fn the_table_says_why_and_what_is_next() {
     let table = text_of(|out| table::table(&survey(), &workloads(), &Screen::plain(), out));
     let lines: Vec<_> = table.lines().collect();
     let expected = "\
-NAMESPACE/NAME  KIND        BUDGET   NEEDS  GRACE  ERRORS  WARNINGS  DROPS  WHY
+NAMESPACE/NAME  KIND        FROM     NEEDS  GRACE  ERRORS  WARNINGS  DROPS  WHY
 shop/misfit     Deployment  assumed    35s    20s       1         0  yes    BudgetDoesNotFit: drain 5s + deadline 25s + ";
     assert!(table.starts_with(expected), "{table}");
     let words: Vec<_> = lines[2].split_whitespace().collect();
@@ -111,8 +111,8 @@ shop/misfit     Deployment  assumed    35s    20s       1         0  yes    Budg
     assert!(lines[4].ends_with("-      mode Off"), "{table}");
     let expected = "\
 4 workloads in 1 namespace of the cluster prod (v1.37.2)
-3 workloads have no annotations; assumed: deadline=25s,drain=5s
-2 of 3 workloads with requests can drop some during a rollout today
+3 workloads have no annotations; assumed: drain=5s,deadline=25s
+2 of 3 workloads with requests can drop requests during a rollout today
       1  no preStop wait
       1  SIGKILL before the deadline
 1 error in 1 workload, 0 warnings
@@ -143,7 +143,7 @@ fn the_details_contain_the_losses_and_the_owner() {
     });
     let text = text_of(|out| text::text(&survey(), &[owned], &Screen::plain().styles, out));
     for part in [
-        "Deployment shop/db, assumed deadline=25s,drain=5s\n",
+        "Deployment shop/db, assumed drain=5s,deadline=25s\n",
         "  today: a rollout can drop requests\n    no preStop wait: app: SIGTERM comes at once, ",
         "  changes: preStop sleep 5s into app, grace period 30s → 35s\n",
         "  owner: Etcd main controls it",

@@ -9,7 +9,6 @@ use crate::render::styles::Styles;
 use crate::render::text;
 use crate::render::text::pluralize;
 use crate::render::workload::Workload;
-use winddown_core::finding::Severity;
 
 /// The workloads in their order, and the summary.
 pub(crate) fn text(survey: &Survey, workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
@@ -68,10 +67,6 @@ pub(crate) fn numbers(
     if let Some(Count { code, .. }) = overview.codes.first() {
         writeln!(out, "Next: {} explain {}", survey.program, code.as_str())?;
     }
-    let has_infos = workloads.iter().any(|workload| workload.count(Severity::Info) > 0);
-    if overview.codes.is_empty() && overview.can_drop_requests == 0 && !has_infos {
-        writeln!(out, "Nothing was found.")?;
-    }
     Ok(())
 }
 
@@ -85,17 +80,14 @@ pub(crate) fn findings(overview: &Overview) -> String {
     format!("{}, {}", of(errors, "error", workloads_with_errors), of(warnings, "warning", workloads_with_warnings))
 }
 
-/// `12 of 30 workloads that take requests can drop some during a rollout today`
-pub(crate) fn requests(overview: &Overview) -> String {
+/// `12 of 30 workloads with requests can drop requests during a rollout today`
+fn requests(overview: &Overview) -> String {
     let Overview { take_requests, can_drop_requests, .. } = *overview;
-    match (can_drop_requests, take_requests) {
-        (_, 0) => "no workload takes requests".to_owned(),
-        (0, 1) => "nothing was found that makes the workload with requests drop some during a rollout".to_owned(),
-        (0, all) => {
-            format!("nothing was found that makes the {all} workloads with requests drop some during a rollout")
-        }
-        (some, all) => {
-            format!("{some} of {} with requests can drop some during a rollout today", pluralize(all, "workload"))
+    match take_requests {
+        0 => "no workload takes requests".to_owned(),
+        all => {
+            let workloads = pluralize(all, "workload");
+            format!("{can_drop_requests} of {workloads} with requests can drop requests during a rollout today")
         }
     }
 }

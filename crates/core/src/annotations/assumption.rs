@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::{BUDGET, Declared, Issue, PREFIX, names, read};
+use super::{BUDGET, DECLARING, Declared, Issue, PREFIX, names, read};
 use crate::object::Object;
 use crate::sanitize::quoted;
 use crate::suggestion::nearest;
@@ -108,9 +108,10 @@ fn object_at<'a>(fields: &'a mut Map<String, Value>, name: &str) -> Option<&'a m
 }
 
 impl fmt::Display for Assumption {
-    /// As it is written: `deadline=25s,drain=5s`.
+    /// In the order of [`DECLARING`], for example `drain=5s,deadline=25s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = self.0.iter().map(|(key, value)| format!("{}={value}", bare(key)));
+        let in_order = DECLARING.iter().filter_map(|key| self.0.get_key_value(*key));
+        let written = in_order.map(|(key, value)| format!("{}={value}", bare(key)));
         f.write_str(&written.collect::<Vec<_>>().join(","))
     }
 }
@@ -154,11 +155,11 @@ mod tests {
     #[test]
     fn the_keys_are_those_of_the_annotations_without_their_prefix() {
         for (text, canonical) in [
-            ("drain=5s,deadline=25s", "deadline=25s,drain=5s"),
-            ("traffic=alb-ip, runtime=spring-boot", "runtime=spring-boot,traffic=alb-ip"),
+            ("drain=5s,deadline=25s", "drain=5s,deadline=25s"),
+            ("traffic=alb-ip, runtime=spring-boot", "traffic=alb-ip,runtime=spring-boot"),
             ("drain=5s,margin=10s,mode=Audit", "drain=5s,margin=10s,mode=Audit"),
             ("drain=5s,readiness=http:3000/health?a=b", "drain=5s,readiness=http:3000/health?a=b"),
-            ("containers=app,proxy,drain=5s", "containers=app,proxy,drain=5s"),
+            ("containers=app,proxy,drain=5s", "drain=5s,containers=app,proxy"),
         ] {
             assert_eq!(assumption(text).to_string(), canonical);
         }

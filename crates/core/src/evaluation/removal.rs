@@ -13,7 +13,7 @@ pub enum RemovalError {
     /// The workload cannot be read.
     #[error("the workload cannot be read")]
     Invalid(#[from] InvalidField),
-    /// The record of what was injected cannot be read, so injected fields and those of the owner cannot be told apart.
+    /// The record of what was injected cannot be read, so injected fields cannot be distinguished from those of the owner.
     #[error("the annotation winddown.dev/injected of the pod template cannot be undone")]
     Record(#[from] UnreadableRecord),
 }

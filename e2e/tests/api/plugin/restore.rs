@@ -69,7 +69,7 @@ async fn restore_takes_the_injection_out(namespace: Namespace) -> Result<()> {
     }
     assert!(dry_run.stdout.contains("note: `kubectl apply` of the manifest"), "{dry_run:?}");
     assert!(
-        dry_run.stderr.contains("1 of 1 restored workloads replace their pods. --yes restores them"),
+        dry_run.stderr.contains("--yes is not set. Restore 1 workload? The pods of 1 are replaced.\n"),
         "{dry_run:?}"
     );
     assert_eq!(namespace.deployment("web").await?["spec"], injected["spec"]);

@@ -50,7 +50,7 @@ fn workloads_without_annotations_are_evaluated_with_the_assumed_ones() {
     let rows = rows(&format!("{plain}---\n{off}---\n{own}"), &ASSUMED);
     let found: Vec<_> = rows.iter().map(|row| (&row["assumed"], &row["budget"]["drain"])).collect();
     let (null, declared, assumed) = (Value::Null, json!(7), json!(5));
-    assert_eq!(found, [(&json!("deadline=25s,drain=5s"), &assumed), (&null, &null), (&null, &declared)]);
+    assert_eq!(found, [(&json!("drain=5s,deadline=25s"), &assumed), (&null, &null), (&null, &declared)]);
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn the_output_says_which_budgets_are_assumed() {
     let plain = FITS.replace("winddown.dev", "example.com");
     let input = format!("{plain}---\n{FITS}");
     let (_, text, _) = plan(&input, &ASSUMED);
-    assert_eq!(text.matches(", assumed deadline=25s,drain=5s\n").count(), 1, "{text}");
+    assert_eq!(text.matches(", assumed drain=5s,deadline=25s\n").count(), 1, "{text}");
     let (_, table, _) = plan(&input, &[&["-o", "table"], ASSUMED.as_slice()].concat());
     let column = |word: &str| table.lines().filter(|line| line.split_whitespace().nth(2) == Some(word)).count();
-    assert_eq!((column("assumed"), column("declared"), column("BUDGET")), (1, 1, 1), "{table}");
-    assert!(table.contains("1 workload with assumed deadline=25s,drain=5s\n"), "{table}");
+    assert_eq!((column("assumed"), column("annotation"), column("FROM")), (1, 1, 1), "{table}");
+    assert!(table.contains("1 workload with assumed drain=5s,deadline=25s\n"), "{table}");
     let (_, svg, _) = plan(&input, &[&["-o", "svg"], ASSUMED.as_slice()].concat());
     assert_eq!(svg.matches("), assumed<").count(), 1, "{svg}");
 }
@@ -166,7 +166,7 @@ fn the_table_has_the_worst_first_and_the_counts_last() {
     let words: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         words[0],
-        ["NAMESPACE/NAME", "KIND", "BUDGET", "NEEDS", "GRACE", "FITS", "ERRORS", "WARNINGS", "FIRST", "FINDING"]
+        ["NAMESPACE/NAME", "KIND", "FROM", "NEEDS", "GRACE", "FITS", "ERRORS", "WARNINGS", "FIRST", "FINDING"]
     );
     assert_eq!(
         words[1][..9],
@@ -181,7 +181,7 @@ fn the_table_has_the_worst_first_and_the_counts_last() {
     assert_eq!(words[5][2..], ["-", "-", "-", "-", "0", "0", "mode", "Off"]);
     assert!(
         table.contains(
-            "\n1 budget does not fit\n4 workloads with assumed deadline=25s,drain=5s\n5 workloads: 1 error, 1 warning"
+            "\n1 budget does not fit\n4 workloads with assumed drain=5s,deadline=25s\n5 workloads: 1 error, 1 warning"
         ),
         "{table}"
     );
