@@ -62,7 +62,7 @@ Examples:
 Exit codes:
   0  nothing was found that --fail-on names; by default, no finding is an error
   1  something was found that --fail-on names. That a workload can drop requests counts only with dropped-requests
-  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With dropped-requests also if no workload was found that can drop requests, and Services or other objects that would show it could not be listed";
+  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With dropped-requests also if no workload was found that can drop requests, and one was not judged, as with winddown.dev/mode: Off, or Services or other objects that would show it could not be listed";
 
 /// Flags of `winddown audit`.
 #[derive(Debug, Args)]
