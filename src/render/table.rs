@@ -136,6 +136,7 @@ impl Layout {
     }
 
     /// What the mark of assumed annotations means, if a name has it.
+    #[cfg(feature = "cluster")]
     pub(crate) fn legend(&self) -> Option<String> {
         (self.assumes && !self.wide).then(|| format!("{ASSUMED} assumed"))
     }
