@@ -62,8 +62,9 @@ ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl-winddown
 ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl_complete-winddown    # completion, where that of kubectl is enabled
 ```
 
-Completion offers commands, flags and values, and the names of workloads, namespaces, contexts, clusters and users. Releases
-have binaries for Linux. On macOS, build the plugin with Rust; the code passes the compiler's checks there, and was not run:
+Completion offers commands, flags and values, and the names of workloads, namespaces, contexts, clusters and users.
+Releases have binaries for Linux. On macOS, build the plugin with Rust (the code passes the compiler's checks for macOS,
+and was not run there):
 `cargo install --git https://github.com/winddown/winddown --locked --no-default-features --features cluster winddown`.
 
 The commands that read files ([`plan`](plan.md), `explain`, `crd`, `completions`) are in the
