@@ -72,8 +72,10 @@ impl Environment {
 
     /// Installs Winddown with default values, creates the test's namespace, and waits until the API server calls the webhook.
     pub async fn set_up(&self) -> Result<()> {
+        // First, so that webhooks that an earlier test left do not hold up the namespace.
+        Helm::V4.install("").run().await?;
         recreate_namespace(&self.client, &self.namespace, &[]).await?;
-        self.install().await
+        self.wait_for_webhook().await
     }
 
     /// Installs Winddown with default values, and waits until the API server calls the webhook in the test's namespace.

@@ -55,6 +55,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
     demo::print_budgets(&client, *rollouts, progress).await?;
     demo::drill(&client, *rate, progress).await?;
     println!("{report}");
+    // With CARGO_TARGET_DIR, a clone has no folder `target`.
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
     fs::write(file, serde_json::to_string_pretty(&report)? + "\n")
         .with_context(|| format!("write {}", file.display()))?;
     report.verdict()?;
