@@ -286,7 +286,7 @@ impl Drill<'_> {
     }
 
     fn refuse(&mut self, refused: String) -> Result<(), Error> {
-        self.screen.line(&format!("not rehearsed: {refused}"))?;
+        self.screen.line(&sanitize(&format!("not rehearsed: {refused}")))?;
         self.report.refused = Some(refused);
         Ok(())
     }
