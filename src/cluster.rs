@@ -4,6 +4,7 @@ pub(crate) mod budgets;
 pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod lists;
+mod overrides;
 pub(crate) mod scope;
 pub(crate) mod workloads;
 

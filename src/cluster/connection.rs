@@ -8,6 +8,7 @@ use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, Kubeconfi
 use kube::{Client, Config};
 
 use super::Error;
+use super::overrides::Overrides;
 use winddown_core::duration::Seconds;
 
 /// The oldest supported Kubernetes is 1.30, as of the chart.
@@ -38,6 +39,11 @@ pub(crate) struct ClusterArguments {
     /// Group to impersonate; can be repeated
     #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
     impersonate_groups: Vec<String>,
+    /// UID of the user to impersonate
+    #[arg(long = "as-uid", value_name = "UID", requires = "impersonate")]
+    impersonate_uid: Option<String>,
+    #[command(flatten)]
+    overrides: Overrides,
     /// How long to wait for an answer of the API server; 0 is no limit
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_limit)]
     request_timeout: Limit,
@@ -77,6 +83,7 @@ impl Cluster {
         config.auth_info.impersonate.clone_from(&arguments.impersonate);
         config.auth_info.impersonate_groups =
             Some(arguments.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
+        config.auth_info.impersonate_uid.clone_from(&arguments.impersonate_uid);
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let (call, default_namespace) = (format!("reach the API server {server}"), config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|source| Error::Client { server, source: Box::new(source) })?;
@@ -139,11 +146,11 @@ impl ClusterArguments {
             Some(path) => Kubeconfig::read_from(path).map_err(failed)?,
             None => match Kubeconfig::read() {
                 Ok(kubeconfig) => kubeconfig,
-                Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(error) if self.overrides.has_server() && is_absent(&error) => Kubeconfig::default(),
+                Err(error) if is_absent(&error) => {
                     let config = Config::incluster().map_err(|_| Error::NoKubeconfig)?;
                     return Ok((config, "in-cluster".to_owned()));
                 }
-                Err(KubeconfigError::FindPath) => return Err(Error::NoKubeconfig),
                 Err(error) => return Err(failed(error)),
             },
         };
@@ -156,8 +163,21 @@ impl ClusterArguments {
         }
         let options =
             KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
+        let (name, kubeconfig, options) = match self.overrides.apply(&kubeconfig, &options) {
+            Some(replaced) => (replaced.current_context.clone(), replaced, KubeConfigOptions::default()),
+            None => (name, kubeconfig, options),
+        };
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?;
         Ok((config, name.unwrap_or_default()))
+    }
+}
+
+/// Whether there is no kubeconfig.
+fn is_absent(error: &KubeconfigError) -> bool {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
+        KubeconfigError::FindPath => true,
+        _ => false,
     }
 }
 

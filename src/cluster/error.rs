@@ -12,7 +12,7 @@ use winddown_core::error_chain::ErrorChain;
 /// Why the cluster gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("no kubeconfig: set KUBECONFIG or --kubeconfig, or run in a pod with a service account")]
+    #[error("no kubeconfig: set KUBECONFIG, --kubeconfig or --server, or run in a pod with a service account")]
     NoKubeconfig,
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[source] Box<KubeconfigError>),

@@ -49,8 +49,8 @@ Examples:
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
-  0  every pod honoured its promise; a drain that is too short is no finding
-  1  a pod was killed, failed, or ran longer than its deadline
+  0  every pod honoured its promise, and, with --measure, refused no connection
+  1  a pod was killed, failed, ran longer than its deadline, or refused connections: its drain is too short
   2  not all pods were rehearsed (also after no: nothing was learned), or the end or the traffic of one was not seen";
 
 /// Flags of `winddown drill`.

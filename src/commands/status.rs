@@ -51,8 +51,8 @@ pub struct Arguments {
     workloads: Vec<WorkloadName>,
     #[command(flatten)]
     scope: ScopeArguments,
-    /// Only workloads with these labels, for example app=web; not with -w
-    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "watch")]
+    /// Only workloads with these labels, for example app=web
+    #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
     /// Output format
     #[arg(short, long, value_enum)]
@@ -96,7 +96,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         labels: arguments.selector.clone(),
         names: arguments.workloads.clone(),
     };
-    let Listed { rows, problems } = query.read(&cluster).await?;
+    let Listed { rows, others, problems } = query.read(&cluster).await?;
     for problem in &problems {
         message!("winddown: {problem}");
     }
@@ -127,7 +127,7 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     out.flush()?;
     if arguments.watch {
         drop(out);
-        return watch::follow(&cluster, &query, table, grid, rows).await;
+        return watch::follow(&cluster, &query, table, grid, rows.into_iter().chain(others)).await;
     }
     Ok(exit)
 }

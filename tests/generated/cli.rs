@@ -35,8 +35,8 @@ These are some of kubectl's flags, with the same meaning. They are written after
 `kubectl winddown status -n shop`, not `kubectl winddown -n shop status`. Without `--request-timeout`, kubectl waits without
 a limit, and the plugin for 30 seconds.
 
-kubectl's other flags, such as `--server`, `--token` and `--insecure-skip-tls-verify`, are not there: set them in a
-kubeconfig, and name it with `--kubeconfig`. Not every combination of kubectl is possible: `status` has no `-w` with `-l`.
+A flag counts more than the kubeconfig, and `--server` needs none. `--token` and `--client-certificate` take the place of all
+credentials in it: with kubectl, a certificate in the kubeconfig can count more than `--token`.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.

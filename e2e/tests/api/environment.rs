@@ -205,20 +205,23 @@ impl Environment {
         let client = self.client();
         let deployment = self.manifests.of_kind("Deployment").context("the chart renders no Deployment")?;
         send(&client, &create(deployment)).await?.into_object()?;
-        let replicas = deployment["spec"]["replicas"].as_u64().context("no replicas")?;
+        let replicas = &deployment["spec"]["replicas"];
         let pods = format!("/api/v1/namespaces/{RELEASE}/pods");
         let running = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-        until("the pods of the operator to be created", async || {
+        let operator = format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/winddown");
+        // An earlier Deployment may have left pods: nothing collects them here. So all are reported, until its own are ready.
+        until("the pods of the operator to be ready", async || {
             let listed = send(&client, &get(&pods)).await?.into_object()?;
-            let names: Vec<_> = listed["items"].as_array().into_iter().flatten().collect();
-            for pod in &names {
+            for pod in listed["items"].as_array().into_iter().flatten() {
                 let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-                send(&client, &merge(&format!("{pods}/{name}/status"), running.clone())).await?.into_object()?;
+                // The controller may have removed it.
+                send(&client, &merge(&format!("{pods}/{name}/status"), running.clone())).await?;
             }
-            Ok((names.len() as u64 == replicas).then_some(()))
+            let deployment = send(&client, &get(&operator)).await?.into_object()?;
+            Ok((deployment["status"]["readyReplicas"] == *replicas).then_some(()))
         })
         .await?;
-        Ok(format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/winddown"))
+        Ok(operator)
     }
 
     /// Stops the first replica with SIGTERM, and checks its exit status and its log.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod check;
+mod flags;
 mod proxy;
 mod restore;
 mod rights;
@@ -15,7 +16,7 @@ use crate::request::merge;
 use crate::suite::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    [status::tests(), check::tests(), restore::tests(), rights::tests(), bad_input::tests()].concat()
+    [status::tests(), check::tests(), restore::tests(), rights::tests(), bad_input::tests(), flags::tests()].concat()
 }
 
 /// The pods of a Deployment.

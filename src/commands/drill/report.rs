@@ -83,8 +83,9 @@ impl Report {
 
     pub(super) fn exit(&self) -> Exit {
         let broken = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)));
+        let found = broken || self.refused_connections() > 0;
         let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && !pod.is_lost);
-        match (broken, clear) {
+        match (found, clear) {
             (true, _) => Exit::Findings,
             (false, true) if !self.pods.is_empty() && self.refused.is_none() => Exit::Success,
             _ => Exit::Unusable,
@@ -124,11 +125,17 @@ impl Report {
         lines
     }
 
-    /// The exit code is only about the promise, so this is beside it.
+    /// The promise is about the end of the pod, so this is beside it.
     fn short_drain(&self) -> Option<String> {
-        let refused = self.pods.iter().filter_map(|pod| Some(pod.measurement.as_ref()?.refused)).sum::<u64>();
+        let refused = self.refused_connections();
         let resets = traffic::number(refused, "reset");
         (refused > 0).then(|| format!("; the drain seems to be too short: {resets} after the app stopped listening"))
+    }
+
+    /// Of all pods that were measured, without those of probes.
+    fn refused_connections(&self) -> u64 {
+        let measured = self.pods.iter().filter_map(|pod| pod.measurement.as_ref());
+        measured.fold(0, |sum, measured| sum.saturating_add(measured.refused))
     }
 
     /// One object with everything.

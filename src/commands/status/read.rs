@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{GetParams, PartialObjectMeta};
+use kube::api::{GetParams, ListParams, PartialObjectMeta};
 use kube::core::{DynamicObject, Request};
+use serde_json::Value;
 
 use super::row::Row;
 use crate::cluster::budgets::{BUDGETS, StoredBudget, WorkloadMetadata};
@@ -26,6 +27,8 @@ pub(super) struct Query {
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     pub(super) rows: Vec<Row>,
+    /// Those without the labels.
+    pub(super) others: Vec<Row>,
     /// One sentence each.
     pub(super) problems: Vec<String>,
 }
@@ -51,16 +54,35 @@ impl Query {
             return Ok(Listed {
                 rows: declared.map(Row::of_workload).collect(),
                 problems: vec![NOT_INSTALLED.to_owned()],
+                ..Listed::default()
             });
         };
-        let mut rows: Vec<_> = budgets.into_iter().map(Row::of_budget).collect();
-        if self.labels.is_some() {
-            let workloads = cluster.workload_metadata(&selection).await?;
-            let key = |found: &WorkloadMetadata| (found.namespace().to_owned(), found.workload.clone());
-            let selected: HashSet<_> = workloads.iter().map(key).collect();
-            rows.retain(|row| row.workload().is_some_and(|name| selected.contains(&(row.namespace.clone(), name))));
+        let rows = budgets.into_iter().map(Row::of_budget);
+        if self.labels.is_none() {
+            return Ok(Listed { rows: rows.collect(), ..Listed::default() });
         }
-        Ok(Listed { rows, problems: Vec::new() })
+        let workloads = cluster.workload_metadata(&selection).await?;
+        let key = |found: &WorkloadMetadata| (found.namespace().to_owned(), found.workload.clone());
+        let selected: HashSet<_> = workloads.iter().map(key).collect();
+        let is_selected =
+            |row: &Row| row.workload().is_some_and(|name| selected.contains(&(row.namespace.clone(), name)));
+        let (rows, others) = rows.partition(is_selected);
+        Ok(Listed { rows, others, problems: Vec::new() })
+    }
+
+    /// Whether it asks for the workload of a row, with the labels that the workload has now.
+    pub(super) async fn selects(&self, cluster: &Cluster, row: &Row) -> Result<bool, Error> {
+        let Some(workload) = row.workload() else { return Ok(self.names.is_empty() && self.labels.is_none()) };
+        if !self.names.is_empty() {
+            return Ok(self.names.contains(&workload));
+        }
+        let Some(labels) = &self.labels else { return Ok(true) };
+        let call = format!("list {} in the namespace {}", workload.qualified(), row.namespace);
+        let parameters = ListParams::default().fields(&format!("metadata.name={}", workload.name)).labels(labels);
+        let request = Request::new(workload.kind.path(&row.namespace)).list_metadata(&parameters);
+        let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
+        let found: Value = cluster.within(call, cluster.client.request(request)).await?;
+        Ok(found["items"].as_array().is_some_and(|items| !items.is_empty()))
     }
 
     async fn read_named(&self, cluster: &Cluster) -> Result<Listed, Error> {

@@ -27,13 +27,14 @@ use winddown_core::shutdown_budget::{GROUP, KIND, PLURAL, VERSION};
 /// Budgets in one answer.
 const PAGE: u32 = 250;
 
-/// Prints the rows that change, until the process is interrupted. A watch that breaks starts again.
+/// Prints the rows that change, until the process is interrupted. A watch that breaks starts again. `known` are the rows of
+/// the table, and those that the query leaves out.
 pub(super) async fn follow(
     cluster: &Cluster,
     query: &Query,
     table: Table,
     mut grid: Grid,
-    rows: Vec<Row>,
+    known: impl Iterator<Item = Row>,
 ) -> Result<Exit, Error> {
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, KIND), PLURAL);
     let client = cluster.client.clone();
@@ -41,7 +42,7 @@ pub(super) async fn follow(
         Scope::All => Api::all_with(client, &resource),
         Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &resource),
     };
-    let mut shown: HashMap<_, _> = rows.into_iter().map(|row| (key(&row), row)).collect();
+    let mut shown: HashMap<_, _> = known.map(|row| (key(&row), row)).collect();
     let mut events = pin!(watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff());
     let mut is_broken = false;
     while let Some(event) = events.next().await {
@@ -63,9 +64,19 @@ pub(super) async fn follow(
             }
         };
         is_broken = false;
-        let is_named = query.names.is_empty() || changed.workload().is_some_and(|name| query.names.contains(&name));
-        let before = shown.insert(key(&changed), changed.clone());
-        if is_named && before.is_none_or(|before| differs(table, &before, &changed)) {
+        if shown.get(&key(&changed)).is_some_and(|before| !differs(table, before, &changed)) {
+            continue;
+        }
+        let is_selected = match query.selects(cluster, &changed).await {
+            Ok(is_selected) => is_selected,
+            // The next change of this row is another attempt.
+            Err(error) => {
+                message!("winddown: {}", sanitize(&ErrorChain(&error).to_string()));
+                continue;
+            }
+        };
+        shown.insert(key(&changed), changed.clone());
+        if is_selected {
             let mut out = io::stdout().lock();
             grid.print(&[table.line(&changed, now())], &mut out)?;
             out.flush()?;

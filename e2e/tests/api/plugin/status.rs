@@ -84,6 +84,19 @@ async fn status_shows_what_fits_and_what_was_killed(namespace: Namespace) -> Res
         ran.assert(2);
         assert!(ran.stderr.contains(text), "{arguments}: {ran:?}");
     }
+    // With labels, only the rows of their workloads, also of those that got them meanwhile.
+    let mut watch = namespace.program()?.start("status -w -l tier=a --no-headers")?;
+    watch.until_line(|line| line.starts_with("deployment/fits")).await?;
+    let drain = async |name: &str, drain: &str| {
+        namespace.accepts(namespace.annotate(name, json!({"winddown.dev/drain": drain}))).await
+    };
+    drain("killed", "6s").await?;
+    drain("fits", "7s").await?;
+    let next = watch.until_line(|line| line.contains("+25s+")).await?;
+    assert!(next.starts_with("deployment/fits") && next.contains(" 7s+"), "{next}");
+    namespace.accepts(namespace.merge("killed", json!({"metadata": {"labels": {"tier": "a"}}}))).await?;
+    drain("killed", "5s").await?;
+    watch.until_line(|line| line.starts_with("deployment/killed") && line.contains(" 5s+")).await?;
     let closed = namespace.program()?.run_closed("status", Closed::Stdout).await?;
     assert_eq!(closed.stderr, "winddown: the output was closed before everything was written\n");
     closed.assert(2);
