@@ -49,9 +49,9 @@ Examples:
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
-  0  every pod honoured its promise, and, with --measure, refused no connection
-  1  a pod was killed, failed, ran longer than its deadline, or refused connections: its drain is too short
-  2  not all pods were rehearsed (also after no: nothing was learned), or the end or the traffic of one was not seen";
+  0  every pod honoured its promise. With --measure, its traffic was measured, and no drain seems to be too short
+  1  a pod was killed, failed, or ran longer than its deadline; or connections came until it stopped listening, and some were refused then, so its drain seems to be too short. Also if something else is not known
+  2  not all pods were rehearsed, also because the answer was no; or the end of one was not seen, or, with --measure, its traffic";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -105,6 +105,8 @@ enum Format {
 /// How long another pod may take to become ready before the next one is evicted.
 const REPLACEMENT: Duration = Duration::from_mins(5);
 const POLL: Duration = Duration::from_secs(1);
+/// No pod is evicted whose end is not watched.
+const NOT_WATCHED: &str = "the pod is not watched";
 
 /// Runs the rehearsal.
 #[must_use]
@@ -171,17 +173,17 @@ impl Drill<'_> {
             }
         };
         // Of the pods that are ready at the start, each is evicted at most once: a replacement may have its name.
-        let mut left: Option<Vec<String>> = None;
+        let mut remaining: Option<Vec<String>> = None;
         for number in 1..=*pods {
-            let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single, among: left.as_deref() };
+            let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single, among: remaining.as_deref() };
             let selected = if number == 1 {
                 Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await?
             } else {
                 self.wait_for_replacement(choice).await?
             };
             let candidate = &selected.candidate;
-            let ready = left.take().unwrap_or_else(|| candidate.ready.clone());
-            left = Some(ready.into_iter().filter(|uid| *uid != candidate.uid).collect());
+            let ready = remaining.take().unwrap_or_else(|| candidate.ready.clone());
+            remaining = Some(ready.into_iter().filter(|uid| *uid != candidate.uid).collect());
             self.screen.line(&selected.to_string())?;
             if let Err(refused) = self.one(candidate, image.as_deref(), number == 1).await? {
                 return self.refuse(refused);
@@ -243,9 +245,10 @@ impl Drill<'_> {
                 }
                 (Step::Evict, _, running) => match running.take() {
                     Some(rehearsal) => self.evict(rehearsal, &evictions).await?,
-                    None => Err("the pod is not watched".to_owned()),
+                    None => Err(NOT_WATCHED.to_owned()),
                 },
-                (Step::DryRunOfContainer | Step::LookAgain | Step::Measure, ..) => Ok(()),
+                (Step::LookAgain, _, None) => Err(NOT_WATCHED.to_owned()),
+                (Step::DryRunOfContainer | Step::Measure, ..) => Ok(()),
             };
             if done.is_err() {
                 return Ok(done);
@@ -286,7 +289,11 @@ impl Drill<'_> {
     }
 
     fn refuse(&mut self, refused: String) -> Result<(), Error> {
-        self.screen.line(&sanitize(&format!("not rehearsed: {refused}")))?;
+        let line = match self.left.joined {
+            Some(_) => self.left.line(&format!("not rehearsed: {refused}"), self.report.pods.len()),
+            None => format!("not rehearsed: {refused}"),
+        };
+        self.screen.line(&sanitize(&line))?;
         self.report.refused = Some(refused);
         Ok(())
     }

@@ -38,6 +38,11 @@ async fn open_requests_complete_after_kill_15_and_in_a_drill(environment: Enviro
     let begun = |line: &Value| line["event"] == BEGUN && line["openRequests"] == REQUESTS;
     ensure!(right.log.iter().any(begun), "not {REQUESTS} open requests at kill -15: {:?}", right.log);
     ensure!(right.restarted == 0 && right.observed.all_exited_with(0), "{}, {}", right.restarted, right.observed);
+    ensure!(right.code == Some(0), "the drill ended with the exit code {:?}: {}", right.code, right.report);
+    for report in [&right.report, &at_once.report] {
+        // An app that drops its requests also exits in time.
+        ensure!(report["verdict"] == "honoured", "{report}");
+    }
     for ends in [&at_once.killed, &at_once.drilled] {
         ensure!(!ends.contains("201"), "after kill -15: {}, in the drill: {}", at_once.killed, at_once.drilled);
     }
@@ -51,6 +56,8 @@ struct Ends {
     drilled: String,
     /// What the drill says of the pod.
     report: Value,
+    /// The exit code of the drill.
+    code: Option<i32>,
     /// The exit code after `kill -15`.
     restarted: i32,
     /// What that process logged.
@@ -76,11 +83,12 @@ async fn kill_and_drill(environment: &Environment, arm: Arm) -> Result<Ends> {
     let drill = plugin("drill --measure --allow-single --yes --output json --namespace")
         .word(running.app.namespace())
         .word(format!("deploy/{}", running.app.name()));
-    let report: Value = serde_json::from_str(&drill.run().await?).context("parse the result of the drill")?;
+    let output = drill.output().await?;
+    let report: Value = serde_json::from_str(&output.stdout).with_context(|| format!("{output:?}"))?;
     let drilled = ends(&mut client).await?;
     let observed = running.observe(stops).await?;
     running.clean_up().await?;
-    Ok(Ends { killed, drilled, report: report["pods"][0].clone(), restarted, log, observed })
+    Ok(Ends { killed, drilled, report: report["pods"][0].clone(), code: output.code, restarted, log, observed })
 }
 
 impl Ends {

@@ -17,7 +17,7 @@ use winddown_core::sanitize::escaped;
 /// The API server's answer to the dry run.
 pub(super) const WOULD_EVICT: &str = "dry run:  the API server would evict it";
 /// Above the timeline of a pod.
-pub(super) const HEADINGS: &str = "\n  seconds  promised   seen";
+pub(super) const HEADINGS: &str = "\n  seconds  promised  seen";
 
 /// What a measurement adds to the pod.
 pub(super) fn measuring(image: &str) -> String {
@@ -30,7 +30,7 @@ pub(super) fn recording(before: Duration) -> String {
     format!("recording the traffic for {} s before the eviction", before.as_secs())
 }
 
-/// The image of the operator is not known: the answer of the API server to the list of its pods.
+/// The image of the operator is not known: the answer of the API server to the request that would find it.
 pub(super) fn published_image(answer: &str) -> String {
     format!("image:    the published one; that of the operator is not known: {}", shown(answer))
 }
@@ -65,8 +65,6 @@ pub(super) struct PodReport {
     pub(super) measurement: Option<Measurement>,
     /// Why there is no measurement, if there was to be one.
     pub(super) unmeasured: Option<String>,
-    /// Whether a recording was begun that cannot be used.
-    pub(super) is_lost: bool,
 }
 
 /// The log of the measuring container.
@@ -82,9 +80,8 @@ impl Report {
     }
 
     pub(super) fn exit(&self) -> Exit {
-        let broken = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)));
-        let found = broken || self.refused_connections() > 0;
-        let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && !pod.is_lost);
+        let found = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)) || pod.refused_traffic() > 0);
+        let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && pod.is_measured());
         match (found, clear) {
             (true, _) => Exit::Findings,
             (false, true) if !self.pods.is_empty() && self.refused.is_none() => Exit::Success,
@@ -127,15 +124,9 @@ impl Report {
 
     /// The promise is about the end of the pod, so this is beside it.
     fn short_drain(&self) -> Option<String> {
-        let refused = self.refused_connections();
+        let refused = self.pods.iter().map(PodReport::refused_traffic).fold(0, u64::saturating_add);
         let resets = traffic::number(refused, "reset");
         (refused > 0).then(|| format!("; the drain seems to be too short: {resets} after the app stopped listening"))
-    }
-
-    /// Of all pods that were measured, without those of probes.
-    fn refused_connections(&self) -> u64 {
-        let measured = self.pods.iter().filter_map(|pod| pod.measurement.as_ref());
-        measured.fold(0, |sum, measured| sum.saturating_add(measured.refused))
     }
 
     /// One object with everything.
@@ -172,6 +163,7 @@ impl PodReport {
             None => measurement,
         };
         let is_lost = recorded.is_some() && measurement.is_none();
+        let lost = || is_lost.then(|| "the log of the container has no SIGTERM".to_owned());
         Self {
             pod: candidate.name.clone(),
             promised: candidate.promised,
@@ -179,9 +171,19 @@ impl PodReport {
             marks,
             start_after: recorded.and_then(|recorded| recorded.start_after),
             measurement,
-            unmeasured: unmeasured.or_else(|| is_lost.then(|| "the log of the container has no SIGTERM".to_owned())),
-            is_lost,
+            unmeasured: unmeasured.or_else(lost),
         }
+    }
+
+    /// Whether all that was to be measured was.
+    fn is_measured(&self) -> bool {
+        self.unmeasured.is_none() && self.measurement.as_ref().is_none_or(|measured| measured.complete)
+    }
+
+    /// Resets, without those for probes, if the drain was too short.
+    fn refused_traffic(&self) -> u64 {
+        let measured = self.measurement.as_ref().filter(|measured| measured.refused_traffic());
+        measured.map_or(0, |measured| measured.refused)
     }
 
     /// The lines below the timeline.

@@ -20,6 +20,10 @@ use crate::rollout;
 /// The namespaces of the cluster itself.
 const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
+/// Set by Istio's CNI plugin on a pod whose traffic ztunnel redirects: it listens in the network namespace of the pod
+/// (<https://istio.io/latest/docs/ambient/architecture/traffic-redirection/>). The measuring container would wait for it.
+const AMBIENT: &str = "ambient.istio.io/redirection";
+
 /// `periodSeconds` of a probe that has none.
 const DEFAULT_PERIOD: i32 = 10;
 /// Containers of a pod whose probes are read.
@@ -221,6 +225,10 @@ impl<'a> Ready<'a> {
     fn unmeasurable(&self) -> Option<&'static str> {
         if self.spec.host_network == Some(true) {
             return Some("it uses the network of its node (hostNetwork), where the connections of all processes are");
+        }
+        let annotation = |key: &str| self.pod.pointer("/metadata/annotations")?.get(key)?.as_str();
+        if annotation(AMBIENT) == Some("enabled") {
+            return Some("the proxy of Istio's ambient mode has sockets in its network, which do not end with the app");
         }
         let is_windows = self.spec.os.as_ref().is_some_and(|os| os.name == "windows")
             || self.spec.node_selector.as_ref().and_then(|labels| labels.get("kubernetes.io/os")).map(String::as_str)

@@ -310,6 +310,10 @@ fn a_pod_whose_traffic_cannot_be_seen_says_why() {
     ] {
         assert_eq!(candidate(&json!({"spec": spec})).unmeasurable, expected, "{spec}");
     }
+    for (value, is_measurable) in [("enabled", false), ("disabled", true)] {
+        let pod = json!({"metadata": {"annotations": {"ambient.istio.io/redirection": value}}});
+        assert_eq!(candidate(&pod).unmeasurable.is_none(), is_measurable, "{value}");
+    }
 }
 
 #[test]
