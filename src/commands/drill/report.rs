@@ -182,8 +182,7 @@ impl PodReport {
 
     /// Resets, without those for probes, if the drain was too short.
     fn refused_traffic(&self) -> u64 {
-        let measured = self.measurement.as_ref().filter(|measured| measured.refused_traffic());
-        measured.map_or(0, |measured| measured.refused)
+        self.measurement.as_ref().map_or(0, |measured| measured.refused_traffic)
     }
 
     /// The lines below the timeline.

@@ -181,7 +181,7 @@ mod tests {
             open_at_most: 6,
             refused: 1,
             last_refused: Some(5_400),
-            opened_to_the_end: false,
+            refused_traffic: 0,
             cut_short: true,
             resets: 2,
             dropped: 4,

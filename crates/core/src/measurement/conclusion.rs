@@ -76,9 +76,9 @@ pub struct Measurement {
     pub refused: u64,
     /// The last of them.
     pub last_refused: Option<u64>,
-    /// Whether new connections came until the listener was closed, or the recording ended. What was refused then was
-    /// traffic. Otherwise it may have been something else: a late segment of a closed connection causes a reset, too.
-    pub opened_to_the_end: bool,
+    /// The same number if new connections came until the listener was closed, so that the drain was too short. Otherwise 0: a
+    /// late segment of a closed connection also causes a reset.
+    pub refused_traffic: u64,
     /// Whether traffic may have gone on for longer: some was refused, or the listener was closed, or the recording ended,
     /// too soon after the last new connection.
     pub cut_short: bool,
@@ -193,7 +193,7 @@ impl Measurement {
             open_at_most: after.iter().map(|sample| open(sample)).chain(open_by(signal)).max().unwrap_or(0),
             refused,
             last_refused: anonymous.refused(times).map(|(at, _)| relative(at)).max(),
-            opened_to_the_end,
+            refused_traffic: if opened_to_the_end { refused } else { 0 },
             cut_short: refused > 0 || opened_to_the_end,
             resets: of_all(|sample| sample.resets),
             dropped: of_all(|sample| sample.dropped),
@@ -209,12 +209,6 @@ impl Measurement {
             killed: false,
             reported_app_time: None,
         })
-    }
-
-    /// Whether the drain was too short: connections came until the app stopped listening, and some were refused then.
-    #[must_use]
-    pub fn refused_traffic(&self) -> bool {
-        self.refused > 0 && self.opened_to_the_end
     }
 
     /// Adds what the API shows of the end: an app may go on for a while without a socket, and one that was killed would
