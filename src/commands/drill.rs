@@ -142,7 +142,7 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
         if drill.screen.line(&line).is_err() {
             message!("winddown: {line}");
         }
-        drill.report.refused = Some(refused);
+        drill.report.not_rehearsed = Some(refused);
     }
     drill.print()?;
     Ok(drill.report.exit())
@@ -294,7 +294,7 @@ impl Drill<'_> {
             None => format!("not rehearsed: {refused}"),
         };
         self.screen.line(&sanitize(&line))?;
-        self.report.refused = Some(refused);
+        self.report.not_rehearsed = Some(refused);
         Ok(())
     }
 

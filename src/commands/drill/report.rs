@@ -51,7 +51,7 @@ pub(super) struct Report {
     namespace: String,
     pub(super) pods: Vec<PodReport>,
     /// Why the next pod was not evicted.
-    pub(super) refused: Option<String>,
+    pub(super) not_rehearsed: Option<String>,
 }
 
 /// What was promised and observed of one pod.
@@ -76,7 +76,7 @@ pub(super) struct Recorded<'a> {
 
 impl Report {
     pub(super) fn new(target: &WorkloadName, namespace: &str) -> Self {
-        Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), refused: None }
+        Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), not_rehearsed: None }
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -84,7 +84,7 @@ impl Report {
         let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && pod.is_measured());
         match (found, clear) {
             (true, _) => Exit::Findings,
-            (false, true) if !self.pods.is_empty() && self.refused.is_none() => Exit::Success,
+            (false, true) if !self.pods.is_empty() && self.not_rehearsed.is_none() => Exit::Success,
             _ => Exit::Unusable,
         }
     }
@@ -134,7 +134,7 @@ impl Report {
         json!({
             "workload": self.target,
             "namespace": self.namespace,
-            "refused": self.refused,
+            "notRehearsed": self.not_rehearsed,
             "pods": self.pods.iter().map(PodReport::json).collect::<Vec<_>>(),
             "advice": self.advice(),
         })
