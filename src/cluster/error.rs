@@ -1,5 +1,6 @@
 //! Why a command cannot get an answer from the cluster: one sentence each, and what is missing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::config::KubeconfigError;
@@ -18,6 +19,8 @@ pub(crate) enum Error {
     Kubeconfig(#[source] Box<KubeconfigError>),
     #[error("no kubeconfig: flags that replace a part of it need one, or --server")]
     NothingToOverride,
+    #[error("cannot parse the kubeconfig {}{}", file.display(), at(*.place))]
+    Syntax { file: PathBuf, place: Option<(u64, u64)> },
     /// A context, a cluster or a user.
     #[error("the {what} {name:?} is not in the kubeconfig{}", listed(.known))]
     Unknown { what: &'static str, name: String, known: Vec<String> },
@@ -109,6 +112,11 @@ fn cause(error: &kube::Error) -> String {
         }
         _ => ErrorChain(error).to_string().trim_start_matches("ServiceError: ").to_owned(),
     }
+}
+
+/// Line and column, as the end of a sentence.
+fn at(place: Option<(u64, u64)>) -> String {
+    place.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
 }
 
 /// The names that there are, as the end of a sentence.

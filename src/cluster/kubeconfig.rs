@@ -106,15 +106,36 @@ impl Choice {
 
 /// The kubeconfig of the flag, which must exist, or those of the environment. `None`: there is none, or nothing in it.
 pub(super) fn load(explicit: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
-    let loaded = match explicit.filter(|path| !path.as_os_str().is_empty()) {
-        Some(path) => Kubeconfig::read_from(path),
+    let kubeconfig = match explicit.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => read(path)?,
         None => {
             let home = std::env::home_dir();
-            merged(files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref()).iter().map(Kubeconfig::read_from))
+            let files = files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref());
+            merged(files.iter().map(|file| read(file)))?
         }
     };
-    let kubeconfig = loaded.map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     Ok(Some(kubeconfig).filter(|kubeconfig| !is_empty(kubeconfig)))
+}
+
+/// A parser's message would show the lines around the place, with the credentials in them.
+fn read(file: &Path) -> Result<Kubeconfig, Error> {
+    Kubeconfig::read_from(file).map_err(|error| match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|location| (location.line(), location.column()));
+            Error::Syntax { file: file.to_owned(), place }
+        }
+        error => Error::Kubeconfig(Box::new(error)),
+    })
+}
+
+fn is_missing(error: &Error) -> bool {
+    match error {
+        Error::Kubeconfig(error) => match &**error {
+            KubeconfigError::ReadConfig(error, _) => error.kind() == ErrorKind::NotFound,
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The files that the variable KUBECONFIG names, or that of the home folder.
@@ -126,16 +147,16 @@ fn files(variable: Option<&OsStr>, home: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// The first file counts most. Those that do not exist are left out.
-fn merged(files: impl Iterator<Item = Result<Kubeconfig, KubeconfigError>>) -> Result<Kubeconfig, KubeconfigError> {
+fn merged(files: impl Iterator<Item = Result<Kubeconfig, Error>>) -> Result<Kubeconfig, Error> {
     let mut all = Kubeconfig::default();
     for file in files {
         let mut next = match file {
-            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if is_missing(&error) => continue,
             file => file?,
         };
         // Otherwise it would count more than the name in a later file.
         next.current_context = next.current_context.filter(|name| !name.is_empty());
-        all = all.merge(next)?;
+        all = all.merge(next).map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     }
     Ok(all)
 }

@@ -138,13 +138,14 @@ fn the_files_are_those_of_the_variable_or_that_of_the_home_folder() {
     assert!(files(None, None).is_empty());
 }
 
-fn missing(kind: io::ErrorKind) -> Result<Kubeconfig, KubeconfigError> {
-    Err(KubeconfigError::ReadConfig(kind.into(), PathBuf::from("a")))
+fn missing(kind: io::ErrorKind) -> Result<Kubeconfig, Error> {
+    Err(Error::Kubeconfig(Box::new(KubeconfigError::ReadConfig(kind.into(), PathBuf::from("a")))))
 }
 
 #[test]
 fn files_that_do_not_exist_are_left_out_and_others_must_be_readable() {
-    let other = || Kubeconfig::from_yaml("current-context: test\nusers: [{name: jane, user: {token: other}}]");
+    let other = Kubeconfig::from_yaml("current-context: test\nusers: [{name: jane, user: {token: other}}]").unwrap();
+    let other = || Ok(other.clone());
     let first = Kubeconfig { current_context: Some(String::new()), ..kubeconfig() };
     let all = merged([missing(io::ErrorKind::NotFound), Ok(first), other()].into_iter()).unwrap();
     assert_eq!(all.current_context.as_deref(), Some("test"));
@@ -163,4 +164,20 @@ fn the_file_of_the_flag_must_exist() {
     assert!(load(Some(&file)).unwrap().is_none());
     std::fs::write(&file, "current-context: a").unwrap();
     assert!(load(Some(&file)).unwrap().is_some());
+}
+
+#[test]
+fn a_file_that_cannot_be_parsed_is_named_without_its_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    for (text, place) in [
+        ("users: [{name: a, user: {token: 'sec\u{7f}ret'}}]", "line 1, column 37"),
+        ("kind: Config\nusers: secret", "line 2, column 8"),
+        ("users:\n- {name: a, user: {token: [secret]}}", "line 2, column "),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let error = load(Some(&file)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot parse the kubeconfig {} at {place}", file.display())), "{error}");
+        assert!(!error.contains("ret"), "{error}");
+    }
 }
