@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use kube::config::AuthInfo;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Error;
 
@@ -32,7 +32,7 @@ pub(super) fn usable(user: AuthInfo) -> Result<AuthInfo, Error> {
         ..user
     };
     let of_provider = user.auth_provider.iter().flat_map(|provider| provider.config.values()).map(String::as_str);
-    let mut tokens = of_provider.chain(user.token.iter().map(|token| token.expose_secret()));
+    let mut tokens = of_provider.chain(user.token.iter().map(ExposeSecret::expose_secret));
     if tokens.all(|token| HeaderValue::try_from(token).is_ok()) { Ok(user) } else { Err(Error::Token) }
 }
 
@@ -58,7 +58,7 @@ mod tests {
     }
 
     fn token(user: &AuthInfo) -> Option<&str> {
-        user.token.as_ref().map(|token| token.expose_secret())
+        user.token.as_ref().map(ExposeSecret::expose_secret)
     }
 
     #[test]

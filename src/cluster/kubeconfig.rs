@@ -106,13 +106,12 @@ impl Choice {
 
 /// The kubeconfig of the flag, which must exist, or those of the environment. `None`: there is none, or nothing in it.
 pub(super) fn load(explicit: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
-    let kubeconfig = match explicit.filter(|path| !path.as_os_str().is_empty()) {
-        Some(path) => read(path)?,
-        None => {
-            let home = std::env::home_dir();
-            let files = files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref());
-            merged(files.iter().map(|file| read(file)))?
-        }
+    let kubeconfig = if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+        read(path)?
+    } else {
+        let home = std::env::home_dir();
+        let files = files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref());
+        merged(files.iter().map(|file| read(file)))?
     };
     Ok(Some(kubeconfig).filter(|kubeconfig| !is_empty(kubeconfig)))
 }

@@ -19,6 +19,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "all programs read them, and kubectl has no flags for them")]
     pub(super) fn read() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
