@@ -11,8 +11,8 @@ use super::Error;
 pub(super) struct Address(Uri);
 
 impl Address {
-    /// A URL, or a host with or without a port, which is reached with TLS. The error does not contain the text, which may have
-    /// a password.
+    /// A URL, or a host with or without a port, which is reached with TLS. The error does not contain the text, which
+    /// may have a password.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let is_url = text.contains("://");
         let uri = if is_url { text.parse::<Uri>() } else { format!("https://{text}").parse() };

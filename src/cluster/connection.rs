@@ -64,8 +64,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects with the kubeconfig, or, where there is none, as the service account of the pod. Reads the version of the API
-    /// server, which fails if it does not answer or is too old.
+    /// Connects with the kubeconfig, or, where there is none, as the service account of the pod. Reads the version of
+    /// the API server, which fails if it does not answer or is too old.
     pub(crate) async fn connect(arguments: &ClusterArguments) -> Result<Self, Error> {
         let (mut config, context) = arguments.config()?;
         let limit = arguments.request_timeout;
@@ -146,7 +146,8 @@ impl ClusterArguments {
     }
 }
 
-/// For kube's client. Its own way from a kubeconfig panics at some addresses, and uses proxies otherwise than client-go.
+/// For kube's client. Its own way from a kubeconfig panics at some addresses, and uses proxies otherwise than
+/// client-go.
 fn configuration(chosen: Chosen, environment: &Environment) -> Result<(Config, String), Error> {
     let Chosen { context, namespace, mut cluster, mut user } = chosen;
     let address =

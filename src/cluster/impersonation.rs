@@ -20,8 +20,8 @@ pub(super) struct Impersonation {
 }
 
 impl Impersonation {
-    /// The credentials, with what is given. Empty values are none. What the kubeconfig has stays: without it, an administrator
-    /// whose context is limited would act with all rights.
+    /// The credentials, with what is given. Empty values are none. What the kubeconfig has stays: without it, an
+    /// administrator whose context is limited would act with all rights.
     pub(super) fn apply(&self, user: AuthInfo) -> Result<AuthInfo, Error> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let groups: Vec<_> = self.impersonate_groups.iter().filter(|group| !group.is_empty()).cloned().collect();

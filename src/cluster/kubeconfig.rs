@@ -53,8 +53,8 @@ impl Choice {
         }
     }
 
-    /// A name on the command line must be in the kubeconfig, and so must those of the current context and its cluster. A user
-    /// that only the context names need not be: it has no credentials then.
+    /// A name on the command line must be in the kubeconfig, and so must those of the current context and its cluster.
+    /// A user that only the context names need not be: it has no credentials then.
     pub(super) fn choose(&self, kubeconfig: &Kubeconfig, overrides: &Overrides) -> Result<Chosen, Error> {
         let Kubeconfig { contexts, clusters, auth_infos, current_context, .. } = kubeconfig;
         let name = given(self.context.as_ref()).or_else(|| given(current_context.as_ref()));

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::impersonation_of;
 
-/// What is given on the command line. It counts more than the kubeconfig, as in client-go (`ConfigOverrides`). Empty values are
-/// none.
+/// What is given on the command line. It counts more than the kubeconfig, as in client-go (`ConfigOverrides`). Empty
+/// values are none.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Overrides {
     /// Address and port of the API server; without a scheme, it is https
@@ -62,8 +62,8 @@ impl Overrides {
         cluster
     }
 
-    /// The user with what is given. Two kinds of credentials would leave it to the API server which of them counts. Who is
-    /// impersonated is none of them: it limits the rights.
+    /// The user with what is given. Two kinds of credentials would leave it to the API server which of them counts. Who
+    /// is impersonated is none of them: it limits the rights.
     pub(super) fn user(&self, user: AuthInfo) -> AuthInfo {
         if !self.replaces_user() {
             return user;

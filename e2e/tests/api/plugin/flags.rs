@@ -64,7 +64,8 @@ async fn a_server_and_credentials_need_no_kubeconfig(namespace: Namespace) -> Re
     alone.run(&format!("status {server} {authority} {certificate}")).await?.assert(0);
     alone.run(&format!("status {server} --insecure-skip-tls-verify {certificate}")).await?.assert(0);
 
-    // The certificate of the API server is not that of any public authority, and is checked unless a flag says otherwise.
+    // The certificate of the API server is not that of any public authority, and is checked unless a flag says
+    // otherwise.
     fails(&alone.run(&format!("status {server} {certificate}")).await?, "cannot reach the API server");
     let other_name = format!("status {server} {authority} {certificate} --tls-server-name other.example");
     fails(&alone.run(&other_name).await?, "cannot reach the API server");
@@ -95,8 +96,8 @@ async fn a_flag_counts_more_than_the_kubeconfig(namespace: Namespace) -> Result<
     Ok(())
 }
 
-/// Whom the API server sees in the requests of the plugin, as `kubectl auth whoami` prints it. They are caught, and what they
-/// say of impersonation is sent on with the rights of the administrator.
+/// Whom the API server sees in the requests of the plugin, as `kubectl auth whoami` prints it. They are caught, and
+/// what they say of impersonation is sent on with the rights of the administrator.
 async fn whoami(namespace: &Namespace, flags: &str, user: &Value) -> Result<Value> {
     let program = namespace.program()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
