@@ -1,14 +1,22 @@
-//! Which cluster, as whom, and which namespace: the flags that every kubectl command has.
+//! Which cluster, and as whom: the flags that every kubectl command has.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use kube::config::{ExecAuthCluster, ExecInteractiveMode, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use super::Error;
+use super::address::Address;
+use super::credentials::{impersonation_of, usable, with_token_of_file};
+use super::impersonation::Impersonation;
+use super::kubeconfig::{Choice, Chosen, Source, load};
 use super::overrides::Overrides;
+use super::proxies::{Environment, proxy};
 use winddown_core::duration::Seconds;
 
 /// The oldest supported Kubernetes is 1.30, as of the chart.
@@ -22,29 +30,15 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct ClusterArguments {
     /// Path of the kubeconfig file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig to use
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-    /// Cluster of the kubeconfig to use
-    #[arg(long, value_name = "NAME")]
-    cluster: Option<String>,
-    /// User of the kubeconfig to use
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
-    /// User to impersonate
-    #[arg(long = "as", value_name = "USER")]
-    impersonate: Option<String>,
-    /// Group to impersonate; can be repeated
-    #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
-    impersonate_groups: Vec<String>,
-    /// UID of the user to impersonate
-    #[arg(long = "as-uid", value_name = "UID", requires = "impersonate")]
-    impersonate_uid: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    impersonation: Impersonation,
     #[command(flatten)]
     overrides: Overrides,
-    /// How long to wait for an answer of the API server; 0 is no limit
+    /// How long to wait for an answer of the API server; 0 is no limit. A connection may take 10s at most
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_limit)]
     request_timeout: Limit,
     /// Credential plugins of the kubeconfig must not ask.
@@ -70,21 +64,17 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects with the kubeconfig, or, where there is none, as the service account of the pod. Reads the version of the API
-    /// server, which fails if it does not answer or is too old.
+    /// Connects with the kubeconfig, or, where there is none, as the service account of the pod. Reads the version of
+    /// the API server, which fails if it does not answer or is too old.
     pub(crate) async fn connect(arguments: &ClusterArguments) -> Result<Self, Error> {
-        let (mut config, context) = arguments.config().await?;
+        let (mut config, context) = arguments.config()?;
         let limit = arguments.request_timeout;
         if let Some(exec) = config.auth_info.exec.as_mut().filter(|_| arguments.unattended) {
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }
         config.default_retry = false;
         config.connect_timeout = Some(limit.map_or(CONNECT, |limit| CONNECT.min(limit)));
-        config.auth_info.impersonate.clone_from(&arguments.impersonate);
-        config.auth_info.impersonate_groups =
-            Some(arguments.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
-        config.auth_info.impersonate_uid.clone_from(&arguments.impersonate_uid);
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let server = Address::of(&config.cluster_url).to_string();
         let (call, default_namespace) = (format!("reach the API server {server}"), config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|source| Error::Client { server, source: Box::new(source) })?;
         let mut cluster = Self { client, default_namespace, context, version: String::new(), timeout: limit };
@@ -130,8 +120,8 @@ impl ClusterArguments {
 
     /// The names in the kubeconfig; none if it cannot be read.
     pub(crate) fn names(&self) -> KubeconfigNames {
-        let read = self.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-        let Ok(Kubeconfig { contexts, clusters, auth_infos, .. }) = read else { return KubeconfigNames::default() };
+        let Ok(Some(kubeconfig)) = load(self.kubeconfig.as_deref()) else { return KubeconfigNames::default() };
+        let Kubeconfig { contexts, clusters, auth_infos, .. } = kubeconfig;
         KubeconfigNames {
             contexts: contexts.into_iter().map(|context| context.name).collect(),
             clusters: clusters.into_iter().map(|cluster| cluster.name).collect(),
@@ -140,45 +130,57 @@ impl ClusterArguments {
     }
 
     /// The configuration, and the name of its context.
-    async fn config(&self) -> Result<(Config, String), Error> {
-        let failed = |error| Error::Kubeconfig(Box::new(error));
-        let kubeconfig = match &self.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path).map_err(failed)?,
-            None => match Kubeconfig::read() {
-                Ok(kubeconfig) => kubeconfig,
-                Err(error) if self.overrides.has_server() && is_absent(&error) => Kubeconfig::default(),
-                Err(error) if is_absent(&error) => {
-                    let config = Config::incluster().map_err(|_| Error::NoKubeconfig)?;
-                    return Ok((config, "in-cluster".to_owned()));
-                }
-                Err(error) => return Err(failed(error)),
-            },
-        };
-        let name = self.context.clone().or_else(|| kubeconfig.current_context.clone());
-        let known = || kubeconfig.contexts.iter().map(|context| context.name.clone()).collect::<Vec<_>>();
-        if let Some(name) = &self.context
-            && !known().contains(name)
-        {
-            return Err(Error::UnknownContext { name: name.clone(), known: known() });
+    fn config(&self) -> Result<(Config, String), Error> {
+        match self.choice.source(load(self.kubeconfig.as_deref())?, &self.overrides)? {
+            Source::Kubeconfig(kubeconfig) => {
+                let chosen = self.choice.choose(&kubeconfig, &self.overrides)?;
+                let user = usable(with_token_of_file(self.impersonation.apply(chosen.user)?))?;
+                configuration(Chosen { user, ..chosen }, &Environment::read())
+            }
+            Source::Pod => {
+                let mut config = Config::incluster().map_err(|_| Error::NoKubeconfig)?;
+                config.auth_info = self.impersonation.apply(config.auth_info)?;
+                Ok((config, "in-cluster".to_owned()))
+            }
         }
-        let options =
-            KubeConfigOptions { context: self.context.clone(), cluster: self.cluster.clone(), user: self.user.clone() };
-        let (name, kubeconfig, options) = match self.overrides.apply(&kubeconfig, &options) {
-            Some(replaced) => (replaced.current_context.clone(), replaced, KubeConfigOptions::default()),
-            None => (name, kubeconfig, options),
-        };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(failed)?;
-        Ok((config, name.unwrap_or_default()))
     }
 }
 
-/// Whether there is no kubeconfig.
-fn is_absent(error: &KubeconfigError) -> bool {
-    match error {
-        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
-        KubeconfigError::FindPath => true,
-        _ => false,
+/// For kube's client. Its own way from a kubeconfig panics at some addresses, and uses proxies otherwise than
+/// client-go.
+fn configuration(chosen: Chosen, environment: &Environment) -> Result<(Config, String), Error> {
+    let Chosen { context, namespace, mut cluster, mut user } = chosen;
+    let address =
+        Address::parse(cluster.server.as_deref().filter(|server| !server.is_empty()).ok_or(Error::NoServer)?)?;
+    cluster.server = Some(address.uri().to_string());
+    let text = |text: Option<String>| text.filter(|text| !text.is_empty());
+    cluster.certificate_authority = text(cluster.certificate_authority);
+    cluster.certificate_authority_data = text(cluster.certificate_authority_data);
+
+    let mut config = Config::new(address.uri().clone());
+    config.default_namespace = namespace;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.disable_compression = cluster.disable_compression.unwrap_or(false);
+    config.proxy_url = proxy(address.uri(), cluster.proxy_url.as_deref(), environment)?;
+    config.tls_server_name = text(cluster.tls_server_name.clone());
+    let described = ExecAuthCluster::try_from(&cluster).map_err(failed)?;
+    config.root_cert = described.certificate_authority_data.as_deref().map(certificates).transpose()?;
+    if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
+        exec.cluster = Some(described);
     }
+    config.auth_info = if address.has_tls() { user } else { impersonation_of(user) };
+    Ok((config, context.unwrap_or_else(|| address.to_string())))
+}
+
+/// The certificates of a PEM text.
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let certificates = CertificateDer::pem_slice_iter(pem).map(|der| der.map(|der| der.to_vec()));
+    let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(|_| Error::Authority)?;
+    if certificates.is_empty() { Err(Error::Authority) } else { Ok(certificates) }
+}
+
+fn failed(error: KubeconfigError) -> Error {
+    Error::Kubeconfig(Box::new(error))
 }
 
 /// Whether the version of an API server, for example 1 and 37 or 30+, is supported. A version without numbers is.
@@ -206,7 +208,61 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn configured(kubeconfig: &Value) -> Result<(Config, String), Error> {
+        let context = kubeconfig["context"].as_str().map(str::to_owned);
+        let cluster = serde_json::from_value(kubeconfig["cluster"].clone()).unwrap();
+        let user = serde_json::from_value(kubeconfig["user"].clone()).unwrap();
+        configuration(Chosen { context, namespace: "shop".to_owned(), cluster, user }, &Environment::default())
+    }
+
+    #[test]
+    fn an_address_needs_no_scheme_and_its_password_is_no_name() {
+        let (config, name) =
+            configured(&json!({"cluster": {"server": "jane:secret@localhost:6443"}, "user": {"token": "abc"}}))
+                .unwrap();
+        assert_eq!(config.cluster_url, "https://jane:secret@localhost:6443/");
+        assert_eq!((name.as_str(), config.default_namespace.as_str()), ("https://localhost:6443", "shop"));
+        assert!(config.auth_info.token.is_some());
+    }
+
+    #[test]
+    fn credentials_are_not_sent_without_tls() {
+        let kubeconfig =
+            json!({"context": "a", "cluster": {"server": "http://localhost:1"}, "user": {"token": "abc", "as": "b"}});
+        let (Config { auth_info, .. }, name) = configured(&kubeconfig).unwrap();
+        assert_eq!((name.as_str(), auth_info.impersonate.as_deref()), ("a", Some("b")));
+        assert!(auth_info.token.is_none());
+    }
+
+    #[test]
+    fn a_credential_plugin_learns_the_cluster_if_it_asks_for_it() {
+        for (asks, server) in [(true, Some("https://one:1/")), (false, None)] {
+            let user = json!({"exec": {"command": "login", "provideClusterInfo": asks}});
+            let (config, _) = configured(&json!({"cluster": {"server": "one:1"}, "user": user})).unwrap();
+            let cluster = config.auth_info.exec.unwrap().cluster;
+            assert_eq!(cluster.and_then(|cluster| cluster.server).as_deref(), server);
+        }
+    }
+
+    #[test]
+    fn an_authority_without_certificates_and_a_cluster_without_a_server_are_refused() {
+        for cluster in [
+            json!({"server": "https://one", "certificate-authority-data": "QQ=="}),
+            json!({"server": "https://one", "certificate-authority": "/dev/null"}),
+            json!({"server": "https://one", "certificate-authority": "/dev/null/none"}),
+            json!({"server": ""}),
+            json!({}),
+        ] {
+            assert!(configured(&json!({"cluster": cluster, "user": {}})).is_err(), "{cluster}");
+        }
+        let empty = json!({"server": "https://one", "certificate-authority-data": "", "tls-server-name": ""});
+        let (config, _) = configured(&json!({"cluster": empty, "user": {}})).unwrap();
+        assert_eq!((config.root_cert, config.tls_server_name), (None, None));
+    }
 
     #[test]
     fn versions_of_managed_clusters_are_read() {

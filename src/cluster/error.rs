@@ -1,5 +1,6 @@
 //! Why a command cannot get an answer from the cluster: one sentence each, and what is missing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::config::KubeconfigError;
@@ -16,8 +17,27 @@ pub(crate) enum Error {
     NoKubeconfig,
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[source] Box<KubeconfigError>),
-    #[error("the context {name:?} is not in the kubeconfig{}", listed(.known))]
-    UnknownContext { name: String, known: Vec<String> },
+    #[error("no kubeconfig: flags that replace a part of it need one, or --server")]
+    NothingToOverride,
+    #[error("cannot parse the kubeconfig {}{}", file.display(), at(*.place))]
+    Syntax { file: PathBuf, place: Option<(u64, u64)> },
+    /// A context, a cluster or a user.
+    #[error("the {what} {name:?} is not in the kubeconfig{}", listed(.known))]
+    Unknown { what: &'static str, name: String, known: Vec<String> },
+    #[error("the kubeconfig has no current context; choose one with --context{}", listed(.0))]
+    NoContext(Vec<String>),
+    #[error("the cluster in the kubeconfig has no server")]
+    NoServer,
+    #[error("the address of the API server is not a URL such as https://HOST:PORT")]
+    Address,
+    #[error("the certificate authority of the API server is not a list of PEM certificates")]
+    Authority,
+    #[error("the address of the proxy in {0} is not a URL with http, https or socks5")]
+    Proxy(&'static str),
+    #[error("the token has a line break or another control character")]
+    Token,
+    #[error("a UID, groups or extra values of an impersonated user need its name: --as, or `as` in the kubeconfig")]
+    NoUserToImpersonate,
     #[error("cannot set up a client for {server}")]
     Client {
         server: String,
@@ -94,11 +114,16 @@ fn cause(error: &kube::Error) -> String {
     }
 }
 
-/// The contexts that there are, as the end of a sentence.
-fn listed(contexts: &[String]) -> String {
+/// Line and column, as the end of a sentence.
+fn at(place: Option<(u64, u64)>) -> String {
+    place.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
+}
+
+/// The names that there are, as the end of a sentence.
+fn listed(names: &[String]) -> String {
     const SHOWN: usize = 10;
-    let shown = contexts.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match contexts.len() {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
         0 => "; it has none".to_owned(),
         count if count > SHOWN => format!("; it has {shown} and {} more", count - SHOWN),
         _ => format!("; it has {shown}"),
@@ -123,7 +148,7 @@ mod tests {
     fn an_unknown_context_names_those_that_there_are() {
         let error = |known: &[&str]| {
             let known = known.iter().map(|&name| name.to_owned()).collect();
-            Error::UnknownContext { name: "prod".to_owned(), known }.to_string()
+            Error::Unknown { what: "context", name: "prod".to_owned(), known }.to_string()
         };
         assert_eq!(error(&["dev", "test"]), "the context \"prod\" is not in the kubeconfig; it has dev, test");
         assert_eq!(error(&[]), "the context \"prod\" is not in the kubeconfig; it has none");

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::lists::Resource;
+use super::object_name::is_object_name;
 use winddown_core::kind::Kind;
 
 /// A workload on the command line: `deploy/web`.
@@ -57,8 +58,7 @@ impl FromStr for WorkloadName {
         let short = lower.strip_suffix(".v1.apps").or(lower.strip_suffix(".apps")).unwrap_or(&lower);
         let named = Kind::ALL.into_iter().find(|kind| type_names(*kind).contains(&short));
         let kind = named.ok_or_else(|| ParseError::UnknownType(type_.to_owned()))?;
-        let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '-' | '.');
-        if name.is_empty() || name.len() > 253 || !name.chars().all(is_valid) {
+        if !is_object_name(name) {
             return Err(ParseError::InvalidName(name.to_owned()));
         }
         Ok(Self::new(kind, name))
@@ -112,6 +112,7 @@ mod tests {
             ("deploy/", "\"\" is not the name of an object"),
             ("deploy/a/b", "\"a/b\" is not the name of an object"),
             ("deploy/../x", "\"../x\" is not the name of an object"),
+            ("deploy/..", "\"..\" is not the name of an object"),
         ] {
             assert_eq!(text.parse::<WorkloadName>().unwrap_err().to_string(), message);
         }

@@ -36,7 +36,8 @@ These are some of kubectl's flags, with the same meaning. They are written after
 a limit, and the plugin for 30 seconds.
 
 A flag counts more than the kubeconfig, and `--server` needs none. `--token` and `--client-certificate` take the place of all
-credentials in it: with kubectl, a certificate in the kubeconfig can count more than `--token`.
+credentials in it: with kubectl, a certificate in the kubeconfig can count more than `--token`. The user that the kubeconfig
+impersonates stays, unless `--as` names another one.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.

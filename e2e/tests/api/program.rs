@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,20 @@ use crate::namespace::Namespace;
 
 /// For one line of a watch: stops are written together.
 const LINE_LIMIT: Duration = Duration::from_secs(90);
+
+/// Variables that choose another cluster, or another way to it.
+const VARIABLES: [&str; 10] = [
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
 
 /// The plugin with a kubeconfig.
 #[derive(Clone)]
@@ -84,12 +99,24 @@ impl Program {
 
     /// The same with a server that does not listen.
     pub(crate) fn elsewhere(&self) -> Result<Self> {
-        let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(&self.kubeconfig)?)?;
+        let mut kubeconfig = self.read_kubeconfig()?;
         // A port that only root may use, and nothing does.
         kubeconfig["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1".into();
-        let file = self.kubeconfig.with_extension("elsewhere");
+        self.with(&kubeconfig)
+    }
+
+    /// The same with a kubeconfig of its own: other tests run at the same time.
+    pub(crate) fn with(&self, kubeconfig: &Value) -> Result<Self> {
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let file = self.home.join(format!("program-{}-{number}.kubeconfig", std::process::id()));
         std::fs::write(&file, kubeconfig.to_string())?;
         Ok(self.with_kubeconfig(&file))
+    }
+
+    /// The kubeconfig, which is written as JSON.
+    pub(crate) fn read_kubeconfig(&self) -> Result<Value> {
+        Ok(serde_json::from_slice(&std::fs::read(&self.kubeconfig)?)?)
     }
 
     pub(crate) async fn run(&self, arguments: &str) -> Result<Ran> {
@@ -126,6 +153,9 @@ impl Program {
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let words: Vec<_> = arguments.split_whitespace().collect();
         let mut command = Command::new(&self.binary);
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
         command.args(&words).env("KUBECONFIG", &self.kubeconfig).env("HOME", &self.home).kill_on_drop(true);
         if let Some(namespace) = &self.namespace
             && !words.iter().any(|word| matches!(*word, "-n" | "-A"))

@@ -9,6 +9,7 @@ use super::certificates::{self, Certificate};
 use super::report::{Check, Page};
 use super::search::LABEL;
 use super::webhooks::Configurations;
+use crate::cluster::object_name::is_object_name;
 use crate::cluster::{Cluster, Error};
 use winddown_core::observation::Timestamp;
 
@@ -46,12 +47,12 @@ impl Operator {
         let text = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
         let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
-        let lease = |container| argument(container, "--lease-name").filter(|name| is_name(name));
+        let lease = |container| argument(container, "--lease-name").filter(|name| is_object_name(name));
         let (container, lease) = containers.iter().find_map(|container| Some((container, lease(container)?)))?;
         let volumes = deployment.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
         let serving = volumes.into_iter().flatten().find(|volume| volume["name"] == "tls");
         let serving = serving.and_then(|volume| volume.pointer("/secret/secretName")?.as_str());
-        let named = |name: Option<&str>| name.filter(|name| is_name(name)).map(str::to_owned);
+        let named = |name: Option<&str>| name.filter(|name| is_object_name(name)).map(str::to_owned);
         let secret = match (named(argument(container, "--ca-secret-name")), named(serving)) {
             (Some(name), _) => StoredCertificate::Authority(name),
             (None, Some(name)) => StoredCertificate::Serving(name),
@@ -148,13 +149,6 @@ fn argument<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     let mut arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
     arguments.find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
 }
-
-/// Whether a text can be the name of a Lease or a Secret, and so a part of a path.
-fn is_name(text: &str) -> bool {
-    let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || matches!(char, '-' | '.');
-    !text.is_empty() && text.len() <= 253 && !text.starts_with('.') && text.chars().all(is_valid)
-}
-
 /// Judges the operator that was found.
 pub(super) async fn checks(
     cluster: &Cluster,

@@ -64,8 +64,10 @@ async fn without_a_cluster_each_command_says_so(namespace: Namespace) -> Result<
     let program = namespace.program()?;
     for command in COMMANDS {
         is_one_sentence(&program.elsewhere()?.run(command).await?, "cannot reach the API server https://127.0.0.1:1: ");
-        let nowhere = program.run(&format!("{command} --context nowhere")).await?;
-        is_one_sentence(&nowhere, "the context \"nowhere\" is not in the kubeconfig; it has tests");
+        for (flag, known) in [("context", "tests"), ("cluster", "tests"), ("user", "tests")] {
+            let nowhere = program.run(&format!("{command} --{flag} nowhere")).await?;
+            is_one_sentence(&nowhere, &format!("the {flag} \"nowhere\" is not in the kubeconfig; it has {known}\n"));
+        }
         let no_file = program.run(&format!("{command} --kubeconfig /dev/null/x")).await?;
         is_one_sentence(&no_file, "the kubeconfig cannot be used: ");
     }
