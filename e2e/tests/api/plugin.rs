@@ -3,9 +3,10 @@
 mod bad_input;
 mod check;
 mod flags;
-mod proxy;
+mod operator_left_out;
+pub(crate) mod proxy;
 mod restore;
-mod rights;
+pub(crate) mod rights;
 mod status;
 
 use anyhow::Result;
@@ -16,7 +17,16 @@ use crate::request::merge;
 use crate::suite::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    [status::tests(), check::tests(), restore::tests(), rights::tests(), bad_input::tests(), flags::tests()].concat()
+    [
+        status::tests(),
+        check::tests(),
+        restore::tests(),
+        operator_left_out::tests(),
+        rights::tests(),
+        bad_input::tests(),
+        flags::tests(),
+    ]
+    .concat()
 }
 
 /// The pods of a Deployment.
