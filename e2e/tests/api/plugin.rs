@@ -8,6 +8,7 @@ pub(crate) mod proxy;
 mod restore;
 pub(crate) mod rights;
 mod status;
+mod watch;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use crate::suite::Test;
 pub(crate) fn tests() -> Vec<Test> {
     [
         status::tests(),
+        watch::tests(),
         check::tests(),
         restore::tests(),
         operator_left_out::tests(),
