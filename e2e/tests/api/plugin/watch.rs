@@ -17,6 +17,7 @@ use crate::suite::{Test, tests, until};
 pub(super) fn tests() -> Vec<Test> {
     tests![shared:
         a_row_whose_labels_could_not_be_looked_up_is_printed_later,
+        a_lookup_without_an_answer_keeps_no_other_row_and_is_repeated,
         a_row_whose_workload_is_created_again_is_printed_again,
         a_watch_whose_output_is_closed_ends_with_the_next_row,
     ]
@@ -43,15 +44,20 @@ fn budget(namespace: &Namespace, name: &str) -> String {
     format!("/apis/winddown.dev/v1alpha1/namespaces/{}/shutdownbudgets/deployment-{name}", namespace.name)
 }
 
-async fn a_row_whose_labels_could_not_be_looked_up_is_printed_later(namespace: Namespace) -> Result<()> {
+/// Two Deployments with a label and a budget. Returns the path of the lookups of the label.
+async fn create_labelled(namespace: &Namespace) -> Result<String> {
     for name in ["first", "second"] {
         namespace.accepts(deployment(name).with_budget().with("/metadata/labels/tier", "a")).await?;
-        until_drain(&namespace, name, "5s").await?;
+        until_drain(namespace, name, "5s").await?;
     }
+    Ok(namespace.deployment_path("").trim_end_matches('/').to_owned())
+}
+
+async fn a_row_whose_labels_could_not_be_looked_up_is_printed_later(namespace: Namespace) -> Result<()> {
+    let path = create_labelled(&namespace).await?;
     let (fails, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let deployments = namespace.deployment_path("");
     let rule = {
-        let (fails, lost, path) = (fails.clone(), lost.clone(), deployments.trim_end_matches('/').to_owned());
+        let (fails, lost) = (fails.clone(), lost.clone());
         move |seen: &Seen| {
             let is_lost = seen.path == path && fails.load(Ordering::Relaxed);
             lost.fetch_add(usize::from(is_lost), Ordering::Relaxed);
@@ -76,6 +82,36 @@ async fn a_row_whose_labels_could_not_be_looked_up_is_printed_later(namespace: N
     drain(&namespace, "second", "7s").await?;
     let next = watch.until_line(|line| line.contains("+25s+")).await?;
     assert!(next.starts_with("deployment/second") && next.contains(" 7s+"), "{next}");
+    Ok(())
+}
+
+async fn a_lookup_without_an_answer_keeps_no_other_row_and_is_repeated(namespace: Namespace) -> Result<()> {
+    let path = create_labelled(&namespace).await?;
+    let is_next_lost = Arc::new(AtomicBool::new(false));
+    let rule = {
+        let is_next_lost = is_next_lost.clone();
+        move |seen: &Seen| {
+            let is_lost = seen.path == path && is_next_lost.swap(false, Ordering::Relaxed);
+            if is_lost { Act::NoAnswer } else { Act::Forward }
+        }
+    };
+    let proxy = Proxy::with_rule(&namespace.environment.server, rule).await?;
+    let program = namespace.program()?.with_kubeconfig(&proxy.kubeconfig);
+    let mut watch = program.start("status -w -l tier=a --no-headers --request-timeout 0")?;
+    watch.until_line(|line| line.starts_with("deployment/second")).await?;
+    // Nothing of the start is to be looked up later.
+    sleep(A_WHILE).await;
+
+    is_next_lost.store(true, Ordering::Relaxed);
+    drain(&namespace, "first", "6s").await?;
+    until("the lookup", async || Ok((!is_next_lost.load(Ordering::Relaxed)).then_some(()))).await?;
+    sleep(A_WHILE).await;
+    drain(&namespace, "second", "7s").await?;
+    // Before the limit of the lookup.
+    let next = timeout(Duration::from_secs(20), watch.until_line(|line| line.contains("+25s+"))).await??;
+    assert!(next.starts_with("deployment/second") && next.contains(" 7s+"), "{next}");
+    let next = watch.until_line(|line| line.contains("+25s+")).await?;
+    assert!(next.starts_with("deployment/first") && next.contains(" 6s+"), "{next}");
     Ok(())
 }
 
