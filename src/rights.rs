@@ -122,8 +122,8 @@ const RESTORE: Needs = Needs {
             "a message; the dry run still asks the webhooks",
         ),
         right(ADMISSION, &["mutatingwebhookconfigurations"], &["list"], Place::Cluster).means(
-            "without `--remove-annotations`: where the operator is",
-            "a message; the operator is looked for by its label, which others may set",
+            "where the operator is, which `--all` leaves out, and which would inject again without `--remove-annotations`",
+            "a message; `--all` leaves out every Deployment with its labels and flags, which others may set; exit 1",
         ),
         right("", &["namespaces"], &["get"], Place::Workloads)
             .means("whether the namespace opts in, if Winddown injects again", "a message"),

@@ -51,12 +51,15 @@ Examples:
 
 Exit codes:
   0  nothing of Winddown is left in the workloads, and their rollouts have ended if they were waited for
-  1  something of Winddown is left in a workload: the answer was no, nothing could be asked because standard input is not a terminal, or Winddown would inject again
+  1  something of Winddown is left in a workload: the answer was no, nothing could be asked because standard input is not a terminal, Winddown would inject again, or --all left out what may be the operator
   2  a workload could not be read or patched, was deleted meanwhile, or its rollout did not end";
 
 /// Why `--all` leaves the operator out.
 const OPERATOR: &str = "it has the labels and the flags of Winddown's operator, whose budget is a part of the chart; \
     helm uninstall removes it";
+/// The same if it is not known where the operator is.
+const MAYBE_OPERATOR: &str = "it has the labels and the flags of Winddown's operator, and may be it; its name as the argument \
+    restores it";
 
 /// Flags of `winddown restore`.
 #[derive(Clone, Debug, Args)]
@@ -147,7 +150,7 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
             is_injected(workload) || is_declared()
         };
         let mut found = apply::read_all(cluster, &selection, is_wanted).await?;
-        leave_operator_out(cluster, &mut found).await;
+        plan.exit = leave_operator_out(cluster, &mut found).await;
         found
     } else {
         let namespace = arguments.scope.namespace(cluster);
@@ -173,25 +176,35 @@ async fn planned(cluster: &Cluster, arguments: &Arguments) -> Result<Plan, Error
     Ok(plan)
 }
 
-/// Leaves the operator of the chart out. Others may have its labels and flags, and are restored like all workloads.
-async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json::Value)>) {
+/// Leaves the operator of the chart out. Others may have its labels and flags, and are restored like all workloads; where it
+/// is not known which of them is the operator, all are left out, and this is a finding.
+async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json::Value)>) -> Exit {
     if !found.iter().any(|(kind, workload)| super::check::looks_like_operator(*kind, workload)) {
-        return;
+        return Exit::Success;
     }
-    let namespace = super::check::operator_namespace(cluster).await.unwrap_or_else(|error| {
-        let error = ErrorChain(&error).to_string();
-        message!("winddown: the operator is not left out, because it is not known: {}", sanitize(&error));
-        None
-    });
+    let (namespace, why) = match super::check::operator_namespace(cluster).await {
+        Ok(None) => return Exit::Success,
+        Ok(Some(namespace)) => (Some(namespace), OPERATOR),
+        Err(error) => {
+            let error = ErrorChain(&error).to_string();
+            message!("winddown: where the operator is, is not known: {}", sanitize(&error));
+            (None, MAYBE_OPERATOR)
+        }
+    };
+    let is_left_out = |kind: Kind, workload: &serde_json::Value| match &namespace {
+        Some(namespace) => super::check::is_operator(kind, workload, Some(namespace)),
+        None => super::check::looks_like_operator(kind, workload),
+    };
     found.retain(|(kind, workload)| {
-        let is_operator = super::check::is_operator(*kind, workload, namespace.as_deref());
-        if is_operator {
+        let is_left_out = is_left_out(*kind, workload);
+        if is_left_out {
             let view = Object::new(workload);
             let title = title(&WorkloadName::new(*kind, view.name().unwrap_or_default()), view.namespace());
-            message!("winddown: {} is left out: {OPERATOR}", sanitize(&title));
+            message!("winddown: {} is left out: {why}", sanitize(&title));
         }
-        !is_operator
+        !is_left_out
     });
+    if namespace.is_some() { Exit::Success } else { Exit::Findings }
 }
 
 /// `Restore 3 workloads? The pods of 2 are replaced.`

@@ -1,5 +1,6 @@
 //! `winddown status`: the workloads that Winddown manages, from their `ShutdownBudget`s.
 
+mod changes;
 mod details;
 #[cfg(test)]
 mod golden;

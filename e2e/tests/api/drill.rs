@@ -1,6 +1,9 @@
 //! `kubectl winddown drill` where no kubelet is needed: what it refuses, what is not allowed, and what vanishes meanwhile.
 
 mod app;
+mod closed;
+mod measure_rights;
+mod replaced;
 mod terminal;
 
 use std::slice::from_ref;
@@ -18,16 +21,19 @@ use crate::request::{create, merge};
 use crate::suite::{Test, tests, until};
 
 pub(crate) fn tests() -> Vec<Test> {
-    tests![
+    let own = tests![
         shared: the_measuring_container_is_one_that_the_restricted_standard_admits,
         where_a_policy_forbids_the_container_the_rest_is_observed,
         what_vanishes_before_the_eviction_evicts_nothing,
         what_vanishes_during_the_drill_is_said,
         an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_stays,
-    ]
+    ];
+    [own, measure_rights::tests(), replaced::tests(), closed::tests()].concat()
 }
 
 const IMAGE: &str = "--image registry.example/winddown:1";
+/// The exit code where the stop was seen and its traffic was not measured.
+const UNMEASURED: i32 = 2;
 /// For the end of a command.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -152,7 +158,7 @@ async fn where_a_policy_forbids_the_container_the_rest_is_observed(namespace: Na
     assert!(app.is_untouched("web-a").await? && app.is_untouched("web-b").await?);
 
     let ran = meanwhile(&namespace, &format!("{measure} --yes -o json"), app.exit("web-a")).await?;
-    ran.assert(0);
+    ran.assert(UNMEASURED);
     assert!(said(&ran.stderr), "{ran:?}");
     let result: Value = serde_json::from_str(&ran.stdout)?;
     let pod = &result["pods"][0];

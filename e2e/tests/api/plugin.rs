@@ -3,10 +3,12 @@
 mod bad_input;
 mod check;
 mod flags;
-mod proxy;
+mod operator_left_out;
+pub(crate) mod proxy;
 mod restore;
-mod rights;
+pub(crate) mod rights;
 mod status;
+mod watch;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -16,7 +18,17 @@ use crate::request::merge;
 use crate::suite::Test;
 
 pub(crate) fn tests() -> Vec<Test> {
-    [status::tests(), check::tests(), restore::tests(), rights::tests(), bad_input::tests(), flags::tests()].concat()
+    [
+        status::tests(),
+        watch::tests(),
+        check::tests(),
+        restore::tests(),
+        operator_left_out::tests(),
+        rights::tests(),
+        bad_input::tests(),
+        flags::tests(),
+    ]
+    .concat()
 }
 
 /// The pods of a Deployment.

@@ -1,11 +1,13 @@
 //! Which workloads to show, and what the cluster has of them.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{GetParams, ListParams, PartialObjectMeta};
 use kube::core::{DynamicObject, Request};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::row::Row;
 use crate::cluster::budgets::{BUDGETS, StoredBudget, WorkloadMetadata};
@@ -13,6 +15,10 @@ use crate::cluster::lists::{Scope, Selection};
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use winddown_core::shutdown_budget::name;
+
+/// For the labels of a workload.
+const LOOKUP: Duration = Duration::from_secs(30);
+const NO_ANSWER: &str = "no answer within 30 s";
 
 /// What the user asked for.
 #[derive(Clone, Debug)]
@@ -81,7 +87,12 @@ impl Query {
         let parameters = ListParams::default().fields(&format!("metadata.name={}", workload.name)).labels(labels);
         let request = Request::new(workload.kind.path(&row.namespace)).list_metadata(&parameters);
         let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
-        let found: Value = cluster.within(call, cluster.client.request(request)).await?;
+        let answer = cluster.within(call.clone(), cluster.client.request(request));
+        // Also without a limit for requests: others wait for this one.
+        let found: Value = match timeout(LOOKUP, answer).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(Error::new(call, kube::Error::Service(NO_ANSWER.into()))),
+        };
         Ok(found["items"].as_array().is_some_and(|items| !items.is_empty()))
     }
 

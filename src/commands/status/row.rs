@@ -31,6 +31,9 @@ pub(super) struct Row {
     /// Whether this is from a `ShutdownBudget`. If not, only the annotation of the workload is known.
     observed: bool,
     created: Option<Timestamp>,
+    /// The UID of the workload, by which one that was created again is another one.
+    #[serde(skip)]
+    pub(super) uid: Option<String>,
     #[serde(flatten)]
     pub(super) status: ShutdownBudgetStatus,
 }
@@ -39,12 +42,15 @@ impl Row {
     pub(super) fn of_budget(budget: StoredBudget) -> Self {
         let StoredBudget { metadata, status } = budget;
         let owner = workload(&metadata);
+        let owners = metadata.owner_references.iter().flatten();
+        let uid = owners.filter(|owner| owner.controller == Some(true)).map(|owner| owner.uid.clone()).next();
         Self {
             kind: owner.as_ref().map(|owner| owner.kind.as_str()),
             name: owner.map(|owner| owner.name).or(metadata.name).unwrap_or_default(),
             namespace: metadata.namespace.unwrap_or_default(),
             observed: true,
             created: metadata.creation_timestamp.as_ref().map(Timestamp::from),
+            uid,
             // Only Winddown reads them.
             status: ShutdownBudgetStatus { checkpoint: None, reported: None, ..status },
         }
@@ -58,6 +64,7 @@ impl Row {
             name: found.workload.name.clone(),
             observed: false,
             created: found.metadata.creation_timestamp.as_ref().map(Timestamp::from),
+            uid: found.metadata.uid.clone(),
             status: ShutdownBudgetStatus { budget: found.budget().map(str::to_owned), ..Default::default() },
         }
     }

@@ -1,16 +1,18 @@
 //! `-w`: the rows that change.
 
-use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::pin::pin;
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio::time::{Instant, sleep_until};
 
 use super::Table;
+use super::changes::{Changes, Failure};
 use super::read::Query;
 use super::row::Row;
 use crate::cluster::budgets::StoredBudget;
@@ -26,6 +28,8 @@ use winddown_core::shutdown_budget::{GROUP, KIND, PLURAL, VERSION};
 
 /// Budgets in one answer.
 const PAGE: u32 = 250;
+/// How many workloads are looked up at the same time.
+const LOOKUPS: usize = 4;
 
 /// Prints the rows that change, until the process is interrupted. A watch that breaks starts again. `known` are the rows of
 /// the table, and those that the query leaves out.
@@ -42,57 +46,68 @@ pub(super) async fn follow(
         Scope::All => Api::all_with(client, &resource),
         Scope::Namespace(namespace) => Api::namespaced_with(client, namespace, &resource),
     };
-    let mut shown: HashMap<_, _> = known.map(|row| (key(&row), row)).collect();
+    let mut changes = Changes::new(table.width, known);
+    let mut lookups = FuturesUnordered::new();
     let mut events = pin!(watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff());
     let mut is_broken = false;
-    while let Some(event) = events.next().await {
-        let changed = match event {
-            Ok(watcher::Event::Apply(budget) | watcher::Event::InitApply(budget)) => Row::of_budget(stored(budget)),
-            Ok(watcher::Event::Delete(budget)) => {
-                shown.remove(&key(&Row::of_budget(stored(budget))));
-                continue;
-            }
-            Ok(watcher::Event::Init | watcher::Event::InitDone) => continue,
-            Err(error) => {
-                if let Some(error) = permanent(&error) {
-                    return Err(error);
-                }
-                if !std::mem::replace(&mut is_broken, true) {
-                    message!("winddown: {}; trying again", sanitize(&ErrorChain(&error).to_string()));
-                }
-                continue;
-            }
-        };
-        is_broken = false;
-        if shown.get(&key(&changed)).is_some_and(|before| !differs(table, before, &changed)) {
-            continue;
+    loop {
+        while lookups.len() < LOOKUPS
+            && let Some(row) = changes.next(Instant::now())
+        {
+            lookups.push(look_up(cluster, query, row));
         }
-        let is_selected = match query.selects(cluster, &changed).await {
-            Ok(is_selected) => is_selected,
-            // The next change of this row is another attempt.
-            Err(error) => {
-                message!("winddown: {}", sanitize(&ErrorChain(&error).to_string()));
-                continue;
-            }
-        };
-        shown.insert(key(&changed), changed.clone());
-        if is_selected {
-            let mut out = io::stdout().lock();
-            grid.print(&[table.line(&changed, now())], &mut out)?;
-            out.flush()?;
+        let due = changes.due().filter(|_| lookups.len() < LOOKUPS);
+        tokio::select! {
+            // What is known is printed before the next event replaces it.
+            biased;
+            Some((row, answer)) = lookups.next() => match answer {
+                Ok(is_selected) => {
+                    if let Some(row) = changes.answered(&row).filter(|_| is_selected) {
+                        let mut out = io::stdout().lock();
+                        grid.print(&[table.line(&row, now())], &mut out)?;
+                        out.flush()?;
+                    }
+                }
+                Err(error) if error.is_missing_right() => return Err(error),
+                Err(error) => {
+                    let consequence = match changes.failed(&row, Instant::now()) {
+                        Some(Failure::First) => "trying again",
+                        Some(Failure::Last) => "the row is shown with its next change",
+                        Some(Failure::Another) | None => continue,
+                    };
+                    message!("winddown: {}; {consequence}", sanitize(&ErrorChain(&error).to_string()));
+                }
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            event = events.next() => match event {
+                None => return Ok(Exit::Success),
+                Some(Ok(event)) => {
+                    is_broken = false;
+                    match event {
+                        watcher::Event::Apply(budget) | watcher::Event::InitApply(budget) => {
+                            changes.applied(Row::of_budget(stored(budget)));
+                        }
+                        watcher::Event::Delete(budget) => changes.deleted(&Row::of_budget(stored(budget))),
+                        watcher::Event::Init | watcher::Event::InitDone => {}
+                    }
+                }
+                Some(Err(error)) => {
+                    if let Some(error) = permanent(&error) {
+                        return Err(error);
+                    }
+                    if !std::mem::replace(&mut is_broken, true) {
+                        message!("winddown: {}; trying again", sanitize(&ErrorChain(&error).to_string()));
+                    }
+                }
+            },
         }
     }
-    Ok(Exit::Success)
 }
 
-/// Whether another row would be printed, apart from its age.
-fn differs(table: Table, before: &Row, after: &Row) -> bool {
-    let cells = |row: &Row| row.cells(table.width, winddown_core::observation::Timestamp::from_second(0));
-    cells(before) != cells(after)
-}
-
-fn key(row: &Row) -> (String, String) {
-    (row.namespace.clone(), row.title())
+/// Whether the query asks for a row.
+async fn look_up(cluster: &Cluster, query: &Query, row: Row) -> (Row, Result<bool, Error>) {
+    let answer = query.selects(cluster, &row).await;
+    (row, answer)
 }
 
 fn stored(budget: DynamicObject) -> StoredBudget {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
-use crate::request::{create, delete, delete_within, get, merge};
+use crate::request::{Request, create, delete, delete_within, get, merge};
 use crate::suite::until;
 
 /// The Deployment, which has no replicas of its own.
@@ -39,6 +39,14 @@ impl<'a> App<'a> {
     }
 
     pub(super) async fn start_pod(&self, pod: &str) -> Result<()> {
+        for request in self.start_of(pod) {
+            self.namespace.accepts(request).await?;
+        }
+        Ok(())
+    }
+
+    /// What creates a pod, and what reports it as ready.
+    pub(super) fn start_of(&self, pod: &str) -> [Request; 2] {
         let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-7d9f", self.name),
             "uid": "00000000-0000-4000-8000-000000000000", "controller": true});
         let manifest = json!({
@@ -55,7 +63,6 @@ impl<'a> App<'a> {
                 "containers": [{"name": "app", "image": "registry.example/app:1", "securityContext": restricted()}],
             },
         });
-        self.namespace.accepts(create(&manifest)).await?;
         let running = json!({"running": {"startedAt": now()}});
         let status = json!({
             "phase": "Running",
@@ -65,16 +72,28 @@ impl<'a> App<'a> {
             "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [container(&running)],
         });
-        self.report(pod, status).await
+        [create(&manifest).within(&self.namespace.name), self.status(pod, &status)]
     }
 
-    fn path(&self, pod: &str) -> String {
+    pub(super) fn path(&self, pod: &str) -> String {
         format!("/api/v1/namespaces/{}/pods/{pod}", self.namespace.name)
     }
 
     /// Writes fields of the status of a pod.
     pub(super) async fn report(&self, pod: &str, status: Value) -> Result<()> {
-        self.namespace.accepts(merge(&format!("{}/status", self.path(pod)), json!({"status": status}))).await.map(drop)
+        self.namespace.accepts(self.status(pod, &status)).await.map(drop)
+    }
+
+    fn status(&self, pod: &str, status: &Value) -> Request {
+        merge(&format!("{}/status", self.path(pod)), json!({"status": status}))
+    }
+
+    /// Reports the container that was added to a pod as running.
+    pub(super) async fn run_added_container(&self, pod: &str) -> Result<()> {
+        let added = self.added_container(pod).await?;
+        let status = json!({"name": added["name"], "image": added["image"], "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"running": {"startedAt": now()}}});
+        self.report(pod, json!({"ephemeralContainerStatuses": [status]})).await
     }
 
     pub(super) async fn pod(&self, pod: &str) -> Result<Value> {
@@ -89,7 +108,7 @@ impl<'a> App<'a> {
     }
 
     /// The patch of the ephemeral containers of a pod.
-    pub(super) fn ephemeral_containers(&self, pod: &str, containers: &[Value]) -> crate::request::Request {
+    pub(super) fn ephemeral_containers(&self, pod: &str, containers: &[Value]) -> Request {
         let path = format!("{}/ephemeralcontainers", self.path(pod));
         merge(&path, json!({"spec": {"ephemeralContainers": containers}}))
     }
@@ -113,14 +132,19 @@ impl<'a> App<'a> {
 
     /// Waits until a pod was evicted, and lets its container exit with code 0.
     pub(super) async fn exit(&self, pod: &str) -> Result<()> {
+        self.exit_without_removal(pod).await?;
+        self.remove(pod).await
+    }
+
+    /// The same, but the pod stays for now.
+    pub(super) async fn exit_without_removal(&self, pod: &str) -> Result<()> {
         self.until_evicted(pod).await?;
         let deleted = self.pod(pod).await?;
         self.report(pod, json!({"observedGeneration": deleted["metadata"]["generation"]})).await?;
         let started = &deleted["status"]["containerStatuses"][0]["state"]["running"]["startedAt"];
         let end =
             json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": started, "finishedAt": now()}});
-        self.report(pod, json!({"phase": "Succeeded", "containerStatuses": [container(&end)]})).await?;
-        self.remove(pod).await
+        self.report(pod, json!({"phase": "Succeeded", "containerStatuses": [container(&end)]})).await
     }
 
     /// Removes a pod at once.

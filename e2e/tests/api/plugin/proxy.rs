@@ -23,7 +23,7 @@ use winddown_e2e::api_server::ApiServer;
 use crate::request::{Request, send};
 
 /// What happens with a request.
-pub(super) enum Act {
+pub(crate) enum Act {
     Forward,
     /// These are sent before.
     After(Vec<Request>),
@@ -37,15 +37,15 @@ pub(super) enum Act {
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) method: http::Method,
-    pub(super) path: String,
-    pub(super) is_dry_run: bool,
+pub(crate) struct Seen {
+    pub(crate) method: http::Method,
+    pub(crate) path: String,
+    pub(crate) is_dry_run: bool,
 }
 
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Names the proxy in place of the API server.
-    pub(super) kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     state: Arc<State>,
     cut: watch::Sender<()>,
     task: JoinHandle<()>,
@@ -61,17 +61,17 @@ struct State {
 
 impl Seen {
     /// Whether it changes an object with this name.
-    pub(super) fn changes(&self, name: &str) -> bool {
+    pub(crate) fn changes(&self, name: &str) -> bool {
         self.method != http::Method::GET && !self.is_dry_run && self.path.split('/').any(|part| part == name)
     }
 }
 
 impl Proxy {
-    pub(super) async fn start(server: &ApiServer) -> Result<Self> {
+    pub(crate) async fn start(server: &ApiServer) -> Result<Self> {
         Self::with_rule(server, |_| Act::Forward).await
     }
 
-    pub(super) async fn with_rule(
+    pub(crate) async fn with_rule(
         server: &ApiServer,
         rule: impl Fn(&Seen) -> Act + Send + Sync + 'static,
     ) -> Result<Self> {
@@ -79,7 +79,7 @@ impl Proxy {
     }
 
     /// The minor version and the whole one, for example 29 and v1.29.9.
-    pub(super) async fn with_version(server: &ApiServer, minor: &'static str, version: &'static str) -> Result<Self> {
+    pub(crate) async fn with_version(server: &ApiServer, minor: &'static str, version: &'static str) -> Result<Self> {
         Self::new(server, Box::new(|_| Act::Forward), Some((minor, version))).await
     }
 
@@ -106,12 +106,12 @@ impl Proxy {
     }
 
     /// Closes all connections. New ones are accepted.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.send_replace(());
     }
 
     /// The requests up to now.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

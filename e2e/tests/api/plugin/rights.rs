@@ -29,25 +29,25 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 /// One verb on one resource, as the API server names it.
-type Named = (String, String);
+pub(crate) type Named = (String, String);
 
 /// A rule of a role with one verb on one resource.
 #[derive(Clone, Debug)]
-struct Atom {
+pub(crate) struct Atom {
     /// The namespace of a Role; `None` of a `ClusterRole`.
     namespace: Option<String>,
     rule: Value,
 }
 
 impl Atom {
-    fn named(&self) -> Named {
+    pub(crate) fn named(&self) -> Named {
         let text = |field: &str| self.rule[field][0].as_str().unwrap_or_default().to_owned();
         (text("verbs"), text("resources"))
     }
 }
 
 /// The rights of a command, from its section of the page.
-fn rights(command: &str) -> Result<Vec<Atom>> {
+pub(crate) fn rights(command: &str) -> Result<Vec<Atom>> {
     let heading = format!("kubectl winddown {command}\n");
     let section = PAGE.split("\n## ").find(|section| section.starts_with(&heading)).context("no section")?;
     let mut atoms = Vec::new();
@@ -70,7 +70,7 @@ fn rights(command: &str) -> Result<Vec<Atom>> {
 }
 
 /// A user with exactly these rights.
-async fn user(namespace: &Namespace, name: &str, atoms: &[Atom]) -> Result<()> {
+pub(crate) async fn user(namespace: &Namespace, name: &str, atoms: &[Atom]) -> Result<()> {
     for place in atoms.iter().map(|atom| &atom.namespace).collect::<BTreeSet<_>>() {
         let rules: Vec<_> = atoms.iter().filter(|atom| atom.namespace == *place).map(|atom| &atom.rule).collect();
         let kind = if place.is_some() { "Role" } else { "ClusterRole" };

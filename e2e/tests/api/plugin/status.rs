@@ -91,12 +91,19 @@ async fn status_shows_what_fits_and_what_was_killed(namespace: Namespace) -> Res
         namespace.accepts(namespace.annotate(name, json!({"winddown.dev/drain": drain}))).await
     };
     drain("killed", "6s").await?;
+    // The watch has seen it before the next change.
+    until("the row of killed to change", async || {
+        let rows: Vec<Value> = serde_json::from_str(&plugin("status -o json").await?.stdout)?;
+        let is_changed = |row: &Value| row["name"] == "killed" && row["phases"]["drain"] == "6s";
+        Ok(rows.iter().any(is_changed).then_some(()))
+    })
+    .await?;
     drain("fits", "7s").await?;
     let next = watch.until_line(|line| line.contains("+25s+")).await?;
     assert!(next.starts_with("deployment/fits") && next.contains(" 7s+"), "{next}");
     namespace.accepts(namespace.merge("killed", json!({"metadata": {"labels": {"tier": "a"}}}))).await?;
-    drain("killed", "5s").await?;
-    watch.until_line(|line| line.starts_with("deployment/killed") && line.contains(" 5s+")).await?;
+    drain("killed", "4s").await?;
+    watch.until_line(|line| line.starts_with("deployment/killed") && line.contains(" 4s+")).await?;
     let closed = namespace.program()?.run_closed("status", Closed::Stdout).await?;
     assert_eq!(closed.stderr, "winddown: the output was closed before everything was written\n");
     closed.assert(2);
