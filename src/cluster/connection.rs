@@ -112,6 +112,15 @@ pub(crate) struct KubeconfigNames {
 }
 
 impl ClusterArguments {
+    /// The flags that choose the same cluster in a command to paste, each with a space before it. Not the overrides: among them
+    /// are credentials.
+    pub(crate) fn typed(&self) -> String {
+        let file = self.kubeconfig.as_ref().and_then(|file| file.to_str()).filter(|file| !file.is_empty());
+        let flags = file.map(|file| ("--kubeconfig", file)).into_iter().chain(self.choice.typed());
+        // No shell can be given a NUL.
+        flags.filter_map(|(flag, value)| Some(format!(" {flag} {}", shlex::try_quote(value).ok()?))).collect()
+    }
+
     /// The same for completion: with this `--request-timeout`, and without a terminal for the credential plugins of the
     /// kubeconfig.
     pub(crate) fn unattended(self, request_timeout: Duration) -> Self {

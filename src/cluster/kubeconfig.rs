@@ -100,7 +100,13 @@ impl Choice {
     }
 
     fn is_given(&self) -> bool {
-        [&self.context, &self.cluster, &self.user].into_iter().any(|name| given(name.as_ref()).is_some())
+        self.typed().next().is_some()
+    }
+
+    /// The flags, with their values.
+    pub(super) fn typed(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let flags = [("--context", &self.context), ("--cluster", &self.cluster), ("--user", &self.user)];
+        flags.into_iter().filter_map(|(flag, name)| Some((flag, given(name.as_ref())?.as_str())))
     }
 }
 

@@ -117,7 +117,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
     let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
-    let report = Report::new(&arguments.target, &namespace);
+    let report = Report::new(&arguments.target, &namespace, arguments.cluster.typed());
     let mut drill = Drill { cluster, arguments, namespace, screen, report, left: LeftBehind::default() };
     let ended = tokio::select! {
         ended = drill.all() => Some(ended),

@@ -48,7 +48,7 @@ impl<'a> Evictions<'a> {
         match self.cluster.within(call, answer).await {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.status() {
-                Some(status) if status.code == 404 => Ok(Err(deleted(name))),
+                Some(status) if status.code == 404 || is_replaced(status) => Ok(Err(deleted(name))),
                 Some(status) if is_refusal(status) => Ok(Err(refusal(status))),
                 _ => Err(error),
             },
@@ -65,8 +65,13 @@ fn eviction(name: &str, uid: &str) -> Eviction {
     }
 }
 
-/// Whether the pod is surely not evicted, for a reason that the answer names. 429: a disruption budget does not allow it. 409: it
-/// was replaced. 500: several budgets select the pod; any other 500, such as a timeout of etcd, says nothing about the eviction.
+/// Whether there is another pod of this name (`registry/generic/registry/store.go`, `storage/interfaces.go`).
+fn is_replaced(status: &kube::core::Status) -> bool {
+    status.code == 409 && ["UID in the precondition", "UID in precondition"].iter().any(|text| status.message.contains(text))
+}
+
+/// Whether the pod is surely not evicted, for a reason that the answer names. 429: a disruption budget does not allow it. 409: a
+/// conflict. 500: several budgets select the pod; any other 500, such as a timeout of etcd, says nothing about the eviction.
 fn is_refusal(status: &kube::core::Status) -> bool {
     match status.code {
         409 | 429 => true,
@@ -86,7 +91,7 @@ fn refusal(status: &kube::core::Status) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{eviction, is_refusal};
+    use super::{eviction, is_refusal, is_replaced};
 
     #[test]
     fn an_answer_that_leaves_the_eviction_open_is_no_refusal() {
@@ -103,6 +108,23 @@ mod tests {
         ] {
             let status = kube::core::Status { code, message: message.to_owned(), ..kube::core::Status::default() };
             assert_eq!(is_refusal(&status), expected, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn another_pod_of_the_same_name_is_a_replacement() {
+        let status = |code, message: &str| kube::core::Status {
+            code,
+            message: message.to_owned(),
+            ..kube::core::Status::default()
+        };
+        for (message, expected) in [
+            ("Precondition failed: UID in precondition: 1, UID in object meta: 2", true),
+            ("the UID in the precondition (1) does not match the UID in record (2)", true),
+            ("the object has been modified; please apply your changes to the latest version", false),
+        ] {
+            assert_eq!(is_replaced(&status(409, message)), expected, "{message}");
+            assert!(!is_replaced(&status(429, message)), "{message}");
         }
     }
 

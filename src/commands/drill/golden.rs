@@ -227,7 +227,7 @@ impl Case {
         let recorded = log.as_deref().map(|lines| Recorded { lines, start_after: Some(Duration::from_millis(40)) });
         let pod = PodReport::of(&selected.candidate, stop, marks, recorded, unmeasured.map(str::to_owned));
         lines.extend(pod.lines());
-        let mut report = Report::new(&"deploy/web".parse().unwrap(), "shop");
+        let mut report = Report::new(&"deploy/web".parse().unwrap(), "shop", String::new());
         report.pods.push(pod);
         lines.extend(report.summary());
         format!("{}\nexit {}\n", lines.join("\n"), report.exit() as u8)

@@ -49,6 +49,8 @@ pub(super) fn not_measured(reason: &str) -> String {
 pub(super) struct Report {
     target: String,
     namespace: String,
+    /// The flags that choose the cluster, each with a space before it.
+    cluster: String,
     pub(super) pods: Vec<PodReport>,
     /// Why the next pod was not evicted.
     pub(super) not_rehearsed: Option<String>,
@@ -75,8 +77,8 @@ pub(super) struct Recorded<'a> {
 }
 
 impl Report {
-    pub(super) fn new(target: &WorkloadName, namespace: &str) -> Self {
-        Self { target: target.to_string(), namespace: namespace.to_owned(), pods: Vec::new(), not_rehearsed: None }
+    pub(super) fn new(target: &WorkloadName, namespace: &str, cluster: String) -> Self {
+        Self { target: target.to_string(), namespace: namespace.to_owned(), cluster, pods: Vec::new(), not_rehearsed: None }
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -116,8 +118,8 @@ impl Report {
         }
         let annotations = advice.to_string();
         if !annotations.is_empty() {
-            let Self { target, namespace, .. } = self;
-            lines.push(format!("to write: kubectl annotate {target} -n {namespace} --overwrite {annotations}"));
+            let Self { target, namespace, cluster, .. } = self;
+            lines.push(format!("to write: kubectl annotate {target} -n {namespace}{cluster} --overwrite {annotations}"));
         }
         lines
     }
@@ -221,5 +223,26 @@ impl PodReport {
             "measurement": self.measurement,
             "unmeasured": self.unmeasured,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cluster::connection::ClusterArguments;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+    }
+
+    #[test]
+    fn the_command_to_paste_is_for_the_same_cluster_and_has_no_credentials() {
+        let words = ["kubectl", "--context", "a b", "--kubeconfig", "/x", "--token", "secret", "--user="];
+        let flags = Flags::try_parse_from(words).unwrap().cluster;
+        assert_eq!(flags.typed(), " --kubeconfig /x --context 'a b'");
     }
 }
