@@ -27,6 +27,22 @@ Exit codes:
   1  the output cannot be written
   2  the shell is unknown";
 
+/// The same for the plugin.
+pub(crate) const PLUGIN_EXAMPLES: &str = "\
+Examples:
+  # Complete `kubectl winddown` where kubectl itself is completed: the same binary under another name
+  ln -s \"$(command -v kubectl-winddown)\" ~/.local/bin/kubectl_complete-winddown
+
+  # The scripts complete the command `kubectl-winddown`, and not `kubectl winddown`
+  source <(winddown completions bash)
+  winddown completions zsh > \"${fpath[1]}/_kubectl-winddown\"
+  winddown completions fish > ~/.config/fish/completions/kubectl-winddown.fish
+
+Exit codes:
+  0  the script was printed
+  1  the output cannot be written
+  2  the shell is unknown";
+
 /// Flags of `winddown completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -21,7 +21,7 @@ const OUTPUTS: [(&str, &str, &str); 6] = [
     ("check", "kubectl winddown check", "check/failed"),
     ("restore", "kubectl winddown restore deploy/web -n shop --remove-annotations", "restore/web"),
     ("audit", "kubectl winddown audit", "audit/table"),
-    ("drill", "kubectl winddown drill deploy/web -n shop --measure", "drill/measured"),
+    ("drill", "kubectl winddown drill deploy/web -n shop --measure --yes", "drill/measured"),
 ];
 
 /// The page of the plugin.

@@ -58,7 +58,9 @@ fn answered() -> Vec<Check> {
     let admitted = json!({"spec": {"template": {"spec": pod}}});
     let refused = || Status::failure("spec.template.spec.terminationGracePeriodSeconds", "Invalid").with_code(422);
     let error = || Error::new("create", kube::Error::Api(Box::new(refused())));
-    let of = |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Err(error()))];
+    let of = |kind| {
+        [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Err(error()), &Ok(Vec::new()))]
+    };
     Kind::ALL.into_iter().flat_map(of).collect()
 }
 
@@ -66,8 +68,12 @@ fn answered() -> Vec<Check> {
 fn not_answered() -> Vec<Check> {
     let pod = json!({"terminationGracePeriodSeconds": 30, "containers": [{}]});
     let admitted = json!({"spec": {"template": {"spec": pod}}});
-    let of =
-        |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Ok(admitted.clone()))];
+    let of = |kind| {
+        [
+            answers::mutated("shop", kind, Ok(admitted.clone())),
+            answers::rejected(kind, Ok(admitted.clone()), &Ok(Vec::new())),
+        ]
+    };
     Kind::ALL.into_iter().flat_map(of).collect()
 }
 

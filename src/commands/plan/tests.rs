@@ -2,7 +2,7 @@ mod image;
 mod incomplete_input;
 mod survey;
 
-use super::{Arguments, Exit, Screen, run};
+use super::{Arguments, Exit, Program, Screen, run};
 use crate::render::styles::Styles;
 use clap::{Args, FromArgMatches};
 use serde_json::Value;
@@ -15,7 +15,7 @@ fn plan_with(screen: &Screen, input: &str, words: &[&str]) -> (Exit, String, Str
     let command = Arguments::augment_args(clap::Command::new("plan").no_binary_name(true));
     let arguments = Arguments::from_arg_matches(&command.get_matches_from(words)).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = run(&arguments, screen, &mut input.as_bytes(), &mut out, &mut err).unwrap();
+    let exit = run(&arguments, Program::Winddown, screen, &mut input.as_bytes(), &mut out, &mut err).unwrap();
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
