@@ -80,7 +80,7 @@ pub enum Command {
     /// Check the installation of Winddown in a cluster
     ///
     /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
-    /// server-side dry run, which stores nothing.
+    /// server-side dry run, which stores nothing. Each line says what is true if the check succeeds.
     #[cfg(feature = "cluster")]
     Check(Box<check::Arguments>),
     /// Show the workloads of a cluster that Winddown manages, and how their pods stop
@@ -309,6 +309,13 @@ mod tests {
         let typed = plugin.matches(" kubectl winddown ").count() + plugin.matches("(kubectl winddown ").count();
         assert!(own.len() >= 15 && typed >= own.len(), "{typed} of {}", own.len());
         assert_eq!(examples(&plugin), Vec::<String>::new());
+        // Also in the descriptions of commands, arguments and values.
+        for command in Cli::command().get_subcommands() {
+            let name = format!("winddown {}", command.get_name());
+            let named = plugin.matches(&name).count();
+            assert_eq!(named, plugin.matches(&format!("kubectl {name}")).count(), "{name} in {plugin}");
+        }
+        assert!(plugin.contains("The scripts complete the command `kubectl-winddown`"), "{plugin}");
     }
 
     #[cfg(feature = "operator")]
