@@ -86,7 +86,7 @@ pub enum Command {
     /// Show the workloads of a cluster that Winddown manages, and how their pods stop
     ///
     /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets. The chart adds it to the
-    /// ClusterRoles view, edit and admin.
+    /// roles view, edit and admin.
     #[cfg(feature = "cluster")]
     Status(Box<status::Arguments>),
     /// Rehearse the shutdown of a pod, and measure how long traffic keeps arriving
@@ -295,6 +295,16 @@ mod tests {
         for example in found {
             let words = example.split_whitespace().map(|word| word.trim_matches('\''));
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn one_namespace_and_all_of_them_are_a_contradiction() {
+        for command in ["audit", "status", "restore"] {
+            let parsed = Cli::try_parse_from(["winddown", command, "-n", "shop", "-A"]);
+            let kind = parsed.err().map(|error| error.kind());
+            assert_eq!(kind, Some(clap::error::ErrorKind::ArgumentConflict), "{command}");
         }
     }
 

@@ -43,8 +43,9 @@ These are some of kubectl's flags, with the same meaning. They are written after
 a limit, and the plugin for 30 seconds.
 
 Without `--kubeconfig`, the files in the environment variable `KUBECONFIG` count, otherwise `~/.kube/config`; without these,
-the service account of the pod. A flag counts more than the kubeconfig. With `--server`, no kubeconfig is needed. `--token` and `--client-certificate` take the place of all
-credentials in it: with kubectl, a certificate in the kubeconfig can count more than `--token`.
+the service account of the pod. A flag counts more than the kubeconfig. With `--server`, no kubeconfig is needed. `--token`
+and `--client-certificate` take the place of all credentials in it: with kubectl, a certificate in the kubeconfig can count
+more than `--token`.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.
