@@ -15,7 +15,7 @@ Examples:
   # Enable completion in the current bash session
   source <(winddown completions bash)
 
-  # Complete `kubectl winddown` where kubectl itself is completed: the same binary under another name
+  # Complete `kubectl winddown`, where kubectl itself is completed
   ln -s \"$(command -v kubectl-winddown)\" ~/.local/bin/kubectl_complete-winddown
 
   # Install completion for zsh or fish
@@ -30,7 +30,7 @@ Exit codes:
 /// The same for the plugin.
 pub(crate) const PLUGIN_EXAMPLES: &str = "\
 Examples:
-  # Complete `kubectl winddown` where kubectl itself is completed: the same binary under another name
+  # Complete `kubectl winddown`, where kubectl itself is completed
   ln -s \"$(command -v kubectl-winddown)\" ~/.local/bin/kubectl_complete-winddown
 
   # The scripts complete the command `kubectl-winddown`, and not `kubectl winddown`

@@ -47,6 +47,20 @@ fn a_deployment_whose_budget_fits_exits_0() {
 }
 
 #[test]
+fn the_next_step_names_the_program_that_was_started() {
+    let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
+    let command = Arguments::augment_args(clap::Command::new("plan").no_binary_name(true));
+    for (format, program) in [("text", Program::Plugin), ("table", Program::Plugin), ("text", Program::Winddown)] {
+        let words = ["-f", "-", "-o", format];
+        let arguments = Arguments::from_arg_matches(&command.clone().get_matches_from(words)).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        run(&arguments, program, &Screen::plain(), &mut misfit.as_bytes(), &mut out, &mut err).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(&format!("for details run {} explain CODE", program.command())), "{format}: {out}");
+    }
+}
+
+#[test]
 fn a_deployment_whose_budget_does_not_fit_exits_1() {
     let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
     let (exit, out, _) = plan(&misfit, &[]);
