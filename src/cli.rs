@@ -77,16 +77,16 @@ pub enum Command {
     /// that Winddown would make. Workloads without annotations are evaluated under assumed ones. Changes nothing.
     #[cfg(feature = "cluster")]
     Audit(Box<audit::Arguments>),
-    /// Check that Winddown itself is well in a cluster
+    /// Check the installation of Winddown in a cluster
     ///
     /// Looks at the operator, its webhooks and certificates and the custom resource definitions, and creates workloads as a
-    /// server-side dry run, which stores nothing.
+    /// server-side dry run, which stores nothing. Each line says what is true if the check succeeds.
     #[cfg(feature = "cluster")]
     Check(Box<check::Arguments>),
     /// Show the workloads of a cluster that Winddown manages, and how their pods stop
     ///
-    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets, which the roles view,
-    /// edit and admin have in their namespace.
+    /// A row for each workload, sorted by namespace and name. Needs the right to list shutdownbudgets. The chart adds it to the
+    /// roles view, edit and admin.
     #[cfg(feature = "cluster")]
     Status(Box<status::Arguments>),
     /// Rehearse the shutdown of a pod, and measure how long traffic keeps arriving
@@ -96,10 +96,10 @@ pub enum Command {
     /// how long connections and requests keep arriving at the pod, and the annotations that follow.
     #[cfg(feature = "cluster")]
     Drill(Box<drill::Arguments>),
-    /// Take what Winddown injected out of workloads, for leaving it behind
+    /// Remove what Winddown injected from workloads, before Winddown is uninstalled
     ///
-    /// Shows the differences first, and asks. Fields that the owner has set since stay. A workload whose template changes
-    /// replaces its pods.
+    /// Shows the differences first, and asks. Fields that were changed after the injection are kept. A workload whose template
+    /// changes replaces its pods.
     #[cfg(feature = "cluster")]
     Restore(Box<restore::Arguments>),
     /// Evaluate the workloads in files, without a cluster
@@ -164,9 +164,20 @@ impl Program {
                 let command_line = as_typed(command_line.after_help(PLUGIN_EXAMPLES));
                 command_line.mut_subcommands(|command| {
                     let is_for_the_image = command.get_name() == "run" || command.is_hide_set();
-                    as_typed(command.hide(is_for_the_image))
+                    let is_completions = command.get_name() == "completions";
+                    let command = command.hide(is_for_the_image);
+                    as_typed(if is_completions { command.after_help(completions::PLUGIN_EXAMPLES) } else { command })
                 })
             }
+        }
+    }
+
+    /// The command to name in texts.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Winddown => "winddown",
+            Self::Plugin => "kubectl winddown",
         }
     }
 }
@@ -203,7 +214,7 @@ impl Cli {
     #[must_use]
     pub fn run(self, program: Program) -> ExitCode {
         match self.command {
-            Command::Plan(arguments) => plan::command(&arguments),
+            Command::Plan(arguments) => plan::command(&arguments, program),
             #[cfg(feature = "cluster")]
             Command::Status(arguments) => status::command(&arguments),
             #[cfg(feature = "cluster")]
@@ -287,6 +298,16 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn one_namespace_and_all_of_them_are_a_contradiction() {
+        for command in ["audit", "status", "restore"] {
+            let parsed = Cli::try_parse_from(["winddown", command, "-n", "shop", "-A"]);
+            let kind = parsed.err().map(|error| error.kind());
+            assert_eq!(kind, Some(clap::error::ErrorKind::ArgumentConflict), "{command}");
+        }
+    }
+
     #[test]
     fn the_examples_of_the_plugin_are_the_same_under_its_own_name() {
         let texts = |program: Program| {
@@ -298,6 +319,13 @@ mod tests {
         let typed = plugin.matches(" kubectl winddown ").count() + plugin.matches("(kubectl winddown ").count();
         assert!(own.len() >= 15 && typed >= own.len(), "{typed} of {}", own.len());
         assert_eq!(examples(&plugin), Vec::<String>::new());
+        // Also in the descriptions of commands, arguments and values.
+        for command in Cli::command().get_subcommands() {
+            let name = format!("winddown {}", command.get_name());
+            let named = plugin.matches(&name).count();
+            assert_eq!(named, plugin.matches(&format!("kubectl {name}")).count(), "{name} in {plugin}");
+        }
+        assert!(plugin.contains("The scripts complete the command `kubectl-winddown`"), "{plugin}");
     }
 
     #[cfg(feature = "operator")]

@@ -102,6 +102,8 @@ const CHECK: Needs = Needs {
         ),
         right(Kind::GROUP, WORKLOADS, &["create"], Place::Workloads)
             .means("whether the webhooks answer, as dry runs in the namespace of `-n`", "these checks are unknown"),
+        right("winddown.dev", &["shutdownpolicies"], &["list"], Place::Cluster)
+            .means("which policy raises a grace period", "only whether one does is known"),
         right("coordination.k8s.io", &["leases"], &["get"], Place::Operator)
             .means("the leader", "this check is unknown"),
         right("", &["secrets"], &["get"], Place::Operator).means("the stored certificate", "this check is unknown"),

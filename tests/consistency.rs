@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
 use walkdir::WalkDir;
 use winddown_core::annotations;
 use winddown_core::catalog::runtimes::Runtime;
@@ -25,6 +28,49 @@ fn chart_and_binary_have_the_same_version() {
         let line = chart.lines().find(|line| line.starts_with(&format!("{field}:"))).unwrap();
         assert_eq!(line.split_once(':').unwrap().1.trim().trim_matches('"'), env!("CARGO_PKG_VERSION"), "{field}");
     }
+}
+
+/// What `release/krew` prints for archives of this version.
+fn krew_manifest() -> Value {
+    let line = |architecture| {
+        format!("{}  winddown-{}-linux-{architecture}.tar.gz\n", "0".repeat(64), env!("CARGO_PKG_VERSION"))
+    };
+    let mut krew = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("release/krew"))
+        .arg("/dev/stdin")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let checksums = ["amd64", "arm64"].map(line).concat();
+    krew.stdin.take().unwrap().write_all(checksums.as_bytes()).unwrap();
+    let output = krew.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_saphyr::from_str(std::str::from_utf8(&output.stdout).unwrap()).unwrap()
+}
+
+/// By validation.go of krew, and the rules of its index.
+#[test]
+fn the_manifest_of_the_plugin_has_what_krew_requires() {
+    let manifest = krew_manifest();
+    let (version, spec) = (env!("CARGO_PKG_VERSION"), &manifest["spec"]);
+    assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
+    assert_eq!((&manifest["kind"], &manifest["metadata"]["name"]), (&json!("Plugin"), &json!("winddown")));
+    assert_eq!(spec["version"], format!("v{version}"));
+    let text = |field: &str| spec[field].as_str().unwrap();
+    assert!((1..=60).contains(&text("shortDescription").len()) && !text("description").is_empty());
+    assert!(text("homepage").starts_with("https://"));
+    let platforms = spec["platforms"].as_array().unwrap();
+    for (platform, architecture) in platforms.iter().zip(["amd64", "arm64"]) {
+        let folder = format!("winddown-{version}-linux-{architecture}");
+        let uri = format!("{}/releases/download/v{version}/{folder}.tar.gz", text("homepage"));
+        let files = ["winddown", "LICENSE"].map(|name| json!({"from": format!("{folder}/{name}"), "to": "."}));
+        let expected = json!({
+            "selector": {"matchLabels": {"os": "linux", "arch": architecture}},
+            "uri": uri, "sha256": "0".repeat(64), "files": files, "bin": "winddown",
+        });
+        assert_eq!(*platform, expected);
+    }
+    assert_eq!(platforms.len(), 2);
 }
 
 #[test]

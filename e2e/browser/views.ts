@@ -92,7 +92,14 @@ async function checkView(browser: Browser, file: string, view: View, options: Op
     if (visible < total) problems.push(`${visible} of ${total} workloads are visible`);
     const { screenshots, search } = options;
     if (screenshots && !view.withoutScripts) await screenshot(page, view, screenshots);
-    if (search && !view.print && !view.withoutScripts) problems.push(...(await searched(page, search)));
+    if (!view.print && !view.withoutScripts) {
+      problems.push(...(await opened(page)));
+      const { problems: inside, texts, unchecked } = await page.evaluate(inspect, false);
+      problems.push(...inside);
+      Object.assign(checked, { texts, unchecked });
+      problems.push(...(await filtered(page)));
+      if (search) problems.push(...(await searched(page, search)));
+    }
   } catch (error) {
     if (!(error instanceof TimeoutError)) throw error;
     problems.push(`not loaded: ${error.message}`);
@@ -127,6 +134,53 @@ async function screenshot(page: Page, view: View, folder: string): Promise<void>
     clip: { x: 0, y: 0, width: view.width, height: Math.min(Math.max(height, HEIGHT), TALLEST_SCREENSHOT) },
     captureBeyondViewport: true,
   });
+}
+
+/** Opens all details of workloads with the button of the page, and then those that it does not open. */
+async function opened(page: Page): Promise<string[]> {
+  const workloads = 'details[data-workload], [data-workload] details';
+  if (!(await page.$(workloads))) return [];
+  const button = await page.$('button#open');
+  if (!button) return ['there is no button#open'];
+  await button.click();
+  await sleep(SETTLE_MS);
+  const closed = await page.evaluate((selector) => {
+    const found = [...document.querySelectorAll<HTMLDetailsElement>(selector)].filter(({ open }) => !open).length;
+    for (const details of document.querySelectorAll('details')) details.open = true;
+    return found;
+  }, workloads);
+  return closed > 0 ? [`button#open leaves ${closed} details closed`] : [];
+}
+
+/** Selects the first namespace: only its workloads may be visible, and all of them again without it. */
+async function filtered(page: Page): Promise<string[]> {
+  const filter = await page.evaluate(() => {
+    const options = [...document.querySelectorAll<HTMLOptionElement>('select#namespace option')];
+    const namespace = options.map(({ value }) => value).find((value) => value !== '');
+    const own = [...document.querySelectorAll<HTMLElement>('[data-workload]')].filter(
+      ({ dataset }) => dataset['namespace'] === namespace,
+    );
+    return namespace === undefined ? undefined : { namespace, own: own.length };
+  });
+  if (!filter) return [];
+  const problems: string[] = [];
+  const { namespace, own } = filter;
+  const all = (await workloads(page)).visible;
+  await page.select('select#namespace', namespace);
+  const found = await settled(page, own);
+  if (found !== own) problems.push(`the namespace ${namespace} leaves ${found} workloads visible instead of ${own}`);
+  const others = await page.evaluate(
+    (own) =>
+      [...document.querySelectorAll<HTMLElement>('[data-workload]')].filter(
+        (element) => element.checkVisibility() && element.dataset['namespace'] !== own,
+      ).length,
+    namespace,
+  );
+  if (others > 0) problems.push(`the namespace ${namespace} leaves ${others} workloads of others visible`);
+  await page.select('select#namespace', '');
+  const again = await settled(page, all);
+  if (again !== all) problems.push(`without a namespace again, ${again} workloads are visible instead of ${all}`);
+  return problems;
 }
 
 async function searched(page: Page, { text, visible }: Search): Promise<string[]> {

@@ -8,12 +8,12 @@ use kube::api::PostParams;
 use kube::core::{Request, Status};
 use serde_json::{Value, json};
 
-use winddown_core::annotations::{DEADLINE, DRAIN};
+use winddown_core::annotations::{DEADLINE, DRAIN, MARGIN, MODE};
 use winddown_core::kind::Kind;
 
 /// The name of the workloads, of their label, and of the client that creates them.
 const NAME: &str = "winddown-check-install";
-/// The expected result for `drain: 5s` and `deadline: 25s`; the default margin is 5 s.
+/// The expected result for `drain: 5s`, `deadline: 25s` and `margin: 5s`, whatever the defaults of a policy are.
 const EXPECTED: Shutdown = Shutdown { sleep: Some(5), grace_period: Some(35) };
 /// Too short for the same annotations, and not the default of Kubernetes, so it counts as set by the user.
 pub(super) const TOO_SHORT: i64 = 10;
@@ -89,10 +89,12 @@ fn workload(kind: Kind, grace_period: Option<i64>) -> Value {
             },
         },
     });
+    // Under Enforce, the validationActions of a policy do not count.
+    let annotations = json!({DRAIN: "5s", DEADLINE: "25s", MARGIN: "5s", MODE: "Enforce"});
     json!({
         "apiVersion": Kind::API_VERSION,
         "kind": kind.as_str(),
-        "metadata": {"name": NAME, "labels": labels, "annotations": {DRAIN: "5s", DEADLINE: "25s"}},
+        "metadata": {"name": NAME, "labels": labels, "annotations": annotations},
         "spec": spec,
     })
 }
@@ -109,9 +111,11 @@ impl Shutdown {
 
 impl fmt::Display for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = |value: Option<i64>| value.map_or("none".to_owned(), |value| format!("{value} s"));
-        let Self { sleep, grace_period } = *self;
-        write!(f, "a preStop sleep of {} and a grace period of {}", seconds(sleep), seconds(grace_period))
+        let length = |what: &str, value: Option<i64>| match value {
+            Some(seconds) => format!("a {what} of {seconds} s"),
+            None => format!("no {what}"),
+        };
+        write!(f, "{} and {}", length("preStop sleep", self.sleep), length("grace period", self.grace_period))
     }
 }
 
@@ -119,6 +123,7 @@ impl fmt::Display for Shutdown {
 mod tests {
     use super::*;
     use winddown_core::evaluation::{Existing, Origin, evaluate};
+    use winddown_core::finding::Code;
     use winddown_core::policy::Policy;
 
     #[test]
@@ -130,6 +135,25 @@ mod tests {
             let evaluation = evaluate(&short, Existing::None, &Policy::default(), Origin::ApiServer).unwrap();
             assert_eq!(evaluation.budget.unwrap().to_string(), "drain 5s + deadline 25s + margin 5s = 35s of 10s");
         }
+    }
+
+    #[test]
+    fn no_default_and_no_action_of_a_policy_changes_what_is_expected() {
+        let spec =
+            json!({"defaults": {"drain": "9s", "deadline": "9s", "margin": "10s"}, "validationActions": ["Warn"]});
+        let policy = Policy::read(&json!({"metadata": {"name": "gold"}, "spec": spec})).unwrap();
+        let evaluated =
+            |grace| evaluate(&workload(Kind::Deployment, grace), Existing::None, &policy, Origin::ApiServer);
+        let (short, without) = (evaluated(Some(TOO_SHORT)).unwrap(), evaluated(None).unwrap());
+        assert_eq!(without.budget.unwrap().needed().to_string(), "35s");
+        assert!(short.findings.iter().any(|finding| finding.code == Code::BudgetDoesNotFit && finding.is_error()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let shutdown = Shutdown { sleep: None, grace_period: Some(30) };
+        assert_eq!(shutdown.to_string(), "no preStop sleep and a grace period of 30 s");
+        assert_eq!(EXPECTED.to_string(), "a preStop sleep of 5 s and a grace period of 35 s");
     }
 
     #[test]

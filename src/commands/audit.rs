@@ -62,20 +62,20 @@ Examples:
 Exit codes:
   0  nothing was found that --fail-on names; by default, no finding is an error
   1  something was found that --fail-on names. That a workload can drop requests counts only with dropped-requests
-  2  the command line is invalid, there is no answer from the cluster, or workloads could not be listed or evaluated; the rest is written. With dropped-requests also if no workload was found that can drop requests, and one was not judged, as with winddown.dev/mode: Off, or Services or other objects that would show it could not be listed";
+  2  the command line is invalid, the cluster gave no answer, or workloads could not be listed or evaluated. The rest is written. 2 counts more than 1. With dropped-requests, 2 also says that no workload was found that can drop requests, and one could not be judged: it is not opted in (--assume none), has the mode Off, or objects that show it could not be listed. Here, 1 counts more than 2";
 
 /// Flags of `winddown audit`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// Only the workloads of this namespace
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_namespace)]
+    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace, conflicts_with = "all_namespaces")]
     namespace: Option<String>,
     /// The workloads of all namespaces; this is the default
     #[arg(short = 'A', long)]
     all_namespaces: bool,
     /// Only the workloads with these labels, for example app=shop,tier!=batch
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -102,7 +102,7 @@ enum Format {
     Table,
     /// Budget, timeline, losses, findings and changes of each workload, and a summary
     Text,
-    /// An object with the summary and one object for each workload, as in winddown plan -o json
+    /// An object with the summary and one object for each workload, as in plan -o json
     Json,
     /// The findings as SARIF 2.1.0, with the objects as logical locations
     Sarif,
@@ -128,10 +128,7 @@ async fn run(arguments: &Arguments, program: Program, cluster: &Cluster) -> Resu
         assumed: arguments.assume.annotations().map(ToString::to_string),
         missing: Vec::new(),
         withheld: Vec::new(),
-        program: match program {
-            Program::Winddown => "winddown",
-            Program::Plugin => "kubectl winddown",
-        },
+        program: program.command(),
     };
     let needs_a_namespace = listed.missing.all_forbidden && survey.namespace.is_none();
     let (mut workloads, incomplete) = evaluate(arguments, listed, &mut survey);

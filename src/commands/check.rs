@@ -1,4 +1,4 @@
-//! `winddown check`: whether Winddown itself is well in a cluster.
+//! `winddown check`: checks the installation of Winddown in a cluster.
 
 mod answers;
 mod certificates;
@@ -6,6 +6,7 @@ mod definitions;
 #[cfg(test)]
 mod golden;
 mod operator;
+mod policies;
 mod report;
 mod search;
 mod webhooks;
@@ -44,7 +45,7 @@ Examples:
 Exit codes:
   0  Winddown is well, possibly with warnings
   1  something is wrong
-  2  nothing that could be read is wrong, and something could not be read";
+  2  nothing that could be read is wrong, and something could not be read. 1 counts more than 2";
 
 /// Flags of `winddown check`.
 #[derive(Clone, Debug, Args)]

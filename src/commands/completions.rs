@@ -15,12 +15,28 @@ Examples:
   # Enable completion in the current bash session
   source <(winddown completions bash)
 
-  # Complete `kubectl winddown` where kubectl itself is completed: the same binary under another name
+  # Complete `kubectl winddown`, where kubectl itself is completed
   ln -s \"$(command -v kubectl-winddown)\" ~/.local/bin/kubectl_complete-winddown
 
   # Install completion for zsh or fish
   winddown completions zsh > \"${fpath[1]}/_winddown\"
   winddown completions fish > ~/.config/fish/completions/winddown.fish
+
+Exit codes:
+  0  the script was printed
+  1  the output cannot be written
+  2  the shell is unknown";
+
+/// The same for the plugin.
+pub(crate) const PLUGIN_EXAMPLES: &str = "\
+Examples:
+  # Complete `kubectl winddown`, where kubectl itself is completed
+  ln -s \"$(command -v kubectl-winddown)\" ~/.local/bin/kubectl_complete-winddown
+
+  # The scripts complete the command `kubectl-winddown`, and not `kubectl winddown`
+  source <(winddown completions bash)
+  winddown completions zsh > \"${fpath[1]}/_kubectl-winddown\"
+  winddown completions fish > ~/.config/fish/completions/kubectl-winddown.fish
 
 Exit codes:
   0  the script was printed

@@ -27,7 +27,7 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Code of a finding, as in the output of winddown plan; without it, all findings are listed
+    /// Code of a finding, as in the output of plan or audit; without it, all findings are listed
     #[arg(value_parser = CodeParser, hide_possible_values = true)]
     code: Option<Code>,
 }
@@ -86,7 +86,9 @@ impl TypedValueParser for CodeParser {
         _: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<Code, clap::Error> {
-        parse(&value.to_string_lossy())
+        // As it is typed: `winddown explain` or `kubectl winddown explain`.
+        let list = command.get_bin_name().unwrap_or("winddown explain");
+        parse(&value.to_string_lossy(), list)
             .map_err(|message| clap::Error::raw(ErrorKind::InvalidValue, message).with_cmd(command))
     }
 
@@ -95,7 +97,8 @@ impl TypedValueParser for CodeParser {
     }
 }
 
-fn parse(text: &str) -> Result<Code, String> {
+/// `list` is the command that prints all codes.
+fn parse(text: &str, list: &str) -> Result<Code, String> {
     let lower_case = text.to_lowercase();
     let known: Vec<_> = Code::ALL.iter().map(|code| (code.as_str().to_lowercase(), *code)).collect();
     let code = |name: &str| known.iter().find(|(known, _)| known == name).map(|(_, code)| *code);
@@ -103,7 +106,7 @@ fn parse(text: &str) -> Result<Code, String> {
         let suggestion = nearest(&lower_case, known.iter().map(|(name, _)| name.as_str())).and_then(code);
         match suggestion {
             Some(code) => format!("unknown finding {text:?}; did you mean {}?\n", code.as_str()),
-            None => format!("unknown finding {text:?}; for a list run winddown explain\n"),
+            None => format!("unknown finding {text:?}; for a list run {list}\n"),
         }
     })
 }
@@ -136,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_code_is_parsed_in_any_case_and_a_typo_gets_a_suggestion() {
-        assert_eq!(parse("budgetdoesnotfit"), Ok(Code::BudgetDoesNotFit));
-        assert!(parse("BudgetDoesntFit").unwrap_err().contains("did you mean BudgetDoesNotFit?"));
-        assert!(parse("x\u{1b}").unwrap_err().contains("for a list run winddown explain"));
+        assert_eq!(parse("budgetdoesnotfit", "explain"), Ok(Code::BudgetDoesNotFit));
+        assert!(parse("BudgetDoesntFit", "explain").unwrap_err().contains("did you mean BudgetDoesNotFit?"));
+        assert!(parse("x\u{1b}", "kubectl winddown explain").unwrap_err().contains("run kubectl winddown explain\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! `winddown plan`: evaluates the workloads in files, without a cluster.
 
 mod evaluate;
+mod fail_on;
 mod input;
 mod load;
 
@@ -11,13 +12,15 @@ use std::rc::Rc;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::Program;
 use crate::commands::evaluate::Surroundings;
-use crate::exit::{Exit, FailOn};
+use crate::exit::Exit;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::text::pluralize;
 use crate::render::workload::Workload;
 use crate::render::{diff, sarif, structured, svg, table, text};
+use fail_on::FailOn;
 use load::Loaded;
 use winddown_core::annotations::Assumption;
 use winddown_core::kind::Kind;
@@ -125,11 +128,11 @@ enum Format {
 
 /// Runs `winddown plan` on the streams of the process.
 #[must_use]
-pub fn command(arguments: &Arguments) -> ExitCode {
+pub fn command(arguments: &Arguments, program: Program) -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let screen = Screen::of(&stdout);
     let mut out = io::BufWriter::new(stdout.lock());
-    match run(arguments, &screen, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
+    match run(arguments, program, &screen, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("winddown: cannot write the output: {error}");
@@ -145,11 +148,12 @@ pub fn piped(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<Exit> {
-    run(arguments, &Screen::plain(), stdin, out, err)
+    run(arguments, Program::Winddown, &Screen::plain(), stdin, out, err)
 }
 
 fn run(
     arguments: &Arguments,
+    program: Program,
     screen: &Screen,
     stdin: &mut impl Read,
     out: &mut impl Write,
@@ -186,7 +190,7 @@ fn run(
     } else {
         Exit::Success
     };
-    match print(arguments, loaded, &workloads, screen, out, err) {
+    match print(arguments, program, loaded, &workloads, screen, out, err) {
         // `winddown plan … | head` closes the pipe early; the exit code stays valid.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
         printed => printed.map(|()| exit),
@@ -218,6 +222,7 @@ fn report(loaded: &Loaded, workloads: &[Workload], arguments: &Arguments, err: &
 
 fn print(
     arguments: &Arguments,
+    program: Program,
     loaded: Loaded,
     workloads: &[Workload],
     screen: &Screen,
@@ -226,8 +231,8 @@ fn print(
 ) -> io::Result<()> {
     let styles = &screen.styles;
     match arguments.output {
-        Format::Text => text::text(workloads, styles, out)?,
-        Format::Table => table::table(workloads, screen, out)?,
+        Format::Text => text::text(workloads, program, styles, out)?,
+        Format::Table => table::table(workloads, program, screen, out)?,
         Format::Json => structured::json(workloads, out)?,
         Format::Sarif => sarif::sarif(workloads, out)?,
         Format::Yaml if arguments.all => structured::yaml_of_all(loaded.documents, workloads, out)?,

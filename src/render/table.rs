@@ -8,6 +8,7 @@ use super::sanitize::sanitize;
 use super::screen::Screen;
 use super::text::{pluralize, summary};
 use super::workload::{Workload, qualified_name};
+use crate::cli::Program;
 use winddown_core::annotations::{Mode, OPTING_IN};
 use winddown_core::budget::Budget;
 use winddown_core::finding::{Finding, Severity};
@@ -24,7 +25,7 @@ const WIDE: usize = 120;
 const ASSUMED: char = '*';
 
 /// A line for each workload, and the counts.
-pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn table(workloads: &[Workload], program: Program, screen: &Screen, out: &mut impl Write) -> io::Result<()> {
     if workloads.is_empty() {
         return Ok(());
     }
@@ -48,7 +49,7 @@ pub(crate) fn table(workloads: &[Workload], screen: &Screen, out: &mut impl Writ
         let text = first.map_or_else(|| without_findings(workload).to_owned(), described);
         writeln!(out, "{}", grid.line(cells, &text, |text| format!("{style}{text}{style:#}")))?;
     }
-    writeln!(out, "\n{}{}", totals(workloads, &layout), summary(workloads, &screen.styles))
+    writeln!(out, "\n{}{}", totals(workloads, &layout), summary(workloads, program, &screen.styles))
 }
 
 /// What it needs and has, whether that fits, and the counts.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::sanitize::sanitize;
 use super::timeline::ascii;
 use super::workload::{Workload, count};
+use crate::cli::Program;
 use crate::render::styles::Styles;
 use winddown_core::annotations::{MODE, Mode, OPTING_IN};
 use winddown_core::current_shutdown::{CurrentShutdown, Loss};
@@ -12,11 +13,11 @@ use winddown_core::evaluation::Evaluation;
 use winddown_core::finding::Severity;
 
 /// The budget, timeline, findings and changes of each workload, and a summary.
-pub(crate) fn text(workloads: &[Workload], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn text(workloads: &[Workload], program: Program, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     each(workloads, styles, out)?;
     let has_findings = workloads.iter().any(|workload| !workload.evaluation.findings.is_empty());
     if workloads.len() > 1 || has_findings {
-        writeln!(out, "\n{}", summary(workloads, styles))?;
+        writeln!(out, "\n{}", summary(workloads, program, styles))?;
     }
     Ok(())
 }
@@ -87,7 +88,7 @@ fn details(workload: &Workload, styles: &Styles, out: &mut impl Write) -> io::Re
         writeln!(out, "\n  changes: {}", sanitize(&changes))?;
     }
     if let (true, Some(owner)) = (workload.is_of_cluster(), workload.owner()) {
-        writeln!(out, "  owner: {owner} controls it, so the numbers belong into that object")?;
+        writeln!(out, "  owner: {owner} controls it, so the numbers belong in that object")?;
     }
     Ok(())
 }
@@ -132,7 +133,7 @@ pub(crate) fn changes(evaluation: &Evaluation) -> Option<String> {
 }
 
 /// `3 workloads: 1 error, 2 warnings; for details run winddown explain CODE`
-pub(crate) fn summary(workloads: &[Workload], styles: &Styles) -> String {
+pub(crate) fn summary(workloads: &[Workload], program: Program, styles: &Styles) -> String {
     let counted = [Severity::Error, Severity::Warning, Severity::Info].into_iter().filter_map(|severity| {
         let style = styles.severity(severity);
         match count(workloads, severity) {
@@ -144,7 +145,9 @@ pub(crate) fn summary(workloads: &[Workload], styles: &Styles) -> String {
     let workloads = pluralize(workloads.len(), "workload");
     match counted.as_slice() {
         [] => format!("{workloads}: no findings"),
-        counted => format!("{workloads}: {}; for details run winddown explain CODE", counted.join(", ")),
+        counted => {
+            format!("{workloads}: {}; for details run {} explain CODE", counted.join(", "), program.command())
+        }
     }
 }
 

@@ -21,7 +21,14 @@ const OUTPUTS: [(&str, &str, &str); 6] = [
     ("check", "kubectl winddown check", "check/failed"),
     ("restore", "kubectl winddown restore deploy/web -n shop --remove-annotations", "restore/web"),
     ("audit", "kubectl winddown audit", "audit/table"),
-    ("drill", "kubectl winddown drill deploy/web -n shop --measure", "drill/measured"),
+    ("drill", "kubectl winddown drill deploy/web -n shop --measure --yes", "drill/measured"),
+];
+
+/// The pages that explain the outputs.
+const EXPLAINED: [(&str, &str); 3] = [
+    ("audit", "[An audit of a cluster](audit.md) explains the columns and the page."),
+    ("status", "[Reading a budget](budgets.md) explains the columns."),
+    ("drill", "[The drill](drill.md) explains the lines."),
 ];
 
 /// The page of the plugin.
@@ -29,15 +36,16 @@ const PLUGIN_PAGE: &str = "kubectl.md";
 
 /// What the flags of all commands have in common with those of kubectl.
 const FLAGS: &str = "\
-## Flags of all commands
+## Flags of all commands that read a cluster
 
 These are some of kubectl's flags, with the same meaning. They are written after the command:
 `kubectl winddown status -n shop`, not `kubectl winddown -n shop status`. Without `--request-timeout`, kubectl waits without
 a limit, and the plugin for 30 seconds.
 
-A flag counts more than the kubeconfig, and `--server` needs none. `--token` and `--client-certificate` take the place of all
-credentials in it: with kubectl, a certificate in the kubeconfig can count more than `--token`. The user that the kubeconfig
-impersonates stays, unless `--as` names another one.
+Without `--kubeconfig`, the files in the environment variable `KUBECONFIG` count, otherwise `~/.kube/config`; without these,
+the service account of the pod. A flag counts more than the kubeconfig. With `--server`, no kubeconfig is needed. `--token`
+and `--client-certificate` take the place of all credentials in it: with kubectl, a certificate in the kubeconfig can count
+more than `--token`. The user that the kubeconfig impersonates stays, unless `--as` names another one.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.
@@ -68,7 +76,7 @@ Releases have binaries for Linux. On macOS, build the plugin with Rust (the code
 and was not run there):
 `cargo install --git https://github.com/winddown/winddown --locked --no-default-features --features cluster winddown`.
 
-The commands that read files ([`plan`](plan.md), `explain`, `crd`, `completions`) are in the
+The commands that need no cluster ([`plan`](plan.md), `explain`, `crd`, `completions`) are in the
 [command line reference](cli.md).
 
 "
@@ -121,6 +129,9 @@ fn describe(text: &mut String, level: usize, command: &mut Command) {
     for (_, run, golden) in OUTPUTS.iter().filter(|(name, ..)| *name == command.get_name()) {
         writeln!(text, "For example `{run}`:\n\n{}", outputs::block(golden)).unwrap();
     }
+    for (_, sentence) in EXPLAINED.iter().filter(|(name, _)| *name == command.get_name()) {
+        writeln!(text, "{sentence}\n").unwrap();
+    }
     let end = command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string);
     write!(text, "{}", sections(&end.unwrap_or_default())).unwrap();
 }
@@ -171,7 +182,10 @@ fn table<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
     if arguments.is_empty() {
         return;
     }
-    writeln!(text, "| Argument | Environment variable | Default | Description |\n| --- | --- | --- | --- |").unwrap();
+    // Only the flags of the operator have some.
+    let with_env = arguments.iter().any(|arg| arg.get_env().is_some());
+    let (heading, line) = if with_env { ("Environment variable | ", " --- |") } else { ("", "") };
+    writeln!(text, "| Argument | {heading}Default | Description |\n| --- |{line} --- | --- |").unwrap();
     for arg in &arguments {
         let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
         let env = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -179,7 +193,8 @@ fn table<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
         let required = if arg.is_required_set() { "required".to_owned() } else { code(&defaults.join(",")) };
         let help =
             arg.get_long_help().or(arg.get_help()).unwrap().to_string().replace("\n\n", "<br>").replace('\n', " ");
-        writeln!(text, "| `{}` | {} | {required} | {} |", syntax(arg), code(&env), help.replace('|', "\\|")).unwrap();
+        let env = if with_env { format!("{} | ", code(&env)) } else { String::new() };
+        writeln!(text, "| `{}` | {env}{required} | {} |", syntax(arg), help.replace('|', "\\|")).unwrap();
     }
     writeln!(text).unwrap();
     for arg in arguments {

@@ -10,9 +10,9 @@ pub(crate) fn page() -> String {
     let mut text = "\
 # Rights
 
-The commands of `kubectl winddown` do everything with the rights of their user. The operator has none for them. A message
-about a missing right names user, verb, resource and namespace, as the API server says it; the last column says what
-follows.
+The commands of `kubectl winddown` use only the rights of their user, never those of the operator. A message about a
+missing right names user, verb, resource and namespace, as the API server says it. The last column says what happens
+without the right.
 
 Each section has the rights of one command as a table, and as roles to bind. Bind a ClusterRole with a
 ClusterRoleBinding. For one namespace (`-n`), a RoleBinding in it is enough for all rows but those of the whole cluster.

@@ -55,6 +55,39 @@ test('a good page has no problems, and its texts are checked in every view', asy
   assert.equal(result.unchecked, 0);
 });
 
+test('what is closed is opened and checked on screens', async () => {
+  const faint = '<p style="color: #777777; background: #ffffff">Inside</p>';
+  assert.deepEqual(
+    await replaced('<p>Inside</p>', faint),
+    inViews(SCREENS, "contrast of 4.48:1, #777777 on #ffffff: <p> 'Inside'"),
+  );
+});
+
+test('details that the button does not open are reported, and a page without the button', async () => {
+  assert.deepEqual(
+    await replaced('details.open = true', 'details.open = false'),
+    inViews(SCREENS, 'button#open leaves 1 details closed'),
+  );
+  const elsewhere = '<span id="open"></span><button type="button">Open all</button>';
+  assert.deepEqual(
+    await replaced('<button id="open" type="button">Open all</button>', elsewhere),
+    inViews(SCREENS, 'there is no button#open'),
+  );
+});
+
+test('a namespace that hides too little, or its own workloads, is reported', async () => {
+  const condition = 'Boolean(target.value) && item.dataset.namespace !== target.value';
+  const expected = SCREENS.flatMap((view) => [
+    `${view}: the namespace web leaves 3 workloads visible instead of 2`,
+    `${view}: the namespace web leaves 1 workloads of others visible`,
+  ]);
+  assert.deepEqual(await replaced(condition, 'false'), expected);
+  assert.deepEqual(
+    await replaced(condition, 'Boolean(target.value)'),
+    inViews(SCREENS, 'the namespace web leaves 0 workloads visible instead of 2'),
+  );
+});
+
 test('errors and warnings in the console are reported', async () => {
   const script = '<script>console.log("a note"); console.error("it failed"); console.warn("it is old")</script>';
   const expected = SCRIPTED.flatMap((view) => [

@@ -1,18 +1,18 @@
 //! Whether the webhooks answer, and which namespaces they are not called for.
 
-use std::collections::BTreeMap;
-
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
+use super::policies;
 use super::report::{Check, Page};
 use super::webhooks::Hook;
 use crate::cluster::lists::{Resource, Scope, Selection};
 use crate::cluster::{Cluster, Error};
 use crate::commands::admission::{self, Failure, TOO_SHORT};
+use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
 
 /// Excluded namespaces that are named; the others are counted.
@@ -44,17 +44,27 @@ pub(super) async fn checks(
     if let Some((reason, hint)) = hook.and_then(|hook| not_called(hook, namespace, namespaces)) {
         return vec![Check::unknown("the webhooks answer", reason, hint)];
     }
-    let mut checks = Vec::new();
+    let mut answers = Vec::new();
     for kind in Kind::ALL {
-        checks.push(mutation(cluster, namespace, kind).await);
-        checks.push(rejection(cluster, namespace, kind).await);
+        let mutation = dry_run(cluster, namespace, kind, None).await;
+        answers.push((kind, mutation, dry_run(cluster, namespace, kind, Some(TOO_SHORT)).await));
     }
-    checks
+    // Policies are read only where one was the reason.
+    let raised = answers.iter().any(|(kind, _, short)| short.as_ref().is_ok_and(|short| is_raised(*kind, short)));
+    let raising = if raised {
+        policies::raising(cluster, namespace, namespaces.and_then(|namespaces| namespaces.get(namespace))).await
+    } else {
+        Ok(Vec::new())
+    };
+    let judged = answers
+        .into_iter()
+        .flat_map(|(kind, mutation, short)| [mutated(namespace, kind, mutation), rejected(kind, short, &raising)]);
+    judged.collect()
 }
 
-async fn mutation(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
-    let admitted = admission::dry_run(&cluster.client, namespace, kind, None);
-    mutated(namespace, kind, cluster.within(format!("create a {kind} as a dry run"), admitted).await)
+async fn dry_run(cluster: &Cluster, namespace: &str, kind: Kind, grace_period: Option<i64>) -> Result<Value, Error> {
+    let admitted = admission::dry_run(&cluster.client, namespace, kind, grace_period);
+    cluster.within(format!("create a {kind} as a dry run"), admitted).await
 }
 
 /// Judges the answer about a workload that has to be mutated.
@@ -63,22 +73,36 @@ pub(super) fn mutated(namespace: &str, kind: Kind, answer: Result<Value, Error>)
     match answer {
         Ok(admitted) => match admission::mutated(kind, &admitted) {
             Ok(_) => Check::ok(title),
-            Err(failure) => not_answered(title, &failure),
+            Err(failure) => not_called_for(title, &failure),
         },
         Err(error) => refused(title, &error),
     }
 }
 
-async fn rejection(cluster: &Cluster, namespace: &str, kind: Kind) -> Check {
-    let admitted = admission::dry_run(&cluster.client, namespace, kind, Some(TOO_SHORT));
-    rejected(kind, cluster.within(format!("create a {kind} as a dry run"), admitted).await)
+/// Only a policy with `whenGracePeriodTooSmall: Raise` leads to this.
+fn is_raised(kind: Kind, admitted: &Value) -> bool {
+    admission::mutated(kind, admitted).is_ok()
 }
 
-/// Judges the answer about a workload that has to be rejected.
-pub(super) fn rejected(kind: Kind, answer: Result<Value, Error>) -> Check {
+/// Judges the answer about a workload that has to be rejected, unless a policy raises its grace period.
+pub(super) fn rejected(kind: Kind, answer: Result<Value, Error>, raising: &Result<Vec<String>, Error>) -> Check {
     let title = format!("a {kind} whose grace period is too short is rejected");
     match answer {
-        Ok(_) => not_answered(title, &Failure::NotRejected(kind)),
+        Ok(admitted) if is_raised(kind, &admitted) => {
+            let policy = match raising {
+                Ok(names) if !names.is_empty() => listed(names.iter().map(String::as_str)),
+                Ok(_) => "its name is not known".to_owned(),
+                Err(error) => format!("its name is not known: {}", ErrorChain(error)),
+            };
+            let message = format!(
+                "its grace period was raised, so nothing was rejected, by a ShutdownPolicy with \
+                 whenGracePeriodTooSmall: Raise ({policy})"
+            );
+            Check::warning(title, message)
+                .hint("to check a rejection, choose a namespace without this policy with -n")
+                .see(Page::Policies)
+        }
+        Ok(_) => not_called_for(title, &Failure::NotRejected(kind)),
         Err(error) => match error.status() {
             Some(status) if admission::rejected(status).is_ok() => Check::ok(title),
             _ => refused(title, &error),
@@ -87,9 +111,9 @@ pub(super) fn rejected(kind: Kind, answer: Result<Value, Error>) -> Check {
 }
 
 /// The request was admitted as if there were no webhook.
-fn not_answered(title: String, failure: &Failure) -> Check {
-    let hint = "the webhook was not called, or gave no answer: look at the other checks, and at the log of the operator; a \
-        policy with the actions Warn or Audit for this namespace also rejects nothing (kubectl get shutdownpolicies)";
+fn not_called_for(title: String, failure: &Failure) -> Check {
+    let hint =
+        "the webhook was not called, or gave no answer: look at the other checks, and at the log of the operator";
     Check::failed(title, failure.to_string(), hint).see(Page::Unavailable)
 }
 
@@ -102,6 +126,11 @@ fn refused(title: String, error: &Error) -> Check {
             let hint = "failurePolicy is Fail: until the webhook answers, annotated workloads cannot be changed; look at the \
                 replicas and their log, or switch Winddown off as the page says";
             Check::failed(title, status.message.clone(), hint).see(Page::Emergency)
+        }
+        Some(status) if status.message.contains("winddown.dev\" denied the request") => {
+            let hint = "the webhook answers: a limit of a ShutdownPolicy is less than the 35 s of this workload; choose another \
+                namespace with -n";
+            Check::unreadable(title, error).hint(hint).see(Page::Policies)
         }
         Some(status) if !error.is_missing_right() && status.code != 401 && (400..500).contains(&status.code) => {
             let hint = "this is no answer of Winddown: choose another namespace with -n, or look at what answered";
@@ -196,6 +225,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
     use kube::core::Status;
+    use serde_json::json;
 
     use super::super::report::Outcome;
     use super::*;
@@ -222,6 +252,30 @@ mod tests {
     }
 
     #[test]
+    fn a_workload_that_a_policy_raises_is_a_warning_that_names_it() {
+        let with = |grace: i64, sleep: &Value| {
+            let container = json!({"lifecycle": {"preStop": {"sleep": sleep}}});
+            let pod = json!({"terminationGracePeriodSeconds": grace, "containers": [container]});
+            json!({"spec": {"template": {"spec": pod}}})
+        };
+        let raised = || Ok(with(35, &json!({"seconds": 5})));
+        let forbidden = || {
+            let status = Status::failure("User \"eve\" cannot list resource \"shutdownpolicies\"", "x").with_code(403);
+            Error::new("list", kube::Error::Api(Box::new(status)))
+        };
+        for (answer, raising, outcome, part) in [
+            (raised(), Ok(vec!["gold".to_owned()]), Outcome::Warning, "whenGracePeriodTooSmall: Raise (gold)"),
+            (raised(), Err(forbidden()), Outcome::Warning, "cannot list resource"),
+            (Ok(with(10, &Value::Null)), Ok(vec!["gold".to_owned()]), Outcome::Failed, "was admitted"),
+        ] {
+            let check = rejected(Kind::Deployment, answer, &raising);
+            assert_eq!(check.outcome, outcome, "{check:?}");
+            let json = serde_json::to_value(&check).unwrap();
+            assert!(json["message"].as_str().is_some_and(|message| message.contains(part)), "{json}");
+        }
+    }
+
+    #[test]
     fn only_an_answer_about_the_webhook_is_its_failure() {
         let answered = |code, message: &str| {
             let status = Status::failure(message, "x").with_code(code);
@@ -229,6 +283,8 @@ mod tests {
         };
         assert_eq!(answered(500, "failed calling webhook \"mutate.winddown.dev\": refused"), Outcome::Failed);
         assert_eq!(answered(500, "failed calling webhook \"other.example.com\": refused"), Outcome::Unknown);
+        let limit = r#"admission webhook "validate.winddown.dev" denied the request: GracePeriodAboveLimit"#;
+        assert_eq!(answered(422, limit), Outcome::Unknown);
         assert_eq!(answered(403, "deployments.apps is forbidden: User \"eve\" cannot create"), Outcome::Unknown);
     }
 }

@@ -85,11 +85,11 @@ pub(super) fn is_trusted(authority: &Certificate, bundle: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::report::Outcome;
     use super::*;
 
-    pub(in super::super) fn certificate(from: i64, until: i64) -> Certificate {
+    fn certificate(from: i64, until: i64) -> Certificate {
         Certificate { der: vec![1], not_before: Timestamp::from_second(from), not_after: Timestamp::from_second(until) }
     }
 

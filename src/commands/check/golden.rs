@@ -1,13 +1,14 @@
 //! The outputs for people, of an installation that is well, one that is broken, and one that the user may not read. The checks
 //! judge answers of the API server.
 
+use k8s_openapi::ByteString;
 use kube::core::Status;
 use serde_json::{Value, json};
 
 use super::operator::{self, Operator};
 use super::report::{Check, Outcome, Report, Symbols};
-use super::webhooks::{self, Configuration, Configurations, Hook};
-use super::{Checks, answers, certificates, definitions};
+use super::webhooks::{Configuration, Configurations, Hook};
+use super::{Checks, answers, definitions};
 use crate::cluster::Error;
 use crate::commands::crd::DEFINITIONS;
 use crate::golden::{check, text_of};
@@ -16,6 +17,18 @@ use winddown_core::observation::Timestamp;
 
 /// The API group of the webhook configurations.
 const ADMISSION: &str = "admissionregistration.k8s.io";
+
+/// Of the operator's authority, from 2026-02-01 to 2027-02-01.
+const CERTIFICATE: &[u8] = b"\
+-----BEGIN CERTIFICATE-----
+MIIBEzCBugIBATAKBggqhkjOPQQDAjAWMRQwEgYDVQQDDAt3aW5kZG93bi1jYTAe
+Fw0yNjAyMDEwMDAwMDBaFw0yNzAyMDEwMDAwMDBaMBYxFDASBgNVBAMMC3dpbmRk
+b3duLWNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE3dk/6iMCvmCM4WDYdR0F
+e9ekkC53yK6YRrJhM5LNj+xtoY5xeuNZhGT/3qNcTmn/cnFoayqfhs+nyq6rVlc8
+lTAKBggqhkjOPQQDAgNIADBFAiBUB5+LmOZR153aHBbZ47XSiGakObHs5YGVDFWI
+ymbT5QIhAJUlcDWB7UnHv0Fmdl7bKHo/qWb2ZuRAFPVpzL57SvGZ
+-----END CERTIFICATE-----
+";
 
 fn now() -> Timestamp {
     "2026-02-03T00:00:00Z".parse().unwrap()
@@ -40,7 +53,7 @@ fn operator(name: &str, replicas: i64, ready: i64) -> Operator {
 
 /// The checks of an operator with these answers about its Lease and its Secret.
 fn of_operator(operator: Operator, lease: &Result<Value, Error>, secret: Option<Result<Value, Error>>) -> Vec<Check> {
-    let judged = operator.judged(lease, secret, None, now());
+    let judged = operator.judged(lease, secret, Some(CERTIFICATE), now());
     [operator::presence(&Ok(vec![operator]))].into_iter().chain(judged).collect()
 }
 
@@ -58,7 +71,9 @@ fn answered() -> Vec<Check> {
     let admitted = json!({"spec": {"template": {"spec": pod}}});
     let refused = || Status::failure("spec.template.spec.terminationGracePeriodSeconds", "Invalid").with_code(422);
     let error = || Error::new("create", kube::Error::Api(Box::new(refused())));
-    let of = |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Err(error()))];
+    let of = |kind| {
+        [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Err(error()), &Ok(Vec::new()))]
+    };
     Kind::ALL.into_iter().flat_map(of).collect()
 }
 
@@ -66,19 +81,28 @@ fn answered() -> Vec<Check> {
 fn not_answered() -> Vec<Check> {
     let pod = json!({"terminationGracePeriodSeconds": 30, "containers": [{}]});
     let admitted = json!({"spec": {"template": {"spec": pod}}});
-    let of =
-        |kind| [answers::mutated("shop", kind, Ok(admitted.clone())), answers::rejected(kind, Ok(admitted.clone()))];
+    let of = |kind| {
+        [
+            answers::mutated("shop", kind, Ok(admitted.clone())),
+            answers::rejected(kind, Ok(admitted.clone()), &Ok(Vec::new())),
+        ]
+    };
     Kind::ALL.into_iter().flat_map(of).collect()
 }
 
 fn well() -> Report {
     let lease = json!({"spec": {"holderIdentity": "winddown-7d9f8c6b54-2x9kq", "renewTime": "2026-02-02T23:59:55.0Z"}});
-    let certificate = certificates::tests::certificate(now().as_second() - 86_400, now().as_second() + 864_000);
-    let valid = |kind| certificates::validity(webhooks::trust("winddown", kind), &certificate, "", now());
+    let secret = json!({"data": {"ca.crt": ByteString(CERTIFICATE.into())}});
+    let configured = |name: &str| {
+        let hook = Hook { name: name.to_owned(), bundle: Some(CERTIFICATE.into()), ..Hook::default() };
+        Ok(Some(Configuration { name: "winddown".to_owned(), hooks: vec![hook] }))
+    };
+    let configurations =
+        Configurations { mutating: configured("mutate.winddown.dev"), validating: configured("validate.winddown.dev") };
     report(Checks {
-        operator: of_operator(operator("winddown", 2, 2), &Ok(lease), None),
+        operator: of_operator(operator("winddown", 2, 2), &Ok(lease), Some(Ok(secret))),
         definitions: installed(),
-        webhooks: [valid("mutating"), valid("validating")].into_iter().chain(answered()).collect(),
+        webhooks: configurations.checks(now()).into_iter().chain(answered()).collect(),
         exclusions: vec![answers::without_effect(&["kube-system", "winddown"], Ok(Vec::new()))],
     })
 }

@@ -68,11 +68,12 @@ pub(super) enum Page {
     Unavailable,
     Values,
     Rights,
+    Policies,
 }
 
 impl Page {
     #[cfg(test)]
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Install,
         Self::Certificates,
         Self::Upgrade,
@@ -81,6 +82,7 @@ impl Page {
         Self::Unavailable,
         Self::Values,
         Self::Rights,
+        Self::Policies,
     ];
 
     /// File and anchor in the repository.
@@ -91,6 +93,7 @@ impl Page {
             Self::Upgrade => "charts/winddown/README.md#upgrade",
             Self::Values => "charts/winddown/README.md#values",
             Self::Rights => "docs/rights.md#kubectl-winddown-check",
+            Self::Policies => "docs/policies.md#raise",
             Self::Budgets => "docs/budgets.md",
             Self::Emergency => "docs/emergency.md",
             Self::Unavailable => "docs/how-it-works.md#when-winddown-is-unavailable",

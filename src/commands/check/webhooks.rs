@@ -187,7 +187,7 @@ fn judged(side: Side, found: &Result<Option<Configuration>, Error>, now: Timesta
 }
 
 /// The title of the check of a `caBundle`.
-pub(super) fn trust(whose: &str, kind: &str) -> String {
+fn trust(whose: &str, kind: &str) -> String {
     format!("the caBundle of {whose} ({kind}) is valid")
 }
 

@@ -67,7 +67,8 @@ fn eviction(name: &str, uid: &str) -> Eviction {
 
 /// Whether there is another pod of this name (`registry/generic/registry/store.go`, `storage/interfaces.go`).
 fn is_replaced(status: &kube::core::Status) -> bool {
-    status.code == 409 && ["UID in the precondition", "UID in precondition"].iter().any(|text| status.message.contains(text))
+    status.code == 409
+        && ["UID in the precondition", "UID in precondition"].iter().any(|text| status.message.contains(text))
 }
 
 /// Whether the pod is surely not evicted, for a reason that the answer names. 429: a disruption budget does not allow it. 409: a

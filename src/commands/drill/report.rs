@@ -78,7 +78,13 @@ pub(super) struct Recorded<'a> {
 
 impl Report {
     pub(super) fn new(target: &WorkloadName, namespace: &str, cluster: String) -> Self {
-        Self { target: target.to_string(), namespace: namespace.to_owned(), cluster, pods: Vec::new(), not_rehearsed: None }
+        Self {
+            target: target.to_string(),
+            namespace: namespace.to_owned(),
+            cluster,
+            pods: Vec::new(),
+            not_rehearsed: None,
+        }
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -119,7 +125,8 @@ impl Report {
         let annotations = advice.to_string();
         if !annotations.is_empty() {
             let Self { target, namespace, cluster, .. } = self;
-            lines.push(format!("to write: kubectl annotate {target} -n {namespace}{cluster} --overwrite {annotations}"));
+            lines
+                .push(format!("to write: kubectl annotate {target} -n {namespace}{cluster} --overwrite {annotations}"));
         }
         lines
     }

@@ -2,7 +2,7 @@ mod image;
 mod incomplete_input;
 mod survey;
 
-use super::{Arguments, Exit, Screen, run};
+use super::{Arguments, Exit, Program, Screen, run};
 use crate::render::styles::Styles;
 use clap::{Args, FromArgMatches};
 use serde_json::Value;
@@ -15,7 +15,7 @@ fn plan_with(screen: &Screen, input: &str, words: &[&str]) -> (Exit, String, Str
     let command = Arguments::augment_args(clap::Command::new("plan").no_binary_name(true));
     let arguments = Arguments::from_arg_matches(&command.get_matches_from(words)).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = run(&arguments, screen, &mut input.as_bytes(), &mut out, &mut err).unwrap();
+    let exit = run(&arguments, Program::Winddown, screen, &mut input.as_bytes(), &mut out, &mut err).unwrap();
     (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
@@ -43,6 +43,20 @@ fn a_deployment_whose_budget_fits_exits_0() {
     assert_eq!((exit, err.as_str()), (Exit::Success, ""));
     for part in ["Deployment web/shop", "drain 5s + deadline 25s + margin 5s = 35s of 35s", "SIGTERM", "SIGKILL"] {
         assert!(out.contains(part), "{part} is missing in:\n{out}");
+    }
+}
+
+#[test]
+fn the_next_step_names_the_program_that_was_started() {
+    let misfit = FITS.replace("    spec:\n", "    spec:\n      terminationGracePeriodSeconds: 30\n");
+    let command = Arguments::augment_args(clap::Command::new("plan").no_binary_name(true));
+    for (format, program) in [("text", Program::Plugin), ("table", Program::Plugin), ("text", Program::Winddown)] {
+        let words = ["-f", "-", "-o", format];
+        let arguments = Arguments::from_arg_matches(&command.clone().get_matches_from(words)).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        run(&arguments, program, &Screen::plain(), &mut misfit.as_bytes(), &mut out, &mut err).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(&format!("for details run {} explain CODE", program.command())), "{format}: {out}");
     }
 }
 

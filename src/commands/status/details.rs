@@ -138,8 +138,11 @@ fn advice(row: &Row) -> Vec<String> {
     if row.failed_by(ROLLED_OUT).is_some() {
         steps.push(format!("pods without the current budget: kubectl rollout status {} -n {namespace}", row.title()));
     }
-    if row.failed_by(HONOURED).is_some() {
-        steps.push(format!("pods that do not end in time: {PAGE}#a-pod-was-killed-what-now"));
+    match row.failed_by(HONOURED) {
+        Some("Killed") => steps.push(format!("pods that do not end in time: {PAGE}#a-pod-was-killed-what-now")),
+        Some("Overran") => steps.push("the app exits after its deadline: raise winddown.dev/deadline".to_owned()),
+        Some("Failed") => steps.push("the app exits with a failure after SIGTERM: see Not honoured".to_owned()),
+        _ => {}
     }
     steps
 }
@@ -197,6 +200,19 @@ What to do:
   pods that do not end in time: https://github.com/winddown/winddown/blob/main/docs/budgets.md#a-pod-was-killed-what-now
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_to_do_follows_from_the_reason_why_a_promise_was_not_honoured() {
+        for (reason, step) in [
+            ("Killed", "  pods that do not end in time: https://"),
+            ("Overran", "  the app exits after its deadline: raise winddown.dev/deadline\n"),
+            ("Failed", "  the app exits with a failure after SIGTERM: see Not honoured\n"),
+        ] {
+            let text = described(&json!({"conditions": [condition("Honoured", "False", reason, "")]}));
+            let steps = text.split("What to do:\n").nth(1).unwrap_or_default();
+            assert!(steps.starts_with(step) && steps.lines().count() == 1, "{reason}: {text}");
+        }
     }
 
     #[test]

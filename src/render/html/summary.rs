@@ -101,7 +101,7 @@ fn assumption(survey: &Survey, overview: &Overview) -> Markup {
         @if overview.owned > 0 {
             p.note {
                 (pluralize(overview.owned, "workload"))
-                " controlled by another object, such as that of an operator: the numbers belong into that object."
+                " controlled by another object, such as that of an operator: the numbers belong in that object."
             }
         }
         p.note {

@@ -164,7 +164,7 @@ fn origin(workload: &Workload, survey: &Survey) -> Markup {
             p.note { "No annotations of Winddown. Assumed: " code { (assumed) } }
         }
         @if let Some(owner) = workload.owner() {
-            p.note { (owner) " controls it, so the numbers belong into that object." }
+            p.note { (owner) " controls it, so the numbers belong in that object." }
         }
         @if workload.current.is_none() && workload.evaluation.findings.is_empty() {
             @if workload.evaluation.mode == Mode::Off {

@@ -8,12 +8,13 @@ use crate::environment::CONFIGURATIONS;
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::program::Ran;
-use crate::request::{apply, delete, get, json_patch, merge};
+use crate::request::{apply, create, delete, get, json_patch, merge};
 use crate::suite::{Test, tests, until};
 
 pub(super) fn tests() -> Vec<Test> {
     tests![exclusive:
         check_names_what_is_wrong,
+        policies_of_a_namespace_do_not_fail_the_check,
         the_service_of_the_webhooks_says_which_deployment_is_the_operator,
     ]
 }
@@ -114,6 +115,60 @@ async fn check_names_what_is_wrong(namespace: Namespace) -> Result<()> {
     namespace.accepts(delete(&operator)).await?;
     assert_eq!(operator, format!("/apis/apps/v1/namespaces/{RELEASE}/deployments/winddown"));
     Ok(())
+}
+
+async fn policies_of_a_namespace_do_not_fail_the_check(namespace: Namespace) -> Result<()> {
+    let operator = namespace.environment.install_operator_deployment().await?;
+    let check = async |more: &str| namespace.plugin(&format!("check -n {}{more}", namespace.name)).await;
+    check(" --wait 30s").await?.assert(0);
+    let name = format!("{}-gold", namespace.name);
+    let path = format!("/apis/winddown.dev/v1alpha1/shutdownpolicies/{name}");
+    let policy = |spec: Value| {
+        let mut spec = spec;
+        spec["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}});
+        json!({"apiVersion": "winddown.dev/v1alpha1", "kind": "ShutdownPolicy", "metadata": {"name": name}, "spec": spec})
+    };
+    // A default margin, and actions that reject nothing.
+    for actions in [["Warn"], ["Audit"]] {
+        let defaults = json!({"margin": "10s"});
+        namespace.accepts(apply(&policy(json!({"defaults": defaults, "validationActions": actions})))).await?;
+        until("the policy to count", async || {
+            let created = namespace.accepts(create(deployment("probe").with_budget().as_ref()).dry_run()).await?;
+            let budget = created["metadata"]["annotations"]["winddown.dev/budget"].as_str().unwrap_or_default();
+            Ok(budget.contains("margin 10s").then_some(()))
+        })
+        .await?;
+        let well = check("").await?;
+        well.assert(0);
+        let rejected = "a Deployment whose grace period is too short is rejected";
+        assert!(marked(&well, "ok   ").contains(&rejected), "{well:?}");
+    }
+    let raise = json!({"validationActions": ["Deny"], "whenGracePeriodTooSmall": "Raise"});
+    namespace.accepts(apply(&policy(raise))).await?;
+    let raised = format!("with whenGracePeriodTooSmall: Raise ({name})");
+    let warned = until("the policy to raise", async || {
+        let ran = check("").await?;
+        Ok(ran.stdout.contains(&raised).then_some(ran))
+    })
+    .await?;
+    warned.assert(0);
+    assert!(
+        marked(&warned, "warn ").contains(&"a StatefulSet whose grace period is too short is rejected"),
+        "{warned:?}"
+    );
+    // A limit below what the workloads of the check need is an answer of Winddown.
+    let limits = json!({"gracePeriod": "20s"});
+    let defaults = json!({"deadline": "10s"});
+    let limited = json!({"defaults": defaults, "limits": limits, "validationActions": ["Deny"]});
+    namespace.accepts(apply(&policy(limited))).await?;
+    let limited = until("the limit to count", async || {
+        let ran = check("").await?;
+        Ok(ran.stdout.contains("a limit of a ShutdownPolicy").then_some(ran))
+    })
+    .await?;
+    limited.assert(2);
+    namespace.accepts(delete(&path)).await?;
+    namespace.accepts(delete(&operator)).await.map(drop)
 }
 
 async fn the_service_of_the_webhooks_says_which_deployment_is_the_operator(namespace: Namespace) -> Result<()> {
