@@ -273,6 +273,19 @@ mod tests {
         assert_eq!((config.root_cert, config.tls_server_name), (None, None));
     }
 
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+    }
+
+    #[test]
+    fn a_command_to_paste_is_for_the_same_cluster_and_has_no_credentials() {
+        let words = ["kubectl", "--context", "a b", "--kubeconfig", "/x", "--token", "secret", "--user="];
+        let flags = <Flags as clap::Parser>::try_parse_from(words).unwrap().cluster;
+        assert_eq!(flags.typed(), " --kubeconfig /x --context 'a b'");
+    }
+
     #[test]
     fn versions_of_managed_clusters_are_read() {
         for (major, minor, supported) in [

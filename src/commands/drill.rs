@@ -50,7 +50,7 @@ Examples:
 
 Exit codes:
   0  every pod honoured its promise. With --measure, its traffic was measured, and no drain seems to be too short
-  1  a pod was killed, failed, or ran longer than its deadline; or connections came until it stopped listening, and some were refused then, so its drain seems to be too short. Also if something else is not known
+  1  a pod was killed, failed, or ran longer than its deadline; or its drain seems to be too short: connections came until the app stopped listening, and some were refused then, or came after its SIGTERM. Also if something else is not known
   2  not all pods were rehearsed, also because the answer was no; or the end of one was not seen, or, with --measure, its traffic";
 
 /// Flags of `winddown drill`.

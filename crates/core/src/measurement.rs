@@ -25,7 +25,7 @@ mod route;
 mod socket;
 
 pub use advice::Advice;
-pub use conclusion::{LastRequest, Measurement, Subject};
+pub use conclusion::{LastRequest, Measurement, Subject, TooShort};
 pub use counters::{Counters, ParseCountersError};
 pub use ending::Ending;
 pub use line::{EndReason, Line, PortSample, Sample, Start, milliseconds};

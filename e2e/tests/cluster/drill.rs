@@ -177,7 +177,7 @@ async fn traffic_that_a_slow_balancer_sends_is_a_finding(environment: Environmen
     ensure!(names.len() == 2 && pods.iter().all(|pod| pod["verdict"] == "honoured"), "not two pods that ended in time");
     for pod in pods {
         let number = |field: &str| pod["measurement"][field].as_u64().with_context(|| format!("no {field}"));
-        ensure!(number("refusedTraffic")? > 0, "no refused traffic");
+        ensure!(!pod["measurement"]["tooShort"].is_null(), "the drain was long enough");
         // The app accepts connections for the whole drain, and its clients have answers until then.
         let (opened, closed) = (number("lastOpened")?, number("listenerClosed")?);
         ensure!(opened.abs_diff(closed) <= TOLERANCE && closed >= 5_000, "last connection {opened}, closed {closed}");

@@ -27,6 +27,8 @@ struct Case {
     container: &'static str,
     drain: u64,
     grace_period: i64,
+    /// How long the app goes on listening after its SIGTERM, in milliseconds.
+    listens: u64,
     /// When the app ends, in milliseconds after the request.
     end: u64,
     exit: (i32, &'static str),
@@ -52,6 +54,7 @@ fn clean() -> Case {
         container: "app",
         drain: 5,
         grace_period: 35,
+        listens: 50,
         end: 6_400,
         exit: (0, "Completed"),
         events: &[("Killing", "Stopping container app")],
@@ -178,7 +181,7 @@ impl Case {
     /// SIGTERM and has stopped listening.
     fn log(&self, traffic: &Traffic) -> Vec<Line> {
         let Traffic { until, last_request, open, scrapes } = *traffic;
-        let (closed, end) = (BEFORE + self.drain * 1_000 + 50, BEFORE + self.end);
+        let (closed, end) = (BEFORE + self.drain * 1_000 + self.listens, BEFORE + self.end);
         let mut lines = vec![Line::Start(Start {
             clock: u64::try_from(REQUESTED).unwrap() * 1_000 - BEFORE,
             version: "0.1.0".to_owned(),
@@ -276,6 +279,13 @@ fn traffic_that_goes_on_after_a_drain_that_is_too_short() {
     let short = Case { drain: 2, grace_period: 32, end: 3_100, ..measured() };
     let traffic = Traffic { until: 3_000, last_request: 1_900, open: 1, scrapes: None };
     check("drill/short-drain", &short.rehearsed(Some(&traffic), None));
+}
+
+#[test]
+fn an_app_that_goes_on_listening_for_less_time_than_traffic_arrives() {
+    let late = Case { drain: 2, grace_period: 32, listens: 950, end: 3_100, ..measured() };
+    let traffic = Traffic { until: 3_000, last_request: 2_900, open: 1, scrapes: None };
+    check("drill/late", &late.rehearsed(Some(&traffic), None));
 }
 
 #[test]

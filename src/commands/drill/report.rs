@@ -10,7 +10,7 @@ use crate::cluster::workloads::WorkloadName;
 use crate::exit::Exit;
 use crate::render::text::pluralize;
 use winddown_core::drill::{Candidate, Mark, Promised, Verdict};
-use winddown_core::measurement::{Advice, Line, Measurement};
+use winddown_core::measurement::{Advice, Line, Measurement, TooShort};
 use winddown_core::observation::Stop;
 use winddown_core::sanitize::escaped;
 
@@ -88,7 +88,7 @@ impl Report {
     }
 
     pub(super) fn exit(&self) -> Exit {
-        let found = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)) || pod.refused_traffic() > 0);
+        let found = self.pods.iter().any(|pod| matches!(pod.verdict, Verdict::Broken(_)) || pod.too_short().is_some());
         let clear = self.pods.iter().all(|pod| matches!(pod.verdict, Verdict::Honoured(_)) && pod.is_measured());
         match (found, clear) {
             (true, _) => Exit::Findings,
@@ -133,9 +133,18 @@ impl Report {
 
     /// The promise is about the end of the pod, so this is beside it.
     fn short_drain(&self) -> Option<String> {
-        let refused = self.pods.iter().map(PodReport::refused_traffic).fold(0, u64::saturating_add);
-        let resets = traffic::number(refused, "reset");
-        (refused > 0).then(|| format!("; the drain seems to be too short: {resets} after the app stopped listening"))
+        let short: Vec<_> = self.pods.iter().filter_map(PodReport::too_short).collect();
+        let refused = short.iter().filter(|(reason, _)| *reason == TooShort::Refused);
+        let refused = refused.fold(0_u64, |sum, (_, measured)| sum.saturating_add(measured.refused));
+        let last = short.iter().filter_map(|(_, measured)| measured.last_opened).max();
+        let reason = match (refused, last) {
+            (0, None) => return None,
+            (0, Some(last)) => {
+                format!("new connections came after the app's SIGTERM, until {}", traffic::seconds(last))
+            }
+            _ => format!("{} after the app stopped listening", traffic::number(refused, "reset")),
+        };
+        Some(format!("; the drain seems to be too short: {reason}"))
     }
 
     /// One object with everything.
@@ -189,9 +198,9 @@ impl PodReport {
         self.unmeasured.is_none() && self.measurement.as_ref().is_none_or(|measured| measured.complete)
     }
 
-    /// Resets, without those for probes, if the drain was too short.
-    fn refused_traffic(&self) -> u64 {
-        self.measurement.as_ref().map_or(0, |measured| measured.refused_traffic)
+    fn too_short(&self) -> Option<(TooShort, &Measurement)> {
+        let measured = self.measurement.as_ref()?;
+        Some((measured.too_short?, measured))
     }
 
     /// The lines below the timeline.
@@ -230,26 +239,5 @@ impl PodReport {
             "measurement": self.measurement,
             "unmeasured": self.unmeasured,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::cluster::connection::ClusterArguments;
-
-    #[derive(Parser)]
-    struct Flags {
-        #[command(flatten)]
-        cluster: ClusterArguments,
-    }
-
-    #[test]
-    fn the_command_to_paste_is_for_the_same_cluster_and_has_no_credentials() {
-        let words = ["kubectl", "--context", "a b", "--kubeconfig", "/x", "--token", "secret", "--user="];
-        let flags = Flags::try_parse_from(words).unwrap().cluster;
-        assert_eq!(flags.typed(), " --kubeconfig /x --context 'a b'");
     }
 }

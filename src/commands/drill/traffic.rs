@@ -131,7 +131,7 @@ fn row(name: &str, text: impl Display) -> String {
 }
 
 /// `6.1 s`.
-fn seconds(milliseconds: u64) -> String {
+pub(super) fn seconds(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100)
 }
 
@@ -181,7 +181,7 @@ mod tests {
             open_at_most: 6,
             refused: 1,
             last_refused: Some(5_400),
-            refused_traffic: 0,
+            too_short: None,
             cut_short: true,
             resets: 2,
             dropped: 4,

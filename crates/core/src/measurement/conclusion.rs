@@ -76,9 +76,8 @@ pub struct Measurement {
     pub refused: u64,
     /// The last of them.
     pub last_refused: Option<u64>,
-    /// The same number if new connections came until the listener was closed, so that the drain was too short. Otherwise 0: a
-    /// late segment of a closed connection also causes a reset.
-    pub refused_traffic: u64,
+    /// Why the drain was too short, if something shows that it was.
+    pub too_short: Option<TooShort>,
     /// Whether traffic may have gone on for longer: some was refused, or the listener was closed, or the recording ended,
     /// too soon after the last new connection.
     pub cut_short: bool,
@@ -109,6 +108,17 @@ pub struct Measurement {
     pub killed: bool,
     /// The time from the app's SIGTERM to its end, as the API shows it.
     pub reported_app_time: Option<Seconds>,
+}
+
+/// What shows that a drain was too short. In both cases new connections came until the app stopped listening: a late segment
+/// of a closed connection also causes a reset, and an app that goes on listening for long enough refuses none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TooShort {
+    /// Some were refused then.
+    Refused,
+    /// The last of them came after the app's SIGTERM.
+    Late,
 }
 
 /// The last request on a kept connection.
@@ -170,6 +180,9 @@ impl Measurement {
         let is_cut =
             listeners.are_cut(&anonymous.traffic(times).map(|opened| opened.at).collect::<Vec<_>>(), quiet, last);
         let opened_to_the_end = (opened_before > 0 || opened_after > 0) && is_cut;
+        let is_late = newest.zip(app_signal).is_some_and(|(newest, at)| relative(newest.at) > at);
+        let late = is_late.then_some(TooShort::Late);
+        let too_short = if refused > 0 { Some(TooShort::Refused) } else { late };
         let of_all = |count: fn(&Sample) -> u64| sum(after.iter().map(|sample| count(sample)));
         Some(Self {
             clock: start.clock.saturating_add(signal),
@@ -193,7 +206,7 @@ impl Measurement {
             open_at_most: after.iter().map(|sample| open(sample)).chain(open_by(signal)).max().unwrap_or(0),
             refused,
             last_refused: anonymous.refused(times).map(|(at, _)| relative(at)).max(),
-            refused_traffic: if opened_to_the_end { refused } else { 0 },
+            too_short: if opened_to_the_end { too_short } else { None },
             cut_short: refused > 0 || opened_to_the_end,
             resets: of_all(|sample| sample.resets),
             dropped: of_all(|sample| sample.dropped),

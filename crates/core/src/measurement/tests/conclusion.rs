@@ -1,6 +1,6 @@
 //! From lines to numbers: connections that were seen, the listener, and the end.
 
-use super::super::{EndReason, LastRequest, Line, Measurement, PortSample, Sample};
+use super::super::{EndReason, LastRequest, Line, Measurement, PortSample, Sample, TooShort};
 use super::{closed, each, end, from_node, measured, opened, port, recording, resets, sample, signal, subject, unseen};
 
 /// 50 connections a second before, and until 150 ms after the start; the app stops listening after its hook of 5 s.
@@ -95,20 +95,25 @@ fn connections_that_are_refused_are_cut_short() {
     let found = measured(&recording(parts), &subject(5, &[]));
     assert_eq!((found.refused, found.last_refused, found.cut_short), (3, Some(5_900), true));
     // No connection had come for seconds, so it may have been something else.
-    assert_eq!(found.refused_traffic, 0);
+    assert_eq!(found.too_short, None);
 }
 
 #[test]
-fn traffic_is_refused_if_connections_came_until_the_listener_closed() {
-    let traffic = |until: u64| each(20, until, 20, opened);
-    let refused = || vec![resets(10_300, 2), resets(10_900, 1)];
-    for (until, expected) in [(10_000, 3), (9_600, 3), (9_400, 0)] {
-        let rest = vec![signal(5_000), super::closed(10_050), end(11_000)];
-        let found = measured(&recording([traffic(until), rest, refused()]), &subject(5, &[]));
-        assert_eq!((found.refused, found.refused_traffic), (3, expected), "{until}");
-        let rest = vec![signal(5_000), super::closed(10_050), end(11_000)];
-        let found = measured(&recording([traffic(until), rest]), &subject(5, &[]));
-        assert_eq!(found.refused_traffic, 0, "nothing was refused: {until}");
+fn a_drain_is_too_short_if_connections_came_until_the_listener_closed_and_after_sigterm_or_some_were_refused() {
+    let refused = [resets(11_300, 2), resets(11_900, 1)];
+    // The app gets SIGTERM at 10 s, and stops listening at 11.05 s, or at once.
+    for (until, closed, resets, expected) in [
+        (11_000, 11_050, &refused[..], Some(TooShort::Refused)),
+        (10_600, 11_050, &refused[..], Some(TooShort::Refused)),
+        (10_600, 11_050, &[], Some(TooShort::Late)),
+        (10_400, 11_050, &refused[..], None),
+        (10_400, 11_050, &[], None),
+        (9_900, 10_050, &refused[..], Some(TooShort::Refused)),
+        (9_900, 10_050, &[], None),
+    ] {
+        let rest = vec![signal(5_000), super::closed(closed), end(12_000)];
+        let found = measured(&recording([each(20, until, 20, opened), rest, resets.to_vec()]), &subject(5, &[]));
+        assert_eq!(found.too_short, expected, "{until} {closed}");
     }
 }
 
@@ -189,7 +194,7 @@ fn the_first_port_with_traffic_that_closes_is_the_listener() {
     ]);
     let found = measured(&lines, &subject(5, &[]));
     assert_eq!((found.listener_closed, found.refused, found.cut_short), (Some(5_000), 3, true));
-    assert_eq!(found.refused_traffic, 0, "the last connection came 4.8 s before");
+    assert_eq!(found.too_short, None, "the last connection came 4.8 s before");
     // A port for metrics that is asked once, and stays open, does not hide it.
     let scraped = both(6_000, port(8080), PortSample { opened: 1, opened_at: Some(6_000), ..port(9090) });
     let lines =

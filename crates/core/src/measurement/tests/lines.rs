@@ -105,7 +105,7 @@ fn the_json_keys_of_a_measurement_are_stable() {
         "clock": 1_770_000_005_000_u64, "recordedBefore": 4_000, "openedBefore": 1, "opened": 1, "lastOpened": 100,
         "lastOpenedPort": 8080, "closed": 0, "lastRequest": {"seen": "none"}, "openAtStart": 0, "appSignal": 1_000, "openAtSignal": 0,
         "listenerClosed": 4_000, "finished": 4_500, "openAtEnd": 0, "openAtMost": 0, "refused": 0, "lastRefused": null,
-        "refusedTraffic": 0, "cutShort": true, "resets": 0, "dropped": 0, "overflows": 0, "receivedBytes": 0, "sentBytes": 0,
+        "tooShort": null, "cutShort": true, "resets": 0, "dropped": 0, "overflows": 0, "receivedBytes": 0, "sentBytes": 0,
         "probes": 0, "lastProbe": null, "monitoringPorts": [9_090], "scrapes": 0, "lastScrape": null, "complete": true,
         "killed": false, "reportedAppTime": null,
     });
