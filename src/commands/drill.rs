@@ -289,9 +289,11 @@ impl Drill<'_> {
     }
 
     fn refuse(&mut self, refused: String) -> Result<(), Error> {
-        let line = match self.left.joined {
-            Some(_) => self.left.line(&format!("not rehearsed: {refused}"), self.report.pods.len()),
-            None => format!("not rehearsed: {refused}"),
+        let line = match &self.left.joined {
+            Some(joined) if refused != deleted(&joined.pod) => {
+                self.left.line(&format!("not rehearsed: {refused}"), self.report.pods.len())
+            }
+            _ => format!("not rehearsed: {refused}"),
         };
         self.screen.line(&sanitize(&line))?;
         self.report.not_rehearsed = Some(refused);

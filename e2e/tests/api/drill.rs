@@ -60,7 +60,9 @@ async fn the_measuring_container_is_one_that_the_restricted_standard_admits(name
     })
     .await?;
     ran.assert(2);
-    let reason = "not rehearsed: the measuring container does not start: ErrImagePull: no such image\n";
+    let reason = "not rehearsed: the measuring container does not start: ErrImagePull: no such image: no pod was evicted; \
+        the container winddown-sample-1 in the pod web-a exits at most 60 s after its start, and its entry stays until the pod \
+        is gone\n";
     assert!(ran.stdout.ends_with(reason), "{ran:?}");
     assert!(app.pod("web-a").await?["metadata"]["deletionTimestamp"].is_null() && app.is_untouched("web-b").await?);
 
