@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{Api, PostParams};
@@ -211,7 +211,7 @@ async fn measured_times_agree_with_the_clients(environment: Environment) -> Resu
 
 async fn measure_in_both_modes(environment: &Environment, app: &App, unmeasured: f64) -> Result<()> {
     // In this order, each drain is declared only when it changes.
-    let mut declared = 5;
+    let (mut declared, mut advice) = (5, Value::Null);
     for (mode, drain) in [(kube_proxy::DEFAULT, 5), (kube_proxy::DEFAULT, 0), ("nftables", 0), ("nftables", 5)] {
         kube_proxy::switch(&environment.client, mode).await?;
         if drain != declared {
@@ -233,8 +233,31 @@ async fn measure_in_both_modes(environment: &Environment, app: &App, unmeasured:
             ensure!(removed - unmeasured < PROLONGED, "removed after {removed} s, unmeasured {unmeasured} s");
             ensure!(drilled.new.counts.failed == 0, "{:?}", drilled.new.counts);
         }
+        advice = result(&drilled.output)?["advice"].take();
     }
-    Ok(())
+    the_numbers_to_write_are_enough(environment, app, &advice).await
+}
+
+/// With the annotations of the last measurement, a pod stops and no request over a new connection fails.
+async fn the_numbers_to_write_are_enough(environment: &Environment, app: &App, advice: &Value) -> Result<()> {
+    let number = |field: &str| advice[field].as_u64().with_context(|| format!("no {field} in {advice}"));
+    let (drain, deadline) = (number("drain")?, number("deadline")?);
+    annotate(app, &format!("winddown.dev/drain={drain}s winddown.dev/deadline={deadline}s")).await?;
+    let mut failed = 0;
+    // Once more on a busy machine, where the nodes get the change of the endpoints later.
+    for _ in 0..2 {
+        let drilled = under_load(&environment.client, app, RATE, "--measure --yes --output json").await?;
+        eprintln!("drain {drain}s as proposed: {}{}", drilled.output.stdout, drilled.output.stderr);
+        ensure!(
+            result(&drilled.output)?["pods"][0]["verdict"] == "honoured",
+            "the deadline of {deadline}s is too short"
+        );
+        failed = drilled.new.counts.failed;
+        if failed == 0 && drilled.output.code == Some(0) {
+            return Ok(());
+        }
+    }
+    bail!("with the proposed drain of {drain}s, {failed} requests failed, twice")
 }
 
 /// The times of the last connection and the last request are those of the clients.
