@@ -51,7 +51,7 @@ impl fmt::Display for Address {
 }
 
 /// Otherwise the client would silently use the port of the scheme.
-fn has_valid_port(uri: &Uri) -> bool {
+pub(super) fn has_valid_port(uri: &Uri) -> bool {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     host_and_port.strip_prefix(uri.host().unwrap_or_default()).is_some_and(str::is_empty) || uri.port_u16().is_some()

@@ -76,7 +76,7 @@ impl Cluster {
         config.connect_timeout = Some(limit.map_or(CONNECT, |limit| CONNECT.min(limit)));
         let server = Address::of(&config.cluster_url).to_string();
         let (call, default_namespace) = (format!("reach the API server {server}"), config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|source| Error::Client { server, source: Box::new(source) })?;
+        let client = Client::try_from(config).map_err(|error| Error::Client { server, error: Box::new(error) })?;
         let mut cluster = Self { client, default_namespace, context, version: String::new(), timeout: limit };
         let info = cluster.within(call, cluster.client.apiserver_version()).await?;
         if !is_supported(&info.major, &info.minor) {
@@ -112,13 +112,15 @@ pub(crate) struct KubeconfigNames {
 }
 
 impl ClusterArguments {
-    /// The flags that choose the same cluster in a command to paste, each with a space before it. Not the overrides: among them
-    /// are credentials.
+    /// The flags that choose the same cluster and user in a command to paste, each with a space before it. Without token and
+    /// key.
     pub(crate) fn typed(&self) -> String {
-        let file = self.kubeconfig.as_ref().and_then(|file| file.to_str()).filter(|file| !file.is_empty());
-        let flags = file.map(|file| ("--kubeconfig", file)).into_iter().chain(self.choice.typed());
+        let file = self.kubeconfig.as_ref().map(|file| file.to_string_lossy()).filter(|file| !file.is_empty());
+        let named = self.choice.typed().map(|(flag, name)| (flag, name.to_owned()));
+        let flags = file.map(|file| ("--kubeconfig", file.into_owned())).into_iter().chain(named);
+        let flags = flags.chain(self.overrides.typed());
         // No shell can be given a NUL.
-        flags.filter_map(|(flag, value)| Some(format!(" {flag} {}", shlex::try_quote(value).ok()?))).collect()
+        flags.filter_map(|(flag, value)| Some(format!(" {flag}={}", shlex::try_quote(&value).ok()?))).collect()
     }
 
     /// The same for completion: with this `--request-timeout`, and without a terminal for the credential plugins of the
@@ -143,7 +145,7 @@ impl ClusterArguments {
         match self.choice.source(load(self.kubeconfig.as_deref())?, &self.overrides)? {
             Source::Kubeconfig(kubeconfig) => {
                 let chosen = self.choice.choose(&kubeconfig, &self.overrides)?;
-                let user = usable(with_token_of_file(self.impersonation.apply(chosen.user)?))?;
+                let user = with_token_of_file(usable(self.impersonation.apply(chosen.user)?)?)?;
                 configuration(Chosen { user, ..chosen }, &Environment::read())
             }
             Source::Pod => {
@@ -281,9 +283,17 @@ mod tests {
 
     #[test]
     fn a_command_to_paste_is_for_the_same_cluster_and_has_no_credentials() {
-        let words = ["kubectl", "--context", "a b", "--kubeconfig", "/x", "--token", "secret", "--user="];
-        let flags = <Flags as clap::Parser>::try_parse_from(words).unwrap().cluster;
-        assert_eq!(flags.typed(), " --kubeconfig /x --context 'a b'");
+        let typed = |words: &[&str]| {
+            let words = ["kubectl"].iter().chain(words);
+            <Flags as clap::Parser>::try_parse_from(words).unwrap().cluster.typed()
+        };
+        let flags = ["--context", "a b", "--kubeconfig", "/x", "--token", "secret", "--user="];
+        assert_eq!(typed(&flags), " --kubeconfig=/x --context='a b'");
+        let flags =
+            ["-s", "https://jane:secret@one:1", "--certificate-authority", "ca.pem", "--tls-server-name", "one"];
+        assert_eq!(typed(&flags), " --server=https://one:1 --tls-server-name=one --certificate-authority=ca.pem");
+        assert_eq!(typed(&["--insecure-skip-tls-verify"]), " --insecure-skip-tls-verify=true");
+        assert_eq!(typed(&["--server=", "--certificate-authority="]), "");
     }
 
     #[test]

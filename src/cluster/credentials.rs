@@ -36,14 +36,15 @@ pub(super) fn usable(user: AuthInfo) -> Result<AuthInfo, Error> {
     if tokens.all(|token| HeaderValue::try_from(token).is_ok()) { Ok(user) } else { Err(Error::Token) }
 }
 
-/// With the token of its file, if there is white space around it, which client-go removes and kube refuses.
-pub(super) fn with_token_of_file(user: AuthInfo) -> AuthInfo {
-    let file = user.token_file.as_ref().filter(|_| user.token.is_none());
-    // kube reports a file that cannot be read.
-    let content = file.and_then(|file| std::fs::read_to_string(file).ok()).map(SecretString::from);
+/// With the token of its file, which counts more than the other one in client-go, and less in kube. White space around it
+/// is removed: kube refuses it. Such a token is not read again.
+pub(super) fn with_token_of_file(user: AuthInfo) -> Result<AuthInfo, Error> {
+    // kube reports a file that cannot be read, unless there is another token.
+    let content = user.token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).map(SecretString::from);
     match content.as_ref().map(|content| (content.expose_secret(), content.expose_secret().trim())) {
-        Some((content, token)) if content != token => AuthInfo { token: Some(SecretString::from(token)), ..user },
-        _ => user,
+        None | Some((_, "")) => Ok(user),
+        Some((content, token)) if content == token => Ok(AuthInfo { token: None, ..user }),
+        Some((_, token)) => usable(AuthInfo { token: Some(SecretString::from(token)), ..user }),
     }
 }
 
@@ -91,13 +92,19 @@ mod tests {
     fn white_space_around_the_token_of_a_file_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
-        for (content, expected) in [("abc\n", Some("abc")), ("abc", None), ("a\nb\n", Some("a\nb"))] {
+        // `None`: kube reads the file.
+        for (content, expected) in [("abc\n", Some("abc")), ("abc", None)] {
             std::fs::write(&file, content).unwrap();
-            assert_eq!(token(&with_token_of_file(user(json!({"tokenFile": file})))), expected, "{content}");
+            for user in [user(json!({"tokenFile": file})), user(json!({"tokenFile": file, "token": "other"}))] {
+                assert_eq!(token(&with_token_of_file(user).unwrap()), expected, "{content}");
+            }
         }
-        let both = user(json!({"tokenFile": file, "token": "other"}));
-        assert_eq!(token(&with_token_of_file(both)), Some("other"));
-        assert_eq!(token(&with_token_of_file(user(json!({"tokenFile": folder.path().join("none")})))), None);
+        std::fs::write(&file, "secret\nb\n").unwrap();
+        assert!(with_token_of_file(user(json!({"tokenFile": file}))).is_err());
+        let none = folder.path().join("none");
+        assert_eq!(token(&with_token_of_file(user(json!({"tokenFile": none}))).unwrap()), None);
+        let other = user(json!({"tokenFile": none, "token": "other"}));
+        assert_eq!(token(&with_token_of_file(other).unwrap()), Some("other"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kube::client::AuthError;
 use kube::config::KubeconfigError;
 use kube::core::Status;
 
@@ -38,12 +39,8 @@ pub(crate) enum Error {
     Token,
     #[error("a UID, groups or extra values of an impersonated user need its name: --as, or `as` in the kubeconfig")]
     NoUserToImpersonate,
-    #[error("cannot set up a client for {server}")]
-    Client {
-        server: String,
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error("cannot set up a client for {server}: {}", cause(.error))]
+    Client { server: String, error: Box<kube::Error> },
     #[error("the API server has version {0}; Winddown needs Kubernetes 1.{MINIMUM_MINOR} or later")]
     TooOld(String),
     /// The API server's message names user, verb, resource and namespace.
@@ -104,6 +101,9 @@ fn cause(error: &kube::Error) -> String {
     let mut innermost: &(dyn std::error::Error + 'static) = error;
     while let Some(next) = innermost.source() {
         innermost = next;
+        if let Some(said) = innermost.downcast_ref::<AuthError>().and_then(of_plugin) {
+            return said;
+        }
     }
     let kind = innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     match kind {
@@ -111,6 +111,15 @@ fn cause(error: &kube::Error) -> String {
             innermost.to_string()
         }
         _ => ErrorChain(error).to_string().trim_start_matches("ServiceError: ").to_owned(),
+    }
+}
+
+/// What a credential plugin did, without its output: there are tokens in it.
+fn of_plugin(error: &AuthError) -> Option<String> {
+    match error {
+        AuthError::AuthExecRun { cmd, out } => Some(format!("the credential plugin {cmd:?} failed: {}", out.status)),
+        AuthError::AuthExecParse(_) => Some("the output of the credential plugin is not an ExecCredential".to_owned()),
+        _ => None,
     }
 }
 
@@ -142,6 +151,24 @@ mod tests {
         };
         assert_eq!(failed(std::io::ErrorKind::ConnectionRefused), "cannot read: connection refused");
         assert_eq!(failed(std::io::ErrorKind::NotFound), "cannot read: entity not found");
+    }
+
+    #[test]
+    fn the_output_of_a_credential_plugin_is_not_shown() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let output = || std::process::Output {
+            status: std::process::ExitStatus::from_raw(256),
+            stdout: b"{\"token\": \"secret\"}".to_vec(),
+            stderr: b"secret".to_vec(),
+        };
+        let failed = || kube::Error::Auth(AuthError::AuthExecRun { cmd: "login".to_owned(), out: Box::new(output()) });
+        let said = "the credential plugin \"login\" failed: exit status: 1";
+        assert_eq!(Error::new("read", failed()).to_string(), format!("cannot read: {said}"));
+        let wrapped = kube::Error::Service(Box::new(failed()));
+        assert_eq!(Error::new("read", wrapped).to_string(), format!("cannot read: {said}"));
+        let client = Error::Client { server: "https://one".to_owned(), error: Box::new(failed()) };
+        assert_eq!(ErrorChain(&client).to_string(), format!("cannot set up a client for https://one: {said}"));
     }
 
     #[test]

@@ -110,20 +110,23 @@ impl Choice {
     }
 }
 
-/// The kubeconfig of the flag, which must exist, or those of the environment. `None`: there is none, or nothing in it.
+/// The kubeconfig of the flag, which must exist, or those of the environment. `None`: the environment has none, or nothing is
+/// in them. A flag does not mean the service account of the pod, also if its file is empty.
 pub(super) fn load(explicit: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
-    let kubeconfig = if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
-        read(path)?
-    } else {
-        let home = std::env::home_dir();
-        let files = files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref());
-        merged(files.iter().map(|file| read(file)))?
-    };
+    if let Some(path) = explicit.filter(|path| !path.as_os_str().is_empty()) {
+        return read(path).map(Some);
+    }
+    let home = std::env::home_dir();
+    let files = files(std::env::var_os("KUBECONFIG").as_deref(), home.as_deref());
+    let kubeconfig = merged(files.iter().map(|file| read(file)))?;
     Ok(Some(kubeconfig).filter(|kubeconfig| !is_empty(kubeconfig)))
 }
 
 /// A parser's message would show the lines around the place, with the credentials in them.
 fn read(file: &Path) -> Result<Kubeconfig, Error> {
+    if is_cut_utf16(file) {
+        return Err(Error::Syntax { file: file.to_owned(), place: None });
+    }
     Kubeconfig::read_from(file).map_err(|error| match error {
         KubeconfigError::Parse(error) => {
             let place = error.location().map(|location| (location.line(), location.column()));
@@ -131,6 +134,16 @@ fn read(file: &Path) -> Result<Kubeconfig, Error> {
         }
         error => Error::Kubeconfig(Box::new(error)),
     })
+}
+
+/// Whether a file has the byte order mark of UTF-16, and an odd length, at which kube panics.
+fn is_cut_utf16(file: &Path) -> bool {
+    // Reading takes what is in a pipe.
+    if !file.is_file() {
+        return false;
+    }
+    let Ok(content) = std::fs::read(file) else { return false };
+    matches!(content[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) && content.len() % 2 == 1
 }
 
 fn is_missing(error: &Error) -> bool {

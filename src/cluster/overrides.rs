@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::{StringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 use kube::config::{AuthInfo, Cluster};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::address::Address;
 use super::credentials::impersonation_of;
 
 /// What is given on the command line. It counts more than the kubeconfig, as in client-go (`ConfigOverrides`). Empty
@@ -17,7 +18,7 @@ pub(super) struct Overrides {
     #[arg(short, long, value_name = "URL")]
     server: Option<String>,
     /// Certificates of the authorities that may have signed the certificate of the API server
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = any_path())]
     certificate_authority: Option<PathBuf>,
     /// Accept every certificate of the API server. Others can then read and change what is sent
     #[arg(long, conflicts_with = "certificate_authority")]
@@ -29,10 +30,10 @@ pub(super) struct Overrides {
     #[arg(long, value_name = "TOKEN", value_parser = StringValueParser::new().map(SecretString::from))]
     token: Option<SecretString>,
     /// Certificate of the user
-    #[arg(long, value_name = "FILE", requires = "client_key")]
+    #[arg(long, value_name = "FILE", value_parser = any_path(), requires = "client_key")]
     client_certificate: Option<PathBuf>,
     /// Private key of the certificate of the user
-    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    #[arg(long, value_name = "FILE", value_parser = any_path(), requires = "client_certificate")]
     client_key: Option<PathBuf>,
 }
 
@@ -43,8 +44,7 @@ impl Overrides {
     }
 
     pub(super) fn is_given(&self) -> bool {
-        let Self { certificate_authority, insecure_skip_tls_verify, .. } = self;
-        let replaces_trust = *insecure_skip_tls_verify || certificate_authority.is_some();
+        let replaces_trust = self.insecure_skip_tls_verify || self.certificate_authority().is_some();
         replaces_trust || self.has_server() || self.tls_server_name().is_some() || self.replaces_user()
     }
 
@@ -53,9 +53,9 @@ impl Overrides {
         if self.has_server() || self.tls_server_name().is_some() {
             cluster.tls_server_name = self.tls_server_name().cloned();
         }
-        if self.insecure_skip_tls_verify || self.certificate_authority.is_some() {
+        if self.insecure_skip_tls_verify || self.certificate_authority().is_some() {
             cluster.insecure_skip_tls_verify = Some(self.insecure_skip_tls_verify);
-            cluster.certificate_authority = self.certificate_authority.as_deref().map(path);
+            cluster.certificate_authority = self.certificate_authority();
             cluster.certificate_authority_data = None;
         }
         cluster.server = self.server().cloned().or(cluster.server);
@@ -70,14 +70,30 @@ impl Overrides {
         }
         AuthInfo {
             token: self.token().cloned(),
-            client_certificate: self.client_certificate.as_deref().map(path),
-            client_key: self.client_key.as_deref().map(path),
+            client_certificate: text(self.client_certificate.as_deref()),
+            client_key: text(self.client_key.as_deref()),
             ..impersonation_of(user)
         }
     }
 
     fn replaces_user(&self) -> bool {
-        self.token().is_some() || self.client_certificate.is_some()
+        self.token().is_some() || text(self.client_certificate.as_deref()).is_some()
+    }
+
+    /// The flags, with their values. Without token and key.
+    pub(super) fn typed(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let server = self.server().and_then(|server| Address::parse(server).ok()).map(|address| address.to_string());
+        let flags = [
+            ("--server", server),
+            ("--tls-server-name", self.tls_server_name().cloned()),
+            ("--certificate-authority", self.certificate_authority()),
+            ("--insecure-skip-tls-verify", self.insecure_skip_tls_verify.then(|| "true".to_owned())),
+        ];
+        flags.into_iter().filter_map(|(flag, value)| Some((flag, value?)))
+    }
+
+    fn certificate_authority(&self) -> Option<String> {
+        text(self.certificate_authority.as_deref())
     }
 
     fn server(&self) -> Option<&String> {
@@ -93,8 +109,13 @@ impl Overrides {
     }
 }
 
-fn path(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+fn text(path: Option<&Path>) -> Option<String> {
+    path.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
+}
+
+/// clap's own parser of paths refuses an empty one.
+fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[cfg(test)]

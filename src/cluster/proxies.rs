@@ -6,6 +6,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::Error;
+use super::address::has_valid_port;
 
 /// The environment variables that name proxies.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +64,7 @@ pub(super) fn proxy(server: &Uri, of_cluster: Option<&str>, environment: &Enviro
 /// The error does not contain the text, which may have a password.
 fn parse(text: &str, name: &'static str) -> Result<Uri, Error> {
     let uri = text.parse::<Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+    let uri = uri.filter(has_valid_port);
     let uri = uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https" | "socks5")));
     uri.ok_or(Error::Proxy(name))
 }

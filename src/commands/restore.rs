@@ -182,19 +182,22 @@ async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json
     if !found.iter().any(|(kind, workload)| super::check::looks_like_operator(*kind, workload)) {
         return Exit::Success;
     }
-    let (namespace, why) = match super::check::operator_namespace(cluster).await {
-        Ok(None) => return Exit::Success,
-        Ok(Some(namespace)) => (Some(namespace), OPERATOR),
+    let (namespace, why, is_known) = match super::check::operator_namespace(cluster).await {
+        Ok(Some(namespace)) => (Some(namespace), OPERATOR, true),
+        // Without webhooks, one that runs may still be the operator.
+        Ok(None) => (None, MAYBE_OPERATOR, true),
         Err(error) => {
             let error = ErrorChain(&error).to_string();
             message!("winddown: where the operator is, is not known: {}", sanitize(&error));
-            (None, MAYBE_OPERATOR)
+            (None, MAYBE_OPERATOR, false)
         }
     };
+    let is_running = |workload: &serde_json::Value| workload["status"]["readyReplicas"].as_u64() > Some(0);
     let is_left_out = |kind: Kind, workload: &serde_json::Value| match &namespace {
         Some(namespace) => super::check::is_operator(kind, workload, Some(namespace)),
-        None => super::check::looks_like_operator(kind, workload),
+        None => super::check::looks_like_operator(kind, workload) && (!is_known || is_running(workload)),
     };
+    let before = found.len();
     found.retain(|(kind, workload)| {
         let is_left_out = is_left_out(*kind, workload);
         if is_left_out {
@@ -204,7 +207,7 @@ async fn leave_operator_out(cluster: &Cluster, found: &mut Vec<(Kind, serde_json
         }
         !is_left_out
     });
-    if namespace.is_some() { Exit::Success } else { Exit::Findings }
+    if namespace.is_some() || found.len() == before { Exit::Success } else { Exit::Findings }
 }
 
 /// `Restore 3 workloads? The pods of 2 are replaced.`

@@ -45,7 +45,8 @@ a limit, and the plugin for 30 seconds.
 Without `--kubeconfig`, the files in the environment variable `KUBECONFIG` count, otherwise `~/.kube/config`; without these,
 the service account of the pod. A flag counts more than the kubeconfig. With `--server`, no kubeconfig is needed. `--token`
 and `--client-certificate` take the place of all credentials in it: with kubectl, a certificate in the kubeconfig can count
-more than `--token`. The user that the kubeconfig impersonates stays, unless `--as` names another one.
+more than `--token`. The user that the kubeconfig impersonates stays, unless `--as` names another one. `--request-timeout`
+does not limit the credential plugins of the kubeconfig.
 ";
 
 /// The group of the flags that name cluster and user, which all commands of the plugin have.

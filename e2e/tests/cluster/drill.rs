@@ -1,6 +1,7 @@
 //! `kubectl winddown drill`: what it refuses, what it reports, and that its measurements agree with the clients.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Service;
@@ -14,6 +15,7 @@ use winddown_e2e::kube_proxy;
 use winddown_e2e::rollout::App;
 use winddown_e2e::suite::Test;
 use winddown_e2e::tests;
+use winddown_e2e::wait::until;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -41,6 +43,9 @@ const YOUNG: u64 = RATE as u64 / 4;
 /// The longest difference of the time until the pod is removed, with and without the measuring container, in seconds. The
 /// kubelet removes a pod 0.4 to 2 s after its last container.
 const PROLONGED: f64 = 2.0;
+
+/// For rights to be in effect.
+const AUTHORIZED: Duration = Duration::from_secs(30);
 
 /// The example with three replicas.
 async fn example(environment: &Environment, annotations: &str) -> Result<App> {
@@ -166,8 +171,21 @@ async fn traffic_that_a_slow_balancer_sends_is_a_finding(environment: Environmen
     create_slow_service(&environment).await?;
     let slow = App::new(&environment.client, &environment.namespace, "slow");
     let command = plugin("drill deploy/node-http --measure --pods 2 --yes --output json -n").word(app.namespace());
-    let drilled = command_under_load(&environment.client, &slow, RATE, &command).await?;
+    let measure = || command_under_load(&environment.client, &slow, RATE, &command);
+    let drilled = measure().await?;
     eprintln!("{}{}", drilled.output.stdout, drilled.output.stderr);
+    // The times of a busy machine are measured once more.
+    if let Err(error) = is_too_short(&drilled) {
+        eprintln!("{error:#}; measuring again");
+        let drilled = measure().await?;
+        eprintln!("{}{}", drilled.output.stdout, drilled.output.stderr);
+        is_too_short(&drilled).context("twice")?;
+    }
+    environment.clean_up().await
+}
+
+/// Connections come until the app stops listening, also in the log of the clients, and that is a finding.
+fn is_too_short(drilled: &Drilled) -> Result<()> {
     ensure!(drilled.output.code == Some(1), "exit code {:?}", drilled.output.code);
     ensure!(drilled.new.counts.failed > 0, "no client was refused: {:?}", drilled.new.counts);
 
@@ -188,7 +206,7 @@ async fn traffic_that_a_slow_balancer_sends_is_a_finding(environment: Environmen
     }
     let advice = &result["advice"];
     ensure!(advice["drainIsAGuess"] == true && advice["measuredDrain"].as_u64() > Some(5_000), "{advice}");
-    environment.clean_up().await
+    Ok(())
 }
 
 async fn measured_times_agree_with_the_clients(environment: Environment) -> Result<()> {
@@ -211,7 +229,7 @@ async fn measured_times_agree_with_the_clients(environment: Environment) -> Resu
 
 async fn measure_in_both_modes(environment: &Environment, app: &App, unmeasured: f64) -> Result<()> {
     // In this order, each drain is declared only when it changes.
-    let (mut declared, mut advice) = (5, Value::Null);
+    let (mut declared, mut proposed) = (5, Vec::new());
     for (mode, drain) in [(kube_proxy::DEFAULT, 5), (kube_proxy::DEFAULT, 0), ("nftables", 0), ("nftables", 5)] {
         kube_proxy::switch(&environment.client, mode).await?;
         if drain != declared {
@@ -221,27 +239,34 @@ async fn measure_in_both_modes(environment: &Environment, app: &App, unmeasured:
         let measure = || under_load(&environment.client, app, RATE, "--measure --yes --output json");
         let mut drilled = measure().await?;
         eprintln!("{mode}, drain {drain}s: {}{}", drilled.output.stdout, drilled.output.stderr);
+        let check = |drilled: &Drilled| agrees(drilled, drain).and_then(|()| is_harmless(drilled, drain, unmeasured));
         // The times of a busy machine are measured once more.
-        if let Err(error) = agrees(&drilled, drain) {
+        if let Err(error) = check(&drilled) {
             eprintln!("{error:#}; measuring again");
             drilled = measure().await?;
             eprintln!("{}{}", drilled.output.stdout, drilled.output.stderr);
-            agrees(&drilled, drain).with_context(|| format!("{mode}, drain {drain}s, twice"))?;
+            check(&drilled).with_context(|| format!("{mode}, drain {drain}s, twice"))?;
         }
-        if drain == 5 {
-            let removed = removed_after(&result(&drilled.output)?)?;
-            ensure!(removed - unmeasured < PROLONGED, "removed after {removed} s, unmeasured {unmeasured} s");
-            ensure!(drilled.new.counts.failed == 0, "{:?}", drilled.new.counts);
-        }
-        advice = result(&drilled.output)?["advice"].take();
+        proposed.push(result(&drilled.output)?["advice"].take());
     }
-    the_numbers_to_write_are_enough(environment, app, &advice).await
+    the_numbers_to_write_are_enough(environment, app, &proposed).await
 }
 
-/// With the annotations of the last measurement, a pod stops and no request over a new connection fails.
-async fn the_numbers_to_write_are_enough(environment: &Environment, app: &App, advice: &Value) -> Result<()> {
-    let number = |field: &str| advice[field].as_u64().with_context(|| format!("no {field} in {advice}"));
-    let (drain, deadline) = (number("drain")?, number("deadline")?);
+/// The measuring container does not prolong the stop, and with the drain no new connection fails.
+fn is_harmless(drilled: &Drilled, drain: u64, unmeasured: f64) -> Result<()> {
+    let removed = removed_after(&result(&drilled.output)?)?;
+    ensure!(drain == 0 || removed - unmeasured < PROLONGED, "removed after {removed} s, unmeasured {unmeasured} s");
+    ensure!(drain == 0 || drilled.new.counts.failed == 0, "{:?}", drilled.new.counts);
+    Ok(())
+}
+
+/// With the largest numbers of the measurements, a pod stops and no request over a new connection fails.
+async fn the_numbers_to_write_are_enough(environment: &Environment, app: &App, proposed: &[Value]) -> Result<()> {
+    let largest = |field: &str| {
+        let numbers = proposed.iter().map(|advice| advice[field].as_u64());
+        numbers.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()).with_context(|| format!("no {field}"))
+    };
+    let (drain, deadline) = (largest("drain")?, largest("deadline")?);
     annotate(app, &format!("winddown.dev/drain={drain}s winddown.dev/deadline={deadline}s")).await?;
     let mut failed = 0;
     // Once more on a busy machine, where the nodes get the change of the endpoints later.
@@ -310,6 +335,11 @@ async fn without_the_right_to_add_a_container_the_rest_is_observed(app: &App) ->
     let role = "create role drill --verb get,list,watch,create --resource deployments.apps,pods,pods/eviction,events";
     app.kubectl(role).run().await?;
     app.kubectl("create rolebinding drill --role drill --user eve").run().await?;
+    until("the rights to be in effect", AUTHORIZED, async || {
+        let answer = app.kubectl("auth can-i create pods --subresource eviction --as eve").output().await?;
+        Ok((answer.code == Some(0)).then_some(()))
+    })
+    .await?;
     let output = drill(app, "--yes --measure --as eve --output json").await?;
     let result = result(&output)?;
     let reason = result["pods"][0]["unmeasured"].as_str().unwrap_or_default();

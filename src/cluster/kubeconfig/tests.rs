@@ -161,9 +161,11 @@ fn the_file_of_the_flag_must_exist() {
     assert!(matches!(load(Some(&folder.path().join("missing"))), Err(Error::Kubeconfig(_))));
     let file = folder.path().join("config");
     std::fs::write(&file, "{}").unwrap();
-    assert!(load(Some(&file)).unwrap().is_none());
+    assert!(load(Some(&file)).unwrap().is_some(), "not the service account of the pod");
     std::fs::write(&file, "current-context: a").unwrap();
     assert!(load(Some(&file)).unwrap().is_some());
+    std::fs::write(&file, b"\xff\xfetoken: secret").unwrap();
+    assert!(matches!(load(Some(&file)), Err(Error::Syntax { place: None, .. })));
 }
 
 #[test]

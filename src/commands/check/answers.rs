@@ -128,8 +128,8 @@ fn refused(title: String, error: &Error) -> Check {
             Check::failed(title, status.message.clone(), hint).see(Page::Emergency)
         }
         Some(status) if status.message.contains("winddown.dev\" denied the request") => {
-            let hint = "the webhook answers: a limit of a ShutdownPolicy is less than the 35 s of this workload; choose another \
-                namespace with -n";
+            let hint = "the webhook answers: a limit of a ShutdownPolicy is less than the drain of 5 s of this workload, or than \
+                its 35 s; choose another namespace with -n";
             Check::unreadable(title, error).hint(hint).see(Page::Policies)
         }
         Some(status) if !error.is_missing_right() && status.code != 401 && (400..500).contains(&status.code) => {

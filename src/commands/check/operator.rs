@@ -149,6 +149,7 @@ fn argument<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     let mut arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
     arguments.find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='))
 }
+
 /// Judges the operator that was found.
 pub(super) async fn checks(
     cluster: &Cluster,

@@ -177,12 +177,15 @@ impl Measurement {
         let refused = sum(anonymous.refused(times).map(|(_, count)| count));
         let last = samples.last().map_or(0, |sample| sample.at).max(end.map_or(0, |(at, _)| at));
         let quiet = quiet(recorded_before, opened_before);
-        let is_cut =
-            listeners.are_cut(&anonymous.traffic(times).map(|opened| opened.at).collect::<Vec<_>>(), quiet, last);
-        let opened_to_the_end = (opened_before > 0 || opened_after > 0) && is_cut;
-        let is_late = newest.zip(app_signal).is_some_and(|(newest, at)| relative(newest.at) > at);
-        let late = is_late.then_some(TooShort::Late);
-        let too_short = if refused > 0 { Some(TooShort::Refused) } else { late };
+        let unseen: Vec<u64> = anonymous.traffic(times).map(|opened| opened.at).collect();
+        let has_traffic = opened_before > 0 || opened_after > 0;
+        let is_cut = has_traffic && listeners.are_cut(&unseen, quiet, last);
+        let cut_at = listeners.last_before_closed(&unseen, quiet).filter(|_| has_traffic);
+        let too_short = |cut_at| match app_signal {
+            _ if refused > 0 => Some(TooShort::Refused),
+            Some(at) if relative(cut_at) > at => Some(TooShort::Late),
+            _ => None,
+        };
         let of_all = |count: fn(&Sample) -> u64| sum(after.iter().map(|sample| count(sample)));
         Some(Self {
             clock: start.clock.saturating_add(signal),
@@ -206,8 +209,8 @@ impl Measurement {
             open_at_most: after.iter().map(|sample| open(sample)).chain(open_by(signal)).max().unwrap_or(0),
             refused,
             last_refused: anonymous.refused(times).map(|(at, _)| relative(at)).max(),
-            too_short: if opened_to_the_end { too_short } else { None },
-            cut_short: refused > 0 || opened_to_the_end,
+            too_short: cut_at.and_then(too_short),
+            cut_short: refused > 0 || is_cut,
             resets: of_all(|sample| sample.resets),
             dropped: of_all(|sample| sample.dropped),
             overflows: of_all(|sample| sample.overflows),

@@ -53,11 +53,14 @@ impl Listeners {
     /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that
     /// it may have gone on. `unseen` are the times of connections to an unknown port.
     pub(super) fn are_cut(&self, unseen: &[u64], quiet: u64, last_line: u64) -> bool {
-        self.of_interest().any(|port| {
-            let end = port.closed.unwrap_or(last_line);
-            let unseen = unseen.iter().copied().filter(|at| *at <= end).max();
-            port.last_opened.max(unseen.unwrap_or(0)).saturating_add(quiet) >= end
-        })
+        self.of_interest().any(|port| port.is_cut(unseen, quiet, port.closed.unwrap_or(last_line)))
+    }
+
+    /// The last connection at a port that was closed so shortly afterwards; `None` without such a port.
+    pub(super) fn last_before_closed(&self, unseen: &[u64], quiet: u64) -> Option<u64> {
+        let closed = self.of_interest().filter_map(|port| Some((port, port.closed?)));
+        let cut = closed.filter(|(port, closed)| port.is_cut(unseen, quiet, *closed));
+        cut.map(|(port, closed)| port.last(unseen, closed)).max()
     }
 
     /// Those with traffic; if it was so short that no look saw it, all. None that is only for monitoring.
@@ -65,5 +68,17 @@ impl Listeners {
         let serving = || self.ports.iter().filter(|port| !port.monitoring);
         let none = !serving().any(|port| port.has_traffic);
         serving().filter(move |port| none || port.has_traffic)
+    }
+}
+
+impl Listener {
+    /// The last connection before this time. `unseen` may have been at this port.
+    fn last(&self, unseen: &[u64], end: u64) -> u64 {
+        let unseen = unseen.iter().copied().filter(|at| *at <= end).max();
+        self.last_opened.max(unseen.unwrap_or(0))
+    }
+
+    fn is_cut(&self, unseen: &[u64], quiet: u64, end: u64) -> bool {
+        self.last(unseen, end).saturating_add(quiet) >= end
     }
 }

@@ -1,8 +1,9 @@
 //! The kubeconfig, and the flags of kubectl that replace its cluster and its user, against a real API server.
 
 use std::path::Path;
+use std::pin::pin;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -115,8 +116,12 @@ async fn whoami(namespace: &Namespace, flags: &str, user: &Value) -> Result<Valu
     };
     let program = program.with(&kubeconfig)?;
     let arguments = format!("status {flags}");
-    let (headers, ran) = tokio::join!(catch, program.run(&arguments));
-    ran?.assert(2);
+    let mut ended = pin!(program.run(&arguments));
+    let headers = tokio::select! {
+        headers = catch => headers,
+        ran = &mut ended => bail!("the command sent no request: {:?}", ran?),
+    };
+    ended.await?.assert(2);
 
     let mut request = http::Request::post("/apis/authentication.k8s.io/v1/selfsubjectreviews");
     request = request.header("content-type", "application/json");

@@ -118,6 +118,27 @@ fn a_drain_is_too_short_if_connections_came_until_the_listener_closed_and_after_
 }
 
 #[test]
+fn a_drain_is_not_too_short_if_the_port_with_the_late_connections_stays_open() {
+    let both = |at: u64, listening: bool, opened: bool| {
+        let first = PortSample { listening, ..port(9000) };
+        let opened_at = opened.then_some(at);
+        sample(at, vec![first, PortSample { opened: u64::from(opened), opened_at, ..port(8080) }])
+    };
+    // Port 9000 has its last connection at 9.9 s, and is closed after SIGTERM at 10 s. Port 8080 goes on.
+    let early = each(20, 9_900, 20, |at| {
+        let busy = |number| PortSample { opened: 1, opened_at: Some(at), ..port(number) };
+        sample(at, vec![busy(9000), busy(8080)])
+    });
+    let late = each(10_050, 12_000, 50, |at| both(at, false, true));
+    let rest = vec![signal(5_000), both(20_000, false, false), end(20_010)];
+    assert_eq!(measured(&recording([early, late, rest]), &subject(5, &[])).too_short, None);
+    // The recording ends while the app listens.
+    let broken_off = [each(20, 12_000, 20, opened), vec![signal(5_000)]];
+    let found = measured(&recording(broken_off), &subject(5, &[]));
+    assert_eq!((found.too_short, found.complete, found.cut_short), (None, false, true));
+}
+
+#[test]
 fn resets_before_the_listener_closed_refuse_no_connection() {
     let mut parts = usual();
     let reset = Sample { at: 7_000, ports: vec![port(8080)], resets: 4, dropped: 2, ..Sample::default() };
