@@ -100,6 +100,14 @@ impl Environment {
         Ok(())
     }
 
+    /// Applies the mutating configuration as the chart has it: it names a Service, which has no pods here.
+    /// [`Self::install_webhook`] undoes it.
+    pub(crate) async fn install_mutating_webhooks_of_service(&self) -> Result<()> {
+        let configuration = self.manifests.of_kind("MutatingWebhookConfiguration").context("no configuration")?;
+        send(&self.client(), &apply(configuration)).await?.into_object()?;
+        Ok(())
+    }
+
     /// Applies both webhook configurations of the chart, with `failurePolicy: Fail`.
     pub(crate) async fn fail_closed(&self) -> Result<()> {
         for mut configuration in self.manifests.webhook_configurations(self.ports.webhook) {

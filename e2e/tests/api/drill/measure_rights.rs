@@ -3,15 +3,13 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use winddown_e2e::chart::RELEASE;
 
 use super::app::App;
 use super::{IMAGE, UNMEASURED, meanwhile};
-use crate::environment::CONFIGURATIONS;
 use crate::namespace::Namespace;
 use crate::plugin::rights::{rights, user};
 use crate::program::Ran;
-use crate::request::{delete, get, json_patch};
+use crate::request::{delete, get};
 use crate::suite::{Test, tests, until};
 
 pub(super) fn tests() -> Vec<Test> {
@@ -121,16 +119,7 @@ async fn where_the_image_is_that_of_the_operator(namespace: &Namespace) -> Resul
     let no_webhooks = user_without(namespace, "list", "mutatingwebhookconfigurations").await?;
     let no_deployments = user_without(namespace, "list", "deployments").await?;
 
-    let configuration = namespace.accepts(get(CONFIGURATIONS[0])).await?;
-    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
-    let index = webhooks.position(|webhook| webhook["name"] == "mutate.winddown.dev").context("no webhook")?;
-    let replace = |client: &Value| {
-        let path = format!("/webhooks/{index}/clientConfig");
-        json_patch(CONFIGURATIONS[0], json!([{"op": "replace", "path": path, "value": client}]))
-    };
-    // The webhooks of these tests have an address instead.
-    let service = json!({"service": {"namespace": RELEASE, "name": "winddown", "path": "/mutate"}});
-    namespace.accepts(replace(&service)).await?;
+    namespace.environment.install_mutating_webhooks_of_service().await?;
     let measure = "drill deploy/web --measure --as";
     let joins = |image: &str| format!("measure:  a container with the image {image}");
     let own = until_says(namespace, &format!("{measure} measure"), |ran| {
@@ -151,7 +140,7 @@ async fn where_the_image_is_that_of_the_operator(namespace: &Namespace) -> Resul
         published(&no_webhooks, "mutatingwebhookconfigurations").await,
         published(&no_deployments, "deployments").await,
     ];
-    namespace.accepts(replace(&configuration["webhooks"][index]["clientConfig"])).await?;
+    namespace.environment.install_webhook(0).await?;
     namespace.accepts(delete(&operator)).await?;
     own?.assert(2);
     for ran in others {

@@ -26,10 +26,15 @@ impl Terminal {
     /// Starts the plugin, and waits for its question.
     pub(super) async fn asked(namespace: &Namespace, arguments: &str) -> Result<Self> {
         let server = &namespace.environment.server;
-        let words = format!("{} {arguments} -n {}", namespace.program()?.binary.display(), namespace.name);
+        // A shell that waited for the command would get the Ctrl-C, too, and end with its own exit code.
+        let words = format!("exec {} {arguments} -n {}", namespace.program()?.binary.display(), namespace.name);
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--return", "--command", &words, "/dev/null"]);
-        command.env("KUBECONFIG", server.kubeconfig()).env("HOME", server.directory()).kill_on_drop(true);
+        command
+            .env("SHELL", "/bin/sh")
+            .env("KUBECONFIG", server.kubeconfig())
+            .env("HOME", server.directory())
+            .kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("start script")?;
         let stdin = child.stdin.take().context("no standard input")?;

@@ -1,6 +1,6 @@
 //! `kubectl winddown check`.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use winddown_e2e::chart::RELEASE;
 
@@ -177,20 +177,12 @@ async fn the_service_of_the_webhooks_says_which_deployment_is_the_operator(names
         .with("/metadata/labels/app.kubernetes.io~1name", "winddown")
         .with("/spec/template/spec/containers/0/args", json!(["--lease-name=x"]));
     namespace.accepts(fake).await?;
-    let configuration = namespace.accepts(get(CONFIGURATIONS[0])).await?;
-    let mut webhooks = configuration["webhooks"].as_array().into_iter().flatten();
-    let index = webhooks.position(|webhook| webhook["name"] == "mutate.winddown.dev").context("no webhook")?;
-    let replace = |client: &Value| {
-        let path = format!("/webhooks/{index}/clientConfig");
-        json_patch(CONFIGURATIONS[0], json!([{"op": "replace", "path": path, "value": client}]))
-    };
     // The webhooks of these tests have an address instead.
     let by_label = namespace.plugin(&format!("check -n {}", namespace.name)).await?;
-    let service = json!({"service": {"namespace": RELEASE, "name": "winddown", "path": "/mutate"}});
-    namespace.accepts(replace(&service)).await?;
+    namespace.environment.install_mutating_webhooks_of_service().await?;
     let by_service = namespace.plugin(&format!("check -n {}", namespace.name)).await;
     let restored = namespace.plugin(&format!("restore --all -n {RELEASE} --remove-annotations")).await;
-    namespace.accepts(replace(&configuration["webhooks"][index]["clientConfig"])).await?;
+    namespace.environment.install_webhook(0).await?;
     namespace.accepts(delete(&operator)).await?;
     assert!(marked(&by_label, "warn ").contains(&"the Deployment of the operator is there"), "{by_label:?}");
     let (by_service, restored) = (by_service?, restored?);
