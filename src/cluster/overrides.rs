@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ArgAction::Set;
 use clap::Args;
 use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 use kube::config::{AuthInfo, Cluster};
@@ -21,7 +22,8 @@ pub(super) struct Overrides {
     #[arg(long, value_name = "FILE", value_parser = any_path())]
     certificate_authority: Option<PathBuf>,
     /// Accept every certificate of the API server. Others can then read and change what is sent
-    #[arg(long, conflicts_with = "certificate_authority")]
+    #[arg(long, value_name = "BOOL", action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(default_value_t, hide_possible_values = true, conflicts_with = "certificate_authority")]
     insecure_skip_tls_verify: bool,
     /// Name that the certificate of the API server must have, if it is not the host of its address
     #[arg(long, value_name = "NAME")]
@@ -174,6 +176,9 @@ mod tests {
         );
         let without = cluster("--insecure-skip-tls-verify");
         assert_eq!((without.certificate_authority_data, without.insecure_skip_tls_verify), (None, Some(true)));
+        let off = cluster("--insecure-skip-tls-verify=false");
+        assert_eq!((off.certificate_authority_data, off.insecure_skip_tls_verify), (Some("QQ==".to_owned()), None));
+        assert!(overrides("--insecure-skip-tls-verify=true --server one").is_given());
     }
 
     #[test]

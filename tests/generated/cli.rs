@@ -206,8 +206,16 @@ fn table<'a>(text: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
 /// E.g. `-o, --output <OUTPUT>`.
 fn syntax(arg: &Arg) -> String {
     let short = arg.get_short().filter(|_| arg.get_long().is_some());
-    let text = arg.to_string().replace("]...", "...");
-    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + text.trim_matches(['[', ']'])
+    short.map(|letter| format!("-{letter}, ")).unwrap_or_default() + &name_and_value(arg)
+}
+
+/// E.g. `--output <OUTPUT>`; brackets around the whole only say that it is optional.
+fn name_and_value(arg: &Arg) -> String {
+    let text = arg.to_string();
+    let inner = |optional: &str| Some(optional.strip_suffix(']')?.to_owned());
+    let whole = |text: &str| text.strip_prefix('[').and_then(inner);
+    let several = |text: &str| Some(whole(text.strip_suffix("...")?)? + "...");
+    several(&text).or_else(|| whole(&text)).unwrap_or(text)
 }
 
 fn possible_values(text: &mut String, arg: &Arg) {
@@ -215,7 +223,7 @@ fn possible_values(text: &mut String, arg: &Arg) {
     if values.is_empty() || arg.is_hide_possible_values_set() || !arg.get_action().takes_values() {
         return;
     }
-    writeln!(text, "Values of `{}`:\n", arg.to_string().trim_matches(['[', ']'])).unwrap();
+    writeln!(text, "Values of `{}`:\n", name_and_value(arg)).unwrap();
     for value in values {
         let help = value.get_help().map(|help| format!(": {help}")).unwrap_or_default();
         writeln!(text, "- `{}`{help}", value.get_name()).unwrap();
