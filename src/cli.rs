@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(all(feature = "sampling", target_os = "linux"))]
@@ -50,7 +51,7 @@ Examples:
   # Show which workloads of the cluster can drop requests during a rollout, with nothing installed in it
   winddown audit
 
-  # Evict one pod of a Deployment, after a question, and measure how long traffic keeps arriving
+  # Evict one pod of a Deployment after you confirm, and measure how long traffic keeps arriving
   winddown drill deploy/shop --measure
 
   # Show why a finding matters and how to fix it
@@ -92,7 +93,7 @@ pub enum Command {
     /// Rehearse the shutdown of a pod, and measure how long traffic keeps arriving
     ///
     /// Evicts one pod through the eviction API, which respects disruption budgets, with the rights of the user: never two
-    /// at a time, and never without a question or --yes. Shows what the API reports beside what was promised. With --measure, also
+    /// at a time, and never without confirmation or --yes. Shows what the API reports beside what was promised. With --measure, also
     /// how long connections and requests keep arriving at the pod, and the annotations that follow.
     #[cfg(feature = "cluster")]
     Drill(Box<drill::Arguments>),
@@ -154,7 +155,8 @@ impl Program {
         name.is_some_and(|name| name.starts_with("kubectl_complete-"))
     }
 
-    /// The command line with the name that users type. What only the image needs is hidden in the plugin.
+    /// The command line with the name that users type. What only the image needs is hidden in the plugin, where
+    /// [`Cli::parse_as`] refuses it.
     #[must_use]
     pub fn command_line(self) -> clap::Command {
         match self {
@@ -170,6 +172,11 @@ impl Program {
                 })
             }
         }
+    }
+
+    /// With the rights of a user of kubectl, a second operator would change workloads.
+    fn refuses(self, subcommand: &str, command_line: &clap::Command) -> bool {
+        self == Self::Plugin && command_line.find_subcommand(subcommand).is_some_and(clap::Command::is_hide_set)
     }
 
     /// The command to name in texts.
@@ -207,6 +214,11 @@ impl Cli {
     pub fn parse_as(program: Program) -> Self {
         let mut command_line = program.command_line();
         let matches = command_line.get_matches_mut();
+        if let Some(name) = matches.subcommand_name().filter(|name| program.refuses(name, &command_line)) {
+            let reason =
+                format!("{name:?} is not a command of the plugin of kubectl; the image of the operator runs it");
+            command_line.error(ErrorKind::InvalidSubcommand, reason).exit();
+        }
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command_line).exit())
     }
 
@@ -270,6 +282,10 @@ mod tests {
         assert!(help.contains("Usage: kubectl winddown <COMMAND>") && !help.contains("\n  run "), "{help}");
         #[cfg(feature = "cluster")]
         assert!(help.contains("\n  kubectl winddown audit\n\n  # "), "{help}");
+        for (name, is_refused) in [("run", cfg!(feature = "operator")), ("plan", false), ("completions", false)] {
+            assert_eq!(Program::Plugin.refuses(name, &plugin), is_refused, "{name}");
+            assert!(!Program::Winddown.refuses(name, &Program::Winddown.command_line()), "{name}");
+        }
         let plan = plugin.find_subcommand_mut("plan").unwrap().render_usage().to_string();
         assert!(plan.starts_with("Usage: kubectl winddown plan "), "{plan}");
     }

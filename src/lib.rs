@@ -7,7 +7,6 @@ pub mod commands;
 pub mod exit;
 #[cfg(all(test, feature = "cluster"))]
 mod golden;
-#[cfg(feature = "cluster")]
 mod message;
 #[cfg(feature = "cluster")]
 mod question;

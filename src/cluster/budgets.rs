@@ -60,9 +60,15 @@ impl Cluster {
         let mut budgets = Vec::new();
         match self.list(BUDGETS, &selection, |budget| budgets.push(budget)).await {
             Ok(()) => Ok(Some(budgets)),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if self.lacks_budgets(&error).await => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a request for budgets failed because the API server does not know the resource. A user without the right to
+    /// read it gets 403 then, too.
+    pub(crate) async fn lacks_budgets(&self, error: &Error) -> bool {
+        error.is_not_found() || (error.is_missing_right() && matches!(self.knows(BUDGETS).await, Ok(false)))
     }
 
     /// The metadata of all workloads of a selection.

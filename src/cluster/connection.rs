@@ -76,7 +76,8 @@ impl Cluster {
         config.connect_timeout = Some(limit.map_or(CONNECT, |limit| CONNECT.min(limit)));
         let server = Address::of(&config.cluster_url).to_string();
         let (call, default_namespace) = (format!("reach the API server {server}"), config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| Error::Client { server, error: Box::new(error) })?;
+        let plugin = config.auth_info.exec.clone();
+        let client = Client::try_from(config).map_err(|error| Error::no_client(server, plugin, error))?;
         let mut cluster = Self { client, default_namespace, context, version: String::new(), timeout: limit };
         let info = cluster.within(call, cluster.client.apiserver_version()).await?;
         if !is_supported(&info.major, &info.minor) {
@@ -118,7 +119,7 @@ impl ClusterArguments {
         let file = self.kubeconfig.as_ref().map(|file| file.to_string_lossy()).filter(|file| !file.is_empty());
         let named = self.choice.typed().map(|(flag, name)| (flag, name.to_owned()));
         let flags = file.map(|file| ("--kubeconfig", file.into_owned())).into_iter().chain(named);
-        let flags = flags.chain(self.overrides.typed());
+        let flags = flags.chain(self.overrides.typed()).chain(self.impersonation.typed());
         // No shell can be given a NUL.
         flags.filter_map(|(flag, value)| Some(format!(" {flag}={}", shlex::try_quote(&value).ok()?))).collect()
     }
@@ -293,7 +294,9 @@ mod tests {
             ["-s", "https://jane:secret@one:1", "--certificate-authority", "ca.pem", "--tls-server-name", "one"];
         assert_eq!(typed(&flags), " --server=https://one:1 --tls-server-name=one --certificate-authority=ca.pem");
         assert_eq!(typed(&["--insecure-skip-tls-verify"]), " --insecure-skip-tls-verify=true");
-        assert_eq!(typed(&["--server=", "--certificate-authority="]), "");
+        let flags = ["--as", "eve", "--as-group", "a b", "--as-group", "c", "--as-uid", "1"];
+        assert_eq!(typed(&flags), " --as=eve --as-group='a b' --as-group=c --as-uid=1");
+        assert_eq!(typed(&["--server=", "--certificate-authority=", "--as="]), "");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::client::AuthError;
-use kube::config::KubeconfigError;
+use kube::config::{ExecConfig, KubeconfigError};
 use kube::core::Status;
 
 use super::connection::MINIMUM_MINOR;
@@ -27,9 +27,13 @@ pub(crate) enum Error {
     Unknown { what: &'static str, name: String, known: Vec<String> },
     #[error("the kubeconfig has no current context; choose one with --context{}", listed(.0))]
     NoContext(Vec<String>),
+    #[error("the kubeconfig has no contexts; set KUBECONFIG or --kubeconfig to another file, or use --server")]
+    NoContexts,
     #[error("the cluster in the kubeconfig has no server")]
     NoServer,
-    #[error("the address of the API server is not a URL such as https://HOST:PORT")]
+    #[error(
+        "the address of the API server is not a URL such as https://HOST:PORT; change --server, or the server in the kubeconfig"
+    )]
     Address,
     #[error("the certificate authority of the API server is not a list of PEM certificates")]
     Authority,
@@ -39,6 +43,8 @@ pub(crate) enum Error {
     Token,
     #[error("a UID, groups or extra values of an impersonated user need its name: --as, or `as` in the kubeconfig")]
     NoUserToImpersonate,
+    #[error("the credential plugin {command:?} cannot be started: {reason}; install it, or add its folder to PATH{}", after(.hint.as_deref()))]
+    NoPlugin { command: String, reason: String, hint: Option<String> },
     #[error("cannot set up a client for {server}: {}", cause(.error))]
     Client { server: String, error: Box<kube::Error> },
     #[error("the API server has version {0}; Winddown needs Kubernetes 1.{MINIMUM_MINOR} or later")]
@@ -70,12 +76,29 @@ impl Error {
         }
     }
 
+    /// Why there is no client for this server, with the credentials of this plugin, if there is one.
+    pub(crate) fn no_client(server: String, plugin: Option<ExecConfig>, source: kube::Error) -> Self {
+        match (source, plugin) {
+            (kube::Error::Auth(AuthError::AuthExecStart(error)), Some(ExecConfig { command, install_hint, .. })) => {
+                let command = command.unwrap_or_default();
+                Self::NoPlugin { command, reason: error.to_string(), hint: install_hint }
+            }
+            (error, _) => Self::Client { server, error: Box::new(error) },
+        }
+    }
+
     /// The API server's answer, if it is an error.
     pub(crate) fn status(&self) -> Option<&Status> {
         match self {
             Self::Refused { status, .. } => Some(status),
             _ => None,
         }
+    }
+
+    /// Whether the API server has answered that nothing was changed. Without an answer, or after an internal error, this is
+    /// not known.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status().is_some_and(|status| status.code < 500)
     }
 
     /// Whether the user lacks a right.
@@ -106,12 +129,12 @@ fn cause(error: &kube::Error) -> String {
         }
     }
     let kind = innermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    match kind {
-        Some(ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut) => {
-            innermost.to_string()
-        }
-        _ => ErrorChain(error).to_string().trim_start_matches("ServiceError: ").to_owned(),
+    if let Some(ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | TimedOut) = kind {
+        return innermost.to_string();
     }
+    let layers = ["ServiceError: ", "client error (Connect): ", "dns error: "];
+    let chain = ErrorChain(error).to_string();
+    layers.iter().fold(&*chain, |text, layer| text.strip_prefix(layer).unwrap_or(text)).to_owned()
 }
 
 /// What a credential plugin did, without its output: there are tokens in it.
@@ -121,6 +144,11 @@ fn of_plugin(error: &AuthError) -> Option<String> {
         AuthError::AuthExecParse(_) => Some("the output of the credential plugin is not an ExecCredential".to_owned()),
         _ => None,
     }
+}
+
+/// The text that the kubeconfig has for users without the plugin, as the end of a sentence.
+fn after(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("; the kubeconfig says: {}", hint.trim()))
 }
 
 /// Line and column, as the end of a sentence.
@@ -169,6 +197,20 @@ mod tests {
         assert_eq!(Error::new("read", wrapped).to_string(), format!("cannot read: {said}"));
         let client = Error::Client { server: "https://one".to_owned(), error: Box::new(failed()) };
         assert_eq!(ErrorChain(&client).to_string(), format!("cannot set up a client for https://one: {said}"));
+    }
+
+    #[test]
+    fn a_credential_plugin_that_is_not_installed_is_named() {
+        let error = || kube::Error::Auth(AuthError::AuthExecStart(std::io::ErrorKind::NotFound.into()));
+        let said = |plugin: Option<serde_json::Value>| {
+            let plugin = plugin.map(|plugin| serde_json::from_value(plugin).unwrap());
+            Error::no_client("https://one".to_owned(), plugin, error()).to_string()
+        };
+        let start = "the credential plugin \"login\" cannot be started: entity not found; install it, or add its folder to PATH";
+        assert_eq!(said(Some(serde_json::json!({"command": "login"}))), start);
+        let hint = serde_json::json!({"command": "login", "installHint": "brew install login\n"});
+        assert_eq!(said(Some(hint)), format!("{start}; the kubeconfig says: brew install login"));
+        assert!(said(None).starts_with("cannot set up a client for https://one: "));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use kube::config::AuthInfo;
 
 use super::Error;
 
-/// What is given on the command line. Each counts more than its counterpart in the kubeconfig, as in client-go.
+/// What is given on the command line. Each takes precedence over its counterpart in the kubeconfig, as in client-go.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Impersonation {
     /// User to impersonate
@@ -37,6 +37,18 @@ impl Impersonation {
             || user.impersonate_groups.is_some()
             || user.impersonate_user_extra.is_some();
         if user.impersonate.is_none() && has_more { Err(Error::NoUserToImpersonate) } else { Ok(user) }
+    }
+}
+
+impl Impersonation {
+    /// The flags, with their values.
+    pub(super) fn typed(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let Self { impersonate, impersonate_groups, impersonate_uid } = self;
+        let user = impersonate.iter().map(|user| ("--as", user));
+        let groups = impersonate_groups.iter().map(|group| ("--as-group", group));
+        let uid = impersonate_uid.iter().map(|uid| ("--as-uid", uid));
+        let flags = user.chain(groups).chain(uid).filter(|(_, value)| !value.is_empty());
+        flags.map(|(flag, value)| (flag, value.clone()))
     }
 }
 

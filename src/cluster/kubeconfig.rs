@@ -76,6 +76,7 @@ impl Choice {
             None => match find_cluster(&context.cluster) {
                 Some(cluster) => cluster,
                 None if overrides.has_server() => Cluster::default(),
+                None if contexts.is_empty() && context_name.is_none() => return Err(Error::NoContexts),
                 None if context_name.is_none() => {
                     return Err(Error::NoContext(names(contexts.iter().map(|c| &c.name))));
                 }
@@ -172,7 +173,7 @@ fn merged(files: impl Iterator<Item = Result<Kubeconfig, Error>>) -> Result<Kube
             Err(error) if is_missing(&error) => continue,
             file => file?,
         };
-        // Otherwise it would count more than the name in a later file.
+        // Otherwise it would take precedence over the name in a later file.
         next.current_context = next.current_context.filter(|name| !name.is_empty());
         all = all.merge(next).map_err(|error| Error::Kubeconfig(Box::new(error)))?;
     }

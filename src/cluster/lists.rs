@@ -99,6 +99,14 @@ impl Resource {
     }
 }
 
+/// Sets version and kind, which the items of a list lack. What is no object stays as it is.
+pub(crate) fn identify(object: &mut Value, api_version: &str, kind: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("apiVersion".to_owned(), api_version.into());
+        fields.insert("kind".to_owned(), kind.into());
+    }
+}
+
 impl Cluster {
     /// Reads what is at a path, as JSON.
     pub(crate) async fn read(&self, call: impl Into<String>, path: &str) -> Result<Value, Error> {

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::address::Address;
 use super::credentials::impersonation_of;
 
-/// What is given on the command line. It counts more than the kubeconfig, as in client-go (`ConfigOverrides`). Empty
+/// What is given on the command line. It takes precedence over the kubeconfig, as in client-go (`ConfigOverrides`). Empty
 /// values are none.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Overrides {

@@ -62,7 +62,7 @@ Examples:
 Exit codes:
   0  nothing was found that --fail-on names; by default, no finding is an error
   1  something was found that --fail-on names. That a workload can drop requests counts only with dropped-requests
-  2  the command line is invalid, the cluster gave no answer, or workloads could not be listed or evaluated. The rest is written. 2 counts more than 1. With dropped-requests, 2 also says that no workload was found that can drop requests, and one could not be judged: it is not opted in (--assume none), has the mode Off, or objects that show it could not be listed. Here, 1 counts more than 2";
+  2  the command line is invalid, the cluster gave no answer, or a workload could not be listed or evaluated, also if 1 would apply; the rest is written. With dropped-requests, also if nothing was found that --fail-on names, and it is not known whether a workload can drop requests: it is not opted in (--assume none), has the mode Off, or related objects could not be listed";
 
 /// Flags of `winddown audit`.
 #[derive(Debug, Args)]

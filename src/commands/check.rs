@@ -45,7 +45,7 @@ Examples:
 Exit codes:
   0  Winddown is well, possibly with warnings
   1  something is wrong
-  2  nothing that could be read is wrong, and something could not be read. 1 counts more than 2";
+  2  nothing that could be read is wrong, and something could not be read. 1 takes precedence over 2";
 
 /// Flags of `winddown check`.
 #[derive(Clone, Debug, Args)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kube::Client;
 
 use super::admission::{self, Failure, TOO_SHORT};
+use crate::message::message;
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::kind::Kind;
 use winddown_operator::kubernetes::{self, within};
@@ -48,11 +49,11 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     match super::block_on(check_with_retries(&arguments.namespace)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("winddown: {}", ErrorChain(&error));
+            message!("winddown: {}", ErrorChain(&error));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("winddown: cannot start the runtime: {error}");
+            message!("winddown: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }

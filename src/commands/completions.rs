@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 use clap_complete::engine::{CompletionCandidate, complete};
 
+use crate::message::message;
+
 const EXAMPLES: &str = "\
 Examples:
   # Enable completion in the current bash session
@@ -57,7 +59,7 @@ pub fn command(arguments: &Arguments, command_line: clap::Command) -> ExitCode {
     // The generator panics if the pipe is closed, so the script is generated first and written afterwards.
     match io::stdout().write_all(&script(arguments.shell, command_line)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("winddown: cannot write the completion script: {error}");
+            message!("winddown: cannot write the completion script: {error}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::message::message;
+
 /// The files in `crds/`, which are generated.
 pub(super) const DEFINITIONS: [&str; 2] = [
     include_str!("../../crds/shutdownbudgets.winddown.dev.yaml"),
@@ -29,7 +31,7 @@ pub struct Arguments {}
 pub fn command(_: &Arguments) -> ExitCode {
     match print(&mut io::stdout().lock()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("winddown: cannot write the output: {error}");
+            message!("winddown: cannot write the output: {error}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -32,26 +32,26 @@ use container::{Container, NotStarted, deleted};
 use eviction::Evictions;
 use left_behind::LeftBehind;
 use rehearsal::Rehearsal;
-use report::Report;
+use report::{PodReport, Report};
 use selected::Selected;
 use winddown_core::drill::{Candidate, Choice, Step, Wanted};
 use winddown_core::error_chain::ErrorChain;
 
 const EXAMPLES: &str = "\
 Examples:
-  # Evict one pod of a Deployment, after a question, and compare what was promised with what happens
+  # Evict one pod of a Deployment after you confirm, and compare what was promised with what happens
   winddown drill deploy/shop
 
   # Measure how long traffic keeps arriving, and print the annotations to write
   winddown drill deploy/shop --measure
 
-  # The same for three pods, one after the other, without a question; the worst counts
+  # The same for three pods, one after the other, without confirmation; the worst counts
   winddown drill deploy/shop --measure --pods 3 --yes
 
 Exit codes:
   0  every pod honoured its promise. With --measure, its traffic was measured, and no drain seems to be too short
-  1  a pod was killed, failed, or ran longer than its deadline; or its drain seems to be too short: connections came until the app stopped listening, and some were refused then, or came after its SIGTERM. Also if something else is not known
-  2  not all pods were rehearsed, also because the answer was no; or the end of one was not seen, or, with --measure, its traffic";
+  1  a pod was killed, failed, or ran longer than its deadline. With --measure, also if its drain seems to be too short: new connections came until the app stopped listening, and some were refused then, or the last one came after its SIGTERM. 1 takes precedence over 2
+  2  not all pods were evicted, for example because the answer was no; or the end of a pod was not seen; or, with --measure, its traffic was not measured";
 
 /// Flags of `winddown drill`.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ pub struct Arguments {
     /// Image of the measuring container; the default is that of the operator in the cluster
     #[arg(long, value_name = "IMAGE", requires = "measure")]
     image: Option<String>,
-    /// How many pods to evict, one after the other
+    /// How many pods to evict, one after the other, at most 100
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pods: u16,
     /// Name of the pod to evict; the default is the first one that is ready
@@ -104,6 +104,8 @@ enum Format {
 
 /// How long another pod may take to become ready before the next one is evicted.
 const REPLACEMENT: Duration = Duration::from_mins(5);
+/// How long the disruption controller may take to count a replacement that is ready.
+const BUDGET_UPDATE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(1);
 /// No pod is evicted whose end is not watched.
 const NOT_WATCHED: &str = "the pod is not watched";
@@ -188,6 +190,11 @@ impl Drill<'_> {
             if let Err(refused) = self.one(candidate, image.as_deref(), number == 1).await? {
                 return self.refuse(refused);
             }
+            // Two pods must not stop at the same time.
+            let still_stopping = self.report.pods.last().filter(|pod| number < *pods && !pod.removed);
+            if let Some(PodReport { pod, .. }) = still_stopping {
+                return self.refuse(format!("the pod {pod} may still be stopping: no other pod is evicted"));
+            }
         }
         Ok(())
     }
@@ -211,7 +218,7 @@ impl Drill<'_> {
             let done = match (step, &container, &mut rehearsal) {
                 (Step::DryRun, ..) => {
                     image.map_or(Ok(()), |image| self.screen.line(&report::measuring(image)))?;
-                    let answer = evictions.dry_run(candidate).await?;
+                    let answer = permitted(&evictions, candidate, first).await?;
                     if answer.is_ok() {
                         self.screen.line(report::WOULD_EVICT)?;
                         if first {
@@ -282,9 +289,11 @@ impl Drill<'_> {
             Ok(seen) => seen,
             Err(refused) => return Ok(Err(refused)),
         };
-        seen.lines().iter().try_for_each(|line| self.screen.line(line))?;
+        let lines = seen.lines();
         self.left = LeftBehind::default();
         self.report.pods.push(seen);
+        // The output may be closed: what was seen counts in any case.
+        lines.iter().try_for_each(|line| self.screen.line(line))?;
         Ok(Ok(()))
     }
 
@@ -323,6 +332,18 @@ impl Drill<'_> {
             return Ok(());
         }
         self.report.summary().iter().try_for_each(|line| self.screen.line(line))
+    }
+}
+
+/// Whether the API server would evict the pod. If not, why not. A disruption budget that refuses a later pod is asked again
+/// for a while: the replacement of the earlier one may not count yet.
+async fn permitted(evictions: &Evictions<'_>, candidate: &Candidate, first: bool) -> Result<Result<(), String>, Error> {
+    let until = Instant::now() + BUDGET_UPDATE;
+    loop {
+        match evictions.dry_run(candidate).await? {
+            Err(refused) if refused.may_pass && !first && Instant::now() < until => sleep(POLL).await,
+            answer => return Ok(answer.map_err(|refused| refused.reason)),
+        }
     }
 }
 

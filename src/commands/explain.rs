@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 
+use crate::message::message;
 use crate::render::styles::Styles;
 use winddown_core::finding::Code;
 use winddown_core::suggestion::nearest;
@@ -43,7 +44,7 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     };
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("winddown: cannot write the output: {error}");
+            message!("winddown: cannot write the output: {error}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::Program;
 use crate::commands::evaluate::Surroundings;
 use crate::exit::Exit;
+use crate::message::message;
 use crate::render::sanitize::sanitize;
 use crate::render::screen::Screen;
 use crate::render::text::pluralize;
@@ -135,7 +136,7 @@ pub fn command(arguments: &Arguments, program: Program) -> ExitCode {
     match run(arguments, program, &screen, &mut stdin.lock(), &mut out, &mut stderr.lock()) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("winddown: cannot write the output: {error}");
+            message!("winddown: cannot write the output: {error}");
             Exit::Unusable.into()
         }
     }

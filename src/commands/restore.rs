@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args, ValueEnum};
 
 use self::apply::Unrestored;
 use self::target::{Target, is_injected, title};
@@ -40,6 +40,9 @@ Examples:
   # Show what would change, and ask
   winddown restore deploy/web -n shop
 
+  # Only show what would change in the whole cluster
+  winddown restore --all -A --remove-annotations --dry-run
+
   # Before helm uninstall: the whole cluster, with the annotations, one rollout at a time
   winddown restore --all -A --remove-annotations
 
@@ -51,7 +54,7 @@ Examples:
 
 Exit codes:
   0  nothing of Winddown is left in the workloads, and their rollouts have ended if they were waited for
-  1  something of Winddown is left in a workload: the answer was no, nothing could be asked because standard input is not a terminal, Winddown would inject again, or --all left out what may be the operator
+  1  something of Winddown is left in a workload: the answer was no, nothing could be asked because standard input is not a terminal, it was a dry run, Winddown would inject again, or --all left out what may be the operator
   2  a workload could not be read or patched, was deleted meanwhile, or its rollout did not end";
 
 /// Why `--all` leaves the operator out.
@@ -63,10 +66,10 @@ const MAYBE_OPERATOR: &str = "it has the labels and the flags of Winddown's oper
 
 /// Flags of `winddown restore`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("restored").args(["workloads", "all"]).required(true))]
 pub struct Arguments {
     /// Workloads to restore
-    #[arg(value_name = "TYPE/NAME", required_unless_present = "all", conflicts_with_all = ["all", "all_namespaces"])]
+    #[arg(value_name = "TYPE/NAME", conflicts_with = "all_namespaces")]
     workloads: Vec<WorkloadName>,
     /// All workloads of the namespace; with -A, of all namespaces
     #[arg(long)]
@@ -79,8 +82,11 @@ pub struct Arguments {
     /// Also remove the annotations, without which a running operator would inject again
     #[arg(long)]
     remove_annotations: bool,
+    /// Show the differences, ask the API server whether it would accept each patch, and change nothing
+    #[arg(long, value_name = "SIDE", num_args = 0..=1, require_equals = true, default_missing_value = "server")]
+    dry_run: Option<DryRun>,
     /// Do not ask
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "dry_run")]
     yes: bool,
     /// How long each rollout may take: the next one starts when it has ended. With 0 or false, no rollout is waited for
     ///
@@ -89,6 +95,13 @@ pub struct Arguments {
     wait: Wait,
     #[command(flatten)]
     cluster: ClusterArguments,
+}
+
+/// Where a dry run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DryRun {
+    /// In the API server, as `--dry-run=server` of kubectl
+    Server,
 }
 
 /// How long to wait for a rollout; `None`: not at all.
@@ -121,6 +134,10 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let Plan { targets, exit } = accepted(&cluster, targets, exit).await?;
     if targets.is_empty() {
         return Ok(exit);
+    }
+    if arguments.dry_run == Some(DryRun::Server) {
+        message!("Nothing was changed: this was a dry run");
+        return Ok(exit.max(Exit::Findings));
     }
     if !arguments.yes {
         match ask(format!("{} [y/N] ", question(&targets))).await? {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::message::message;
 use winddown_core::error_chain::ErrorChain;
 use winddown_operator::{run, telemetry};
 
@@ -28,7 +29,7 @@ pub struct Arguments {
 pub fn command(arguments: Arguments) -> ExitCode {
     winddown_operator::limit_unused_memory();
     if let Err(error) = telemetry::install(&arguments.telemetry) {
-        eprintln!("winddown: {}", ErrorChain(&error));
+        message!("winddown: {}", ErrorChain(&error));
         return ExitCode::FAILURE;
     }
     match super::block_on(run::run(arguments.operator)) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::message::message;
 use crate::sampling::{Error, Namespace};
 use winddown_core::error_chain::ErrorChain;
 use winddown_core::measurement::{Ending, Line, Recorder, Snapshot, Start, milliseconds};
@@ -58,11 +59,11 @@ pub fn command(arguments: &Arguments) -> ExitCode {
     match super::block_on(record(arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            eprintln!("winddown: {}", ErrorChain(&failure));
+            message!("winddown: {}", ErrorChain(&failure));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("winddown: cannot start the runtime: {error}");
+            message!("winddown: cannot start the runtime: {error}");
             ExitCode::FAILURE
         }
     }

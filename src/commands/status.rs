@@ -41,7 +41,7 @@ Examples:
 Exit codes:
   0  no listed workload has the condition Fits=False, or Honoured=False with the reason Killed
   1  a listed workload has one of them: its budget does not fit, or a pod was killed at the end of its grace period. Only the pod template whose pods stopped last counts: kills before a fix do not
-  2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there. 2 counts more than 1";
+  2  the cluster could not be read, ShutdownBudget is not installed, or a named workload is not there. 2 takes precedence over 1";
 
 /// Flags of `winddown status`.
 #[derive(Clone, Debug, Args)]
@@ -128,6 +128,8 @@ async fn run(cluster: Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     out.flush()?;
     if arguments.watch {
         drop(out);
+        // Above the first row, as in kubectl.
+        let table = Table { with_headings: table.with_headings && rows.is_empty(), ..table };
         return watch::follow(&cluster, &query, table, grid, rows.into_iter().chain(others)).await;
     }
     Ok(exit)

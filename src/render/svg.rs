@@ -13,7 +13,7 @@ use super::workload::Workload;
 use winddown_core::duration::Seconds;
 use winddown_core::finding::Finding;
 use winddown_core::plan::timeline::{Activity, Lane, Timeline};
-use winddown_core::sanitize::truncated;
+use winddown_core::sanitize::{is_control, truncated};
 
 const WIDTH: usize = 960;
 const MARGIN: usize = 16;
@@ -226,7 +226,7 @@ impl Display for Escaped<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\u{fffe}' | '\u{ffff}' => f.write_char(char::REPLACEMENT_CHARACTER)?,
-                char if char.is_control() => f.write_char(char::REPLACEMENT_CHARACTER)?,
+                char if is_control(char) => f.write_char(char::REPLACEMENT_CHARACTER)?,
                 char => f.write_char(char)?,
             }
         }

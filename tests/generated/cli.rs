@@ -43,9 +43,9 @@ These are some of kubectl's flags, with the same meaning. They are written after
 a limit, and the plugin for 30 seconds.
 
 Without `--kubeconfig`, the files in the environment variable `KUBECONFIG` count, otherwise `~/.kube/config`; without these,
-the service account of the pod. A flag counts more than the kubeconfig. With `--server`, no kubeconfig is needed. `--token`
-and `--client-certificate` take the place of all credentials in it: with kubectl, a certificate in the kubeconfig can count
-more than `--token`. The user that the kubeconfig impersonates stays, unless `--as` names another one. `--request-timeout`
+the service account of the pod. A flag takes precedence over the kubeconfig. With `--server`, no kubeconfig is needed. `--token`
+and `--client-certificate` take the place of all credentials in it: with kubectl, a certificate in the kubeconfig can take
+precedence over `--token`. The user that the kubeconfig impersonates stays, unless `--as` names another one. `--request-timeout`
 does not limit the credential plugins of the kubeconfig.
 ";
 
@@ -64,12 +64,18 @@ pub(crate) fn plugin_page() -> String {
 # kubectl winddown
 
 The same binary as `winddown`, under the name `kubectl-winddown`, is a plugin of kubectl. It runs with the rights of the
-user ([which ones](rights.md)), and needs nothing in the cluster but what a command names. [Releases](release.md) has a
-manifest for [krew](https://krew.sigs.k8s.io); without krew, put a link into a folder of your `PATH`:
+user ([which ones](rights.md)). A command that needs something installed in the cluster says so. On Linux,
+[krew](https://krew.sigs.k8s.io) installs it from the manifest of a [release](release.md):
 
 ```sh
-ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl-winddown
-ln -s \"$(command -v winddown)\" ~/.local/bin/kubectl_complete-winddown    # completion, where that of kubectl is enabled
+kubectl krew install --manifest-url=https://github.com/winddown/winddown/releases/download/vX.Y.Z/winddown.yaml
+```
+
+Without krew, put `winddown` of a release into a folder of your `PATH`, here `~/.local/bin`, with two links beside it:
+
+```sh
+ln -s winddown ~/.local/bin/kubectl-winddown
+ln -s winddown ~/.local/bin/kubectl_complete-winddown    # completion, where that of kubectl is enabled
 ```
 
 Completion offers commands, flags and values, and the names of workloads, namespaces, contexts, clusters and users.

@@ -4,6 +4,7 @@ mod app;
 mod closed;
 mod measure_rights;
 mod replaced;
+mod several;
 mod terminal;
 
 use std::slice::from_ref;
@@ -28,7 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         what_vanishes_during_the_drill_is_said,
         an_interrupted_drill_says_that_no_pod_was_evicted_and_which_container_stays,
     ];
-    [own, measure_rights::tests(), replaced::tests(), closed::tests()].concat()
+    [own, measure_rights::tests(), replaced::tests(), several::tests(), closed::tests()].concat()
 }
 
 const IMAGE: &str = "--image registry.example/winddown:1";

@@ -73,6 +73,8 @@ fn a_cluster_and_a_user_need_no_context() {
     assert_eq!((chosen.context, chosen.cluster.server.as_deref()), (None, Some("https://two:6443")));
     let error = choose(&kubeconfig, "--user joe").unwrap_err();
     assert_eq!(error, "the kubeconfig has no current context; choose one with --context; it has prod, gone, bare");
+    let error = choose(&Kubeconfig::default(), "").unwrap_err();
+    assert!(error.starts_with("the kubeconfig has no contexts; set KUBECONFIG or --kubeconfig"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use futures::future::{join, join_all};
 use serde_json::Value;
 
-use crate::cluster::lists::{Resource, Scope, Selection};
+use crate::cluster::lists::{Resource, Scope, Selection, identify};
 use crate::cluster::{Cluster, Error};
 use winddown_core::decode::InvalidField;
 use winddown_core::error_chain::ErrorChain;
@@ -215,14 +215,6 @@ async fn policies(cluster: &Cluster) -> List<Policy> {
 /// what there is. If that fails as well, the list says why.
 async fn is_served(cluster: &Cluster, resource: Resource) -> bool {
     cluster.knows(resource).await.unwrap_or(true)
-}
-
-/// Sets version and kind, which the items of a list lack.
-fn identify(object: &mut Value, api_version: &str, kind: &str) {
-    if let Some(fields) = object.as_object_mut() {
-        fields.insert("apiVersion".to_owned(), api_version.into());
-        fields.insert("kind".to_owned(), kind.into());
-    }
 }
 
 #[cfg(test)]

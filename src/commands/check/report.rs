@@ -142,7 +142,7 @@ impl Check {
 /// What to do after a request that failed.
 fn remedy(error: &Error) -> &'static str {
     match error {
-        _ if error.is_missing_right() => "ask an administrator for this right, or to run the check",
+        _ if error.is_missing_right() => "ask an administrator to grant you this right, or to run the check for you",
         Error::TimedOut { .. } => "repeat the check with more time: kubectl winddown check --request-timeout 2m",
         Error::Failed { .. } => "look whether the API server can be reached: kubectl get --raw '/readyz?verbose'",
         Error::Refused { status, .. } if status.code == 401 => "log in again: the API server does not know the user",
@@ -311,7 +311,7 @@ operator
             Error::new("read", kube::Error::Api(Box::new(Status::failure(message, "x").with_code(code))))
         };
         for (error, hint) in [
-            (answered(403, "User \"eve\" cannot list resource \"pods\" in API group \"\""), "for this right"),
+            (answered(403, "User \"eve\" cannot list resource \"pods\" in API group \"\""), "to grant you this right"),
             (answered(403, "exceeded quota"), "does not accept"),
             (answered(401, "Unauthorized"), "log in again"),
             (answered(503, "etcdserver: request timed out"), "kubectl get --raw"),

@@ -167,7 +167,7 @@ fn judged(side: Side, found: &Result<Option<Configuration>, Error>, now: Timesta
         Ok(Some(configuration)) => configuration,
         Ok(None) => {
             let message = format!("no configuration has the webhook {}", side.main_hook());
-            let hint = "install the chart again: helm upgrade --install";
+            let hint = "install the chart again, with the command that installed it";
             return vec![Check::failed(side.title(), message, hint).see(Page::Install)];
         }
         Err(error) => return vec![Check::unreadable(side.title(), error)],

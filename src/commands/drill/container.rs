@@ -40,15 +40,14 @@ impl<'a> Container<'a> {
     /// Whether the API server would admit it. Where an admission webhook permits no dry run, this is not known, and counts
     /// as yes.
     pub(super) async fn dry_run(&self) -> Result<Result<(), NotStarted>, Error> {
-        Ok(self.send(true).await?.map(drop))
+        match self.free_name().await? {
+            Ok(name) => self.send(&name, true).await,
+            Err(reason) => Ok(Err(reason)),
+        }
     }
 
-    /// Adds it, and returns its name.
-    pub(super) async fn add(&self) -> Result<Result<String, NotStarted>, Error> {
-        self.send(false).await
-    }
-
-    async fn send(&self, dry_run: bool) -> Result<Result<String, NotStarted>, Error> {
+    /// A name that no ephemeral container of the pod has.
+    pub(super) async fn free_name(&self) -> Result<Result<String, NotStarted>, Error> {
         let pod = &self.candidate.name;
         let current = match self.cluster.within(format!("read the pod {pod}"), self.pods.get(pod)).await {
             Ok(current) => current,
@@ -56,15 +55,24 @@ impl<'a> Container<'a> {
             Err(error) => return Err(error),
         };
         let earlier = current.spec.and_then(|spec| spec.ephemeral_containers).map_or(0, |containers| containers.len());
-        let name = format!("winddown-sample-{}", earlier + 1);
-        let patch = Patch::Strategic(patch(&name, self.image, self.candidate));
+        Ok(Ok(format!("winddown-sample-{}", earlier + 1)))
+    }
+
+    /// Adds it under this name.
+    pub(super) async fn add(&self, name: &str) -> Result<Result<(), NotStarted>, Error> {
+        self.send(name, false).await
+    }
+
+    async fn send(&self, name: &str, dry_run: bool) -> Result<Result<(), NotStarted>, Error> {
+        let pod = &self.candidate.name;
+        let patch = Patch::Strategic(patch(name, self.image, self.candidate));
         let call = call(pod, dry_run);
         let parameters = PatchParams { dry_run, ..PatchParams::default() };
         let added = self.pods.patch_ephemeral_containers(pod, &parameters, &patch);
         match self.cluster.within(call, added).await {
-            Ok(_) => Ok(Ok(name)),
+            Ok(_) => Ok(Ok(())),
             Err(error) => match error.status().map(|status| (judge(status), status)) {
-                Some((Judgement::Unknown, _)) if dry_run => Ok(Ok(name)),
+                Some((Judgement::Unknown, _)) if dry_run => Ok(Ok(())),
                 Some((Judgement::NotAllowed, _)) => Ok(Err(NotStarted::NotAllowed(shown(&error.to_string())))),
                 Some((Judgement::Gone, _)) => Ok(Err(gone(pod))),
                 Some((Judgement::Unknown | Judgement::Wrong, _)) => {

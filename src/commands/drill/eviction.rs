@@ -17,6 +17,14 @@ const LONGEST: usize = 500;
 /// A part of the answer where several disruption budgets select the pod (`registry/core/pod/storage/eviction.go`).
 const SEVERAL_BUDGETS: &str = "more than one PodDisruptionBudget";
 
+/// Why a pod is not evicted.
+pub(super) struct Refused {
+    /// In the words of the API server, which name the disruption budget.
+    pub(super) reason: String,
+    /// A disruption budget does not allow it now.
+    pub(super) may_pass: bool,
+}
+
 /// The evictions of a namespace.
 pub(super) struct Evictions<'a> {
     cluster: &'a Cluster,
@@ -28,17 +36,17 @@ impl<'a> Evictions<'a> {
         Self { cluster, pods: Api::namespaced(cluster.client.clone(), namespace) }
     }
 
-    /// Whether the API server would evict the pod; if a disruption budget does not allow it, the answer that names it.
-    pub(super) async fn dry_run(&self, candidate: &Candidate) -> Result<Result<(), String>, Error> {
+    /// Whether the API server would evict the pod.
+    pub(super) async fn dry_run(&self, candidate: &Candidate) -> Result<Result<(), Refused>, Error> {
         self.send(candidate, true).await
     }
 
     /// Evicts the pod, if it is still the same.
-    pub(super) async fn evict(&self, candidate: &Candidate) -> Result<Result<(), String>, Error> {
+    pub(super) async fn evict(&self, candidate: &Candidate) -> Result<Result<(), Refused>, Error> {
         self.send(candidate, false).await
     }
 
-    async fn send(&self, candidate: &Candidate, dry_run: bool) -> Result<Result<(), String>, Error> {
+    async fn send(&self, candidate: &Candidate, dry_run: bool) -> Result<Result<(), Refused>, Error> {
         let Candidate { name, uid, .. } = candidate;
         let call = format!("evict the pod {name}{}", if dry_run { " (dry run)" } else { "" });
         // `Api::evict` of kube 5.0 sends `delete_options`, which the API server ignores: a dry run would be an eviction.
@@ -48,8 +56,12 @@ impl<'a> Evictions<'a> {
         match self.cluster.within(call, answer).await {
             Ok(_) => Ok(Ok(())),
             Err(error) => match error.status() {
-                Some(status) if status.code == 404 || is_replaced(status) => Ok(Err(deleted(name))),
-                Some(status) if is_refusal(status) => Ok(Err(refusal(status))),
+                Some(status) if status.code == 404 || is_replaced(status) => {
+                    Ok(Err(Refused { reason: deleted(name), may_pass: false }))
+                }
+                Some(status) if is_refusal(status) => {
+                    Ok(Err(Refused { reason: refusal(status), may_pass: status.code == 429 }))
+                }
                 _ => Err(error),
             },
         }

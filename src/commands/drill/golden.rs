@@ -228,7 +228,7 @@ impl Case {
         lines.extend(marks.iter().map(Mark::to_string));
         let log = traffic.map(|traffic| self.log(traffic));
         let recorded = log.as_deref().map(|lines| Recorded { lines, start_after: Some(Duration::from_millis(40)) });
-        let pod = PodReport::of(&selected.candidate, stop, marks, recorded, unmeasured.map(str::to_owned));
+        let pod = PodReport::of(&selected.candidate, stop, true, marks, recorded, unmeasured.map(str::to_owned));
         lines.extend(pod.lines());
         let mut report = Report::new(&"deploy/web".parse().unwrap(), "shop", String::new());
         report.pods.push(pod);

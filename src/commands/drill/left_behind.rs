@@ -42,7 +42,7 @@ impl LeftBehind {
             Some(Stopping { pod, answered: false }) => {
                 let pod = escaped(pod);
                 return format!(
-                    "{reason}: the pod {pod} may be stopping; look with kubectl get pods before you try again"
+                    "{reason}: the pod {pod} may be stopping: check it with kubectl get pods before you try again"
                 );
             }
             None => {}
@@ -102,7 +102,7 @@ mod tests {
                 stopping(false),
                 None,
                 0,
-                "interrupted: the pod web-a may be stopping; look with kubectl get pods before you try again",
+                "interrupted: the pod web-a may be stopping: check it with kubectl get pods before you try again",
             ),
         ] {
             assert_eq!(LeftBehind { stopping, joined }.line("interrupted", evicted), expected);

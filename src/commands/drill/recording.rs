@@ -37,15 +37,25 @@ impl Recording {
     ) -> Result<Result<Self, NotStarted>, Error> {
         let Container { cluster, pods, candidate, .. } = container;
         let pod = &candidate.name;
-        let added = joined.insert(Joined { pod: pod.clone(), container: None });
-        let name = match container.add().await? {
+        let name = match container.free_name().await? {
             Ok(name) => name,
-            Err(reason) => {
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let added = joined.insert(Joined { pod: pod.clone(), container: None });
+        match container.add(&name).await {
+            Ok(Ok(())) => added.container = Some(name.clone()),
+            Ok(Err(reason)) => {
                 *joined = None;
                 return Ok(Err(reason));
             }
-        };
-        added.container = Some(name.clone());
+            Err(error) => {
+                // Without an answer, or after an internal error, the container may be there.
+                if error.is_refusal() {
+                    *joined = None;
+                }
+                return Err(error);
+            }
+        }
         if let Err(reason) = started(cluster, pods, pod, &name).await? {
             return Ok(Err(NotStarted::Failed(shown(&reason))));
         }

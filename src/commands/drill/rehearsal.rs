@@ -73,11 +73,11 @@ impl<'a> Rehearsal<'a> {
             Ok(Ok(())) => evicted.answered = true,
             Ok(Err(refused)) => {
                 *stopping = None;
-                return Ok(Err(refused));
+                return Ok(Err(refused.reason));
             }
             Err(error) => {
                 // Without an answer, or after an internal error, it may be stopping.
-                if error.status().is_some_and(|status| status.code < 500) {
+                if error.is_refusal() {
                     *stopping = None;
                 }
                 return Err(error);
@@ -158,7 +158,7 @@ impl<'a> Rehearsal<'a> {
             lines: &recording.received,
             start_after: recording.signalled.map(|signalled| signalled.saturating_duration_since(requested)),
         });
-        PodReport::of(candidate, observed.stop, observed.marks, recorded, unmeasured)
+        PodReport::of(candidate, observed.stop, observed.removed, observed.marks, recorded, unmeasured)
     }
 }
 

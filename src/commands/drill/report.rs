@@ -61,6 +61,8 @@ pub(super) struct PodReport {
     pub(super) pod: String,
     pub(super) promised: Promised,
     pub(super) verdict: Verdict,
+    /// Whether its removal was seen. If not, it may still be stopping.
+    pub(super) removed: bool,
     pub(super) marks: Vec<Mark>,
     /// From the eviction request to the start of the termination, as far as the log of the container is in time.
     pub(super) start_after: Option<Duration>,
@@ -170,6 +172,7 @@ impl PodReport {
     pub(super) fn of(
         candidate: &Candidate,
         stop: Option<Stop>,
+        removed: bool,
         marks: Vec<Mark>,
         recorded: Option<Recorded<'_>>,
         unmeasured: Option<String>,
@@ -186,6 +189,7 @@ impl PodReport {
             pod: candidate.name.clone(),
             promised: candidate.promised,
             verdict: Verdict::of(stop),
+            removed,
             marks,
             start_after: recorded.and_then(|recorded| recorded.start_after),
             measurement,

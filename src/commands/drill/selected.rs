@@ -6,11 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::Selector;
 use serde_json::Value;
 
-use crate::cluster::lists::{Resource, Scope, Selection};
+use crate::cluster::lists::{Resource, Scope, Selection, identify};
 use crate::cluster::workloads::WorkloadName;
 use crate::cluster::{Cluster, Error};
 use winddown_core::annotations::BUDGET;
 use winddown_core::drill::{Candidate, Choice, Refusal, choose};
+use winddown_core::kind::Kind;
 use winddown_core::object::Object;
 use winddown_core::rollout;
 use winddown_core::sanitize::{escaped, truncated};
@@ -36,9 +37,7 @@ impl Selected {
     ) -> Result<Self, Error> {
         let call = format!("read {target} in the namespace {namespace}");
         let mut workload = cluster.read(call, &format!("{}/{}", target.kind.path(namespace), target.name)).await?;
-        if let Value::Object(fields) = &mut workload {
-            fields.insert("kind".to_owned(), target.kind.as_str().into());
-        }
+        identify(&mut workload, Kind::API_VERSION, target.kind.as_str());
         let selector = workload.pointer("/spec/selector").cloned().unwrap_or_default();
         let selector: LabelSelector = serde_json::from_value(selector).unwrap_or_default();
         let labels = Selector::try_from(selector).map(|selector| selector.to_string()).ok();

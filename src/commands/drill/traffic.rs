@@ -73,7 +73,7 @@ fn connections(measured: &Measurement) -> Vec<String> {
         row("connections", format!("{opened} opened, {closed} closed, at most {open_at_most} established")),
         row("last new connection", last),
         row("last request", request),
-        row("still open", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} in the last look")),
+        row("still open", format!("{open_at_start} at 0 s, {at_signal}, {open_at_end} in the last sample")),
         row(
             "bytes",
             format!(
@@ -207,7 +207,7 @@ traffic, measured in the pod; 0 s is the start of its termination, 0.1 s after t
   connections            7 opened, 11 closed, at most 6 established
   last new connection    0.1 s to port 3000
   last request           4.9 s (on connections that were at least 1 s old)
-  still open             4 at 0 s, 3 at the app's SIGTERM (5.0 s), 1 in the last look
+  still open             4 at 0 s, 3 at the app's SIGTERM (5.0 s), 1 in the last sample
   bytes                  123.4 kB in, 999 B out: all of the pod, with UDP and its own requests
   stopped listening      5.0 s
   app finished           6.1 s, 1.1 s after its SIGTERM (deadline 25s)

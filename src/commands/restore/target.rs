@@ -3,6 +3,7 @@
 use json_patch::{Patch, PatchOperation, RemoveOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 
+use crate::cluster::lists::identify;
 use crate::cluster::workloads::WorkloadName;
 use winddown_core::annotations::{BUDGET, DECLARING, INJECTED, PREFIX, SETTLED};
 use winddown_core::evaluation::{Changes, RemovalError, removal};
@@ -37,9 +38,7 @@ pub(super) struct Target {
 impl Target {
     /// What restoring a workload as received changes; `None` if nothing does.
     pub(super) fn of(kind: Kind, mut object: Value, with_annotations: bool) -> Result<Option<Self>, RemovalError> {
-        // The items of a list have neither.
-        object["kind"] = json!(kind.as_str());
-        object["apiVersion"] = json!(Kind::API_VERSION);
+        identify(&mut object, Kind::API_VERSION, kind.as_str());
         let changes = removal(&object)?;
         let view = Object::new(&object);
         let annotations = view.annotations()?;

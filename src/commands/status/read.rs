@@ -156,7 +156,8 @@ async fn read_one(cluster: &Cluster, namespace: &str, workload: &WorkloadName) -
     let request = request.map_err(|error| Error::new(&call, kube::Error::BuildRequest(error)))?;
     match cluster.within(call, cluster.client.request::<StoredBudget>(request)).await {
         Ok(budget) => return Ok(One::Row(Box::new(Row::of_budget(budget)))),
-        Err(error) if error.is_not_found() => {}
+        // Or there is no budget of this name.
+        Err(error) if cluster.lacks_budgets(&error).await => {}
         Err(error) => return Err(error),
     }
     let found = match read_metadata(cluster, namespace, workload).await {

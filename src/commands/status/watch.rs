@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::pin::pin;
+use std::slice;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -36,7 +37,7 @@ const LOOKUPS: usize = 4;
 pub(super) async fn follow(
     cluster: &Cluster,
     query: &Query,
-    table: Table,
+    mut table: Table,
     mut grid: Grid,
     known: impl Iterator<Item = Row>,
 ) -> Result<Exit, Error> {
@@ -64,7 +65,8 @@ pub(super) async fn follow(
                 Ok(is_selected) => {
                     if let Some(row) = changes.answered(&row).filter(|_| is_selected) {
                         let mut out = io::stdout().lock();
-                        grid.print(&[table.line(&row, now())], &mut out)?;
+                        grid.print(&table.lines(slice::from_ref(&row), now()), &mut out)?;
+                        table.with_headings = false;
                         out.flush()?;
                     }
                 }

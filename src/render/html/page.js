@@ -20,8 +20,9 @@
       workload.hidden = !matches;
       shown += matches ? 1 : 0;
     }
+    const noun = workloads.length === 1 ? 'workload' : 'workloads';
     at('shown').textContent =
-      shown === workloads.length ? `${shown} workloads` : `${shown} of ${workloads.length} workloads`;
+      shown === workloads.length ? `${shown} ${noun}` : `${shown} of ${workloads.length} ${noun}`;
   };
 
   const open = (isOpen) =>

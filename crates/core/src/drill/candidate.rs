@@ -11,6 +11,7 @@ use super::monitoring;
 use crate::annotations::{Declaration, INJECTED};
 use crate::duration::Seconds;
 use crate::injection::Record;
+use crate::kind::Kind;
 use crate::measurement;
 use crate::object::Object;
 use crate::observation::{PodView, WorkloadRef};
@@ -81,12 +82,16 @@ pub enum Refusal {
     /// It is being deleted.
     #[error("the workload is being deleted")]
     Deleted,
-    /// Pods are being replaced.
-    #[error("a rollout is in progress; wait until it is complete: kubectl rollout status")]
-    Rollout,
+    /// The pods of this workload, as in [`argument`], are being replaced.
+    #[error("a rollout is in progress; wait until it is complete: kubectl rollout status {0}")]
+    Rollout(String),
     /// Pods are missing, or not ready.
-    #[error("only {ready} of {wanted} pods are ready; wait until all are, or find out why not: kubectl describe pods")]
+    #[error(
+        "only {ready} of {wanted} pods are ready; wait until all are, or find out why not: kubectl get pods -n {namespace}"
+    )]
     Incomplete {
+        /// The namespace of the workload.
+        namespace: String,
         /// The pods that are ready.
         ready: usize,
         /// The pods that there should be.
@@ -106,9 +111,16 @@ pub enum Refusal {
     /// There is no such pod.
     #[error("the workload has no ready pod {0}")]
     NoPod(String),
-    /// The pod was created from an earlier template.
-    #[error("the pod {0} carries another budget than the workload; restart it first: kubectl rollout restart")]
-    OtherBudget(String),
+    /// The pod was created from an earlier template of the workload.
+    #[error(
+        "the pod {pod} carries another budget than the workload; restart it first: kubectl rollout restart {workload}"
+    )]
+    OtherBudget {
+        /// The name of the pod.
+        pod: String,
+        /// The workload, as in [`argument`].
+        workload: String,
+    },
 }
 
 impl Refusal {
@@ -130,7 +142,7 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
         return Err(Refusal::Deleted);
     }
     if object.kind().is_some_and(|kind| rollout::is_in_progress(kind, workload)) {
-        return Err(Refusal::Rollout);
+        return Err(Refusal::Rollout(argument(object)));
     }
     let mut ready: Vec<_> = pods.iter().filter_map(|pod| Ready::read(pod, object)).collect();
     ready.sort_by(|a, b| a.name().cmp(b.name()));
@@ -143,7 +155,7 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
         return Err(Refusal::NothingReady);
     }
     if uids.len() < wanted {
-        return Err(Refusal::Incomplete { ready: uids.len(), wanted });
+        return Err(Refusal::Incomplete { namespace: namespace.to_owned(), ready: uids.len(), wanted });
     }
     let chosen = match choice.pod {
         Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
@@ -156,9 +168,15 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
     let of_template = template.and_then(|template| template.annotation(INJECTED));
     let carried = chosen.view.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
     if of_template != carried.map(String::as_str) {
-        return Err(Refusal::OtherBudget(chosen.name().to_owned()));
+        return Err(Refusal::OtherBudget { pod: chosen.name().to_owned(), workload: argument(object) });
     }
     Ok(chosen.candidate(uids))
+}
+
+/// A workload as an argument of kubectl, for example `deployment/web -n shop`.
+fn argument(workload: Object<'_>) -> String {
+    let kind = workload.kind().map_or("", Kind::as_str).to_lowercase();
+    format!("{kind}/{} -n {}", workload.name().unwrap_or_default(), workload.namespace())
 }
 
 /// A pod that is ready and not stopping.

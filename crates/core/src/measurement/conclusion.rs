@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::listeners::Listeners;
-use super::probes::{Anonymous, Opened, Times};
+use super::probes::{Anonymous, MAX_PROBES, Opened, Times, milliseconds};
 use super::{EndReason, Line, PortSample, Sample};
 use crate::duration::Seconds;
 use crate::observation::{Outcome, Stop};
@@ -33,6 +33,12 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The most connections that the probes can open in this time, in milliseconds.
+    pub(super) fn most_probes(&self, span: u64) -> u64 {
+        let periods = self.readiness.iter().chain(&self.liveness).take(2 * MAX_PROBES);
+        sum(periods.map(|period| span / milliseconds(*period) + 1))
+    }
+
     pub(super) fn monitors(&self, port: u16) -> bool {
         self.monitoring.contains(&port)
     }
@@ -177,10 +183,10 @@ impl Measurement {
         let refused = sum(anonymous.refused(times).map(|(_, count)| count));
         let last = samples.last().map_or(0, |sample| sample.at).max(end.map_or(0, |(at, _)| at));
         let quiet = quiet(recorded_before, opened_before);
-        let unseen: Vec<u64> = anonymous.traffic(times).map(|opened| opened.at).collect();
+        let of_unknown: Vec<Opened> = anonymous.traffic(times).collect();
         let has_traffic = opened_before > 0 || opened_after > 0;
-        let is_cut = has_traffic && listeners.are_cut(&unseen, quiet, last);
-        let cut_at = listeners.last_before_closed(&unseen, quiet).filter(|_| has_traffic);
+        let is_cut = has_traffic && listeners.are_cut(&of_unknown, quiet, last);
+        let cut_at = listeners.last_before_closed(&of_unknown, quiet).filter(|_| has_traffic);
         let too_short = |cut_at| match app_signal {
             _ if refused > 0 => Some(TooShort::Refused),
             Some(at) if relative(cut_at) > at => Some(TooShort::Late),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::probes::Opened;
 use super::{Sample, Subject};
 
 /// All ports that were open when the pod began to stop, or later.
@@ -11,10 +12,13 @@ pub(super) struct Listeners {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Listener {
+    port: u16,
     /// Since when nothing listens.
     closed: Option<u64>,
     /// Whether a connection of another address than those of the node was seen.
     has_traffic: bool,
+    /// Connections from the node.
+    node_opened: u64,
     /// The last of them; at least the start of the termination.
     last_opened: u64,
     /// Whether it is only for monitoring.
@@ -27,14 +31,23 @@ impl Listeners {
         for sample in samples {
             for port in &sample.ports {
                 let listener = all.entry(port.port).or_default();
+                listener.port = port.port;
                 listener.monitoring = subject.monitors(port.port);
                 listener.closed = if port.listening { None } else { listener.closed.or(Some(sample.at)) };
                 listener.has_traffic |= port.opened > 0 || port.open > 0;
+                listener.node_opened = listener.node_opened.saturating_add(port.node_opened);
                 let opened_at = port.opened_at.filter(|_| port.opened > 0);
                 listener.last_opened = opened_at.unwrap_or(signal).max(listener.last_opened);
             }
         }
+        let span = |first: &&Sample, last: &&Sample| last.at.saturating_sub(first.at);
+        let probes =
+            samples.first().zip(samples.last()).map_or(0, |(first, last)| subject.most_probes(span(first, last)));
         let mut ports: Vec<Listener> = all.into_values().collect();
+        for port in &mut ports {
+            // The node also forwards traffic with its own address.
+            port.has_traffic |= port.node_opened > probes;
+        }
         // Those that were closed before say nothing about the stop.
         ports.retain(|port| port.closed.is_none_or(|closed| closed > signal));
         Self { ports }
@@ -51,16 +64,16 @@ impl Listeners {
     }
 
     /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that
-    /// it may have gone on. `unseen` are the times of connections to an unknown port.
-    pub(super) fn are_cut(&self, unseen: &[u64], quiet: u64, last_line: u64) -> bool {
-        self.of_interest().any(|port| port.is_cut(unseen, quiet, port.closed.unwrap_or(last_line)))
+    /// it may have gone on. `anonymous` are the connections from the node, or to an unknown port.
+    pub(super) fn are_cut(&self, anonymous: &[Opened], quiet: u64, last_line: u64) -> bool {
+        self.of_interest().any(|port| port.is_cut(anonymous, quiet, port.closed.unwrap_or(last_line)))
     }
 
     /// The last connection at a port that was closed so shortly afterwards; `None` without such a port.
-    pub(super) fn last_before_closed(&self, unseen: &[u64], quiet: u64) -> Option<u64> {
+    pub(super) fn last_before_closed(&self, anonymous: &[Opened], quiet: u64) -> Option<u64> {
         let closed = self.of_interest().filter_map(|port| Some((port, port.closed?)));
-        let cut = closed.filter(|(port, closed)| port.is_cut(unseen, quiet, *closed));
-        cut.map(|(port, closed)| port.last(unseen, closed)).max()
+        let cut = closed.filter(|(port, closed)| port.is_cut(anonymous, quiet, *closed));
+        cut.map(|(port, closed)| port.last(anonymous, closed)).max()
     }
 
     /// Those with traffic; if it was so short that no look saw it, all. None that is only for monitoring.
@@ -72,13 +85,14 @@ impl Listeners {
 }
 
 impl Listener {
-    /// The last connection before this time. `unseen` may have been at this port.
-    fn last(&self, unseen: &[u64], end: u64) -> u64 {
-        let unseen = unseen.iter().copied().filter(|at| *at <= end).max();
-        self.last_opened.max(unseen.unwrap_or(0))
+    /// The last connection before this time. One to an unknown port may have been at this one.
+    fn last(&self, anonymous: &[Opened], end: u64) -> u64 {
+        let own = anonymous.iter().filter(|opened| opened.port.is_none_or(|port| port == self.port));
+        let last = own.map(|opened| opened.at).filter(|at| *at <= end).max();
+        self.last_opened.max(last.unwrap_or(0))
     }
 
-    fn is_cut(&self, unseen: &[u64], quiet: u64, end: u64) -> bool {
-        self.last(unseen, end).saturating_add(quiet) >= end
+    fn is_cut(&self, anonymous: &[Opened], quiet: u64, end: u64) -> bool {
+        self.last(anonymous, end).saturating_add(quiet) >= end
     }
 }

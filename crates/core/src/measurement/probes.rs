@@ -15,7 +15,7 @@ const MAX_TOLERANCE: u64 = 500;
 /// More connections in this time than there are probes are traffic, in milliseconds: a period is at least a second.
 const DENSE: u64 = 300;
 /// Probes that are looked for.
-const MAX_PROBES: usize = 64;
+pub(super) const MAX_PROBES: usize = 64;
 
 /// All of them, in order of time.
 pub(super) struct Anonymous {
@@ -68,10 +68,7 @@ impl Anonymous {
         let attempts = attempts(samples, subject);
         let before = attempts.iter().filter(|attempt| attempt.at <= times.signal && !attempt.monitoring);
         let before = before.fold(0_u64, |sum, attempt| sum.saturating_add(attempt.connections));
-        let span = times.signal.saturating_sub(times.begun);
-        let most = |period: &Seconds| span / milliseconds(*period) + 1;
-        let of_probes = subject.readiness.iter().chain(&subject.liveness).take(2 * MAX_PROBES).map(most);
-        let opened_before = before.saturating_sub(of_probes.fold(0, u64::saturating_add));
+        let opened_before = before.saturating_sub(subject.most_probes(times.signal.saturating_sub(times.begun)));
         let mut all = Self { attempts, opened_before, probes: 0, probe_connections: 0, last_probe: None };
         all.find_probes(subject, times);
         all
@@ -202,6 +199,6 @@ fn attempts(samples: &[&Sample], subject: &Subject) -> Vec<Attempt> {
 }
 
 /// The shortest period is one second.
-fn milliseconds(period: Seconds) -> u64 {
+pub(super) fn milliseconds(period: Seconds) -> u64 {
     period.as_i64().max(1).unsigned_abs() * 1_000
 }

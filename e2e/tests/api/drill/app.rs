@@ -9,6 +9,9 @@ use crate::namespace::Namespace;
 use crate::request::{Request, create, delete, delete_within, get, merge};
 use crate::suite::until;
 
+/// Of a pod, in seconds.
+const GRACE_PERIOD: u32 = 30;
+
 /// The Deployment, which has no replicas of its own.
 pub(super) struct App<'a> {
     pub(super) namespace: &'a Namespace,
@@ -39,7 +42,12 @@ impl<'a> App<'a> {
     }
 
     pub(super) async fn start_pod(&self, pod: &str) -> Result<()> {
-        for request in self.start_of(pod) {
+        self.start_pod_within(pod, GRACE_PERIOD).await
+    }
+
+    /// Starts a pod with this grace period, in seconds.
+    pub(super) async fn start_pod_within(&self, pod: &str, grace_period: u32) -> Result<()> {
+        for request in self.requests_to_start(pod, grace_period) {
             self.namespace.accepts(request).await?;
         }
         Ok(())
@@ -47,6 +55,10 @@ impl<'a> App<'a> {
 
     /// What creates a pod, and what reports it as ready.
     pub(super) fn start_of(&self, pod: &str) -> [Request; 2] {
+        self.requests_to_start(pod, GRACE_PERIOD)
+    }
+
+    fn requests_to_start(&self, pod: &str, grace_period: u32) -> [Request; 2] {
         let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-7d9f", self.name),
             "uid": "00000000-0000-4000-8000-000000000000", "controller": true});
         let manifest = json!({
@@ -59,7 +71,7 @@ impl<'a> App<'a> {
             },
             "spec": {
                 "nodeName": "node-1",
-                "terminationGracePeriodSeconds": 30,
+                "terminationGracePeriodSeconds": grace_period,
                 "containers": [{"name": "app", "image": "registry.example/app:1", "securityContext": restricted()}],
             },
         });

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use winddown_e2e::chart::RELEASE;
 
+use super::rights::{rights, user};
 use crate::environment::CONFIGURATIONS;
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
@@ -108,6 +109,20 @@ async fn check_names_what_is_wrong(namespace: Namespace) -> Result<()> {
         status.stdout.contains("deployment/web   drain 5s + deadline 25s + margin 5s = 35s of 35s   <none>"),
         "{status:?}"
     );
+    // Who may read only the workloads gets 403 for the resource that is not there.
+    let of_workloads: Vec<_> =
+        rights("status")?.into_iter().filter(|atom| atom.named().1 != "shutdownbudgets").collect();
+    user(&namespace, "reader", &of_workloads).await?;
+    for (arguments, row) in [("status --as reader", "deployment/web"), ("status deploy/web --as reader", "Name:")] {
+        let reader = until("the role to count", async || {
+            let reader = namespace.plugin(arguments).await?;
+            Ok((!reader.stderr.contains("\"deployments\"")).then_some(reader))
+        })
+        .await?;
+        reader.assert(2);
+        assert!(reader.stderr.contains("kubectl winddown crd | kubectl apply"), "{reader:?}");
+        assert!(reader.stdout.contains(row), "{reader:?}");
+    }
     let metadata = json!({"name": installed["metadata"]["name"]});
     installed["metadata"] = metadata;
     installed["status"].take();

@@ -61,17 +61,21 @@ async fn restore_takes_the_injection_out(namespace: Namespace) -> Result<()> {
     refused.assert(1);
     assert!(refused.stderr.contains("Use --remove-annotations"), "{refused:?}");
     // Standard input is no terminal.
-    let dry_run = plugin("restore deploy/web --remove-annotations").await?;
+    let unasked = plugin("restore deploy/web --remove-annotations").await?;
+    unasked.assert(1);
+    assert!(
+        unasked.stderr.contains("--yes is not set. Restore 1 workload? The pods of 1 are replaced.\n"),
+        "{unasked:?}"
+    );
+    let dry_run = plugin("restore deploy/web --remove-annotations --dry-run").await?;
     dry_run.assert(1);
+    assert_eq!(dry_run.stderr, "Nothing was changed: this was a dry run\n");
+    assert_eq!(dry_run.stdout, unasked.stdout);
     for line in ["-    winddown.dev/drain: 5s\n", "-          preStop:\n", "-      terminationGracePeriodSeconds: 35\n"]
     {
         assert!(dry_run.stdout.contains(line), "{line}: {dry_run:?}");
     }
     assert!(dry_run.stdout.contains("note: `kubectl apply` of the manifest"), "{dry_run:?}");
-    assert!(
-        dry_run.stderr.contains("--yes is not set. Restore 1 workload? The pods of 1 are replaced.\n"),
-        "{dry_run:?}"
-    );
     assert_eq!(namespace.deployment("web").await?["spec"], injected["spec"]);
 
     let restored = plugin("restore deploy/web --remove-annotations -y --wait 0").await?;

@@ -20,6 +20,7 @@ pub(super) fn tests() -> Vec<Test> {
         a_lookup_without_an_answer_keeps_no_other_row_and_is_repeated,
         a_row_whose_workload_is_created_again_is_printed_again,
         a_watch_whose_output_is_closed_ends_with_the_next_row,
+        the_first_row_has_headings,
     ]
 }
 
@@ -166,5 +167,24 @@ async fn a_watch_whose_output_is_closed_ends_with_the_next_row(namespace: Namesp
     let ran = timeout(Duration::from_mins(1), running).await???;
     assert_eq!(ran.stderr, "winddown: the output was closed before everything was written\n");
     ran.assert(2);
+    Ok(())
+}
+
+async fn the_first_row_has_headings(namespace: Namespace) -> Result<()> {
+    for (name, arguments, headings) in [("a", "status -w", true), ("b", "status -w -l tier=b --no-headers", false)] {
+        let mut watch = namespace.program()?.start(arguments)?;
+        // The list is over before there is a row.
+        sleep(A_WHILE).await;
+        namespace.accepts(deployment(name).with_budget().with("/metadata/labels/tier", name)).await?;
+        let first = watch.until_line(|_| true).await?;
+        assert_eq!(first.starts_with("NAME "), headings, "{arguments}: {first}");
+        if headings {
+            let next = watch.until_line(|_| true).await?;
+            assert!(next.starts_with("deployment/a "), "{next}");
+            namespace.accepts(deployment("c").with_budget()).await?;
+            let other = watch.until_line(|line| !line.starts_with("deployment/a ")).await?;
+            assert!(other.starts_with("deployment/c "), "{other}");
+        }
+    }
     Ok(())
 }

@@ -133,8 +133,8 @@ fn the_pods_of_a_cluster_are_not_evicted() {
 fn a_workload_that_is_deleted_or_rolled_out_is_not_rehearsed() {
     for (fields, expected) in [
         (json!({"metadata": {"deletionTimestamp": "2026-01-31T21:00:03Z"}}), Refusal::Deleted),
-        (json!({"metadata": {"generation": 4}}), Refusal::Rollout),
-        (json!({"status": {"updatedReplicas": 1}}), Refusal::Rollout),
+        (json!({"metadata": {"generation": 4}}), Refusal::Rollout("deployment/web -n shop".to_owned())),
+        (json!({"status": {"updatedReplicas": 1}}), Refusal::Rollout("deployment/web -n shop".to_owned())),
     ] {
         let workload = with(deployment(), &fields);
         let refused = choose(&workload, &[pod("web-a"), pod("web-b")], Choice::default()).unwrap_err();
@@ -155,7 +155,8 @@ fn the_only_ready_pod_needs_a_permission() {
     assert_eq!(choose(&only, &pods[1..], choice).unwrap_err(), Refusal::NothingReady);
     assert_eq!(chosen(&[]).unwrap_err(), Refusal::NothingReady);
     // Of two, the other one is missing: a permission for the only one is none for this.
-    assert_eq!(choose(&deployment(), &pods, choice).unwrap_err(), Refusal::Incomplete { ready: 1, wanted: 2 });
+    let incomplete = Refusal::Incomplete { namespace: "shop".to_owned(), ready: 1, wanted: 2 };
+    assert_eq!(choose(&deployment(), &pods, choice).unwrap_err(), incomplete);
 }
 
 #[test]
@@ -172,17 +173,21 @@ fn of_several_pods_each_is_chosen_at_most_once() {
     assert_eq!(next(&[replacement, pod("web-b")], &[]).unwrap_err(), Refusal::NothingLeft);
 }
 
+fn other_budget() -> Refusal {
+    Refusal::OtherBudget { pod: "web-a".to_owned(), workload: "deployment/web -n shop".to_owned() }
+}
+
 #[test]
 fn a_pod_with_another_budget_than_the_workload_is_refused() {
     let other = json!({"metadata": {"annotations": {"winddown.dev/injected": OTHER}}});
     let none = json!({"metadata": {"annotations": null}});
     for fields in [&other, &none] {
         let refused = chosen(&[with(pod("web-a"), fields), pod("web-b")]).unwrap_err();
-        assert_eq!(refused, Refusal::OtherBudget("web-a".to_owned()));
+        assert_eq!(refused, other_budget());
     }
     let bare = with(deployment(), &json!({"spec": {"template": {"metadata": {"annotations": null}}}}));
     let refused = choose(&bare, &[pod("web-a"), pod("web-b")], Choice::default()).unwrap_err();
-    assert_eq!(refused, Refusal::OtherBudget("web-a".to_owned()));
+    assert_eq!(refused, other_budget());
     // Without Winddown there is nothing to compare.
     let pods = [with(pod("web-a"), &none), with(pod("web-b"), &none)];
     let found = choose(&bare, &pods, Choice::default()).unwrap();
@@ -222,7 +227,14 @@ fn every_refusal_says_what_to_do_or_what_is_the_case() {
             "the namespace kube-system belongs to the cluster itself; its pods are not evicted for a rehearsal",
         ),
         (Refusal::Deleted, "the workload is being deleted"),
-        (Refusal::Rollout, "a rollout is in progress; wait until it is complete: kubectl rollout status"),
+        (
+            Refusal::Rollout("deployment/web -n shop".to_owned()),
+            "a rollout is in progress; wait until it is complete: kubectl rollout status deployment/web -n shop",
+        ),
+        (
+            Refusal::Incomplete { namespace: "shop".to_owned(), ready: 1, wanted: 2 },
+            "only 1 of 2 pods are ready; wait until all are, or find out why not: kubectl get pods -n shop",
+        ),
         (Refusal::NothingReady, "no pod of the workload is ready"),
         (
             Refusal::OnlyOne,
@@ -230,8 +242,9 @@ fn every_refusal_says_what_to_do_or_what_is_the_case() {
         ),
         (Refusal::NoPod("web-a".to_owned()), "the workload has no ready pod web-a"),
         (
-            Refusal::OtherBudget("web-a".to_owned()),
-            "the pod web-a carries another budget than the workload; restart it first: kubectl rollout restart",
+            other_budget(),
+            "the pod web-a carries another budget than the workload; restart it first: kubectl rollout restart \
+             deployment/web -n shop",
         ),
     ] {
         assert_eq!(refusal.to_string(), text);

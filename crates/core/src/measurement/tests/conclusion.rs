@@ -119,23 +119,36 @@ fn a_drain_is_too_short_if_connections_came_until_the_listener_closed_and_after_
 
 #[test]
 fn a_drain_is_not_too_short_if_the_port_with_the_late_connections_stays_open() {
-    let both = |at: u64, listening: bool, opened: bool| {
-        let first = PortSample { listening, ..port(9000) };
-        let opened_at = opened.then_some(at);
-        sample(at, vec![first, PortSample { opened: u64::from(opened), opened_at, ..port(8080) }])
-    };
-    // Port 9000 has its last connection at 9.9 s, and is closed after SIGTERM at 10 s. Port 8080 goes on.
-    let early = each(20, 9_900, 20, |at| {
-        let busy = |number| PortSample { opened: 1, opened_at: Some(at), ..port(number) };
-        sample(at, vec![busy(9000), busy(8080)])
-    });
-    let late = each(10_050, 12_000, 50, |at| both(at, false, true));
-    let rest = vec![signal(5_000), both(20_000, false, false), end(20_010)];
-    assert_eq!(measured(&recording([early, late, rest]), &subject(5, &[])).too_short, None);
+    let busy_from_others = |at: u64, number| PortSample { opened: 1, opened_at: Some(at), ..port(number) };
+    let busy_from_the_node = |at: u64, number| PortSample { node_opened: 1, node_opened_at: Some(at), ..port(number) };
+    let of_both: [&dyn Fn(u64, u16) -> PortSample; 2] = [&busy_from_others, &busy_from_the_node];
+    for busy in of_both {
+        // Port 9000 has its last connection at 9.9 s, and is closed after SIGTERM at 10 s. Port 8080 goes on.
+        let closed_first = PortSample { listening: false, ..port(9000) };
+        let early = each(20, 9_900, 20, |at| sample(at, vec![busy(at, 9000), busy(at, 8080)]));
+        let late = each(10_050, 12_000, 50, |at| sample(at, vec![closed_first, busy(at, 8080)]));
+        let rest = vec![signal(5_000), sample(20_000, vec![closed_first, port(8080)]), end(20_010)];
+        assert_eq!(measured(&recording([early, late, rest]), &subject(5, &[])).too_short, None);
+    }
     // The recording ends while the app listens.
     let broken_off = [each(20, 12_000, 20, opened), vec![signal(5_000)]];
     let found = measured(&recording(broken_off), &subject(5, &[]));
     assert_eq!((found.too_short, found.complete, found.cut_short), (None, false, true));
+}
+
+#[test]
+fn traffic_that_the_node_forwards_is_refused_when_its_port_closes() {
+    // Port 9102 has one kept connection, and stays open.
+    let kept = PortSample { open: 1, ..port(9102) };
+    let busy = |at: u64| sample(at, vec![PortSample { node_opened: 1, node_opened_at: Some(at), ..port(8080) }, kept]);
+    let closed =
+        |at: u64| Sample { at, ports: vec![PortSample { listening: false, ..port(8080) }, kept], ..Sample::default() };
+    let refusing = each(10_050, 11_000, 50, |at| Line::Sample(Sample { resets: 1, ..closed(at) }));
+    let rest = vec![signal(5_000), Line::Sample(closed(20_000)), end(20_010)];
+    let lines = recording([each(20, 9_980, 20, busy), refusing, rest]);
+    let found = measured(&lines, &subject(5, &[10]));
+    assert_eq!((found.too_short, found.cut_short, found.listener_closed), (Some(TooShort::Refused), true, Some(5_050)));
+    assert_eq!(found.refused, 18);
 }
 
 #[test]
