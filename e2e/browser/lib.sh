@@ -18,7 +18,7 @@ packages() {
     rm -rf "$folder/new"
     mkdir "$folder/new"
     cp "$here"/{package.json,package-lock.json,.npmrc} "$folder/new"
-    (PATH=$node:$PATH logged npm-browser npm --prefix "$folder/new" ci) 9>&-
+    (PATH=$node:$PATH logged npm-browser "$here/../tools/npm-ci" --prefix "$folder/new") 9>&-
     mv "$folder/new/node_modules" "$folder/node_modules"
   fi
   if [ "$(readlink "$here/node_modules")" != "$folder/node_modules" ]; then

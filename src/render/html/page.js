@@ -21,8 +21,7 @@
       shown += matches ? 1 : 0;
     }
     const noun = workloads.length === 1 ? 'workload' : 'workloads';
-    at('shown').textContent =
-      shown === workloads.length ? `${shown} ${noun}` : `${shown} of ${workloads.length} ${noun}`;
+    at('shown').textContent = shown === workloads.length ? `${shown} ${noun}` : `${shown} of ${workloads.length} ${noun}`;
   };
 
   const open = (isOpen) =>

@@ -57,6 +57,7 @@ async fn a_disruption_budget_that_counts_the_replacement_late_is_asked_again(nam
     allow(1).await?;
     let ran = meanwhile(&namespace, "drill deploy/web --yes --pods 2", async {
         app.exit("web-a").await?;
+        app.start_pod("web-c").await?;
         sleep(Duration::from_secs(3)).await;
         assert!(app.is_untouched("web-b").await?);
         allow(1).await?;

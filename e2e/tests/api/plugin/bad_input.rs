@@ -8,7 +8,7 @@ use super::{pods, report_ready};
 use crate::manifest::deployment;
 use crate::namespace::Namespace;
 use crate::program::{Closed, Ran};
-use crate::request::delete_within;
+use crate::request::{delete_within, get};
 use crate::suite::{Test, tests, until};
 
 pub(super) fn tests() -> Vec<Test> {
@@ -27,6 +27,9 @@ const COMMANDS: [&str; 5] =
 /// A Deployment with a budget and one pod that is ready.
 async fn web(namespace: &Namespace) -> Result<()> {
     namespace.accepts(deployment("web").with_budget().with("/spec/replicas", 1)).await?;
+    let budget = format!("/apis/winddown.dev/v1alpha1/namespaces/{}/shutdownbudgets/deployment-web", namespace.name);
+    until("the budget to be written", async || Ok(namespace.send(get(&budget)).await?.is_success().then_some(())))
+        .await?;
     ready(namespace).await
 }
 
