@@ -174,7 +174,7 @@ impl Program {
         }
     }
 
-    /// With the rights of a user of kubectl, a second operator would change workloads.
+    /// Whether a command is only for the image. With the rights of a user of kubectl, a second operator would change workloads.
     fn refuses(self, subcommand: &str, command_line: &clap::Command) -> bool {
         self == Self::Plugin && command_line.find_subcommand(subcommand).is_some_and(clap::Command::is_hide_set)
     }
@@ -213,12 +213,17 @@ impl Cli {
     #[must_use]
     pub fn parse_as(program: Program) -> Self {
         let mut command_line = program.command_line();
-        let matches = command_line.get_matches_mut();
-        if let Some(name) = matches.subcommand_name().filter(|name| program.refuses(name, &command_line)) {
+        // Before its arguments are parsed, which may not be valid.
+        if let Some(name) = std::env::args_os()
+            .nth(1)
+            .and_then(|name| name.into_string().ok())
+            .filter(|name| program.refuses(name, &command_line))
+        {
             let reason =
                 format!("{name:?} is not a command of the plugin of kubectl; the image of the operator runs it");
             command_line.error(ErrorKind::InvalidSubcommand, reason).exit();
         }
+        let matches = command_line.get_matches_mut();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command_line).exit())
     }
 

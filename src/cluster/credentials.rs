@@ -36,7 +36,7 @@ pub(super) fn usable(user: AuthInfo) -> Result<AuthInfo, Error> {
     if tokens.all(|token| HeaderValue::try_from(token).is_ok()) { Ok(user) } else { Err(Error::Token) }
 }
 
-/// With the token of its file, which counts more than the other one in client-go, and less in kube. White space around it
+/// With the token of its file, which takes precedence over the other one in client-go, and not in kube. White space around it
 /// is removed: kube refuses it. Such a token is not read again.
 pub(super) fn with_token_of_file(user: AuthInfo) -> Result<AuthInfo, Error> {
     // kube reports a file that cannot be read, unless there is another token.

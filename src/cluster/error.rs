@@ -41,10 +41,14 @@ pub(crate) enum Error {
     Proxy(&'static str),
     #[error("the token has a line break or another control character")]
     Token,
+    #[error(
+        "--insecure-skip-tls-verify accepts every certificate, so that --certificate-authority has no effect: leave one out"
+    )]
+    InsecureWithAuthority,
     #[error("a UID, groups or extra values of an impersonated user need its name: --as, or `as` in the kubeconfig")]
     NoUserToImpersonate,
-    #[error("the credential plugin {command:?} cannot be started: {reason}; install it, or add its folder to PATH{}", after(.hint.as_deref()))]
-    NoPlugin { command: String, reason: String, hint: Option<String> },
+    #[error("the credential plugin {command:?} cannot be started: {error}{}", after(.error, .hint.as_deref()))]
+    NoPlugin { command: String, error: std::io::Error, hint: Option<String> },
     #[error("cannot set up a client for {server}: {}", cause(.error))]
     Client { server: String, error: Box<kube::Error> },
     #[error("the API server has version {0}; Winddown needs Kubernetes 1.{MINIMUM_MINOR} or later")]
@@ -80,8 +84,7 @@ impl Error {
     pub(crate) fn no_client(server: String, plugin: Option<ExecConfig>, source: kube::Error) -> Self {
         match (source, plugin) {
             (kube::Error::Auth(AuthError::AuthExecStart(error)), Some(ExecConfig { command, install_hint, .. })) => {
-                let command = command.unwrap_or_default();
-                Self::NoPlugin { command, reason: error.to_string(), hint: install_hint }
+                Self::NoPlugin { command: command.unwrap_or_default(), error, hint: install_hint }
             }
             (error, _) => Self::Client { server, error: Box::new(error) },
         }
@@ -146,9 +149,14 @@ fn of_plugin(error: &AuthError) -> Option<String> {
     }
 }
 
-/// The text that the kubeconfig has for users without the plugin, as the end of a sentence.
-fn after(hint: Option<&str>) -> String {
-    hint.map_or_else(String::new, |hint| format!("; the kubeconfig says: {}", hint.trim()))
+/// What to do without the plugin, as the end of a sentence. The kubeconfig may have a text of several lines for this.
+fn after(error: &std::io::Error, hint: Option<&str>) -> String {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return String::new();
+    }
+    let hint: Vec<_> = hint.into_iter().flat_map(str::split_whitespace).collect();
+    let said = if hint.is_empty() { String::new() } else { format!("; the kubeconfig says: {}", hint.join(" ")) };
+    format!("; install it, or add its folder to PATH{said}")
 }
 
 /// Line and column, as the end of a sentence.
@@ -208,7 +216,7 @@ mod tests {
         };
         let start = "the credential plugin \"login\" cannot be started: entity not found; install it, or add its folder to PATH";
         assert_eq!(said(Some(serde_json::json!({"command": "login"}))), start);
-        let hint = serde_json::json!({"command": "login", "installHint": "brew install login\n"});
+        let hint = serde_json::json!({"command": "login", "installHint": "brew install\n  login\n"});
         assert_eq!(said(Some(hint)), format!("{start}; the kubeconfig says: brew install login"));
         assert!(said(None).starts_with("cannot set up a client for https://one: "));
     }

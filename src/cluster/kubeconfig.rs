@@ -95,7 +95,7 @@ impl Choice {
         Ok(Chosen {
             context: context_name,
             namespace: given(context.namespace.as_ref()).map_or("default", |namespace| namespace).to_owned(),
-            cluster: overrides.cluster(cluster),
+            cluster: overrides.cluster(cluster)?,
             user: overrides.user(user.unwrap_or_default()),
         })
     }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgAction::Set;
 use clap::Args;
-use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, OsStringValueParser, StringValueParser, TypedValueParser};
 use kube::config::{AuthInfo, Cluster};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::Error;
 use super::address::Address;
 use super::credentials::impersonation_of;
 
@@ -23,7 +24,7 @@ pub(super) struct Overrides {
     certificate_authority: Option<PathBuf>,
     /// Accept every certificate of the API server. Others can then read and change what is sent
     #[arg(long, value_name = "BOOL", action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[arg(default_value_t, hide_possible_values = true, conflicts_with = "certificate_authority")]
+    #[arg(default_value_t, value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     insecure_skip_tls_verify: bool,
     /// Name that the certificate of the API server must have, if it is not the host of its address
     #[arg(long, value_name = "NAME")]
@@ -51,7 +52,10 @@ impl Overrides {
     }
 
     /// The cluster with what is given. The name in the certificate belongs to the server, so it is replaced with it.
-    pub(super) fn cluster(&self, mut cluster: Cluster) -> Cluster {
+    pub(super) fn cluster(&self, mut cluster: Cluster) -> Result<Cluster, Error> {
+        if self.insecure_skip_tls_verify && self.certificate_authority().is_some() {
+            return Err(Error::InsecureWithAuthority);
+        }
         if self.has_server() || self.tls_server_name().is_some() {
             cluster.tls_server_name = self.tls_server_name().cloned();
         }
@@ -61,7 +65,7 @@ impl Overrides {
             cluster.certificate_authority_data = None;
         }
         cluster.server = self.server().cloned().or(cluster.server);
-        cluster
+        Ok(cluster)
     }
 
     /// The user with what is given. Two kinds of credentials would leave it to the API server which of them counts. Who
@@ -141,7 +145,7 @@ mod tests {
         let one = json!({
             "server": "https://one:6443", "certificate-authority-data": "QQ==", "tls-server-name": "one.example",
         });
-        overrides(flags).cluster(serde_json::from_value(one).unwrap())
+        overrides(flags).cluster(serde_json::from_value(one).unwrap()).unwrap()
     }
 
     fn user(flags: &str) -> AuthInfo {
@@ -176,6 +180,11 @@ mod tests {
         );
         let without = cluster("--insecure-skip-tls-verify");
         assert_eq!((without.certificate_authority_data, without.insecure_skip_tls_verify), (None, Some(true)));
+        let both = overrides("--insecure-skip-tls-verify=1 --certificate-authority ca.pem").cluster(Cluster::default());
+        assert!(matches!(both, Err(Error::InsecureWithAuthority)));
+        let authority =
+            cluster("--insecure-skip-tls-verify=false --certificate-authority ca.pem").certificate_authority;
+        assert_eq!(authority.as_deref(), Some("ca.pem"));
         let off = cluster("--insecure-skip-tls-verify=false");
         assert_eq!((off.certificate_authority_data, off.insecure_skip_tls_verify), (Some("QQ==".to_owned()), None));
         assert!(overrides("--insecure-skip-tls-verify=true --server one").is_given());

@@ -32,7 +32,7 @@ impl ScopeArguments {
 pub(crate) fn parse_namespace(text: &str) -> Result<String, String> {
     let is_valid = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
     if text.is_empty() || text.len() > 63 || !text.chars().all(is_valid) {
-        return Err("is not the name of a namespace, which has lowercase letters, digits and -".to_owned());
+        return Err("is not the name of a namespace, which has 1 to 63 lowercase letters, digits and -".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -120,7 +120,8 @@ async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
     let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
     let report = Report::new(&arguments.target, &namespace, arguments.cluster.typed());
-    let mut drill = Drill { cluster, arguments, namespace, screen, report, left: LeftBehind::default() };
+    let left = LeftBehind::new(format!(" -n {namespace}{}", arguments.cluster.typed()));
+    let mut drill = Drill { cluster, arguments, namespace, screen, report, left };
     let ended = tokio::select! {
         ended = drill.all() => Some(ended),
         _ = tokio::signal::ctrl_c() => None,
@@ -176,8 +177,10 @@ impl Drill<'_> {
         };
         // Of the pods that are ready at the start, each is evicted at most once: a replacement may have its name.
         let mut remaining: Option<Vec<String>> = None;
+        let flags = self.arguments.cluster.typed();
         for number in 1..=*pods {
-            let choice = Choice { pod: pod.as_deref(), allow_single: *allow_single, among: remaining.as_deref() };
+            let (pod, among, cluster) = (pod.as_deref(), remaining.as_deref(), flags.as_str());
+            let choice = Choice { pod, allow_single: *allow_single, among, cluster };
             let selected = if number == 1 {
                 Selected::choose(self.cluster, &self.namespace, &self.arguments.target, choice).await?
             } else {
@@ -218,7 +221,7 @@ impl Drill<'_> {
             let done = match (step, &container, &mut rehearsal) {
                 (Step::DryRun, ..) => {
                     image.map_or(Ok(()), |image| self.screen.line(&report::measuring(image)))?;
-                    let answer = permitted(&evictions, candidate, first).await?;
+                    let answer = self.permitted(&evictions, candidate, first).await?;
                     if answer.is_ok() {
                         self.screen.line(report::WOULD_EVICT)?;
                         if first {
@@ -267,7 +270,8 @@ impl Drill<'_> {
     /// Whether workload and pod are still what was chosen. If not, what happened.
     async fn look_again(&self, candidate: &Candidate, rehearsal: &Rehearsal<'_>) -> Result<Result<(), String>, Error> {
         let Arguments { target, allow_single, .. } = self.arguments;
-        let choice = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None };
+        let flags = self.arguments.cluster.typed();
+        let choice = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None, cluster: &flags };
         match Selected::choose(self.cluster, &self.namespace, target, choice).await {
             Ok(again) if again.candidate.uid == candidate.uid && !rehearsal.is_deleted() => Ok(Ok(())),
             Ok(_) => Ok(Err(deleted(&candidate.name))),
@@ -290,7 +294,7 @@ impl Drill<'_> {
             Err(refused) => return Ok(Err(refused)),
         };
         let lines = seen.lines();
-        self.left = LeftBehind::default();
+        self.left.clear();
         self.report.pods.push(seen);
         // The output may be closed: what was seen counts in any case.
         lines.iter().try_for_each(|line| self.screen.line(line))?;
@@ -326,24 +330,35 @@ impl Drill<'_> {
         }
     }
 
+    /// Whether the API server would evict the pod. If not, why not. A disruption budget that refuses a later pod is asked
+    /// again for a while: the replacement of the earlier one may not count yet.
+    async fn permitted(
+        &mut self,
+        evictions: &Evictions<'_>,
+        candidate: &Candidate,
+        first: bool,
+    ) -> Result<Result<(), String>, Error> {
+        let until = Instant::now() + BUDGET_UPDATE;
+        let mut said = false;
+        loop {
+            match evictions.dry_run(candidate).await? {
+                Err(refused) if refused.may_pass && !first && Instant::now() < until => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.screen.line(&format!("waiting for the disruption budget: {}", refused.reason))?;
+                    }
+                }
+                answer => return Ok(answer.map_err(|refused| refused.reason)),
+            }
+            sleep(POLL).await;
+        }
+    }
+
     fn print(&mut self) -> Result<(), Error> {
         if self.arguments.output == Format::Json {
             writeln!(io::stdout(), "{}", self.report.json())?;
             return Ok(());
         }
         self.report.summary().iter().try_for_each(|line| self.screen.line(line))
-    }
-}
-
-/// Whether the API server would evict the pod. If not, why not. A disruption budget that refuses a later pod is asked again
-/// for a while: the replacement of the earlier one may not count yet.
-async fn permitted(evictions: &Evictions<'_>, candidate: &Candidate, first: bool) -> Result<Result<(), String>, Error> {
-    let until = Instant::now() + BUDGET_UPDATE;
-    loop {
-        match evictions.dry_run(candidate).await? {
-            Err(refused) if refused.may_pass && !first && Instant::now() < until => sleep(POLL).await,
-            answer => return Ok(answer.map_err(|refused| refused.reason)),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ const SHARED: usize = 4;
 const EXCLUSIVE: usize = 2;
 /// Threads only wait for a place.
 const THREADS: usize = 64;
-/// For one test; about ten times what the slowest one takes.
+/// For one test; the slowest one waits for longer than a minute.
 const TEST_LIMIT: Duration = Duration::from_mins(3);
 
 #[derive(Clone)]

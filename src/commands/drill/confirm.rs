@@ -11,7 +11,7 @@ pub(super) async fn asked(target: WorkloadName, pods: u16) -> Result<bool, Error
     let question = format!("Evict {what} of {target}?");
     let answer = ask(format!("{question} Another pod is started in its place. [y/N] ")).await?;
     if answer == Answer::NoTerminal {
-        message!("{question} Standard input is not a terminal; --yes evicts without a question.");
+        message!("{question} Standard input is not a terminal; --yes evicts without confirmation.");
     }
     Ok(answer == Answer::Yes)
 }

@@ -1,4 +1,4 @@
-//! Evicts through the eviction API, which respects disruption budgets. Nothing is retried.
+//! Evicts through the eviction API, which respects disruption budgets. Nothing is retried here.
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;

@@ -4,8 +4,10 @@ use super::container::WAIT_SECONDS;
 use winddown_core::sanitize::escaped;
 
 /// What was changed so far and is not at its end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LeftBehind {
+    /// The flags for the namespace and the cluster in a command to paste, each with a space before it.
+    place: String,
     /// The pod that is stopping, or may be.
     pub(super) stopping: Option<Stopping>,
     /// The pod with a measuring container that was not evicted.
@@ -29,6 +31,15 @@ pub(super) struct Joined {
 }
 
 impl LeftBehind {
+    pub(super) fn new(place: String) -> Self {
+        Self { place, stopping: None, joined: None }
+    }
+
+    /// The pod is at its end.
+    pub(super) fn clear(&mut self) {
+        (self.stopping, self.joined) = (None, None);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.stopping.is_none() && self.joined.is_none()
     }
@@ -42,26 +53,27 @@ impl LeftBehind {
             Some(Stopping { pod, answered: false }) => {
                 let pod = escaped(pod);
                 return format!(
-                    "{reason}: the pod {pod} may be stopping: check it with kubectl get pods before you try again"
+                    "{reason}: the pod {pod} may be stopping: check it with kubectl get pods{} before you try again",
+                    self.place
                 );
             }
             None => {}
         }
         let none = if evicted == 0 { "no pod was evicted" } else { "no other pod is evicted" };
-        let joined = self.joined.as_ref().map(Joined::sentence).unwrap_or_default();
+        let joined = self.joined.as_ref().map(|joined| joined.sentence(&self.place)).unwrap_or_default();
         format!("{reason}: {none}{joined}")
     }
 }
 
 impl Joined {
-    fn sentence(&self) -> String {
+    fn sentence(&self, place: &str) -> String {
         let pod = escaped(&self.pod);
         match &self.container {
             Some(container) => format!(
                 "; the container {container} in the pod {pod} exits at most {WAIT_SECONDS} s after its start, and its entry \
                  stays until the pod is gone"
             ),
-            None => format!("; the pod {pod} may have a measuring container: see kubectl describe pod {pod}"),
+            None => format!("; the pod {pod} may have a measuring container: see kubectl describe pod {pod}{place}"),
         }
     }
 }
@@ -90,7 +102,7 @@ mod tests {
                 joined(None),
                 1,
                 "interrupted: no other pod is evicted; the pod web-a may have a measuring container: see kubectl describe \
-                 pod web-a",
+                 pod web-a -n shop",
             ),
             (
                 stopping(true),
@@ -102,10 +114,11 @@ mod tests {
                 stopping(false),
                 None,
                 0,
-                "interrupted: the pod web-a may be stopping: check it with kubectl get pods before you try again",
+                "interrupted: the pod web-a may be stopping: check it with kubectl get pods -n shop before you try again",
             ),
         ] {
-            assert_eq!(LeftBehind { stopping, joined }.line("interrupted", evicted), expected);
+            let left = LeftBehind { place: " -n shop".to_owned(), stopping, joined };
+            assert_eq!(left.line("interrupted", evicted), expected);
         }
     }
 }

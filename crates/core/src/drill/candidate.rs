@@ -39,6 +39,8 @@ pub struct Choice<'a> {
     pub allow_single: bool,
     /// Only a pod with one of these UIDs.
     pub among: Option<&'a [String]>,
+    /// The flags that choose the cluster in a command to paste, each with a space before it.
+    pub cluster: &'a str,
 }
 
 /// The pod to evict.
@@ -90,7 +92,7 @@ pub enum Refusal {
         "only {ready} of {wanted} pods are ready; wait until all are, or find out why not: kubectl get pods -n {namespace}"
     )]
     Incomplete {
-        /// The namespace of the workload.
+        /// The namespace of the workload, and flags that choose the cluster.
         namespace: String,
         /// The pods that are ready.
         ready: usize,
@@ -142,7 +144,7 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
         return Err(Refusal::Deleted);
     }
     if object.kind().is_some_and(|kind| rollout::is_in_progress(kind, workload)) {
-        return Err(Refusal::Rollout(argument(object)));
+        return Err(Refusal::Rollout(argument(object, choice.cluster)));
     }
     let mut ready: Vec<_> = pods.iter().filter_map(|pod| Ready::read(pod, object)).collect();
     ready.sort_by(|a, b| a.name().cmp(b.name()));
@@ -155,7 +157,8 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
         return Err(Refusal::NothingReady);
     }
     if uids.len() < wanted {
-        return Err(Refusal::Incomplete { namespace: namespace.to_owned(), ready: uids.len(), wanted });
+        let namespace = format!("{namespace}{}", choice.cluster);
+        return Err(Refusal::Incomplete { namespace, ready: uids.len(), wanted });
     }
     let chosen = match choice.pod {
         Some(name) => ready.iter().find(|pod| pod.name() == name).ok_or_else(|| Refusal::NoPod(name.to_owned()))?,
@@ -168,15 +171,15 @@ pub fn choose(workload: &Value, pods: &[Value], choice: Choice<'_>) -> Result<Ca
     let of_template = template.and_then(|template| template.annotation(INJECTED));
     let carried = chosen.view.metadata.annotations.as_ref().and_then(|annotations| annotations.get(INJECTED));
     if of_template != carried.map(String::as_str) {
-        return Err(Refusal::OtherBudget { pod: chosen.name().to_owned(), workload: argument(object) });
+        return Err(Refusal::OtherBudget { pod: chosen.name().to_owned(), workload: argument(object, choice.cluster) });
     }
     Ok(chosen.candidate(uids))
 }
 
-/// A workload as an argument of kubectl, for example `deployment/web -n shop`.
-fn argument(workload: Object<'_>) -> String {
+/// A workload as an argument of kubectl, with these flags, for example `deployment/web -n shop --context=prod`.
+fn argument(workload: Object<'_>, flags: &str) -> String {
     let kind = workload.kind().map_or("", Kind::as_str).to_lowercase();
-    format!("{kind}/{} -n {}", workload.name().unwrap_or_default(), workload.namespace())
+    format!("{kind}/{} -n {}{flags}", workload.name().unwrap_or_default(), workload.namespace())
 }
 
 /// A pod that is ready and not stopping.

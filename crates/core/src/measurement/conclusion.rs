@@ -183,10 +183,10 @@ impl Measurement {
         let refused = sum(anonymous.refused(times).map(|(_, count)| count));
         let last = samples.last().map_or(0, |sample| sample.at).max(end.map_or(0, |(at, _)| at));
         let quiet = quiet(recorded_before, opened_before);
-        let of_unknown: Vec<Opened> = anonymous.traffic(times).collect();
+        let anonymous_traffic: Vec<Opened> = anonymous.traffic(times).collect();
         let has_traffic = opened_before > 0 || opened_after > 0;
-        let is_cut = has_traffic && listeners.are_cut(&of_unknown, quiet, last);
-        let cut_at = listeners.last_before_closed(&of_unknown, quiet).filter(|_| has_traffic);
+        let is_cut = has_traffic && listeners.are_cut(&anonymous_traffic, quiet, last);
+        let cut_at = listeners.last_before_closed(&anonymous_traffic, quiet).filter(|_| has_traffic);
         let too_short = |cut_at| match app_signal {
             _ if refused > 0 => Some(TooShort::Refused),
             Some(at) if relative(cut_at) > at => Some(TooShort::Late),

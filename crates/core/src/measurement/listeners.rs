@@ -15,11 +15,12 @@ struct Listener {
     port: u16,
     /// Since when nothing listens.
     closed: Option<u64>,
-    /// Whether a connection of another address than those of the node was seen.
+    /// Whether it has traffic: a connection from another address than those of the node, or more from the node than all
+    /// probes can open.
     has_traffic: bool,
     /// Connections from the node.
     node_opened: u64,
-    /// The last of them; at least the start of the termination.
+    /// The last connection from another address; at least the start of the termination.
     last_opened: u64,
     /// Whether it is only for monitoring.
     monitoring: bool,
@@ -60,27 +61,30 @@ impl Listeners {
 
     /// When the first port with traffic was closed.
     pub(super) fn closed(&self) -> Option<u64> {
-        self.of_interest().filter_map(|port| port.closed).min()
+        self.of_interest(&[]).filter_map(|port| port.closed).min()
     }
 
     /// Whether traffic at a port ended so shortly before it was closed, or before the last line of the recording, that
     /// it may have gone on. `anonymous` are the connections from the node, or to an unknown port.
     pub(super) fn are_cut(&self, anonymous: &[Opened], quiet: u64, last_line: u64) -> bool {
-        self.of_interest().any(|port| port.is_cut(anonymous, quiet, port.closed.unwrap_or(last_line)))
+        self.of_interest(anonymous).any(|port| port.is_cut(anonymous, quiet, port.closed.unwrap_or(last_line)))
     }
 
     /// The last connection at a port that was closed so shortly afterwards; `None` without such a port.
     pub(super) fn last_before_closed(&self, anonymous: &[Opened], quiet: u64) -> Option<u64> {
-        let closed = self.of_interest().filter_map(|port| Some((port, port.closed?)));
+        let closed = self.of_interest(anonymous).filter_map(|port| Some((port, port.closed?)));
         let cut = closed.filter(|(port, closed)| port.is_cut(anonymous, quiet, *closed));
         cut.map(|(port, closed)| port.last(anonymous, closed)).max()
     }
 
-    /// Those with traffic; if it was so short that no look saw it, all. None that is only for monitoring.
-    fn of_interest(&self) -> impl Iterator<Item = &Listener> {
+    /// Those with traffic, of which `anonymous` can be a part; if no port is known to have any, all. None that is only for
+    /// monitoring.
+    fn of_interest(&self, anonymous: &[Opened]) -> impl Iterator<Item = &Listener> {
         let serving = || self.ports.iter().filter(|port| !port.monitoring);
-        let none = !serving().any(|port| port.has_traffic);
-        serving().filter(move |port| none || port.has_traffic)
+        let has_traffic =
+            |port: &Listener| port.has_traffic || anonymous.iter().any(|opened| opened.port == Some(port.port));
+        let none = !serving().any(has_traffic);
+        serving().filter(move |port| none || has_traffic(port))
     }
 }
 

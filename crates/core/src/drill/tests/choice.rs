@@ -86,7 +86,7 @@ fn the_first_ready_pod_by_name_is_chosen() {
 
 #[test]
 fn the_pod_that_the_user_named_is_chosen() {
-    let choice = Choice { pod: Some("web-b"), allow_single: false, among: None };
+    let choice = Choice { pod: Some("web-b"), ..Choice::default() };
     assert_eq!(choose(&deployment(), &[pod("web-a"), pod("web-b")], choice).unwrap().name, "web-b");
 }
 
@@ -106,7 +106,7 @@ fn pods_that_are_not_ready_stopping_or_of_another_workload_are_not_chosen() {
         let pods = [with(pod("web-a"), &fields), pod("web-b"), pod("web-c")];
         let found = chosen(&pods).unwrap();
         assert_eq!((found.name.as_str(), found.ready.len()), ("web-b", 2), "{name}");
-        let choice = Choice { pod: Some("web-a"), allow_single: true, among: None };
+        let choice = Choice { pod: Some("web-a"), allow_single: true, ..Choice::default() };
         let refused = choose(&deployment(), &pods, choice).unwrap_err();
         assert_eq!(refused, Refusal::NoPod("web-a".to_owned()), "{name}");
     }
@@ -133,11 +133,15 @@ fn the_pods_of_a_cluster_are_not_evicted() {
 fn a_workload_that_is_deleted_or_rolled_out_is_not_rehearsed() {
     for (fields, expected) in [
         (json!({"metadata": {"deletionTimestamp": "2026-01-31T21:00:03Z"}}), Refusal::Deleted),
-        (json!({"metadata": {"generation": 4}}), Refusal::Rollout("deployment/web -n shop".to_owned())),
-        (json!({"status": {"updatedReplicas": 1}}), Refusal::Rollout("deployment/web -n shop".to_owned())),
+        (json!({"metadata": {"generation": 4}}), Refusal::Rollout("deployment/web -n shop --context=prod".to_owned())),
+        (
+            json!({"status": {"updatedReplicas": 1}}),
+            Refusal::Rollout("deployment/web -n shop --context=prod".to_owned()),
+        ),
     ] {
         let workload = with(deployment(), &fields);
-        let refused = choose(&workload, &[pod("web-a"), pod("web-b")], Choice::default()).unwrap_err();
+        let choice = Choice { cluster: " --context=prod", ..Choice::default() };
+        let refused = choose(&workload, &[pod("web-a"), pod("web-b")], choice).unwrap_err();
         assert_eq!(refused, expected, "{fields}");
     }
 }

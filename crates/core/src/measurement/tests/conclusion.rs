@@ -1,7 +1,8 @@
 //! From lines to numbers: connections that were seen, the listener, and the end.
 
-use super::super::{EndReason, LastRequest, Line, Measurement, PortSample, Sample, TooShort};
+use super::super::{EndReason, LastRequest, Line, Measurement, PortSample, Sample, Subject, TooShort};
 use super::{closed, each, end, from_node, measured, opened, port, recording, resets, sample, signal, subject, unseen};
+use crate::duration::Seconds;
 
 /// 50 connections a second before, and until 150 ms after the start; the app stops listening after its hook of 5 s.
 fn usual() -> Vec<Vec<Line>> {
@@ -152,6 +153,25 @@ fn traffic_that_the_node_forwards_is_refused_when_its_port_closes() {
 }
 
 #[test]
+fn traffic_that_the_node_forwards_counts_also_if_probes_open_more_connections() {
+    // Two connections per second to port 8080, probes of port 8081 in each second, and a kept connection to port 9102.
+    let sampled = |at: u64| {
+        let from_node = |number, is_due: bool| PortSample {
+            node_opened: u64::from(is_due),
+            node_opened_at: is_due.then_some(at),
+            ..port(number)
+        };
+        let kept = PortSample { open: 1, ..port(9102) };
+        sample(at, vec![from_node(8080, at % 500 == 20), from_node(8081, at % 1_000 == 260), kept])
+    };
+    let all_closed = [8080, 8081, 9102].map(|number| PortSample { listening: false, ..port(number) });
+    let rest = vec![signal(5_000), sample(11_000, all_closed.to_vec()), end(11_010)];
+    let subject = Subject { liveness: vec![Seconds::new(1)], ..subject(5, &[1]) };
+    let found = measured(&recording([each(20, 10_990, 10, sampled), rest]), &subject);
+    assert_eq!((found.too_short, found.cut_short), (Some(TooShort::Late), true));
+}
+
+#[test]
 fn resets_before_the_listener_closed_refuse_no_connection() {
     let mut parts = usual();
     let reset = Sample { at: 7_000, ports: vec![port(8080)], resets: 4, dropped: 2, ..Sample::default() };
@@ -162,7 +182,7 @@ fn resets_before_the_listener_closed_refuse_no_connection() {
 
 #[test]
 fn a_hook_of_unknown_length_leaves_the_signal_of_the_app_unknown() {
-    let subject = super::Subject { hook: None, ..subject(0, &[]) };
+    let subject = Subject { hook: None, ..subject(0, &[]) };
     let found = measured(&recording(usual()), &subject);
     assert_eq!((found.app_signal, found.open_at_signal, found.app_time()), (None, None, None));
     assert_eq!((found.finished, found.last_opened), (Some(6_000), Some(140)));
