@@ -98,12 +98,22 @@ impl Observed {
 
     /// Whether every pod exited with this code.
     pub(crate) fn all_exited_with(&self, code: i32) -> bool {
-        !self.stops.is_empty() && self.stops.iter().all(|stop| stop.exit_code == code)
+        !self.stops.is_empty() && self.exited_with(code) == self.stops.len() as u64
+    }
+
+    /// How many pods exited with this code.
+    pub(crate) fn exited_with(&self, code: i32) -> u64 {
+        self.stops.iter().filter(|stop| stop.exit_code == code).count() as u64
     }
 
     /// Whether the operator counted all stops with this outcome, which is a field of `status.shutdowns`.
     pub(crate) fn all_reported(&self, outcome: &str) -> bool {
-        self.budget.count(outcome) == self.stops.len() as u64
+        self.reported(outcome) == self.stops.len() as u64
+    }
+
+    /// How many stops the operator counted with this outcome.
+    pub(crate) fn reported(&self, outcome: &str) -> u64 {
+        self.budget.count(outcome)
     }
 
     /// No request was dropped, every pod exited with 0 and in time, and the operator says the same.

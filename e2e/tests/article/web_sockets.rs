@@ -41,7 +41,9 @@ async fn web_sockets_get_a_close_frame(environment: Environment) -> Result<()> {
     right.ensure_clean_in_phases()?;
     ensure!(closed.codes.keys().eq([GOING_AWAY]), "{closed:?}");
     ensure!(lost.codes.contains_key(ABNORMAL) && !lost.codes.contains_key(GOING_AWAY), "{lost:?}");
-    ensure!(forgotten.all_exited_with(1) && forgotten.all_reported("failed"), "{forgotten}");
+    // All clients may have connected to one of the pods, before kube-proxy knew the other: that one exits with 0.
+    let failed = forgotten.exited_with(1);
+    ensure!(failed > 0 && forgotten.reported("failed") == failed, "{forgotten}");
     record::right("S12", RIGHT, closed.facts(&right))?;
     record::mistake("S12", "WebSockets forgotten", lost.facts(&forgotten))
 }
