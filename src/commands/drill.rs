@@ -119,9 +119,10 @@ pub fn command(arguments: &Arguments) -> ExitCode {
 async fn run(cluster: &Cluster, arguments: &Arguments) -> Result<Exit, Error> {
     let namespace = arguments.namespace.clone().unwrap_or_else(|| cluster.default_namespace.clone());
     let screen = Transcript { timeline_to_stderr: arguments.output == Format::Json };
-    let report = Report::new(&arguments.target, &namespace, arguments.cluster.typed());
-    let left = LeftBehind::new(format!(" -n {namespace}{}", arguments.cluster.typed()));
-    let mut drill = Drill { cluster, arguments, namespace, screen, report, left };
+    let flags = arguments.cluster.typed();
+    let report = Report::new(&arguments.target, &namespace, flags.clone());
+    let left = LeftBehind::new(format!(" -n {namespace}{flags}"));
+    let mut drill = Drill { cluster, arguments, namespace, flags, screen, report, left };
     let ended = tokio::select! {
         ended = drill.all() => Some(ended),
         _ = tokio::signal::ctrl_c() => None,
@@ -156,6 +157,8 @@ struct Drill<'a> {
     cluster: &'a Cluster,
     arguments: &'a Arguments,
     namespace: String,
+    /// The flags that choose the cluster in a command to paste.
+    flags: String,
     screen: Transcript,
     report: Report,
     left: LeftBehind,
@@ -177,7 +180,7 @@ impl Drill<'_> {
         };
         // Of the pods that are ready at the start, each is evicted at most once: a replacement may have its name.
         let mut remaining: Option<Vec<String>> = None;
-        let flags = self.arguments.cluster.typed();
+        let flags = self.flags.clone();
         for number in 1..=*pods {
             let (pod, among, cluster) = (pod.as_deref(), remaining.as_deref(), flags.as_str());
             let choice = Choice { pod, allow_single: *allow_single, among, cluster };
@@ -270,8 +273,8 @@ impl Drill<'_> {
     /// Whether workload and pod are still what was chosen. If not, what happened.
     async fn look_again(&self, candidate: &Candidate, rehearsal: &Rehearsal<'_>) -> Result<Result<(), String>, Error> {
         let Arguments { target, allow_single, .. } = self.arguments;
-        let flags = self.arguments.cluster.typed();
-        let choice = Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None, cluster: &flags };
+        let choice =
+            Choice { pod: Some(&candidate.name), allow_single: *allow_single, among: None, cluster: &self.flags };
         match Selected::choose(self.cluster, &self.namespace, target, choice).await {
             Ok(again) if again.candidate.uid == candidate.uid && !rehearsal.is_deleted() => Ok(Ok(())),
             Ok(_) => Ok(Err(deleted(&candidate.name))),
